@@ -1,0 +1,135 @@
+"""The balancer nodes that must exist: one namespace, interface and HAProxy per enabled subnet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A registered target. ``draining`` ones get no new request."""
+
+    target_id: str
+    address: IPv4Address
+    port: int
+    zone: str | None
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """How every node checks every target of a group. Times in seconds."""
+
+    protocol: str
+    port: int | None
+    path: str
+    interval_s: int
+    timeout_s: int
+    healthy_threshold: int
+    unhealthy_threshold: int
+    matcher: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetGroup:
+    """A target group that some listener or rule of the balancer uses."""
+
+    arn: str
+    name: str
+    protocol: str
+    protocol_version: str
+    health_check: HealthCheck
+    targets: tuple[Target, ...]
+    stickiness_s: int | None = None
+    algorithm: str = "round_robin"
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Send to target groups by weight."""
+
+    groups: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Answer 301 or 302; the parts may hold AWS's ``#{...}`` placeholders."""
+
+    protocol: str
+    host: str
+    port: str
+    path: str
+    query: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class FixedResponse:
+    """Answer by itself."""
+
+    status: int
+    content_type: str
+    body: str
+
+
+Action = Forward | Redirect | FixedResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """``field`` is AWS's name (host-header, path-pattern, ...); any value matches.
+
+    ``key`` is the header's name for http-header; query-string values are ``key=value`` pairs
+    written as (key or "", value) tuples in ``pairs``.
+    """
+
+    field: str
+    values: tuple[str, ...] = ()
+    key: str = ""
+    pairs: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """All conditions must match. ``priority`` 0 is the default rule, which comes last."""
+
+    arn: str
+    priority: int
+    conditions: tuple[Condition, ...]
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A port with its rules by ascending priority, the default rule last."""
+
+    arn: str
+    port: int
+    protocol: str
+    ssl_policy: str | None
+    certificate_arns: tuple[str, ...]
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BalancerNode:
+    """One HAProxy in the namespace of ``eni_id``. All nodes of a balancer share the listeners."""
+
+    balancer_arn: str
+    name: str
+    eni_id: str
+    subnet_id: str
+    zone: str
+    address: IPv4Address
+    listeners: tuple[Listener, ...]
+    groups: tuple[TargetGroup, ...]
+    idle_timeout_s: int = 60
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Balancers:
+    """Every node of every balancer."""
+
+    nodes: tuple[BalancerNode, ...] = ()

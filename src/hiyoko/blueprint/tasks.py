@@ -1,0 +1,71 @@
+"""Tasks that must run: one namespace and interface each, containers from OCI images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class LogTarget:
+    """Where a container's output goes: CloudWatch Logs (awslogs)."""
+
+    group: str
+    stream: str
+    region: str
+    create_group: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container of a task. Empty ``command`` and ``entry_point`` mean the image's own.
+
+    ``memory_mib`` None means no limit of its own below the task's.
+    """
+
+    name: str
+    image: str
+    essential: bool
+    command: tuple[str, ...]
+    entry_point: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    user: str
+    working_directory: str
+    cpu_shares: int
+    memory_mib: int | None
+    read_only_root: bool
+    stop_timeout_s: int
+    log: LogTarget | None
+    health_command: tuple[str, ...] = ()
+    health_interval_s: int = 30
+    health_timeout_s: int = 5
+    health_retries: int = 3
+    health_start_period_s: int = 0
+    depends_on: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task and whether it shall run. ``registry_token`` of ECR pulls is the account's."""
+
+    arn: str
+    account: str
+    region: str
+    zone: str
+    eni_id: str
+    vpc_id: str
+    address: IPv4Address
+    hostname: str
+    resolver: IPv4Address
+    search_domain: str
+    cpu_units: int
+    memory_mib: int
+    containers: tuple[Container, ...]
+    run: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """Every task that runs or has yet to be taken down."""
+
+    tasks: tuple[Task, ...] = ()

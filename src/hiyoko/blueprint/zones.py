@@ -1,0 +1,54 @@
+"""What DNS must answer: zones with their servers' addresses, and where resolvers listen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSet:
+    """A record set ready to be served: aliases are already addresses.
+
+    ``name`` is absolute and lower case, ``values`` are in presentation format.
+    """
+
+    name: str
+    type: str
+    ttl_s: int
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A zone as its servers hold it.
+
+    ``servers`` are the addresses on the simulated internet that answer for it (two zones of one
+    name answer on their own servers only). ``vpcs`` is empty for a public zone; a private zone has
+    no servers and is answered by the resolvers of its VPCs. ``zone_id`` is Route 53's, or the name
+    for the world's own zones (root, parents, AWS's own).
+    """
+
+    zone_id: str
+    name: str
+    servers: tuple[IPv4Address, ...]
+    records: tuple[RecordSet, ...]
+    vpcs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VpcResolver:
+    """A resolver that listens at ``address`` (and 169.254.169.253) in the VPC's router."""
+
+    vpc_id: str
+    address: IPv4Address
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Zones:
+    """Everything the DNS server of the world serves. ``revision`` is the store's when drawn."""
+
+    revision: int = 0
+    zones: tuple[Zone, ...] = ()
+    resolvers: tuple[VpcResolver, ...] = ()

@@ -1,0 +1,31 @@
+"""Fixed addresses of the world, and the few names that everything agrees on.
+
+The simulated internet is 198.18.0.0/15 (RFC 2544: reserved for tests, so it never meets a real
+network): infrastructure in 198.18.0.0/16, addresses given to accounts in 198.19.0.0/16.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+
+INTERNET = IPv4Network("198.18.0.0/15")
+PUBLIC_POOL = IPv4Network("198.19.0.0/16")
+
+ROOT_SERVER = IPv4Address("198.18.0.1")
+PARENT_SERVER = IPv4Address("198.18.0.2")
+"""Answers for every parent zone: top-level domains and their public suffixes."""
+INTERNET_RESOLVER = IPv4Address("198.18.0.53")
+AWS_ENDPOINT = IPv4Address("198.18.0.80")
+"""AWS's APIs and the image registries, on port 443."""
+AWS_DNS = IPv4Address("198.18.0.54")
+"""Answers for amazonaws.com and the other zones of AWS itself."""
+CLIENT = IPv4Address("198.18.0.100")
+"""Where ``hiyoko run`` and the browser proxy connect from."""
+ROUTE53_SERVERS = IPv4Network("198.18.8.0/21")
+"""Name server ``ns-N.awsdns-...`` answers at the N-th address (0 to 2047)."""
+
+ENI_GATEWAY = IPv4Address("169.254.1.1")
+ENI_GATEWAY_MAC = "02:68:79:00:00:01"
+VPC_RESOLVER_LINK_LOCAL = IPv4Address("169.254.169.253")
+MARK = "hiyoko"
+"""Prefix of everything that we create and may therefore delete."""

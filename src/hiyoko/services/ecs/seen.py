@@ -1,0 +1,46 @@
+"""What the task reconciler saw of containers. Only ``reconcile.tasks`` writes these rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hiyoko.store.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSeen:
+    """A container as the runtime tells it: ``status`` is PENDING, RUNNING or STOPPED.
+
+    ``health`` is HEALTHY, UNHEALTHY or UNKNOWN (no check, or not settled).
+    """
+
+    name: str
+    status: str
+    runtime_id: str = ""
+    image_digest: str = ""
+    pid: int | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    health: str = "UNKNOWN"
+    started_at: float | None = None
+    finished_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSeen:
+    """A task's progress in the world.
+
+    ``failure`` is AWS's stopped reason of a task that could not be started (pull, logger, start).
+    ``gone`` is true when no container, mount or process of a stopped task is left.
+    """
+
+    task_arn: str
+    containers: tuple[ContainerSeen, ...]
+    pull_started_at: float | None = None
+    pull_stopped_at: float | None = None
+    failure: str = ""
+    gone: bool = False
+    seen_at: float = 0.0
+
+
+TASKS_SEEN = Table("ecs_task_seen", TaskSeen, key=("task_arn",))

@@ -1,0 +1,104 @@
+"""One SQLite file in WAL mode: transactions in, one signal after each commit out.
+
+Everything runs on one thread (the daemon's event loop), so a transaction is never interleaved with
+another one: what a handler checked still holds when it writes. ``synchronous=FULL`` because a call
+that was answered must be on disk (https://www.sqlite.org/pragma.html#pragma_synchronous).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hiyoko.store.table import all_tables
+
+
+@dataclass(slots=True)
+class Transaction:
+    """An open transaction. ``revision`` is the number that its commit will carry."""
+
+    connection: sqlite3.Connection
+    revision: int
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Run one statement with its values bound."""
+        return self.connection.execute(sql, values)
+
+
+@dataclass(slots=True)
+class Store:
+    """The database. ``watch`` registers who wants to be woken after a commit."""
+
+    connection: sqlite3.Connection
+    _watchers: list[Callable[[], None]] = field(default_factory=list)
+    _open: Transaction | None = None
+
+    @classmethod
+    def open(cls, path: Path | str) -> Store:
+        """Open or create the file (``:memory:`` for tests) with every declared table."""
+        connection = sqlite3.connect(str(path), isolation_level=None)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA busy_timeout=5000")
+        connection.execute("CREATE TABLE IF NOT EXISTS revision (number INTEGER NOT NULL)")
+        if connection.execute("SELECT count(*) FROM revision").fetchone()[0] == 0:
+            connection.execute("INSERT INTO revision VALUES (0)")
+        for table in all_tables():
+            for statement in table.ddl():
+                connection.execute(statement)
+        return cls(connection)
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file and close it."""
+        self.connection.close()
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        """Call ``wake`` after each commit that wrote something. It is told nothing more."""
+        self._watchers.append(wake)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """All or nothing: commits at the end of the block, rolls back when it raises."""
+        assert self._open is None, "a transaction inside a transaction"
+        changes = self.connection.total_changes
+        self.connection.execute("BEGIN IMMEDIATE")
+        revision = self.connection.execute("SELECT number FROM revision").fetchone()[0] + 1
+        self._open = Transaction(self.connection, revision)
+        try:
+            yield self._open
+            wrote = self.connection.total_changes != changes
+            if wrote:
+                self.connection.execute("UPDATE revision SET number = ?", (revision,))
+            self.connection.execute("COMMIT")
+        except BaseException:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            raise
+        finally:
+            self._open = None
+        if wrote:
+            for wake in self._watchers:
+                wake()
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """A consistent view for reading; what is written through it is rolled back."""
+        assert self._open is None, "a reading inside a transaction"
+        self.connection.execute("BEGIN")
+        revision = self.connection.execute("SELECT number FROM revision").fetchone()[0]
+        self._open = Transaction(self.connection, revision)
+        try:
+            yield self._open
+        finally:
+            self.connection.execute("ROLLBACK")
+            self._open = None
+
+    def empty(self) -> None:
+        """Delete every row of every table in one transaction: the account is new again."""
+        with self.transaction() as tx:
+            for table in all_tables():
+                table.delete(tx)
