@@ -15,3 +15,5 @@ Read ARCHITECTURE.md first; the packages follow the flow of data:
 - ``plane``       namespaces, nftables, HAProxy, DNS, CA, runc: what is real
 - ``cli``         an ordinary client of the gateway
 """
+
+VERSION = "0.1.0"

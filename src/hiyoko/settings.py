@@ -35,6 +35,11 @@ class Settings:
         return self.state_dir / "ca"
 
     @property
+    def trust_bundle(self) -> Path:
+        """The world's root certificate as clients trust it (public)."""
+        return self.ca_dir / "root.pem"
+
+    @property
     def image_dir(self) -> Path:
         """Image blobs, unpacked layers."""
         return self.state_dir / "images"
@@ -52,5 +57,8 @@ class Settings:
 
 def default_state_dir(environment: Mapping[str, str] = os.environ) -> Path:
     """``$XDG_STATE_HOME/hiyoko`` (https://specifications.freedesktop.org/basedir-spec/)."""
-    base = environment.get("XDG_STATE_HOME") or Path(environment.get("HOME", "~")).expanduser() / ".local/state"
+    base = (
+        environment.get("XDG_STATE_HOME")
+        or Path(environment.get("HOME", "~")).expanduser() / ".local/state"
+    )
     return Path(base) / "hiyoko"

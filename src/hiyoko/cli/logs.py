@@ -1,0 +1,70 @@
+"""``hiyoko logs``: what the tasks printed, from CloudWatch Logs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from threading import Event
+from time import time
+from typing import Any
+
+from hiyoko.cli.errors import CommandError
+from hiyoko.cli.stack import SiteStack
+from hiyoko.cli.target import choose
+from hiyoko.settings import Settings
+from hiyoko.site.load import load_site
+
+UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def logs(options: argparse.Namespace, settings: Settings) -> int:
+    """Print log lines by time; with --follow go on as they come."""
+    site = load_site(Path(options.file))
+    if options.service is not None and options.service not in site.services:
+        raise CommandError(
+            f"there is no service {options.service}; there are {', '.join(site.services)}"
+        )
+    target = choose(options.target, settings, site.region)
+    group = SiteStack(site, target).outputs().get("LogGroup")
+    if group is None:
+        raise CommandError(f"{site.name} is not deployed; deploy it with: hiyoko up")
+    client = target.client("logs")
+    since = int((time() - _seconds(options.since)) * 1000)
+    shown: set[str] = set()
+    while True:
+        for event in _events(client, group, options.service, since):
+            if event["eventId"] not in shown:
+                shown.add(event["eventId"])
+                since = max(since, event["timestamp"])
+                _print(event, options.json)
+        if not options.follow:
+            return 0
+        Event().wait(0.3 if target.local else 2.0)
+
+
+def _seconds(text: str) -> int:
+    match = re.fullmatch(r"(\d+)([smhd])", text)
+    if match is None:
+        raise CommandError(f"--since {text}: write a number and a unit, as 30s, 10m, 2h, 1d", 2)
+    return int(match[1]) * UNITS_S[match[2]]
+
+
+def _events(client: Any, group: str, service: str | None, since: int) -> Iterator[dict[str, Any]]:
+    arguments: dict[str, Any] = {"logGroupName": group, "startTime": since}
+    if service is not None:
+        arguments["logStreamNamePrefix"] = f"{service}/"
+    for page in client.get_paginator("filter_log_events").paginate(**arguments):
+        yield from page["events"]
+
+
+def _print(event: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(event), flush=True)
+        return
+    at = datetime.fromtimestamp(event["timestamp"] / 1000).astimezone()
+    service, _, task = event["logStreamName"].partition("/")
+    print(f"{at:%H:%M:%S} {service}/{task[-32:][:8]} {event['message'].rstrip()}", flush=True)

@@ -1,0 +1,160 @@
+"""Going into the world: a child process joins its namespaces and becomes a program there.
+
+``python -m hiyoko.plane.enter INIT_PID [--detach] [--trust FILE --resolver ADDRESS] -- CMD...``
+
+With ``--detach`` the program becomes a child of the world's init and its pid *as the host sees it*
+is printed. Without it we wait and pass the exit status on, so a terminal works as usual.
+``--trust`` and ``--resolver`` give the program the trust store and the resolver of a client on the
+simulated internet, by mounts that only it can see: nothing in /etc changes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from hiyoko.plane.keeper import MS_PRIVATE, MS_REC, mount
+
+CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x10000000, 0x20000000, 0x40000000
+MS_BIND = 4096
+BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/ssl/cert.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+)
+TRUST_VARIABLES = (
+    "SSL_CERT_FILE",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
+    "AWS_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
+)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(done: int, what: str) -> None:
+    if done != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def join(init: int) -> None:
+    """Join the namespaces of the world's init; the pid namespace takes effect for children.
+
+    The user namespace comes first (user_namespaces(7)): it gives the right to join the others.
+    """
+    kinds = (
+        ("user", CLONE_NEWUSER),
+        ("net", CLONE_NEWNET),
+        ("mnt", CLONE_NEWNS),
+        ("pid", CLONE_NEWPID),
+    )
+    handles = []
+    for name, kind in kinds:
+        path = f"/proc/{init}/ns/{name}"
+        if os.stat(path).st_ino != os.stat(f"/proc/self/ns/{name}").st_ino:  # noqa: PTH116
+            handles.append((name, os.open(path, os.O_RDONLY), kind))
+    for name, handle, kind in handles:
+        _checked(_libc.setns(handle, kind), f"join the world's {name} namespace")
+        os.close(handle)
+    os.setgid(0)
+    os.setuid(0)
+
+
+def become_client(trust: str, resolver: str, scratch: str) -> None:
+    """Give this process a client's resolver and trust store, by mounts of its own.
+
+    ``scratch`` is an existing directory for the small files that are mounted over.
+    """
+    _checked(_libc.unshare(CLONE_NEWNS), "unshare the mount namespace")
+    mount("none", "/", "none", MS_REC | MS_PRIVATE)
+    mount("tmpfs", scratch, "tmpfs", 0, "mode=755")
+    resolv = f"{scratch}/resolv.conf"
+    with open(resolv, "w") as file:  # noqa: PTH123
+        file.write(f"nameserver {resolver}\n")
+    # /etc/resolv.conf is often a link into /run, which is empty in the world.
+    target = os.path.realpath("/etc/resolv.conf")
+    if not os.path.exists(target):  # noqa: PTH110
+        os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
+        with open(target, "w"):  # noqa: PTH123
+            pass
+    mount(resolv, target, "none", MS_BIND)
+    for bundle in BUNDLES:
+        if os.path.isfile(bundle):  # noqa: PTH113
+            mount(trust, os.path.realpath(bundle), "none", MS_BIND)
+    for name in TRUST_VARIABLES:
+        os.environ[name] = trust
+
+
+def _in_child(argv: Sequence[str], client: tuple[str, str, str] | None) -> None:
+    """The forked child: become the program. Never returns."""
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if client is not None:
+            become_client(*client)
+        os.execvp(argv[0], list(argv))
+    except FileNotFoundError:
+        sys.stderr.write(f"hiyoko: {argv[0]}: command not found\n")
+        os._exit(127)
+    except OSError as error:
+        sys.stderr.write(f"hiyoko: {argv[0]}: {error.strerror or error}\n")
+        os._exit(126)
+
+
+def run_inside(init: int, argv: Sequence[str], client: tuple[str, str, str] | None) -> int:
+    """Run a program in the world and return its exit status as a shell would."""
+    cwd = os.getcwd()  # noqa: PTH109
+    join(init)
+    if os.path.isdir(cwd):  # noqa: PTH112
+        os.chdir(cwd)
+    child = os.fork()
+    if child == 0:
+        _in_child(argv, client)
+    # The terminal sends its signals to the child as well: it decides, we only report.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def start_inside(init: int, argv: Sequence[str]) -> int:
+    """Start a program in the world as a child of its init; its pid as the host sees it."""
+    join(init)
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        os.dup2(2, 1)  # our stdout carries the pid and must close with us
+        _in_child(argv, None)
+    return child
+
+
+def main() -> int:
+    """Parse the few options by hand: this runs before every ``hiyoko run``."""
+    options, _, command = _split(sys.argv[1:])
+    init = int(options[0])
+    if "--detach" in options:
+        print(start_inside(init, command))
+        return 0
+    client = None
+    if "--trust" in options:
+        client = (
+            options[options.index("--trust") + 1],
+            options[options.index("--resolver") + 1],
+            options[options.index("--scratch") + 1],
+        )
+    return run_inside(init, command, client)
+
+
+def _split(argv: list[str]) -> tuple[list[str], str, list[str]]:
+    at = argv.index("--")
+    return argv[:at], "--", argv[at + 1 :]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

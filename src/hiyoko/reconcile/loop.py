@@ -1,0 +1,100 @@
+"""What wakes reconcilers: a commit, another reconciler's change, a timer. Each only wakes.
+
+The one place that catches what a reconciler did not expect: it is logged, shown in the report and
+tried again, later and later, because a bug in one promise must not stop the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+from hiyoko.reconcile.report import Reconciler, Report
+
+log = logging.getLogger("hiyoko.reconcile")
+
+FULL_COMPARE_S = 60.0
+"""Even when nothing woke us, the world may have changed by itself."""
+BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+@dataclass(slots=True)
+class Driver:
+    """One reconciler's turn: woken by an event, activated, reported."""
+
+    reconciler: Reconciler
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    report: Report = field(default_factory=Report)
+    activations: int = 0
+    failures: int = 0
+    last_s: float = 0.0
+
+    async def turn(self) -> Report:
+        """Activate once; a surprise becomes a refusal in the report."""
+        self.woken.clear()
+        begun = monotonic()
+        try:
+            report = await self.reconciler.activate()
+        except Exception as error:
+            log.exception("%s: activation failed", self.reconciler.name)
+            report = Report(refusals={"activate": f"{type(error).__name__}: {error}"})
+        self.last_s = monotonic() - begun
+        self.activations += 1
+        self.failures = self.failures + 1 if report.refusals else 0
+        for step, why in report.refusals.items():
+            log.warning("%s: %s: %s", self.reconciler.name, step, why)
+        self.report = report
+        return report
+
+    @property
+    def patience_s(self) -> float:
+        """How long to wait for an event before looking again anyway."""
+        waits = [FULL_COMPARE_S]
+        if self.report.again_s is not None:
+            waits.append(self.report.again_s)
+        if self.failures:
+            waits.append(BACK_OFF_S[min(self.failures, len(BACK_OFF_S)) - 1])
+        return min(waits)
+
+
+@dataclass(slots=True)
+class Loop:
+    """All reconcilers, each in a task of its own."""
+
+    drivers: list[Driver]
+
+    @classmethod
+    def of(cls, reconcilers: Sequence[Reconciler]) -> Loop:
+        """A loop over these reconcilers."""
+        return cls([Driver(reconciler) for reconciler in reconcilers])
+
+    def wake(self) -> None:
+        """Something changed; nobody is told what."""
+        for driver in self.drivers:
+            driver.woken.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self.wake()
+        async with asyncio.TaskGroup() as group:
+            for driver in self.drivers:
+                group.create_task(self._drive(driver))
+
+    async def _drive(self, driver: Driver) -> None:
+        while True:
+            report = await driver.turn()
+            if report.steps or report.saw_change:
+                self._wake_others(driver)
+            try:
+                async with asyncio.timeout(driver.patience_s):
+                    await driver.woken.wait()
+            except TimeoutError:
+                continue
+
+    def _wake_others(self, one: Driver) -> None:
+        for driver in self.drivers:
+            if driver is not one:
+                driver.woken.set()
