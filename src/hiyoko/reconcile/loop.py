@@ -65,6 +65,7 @@ class Loop:
     """All reconcilers, each in a task of its own."""
 
     drivers: list[Driver]
+    _turned: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @classmethod
     def of(cls, reconcilers: Sequence[Reconciler]) -> Loop:
@@ -83,11 +84,32 @@ class Loop:
             for driver in self.drivers:
                 group.create_task(self._drive(driver))
 
+    async def settle(self, timeout_s: float) -> None:
+        """Return when every reconciler has looked again and found nothing to do.
+
+        Raises TimeoutError; then the drivers' reports say what is refused.
+        """
+        since = {driver.reconciler.name: driver.activations for driver in self.drivers}
+        self.wake()
+        async with asyncio.timeout(timeout_s), self._turned:
+            await self._turned.wait_for(
+                lambda: all(
+                    driver.activations > since[driver.reconciler.name]
+                    and driver.report.quiet
+                    and not driver.woken.is_set()
+                    for driver in self.drivers
+                )
+            )
+
     async def _drive(self, driver: Driver) -> None:
         while True:
             report = await driver.turn()
+            if report.steps:
+                driver.woken.set()  # look again at what was just done
             if report.steps or report.saw_change:
                 self._wake_others(driver)
+            async with self._turned:
+                self._turned.notify_all()
             try:
                 async with asyncio.timeout(driver.patience_s):
                     await driver.woken.wait()

@@ -1,0 +1,118 @@
+"""The daemon: the composition root. It runs inside the world and may be killed at any moment.
+
+Traffic does not need it: HAProxy, the DNS server and containers are children of the world's init.
+What it adds is AWS's API and the reconcilers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import socket
+from pathlib import Path
+
+from hiyoko.clock import SystemClock
+from hiyoko.gateway.browser_proxy import BrowserProxy
+from hiyoko.gateway.local import LocalRoutes
+from hiyoko.gateway.registry import RegistryHandler
+from hiyoko.gateway.server import Gateway
+from hiyoko.plane.addresses import AWS_ENDPOINT, CLIENT, INTERNET_RESOLVER
+from hiyoko.plane.balancer.plane import BalancerPlane
+from hiyoko.plane.ca.authority import root_certificate_path
+from hiyoko.plane.ca.endpoints import endpoint_context
+from hiyoko.plane.ca.issuing import CertificateFiles
+from hiyoko.plane.dns.dns_server import DnsServer
+from hiyoko.plane.network.internet import prepare_internet
+from hiyoko.plane.network.plane import NetworkPlane
+from hiyoko.porter import PorterClient
+from hiyoko.reconcile.balancers import BalancerReconciler
+from hiyoko.reconcile.certificates import CertificateReconciler
+from hiyoko.reconcile.describe import describe
+from hiyoko.reconcile.ecs_services import EcsServicesReconciler
+from hiyoko.reconcile.loop import Loop
+from hiyoko.reconcile.network import NetworkReconciler
+from hiyoko.reconcile.stacks import StackReconciler
+from hiyoko.reconcile.tasks import TaskReconciler, container_plane
+from hiyoko.reconcile.zones import ZoneReconciler
+from hiyoko.settings import Settings
+from hiyoko.store.database import Store
+
+ENDPOINT_NAMES = ("*.ap-northeast-1.amazonaws.com", "*.amazonaws.com")
+RESET_S = 60.0
+REGISTRY_HOSTS = ("*.dkr.ecr.*.amazonaws.com", "*.docker.io", "docker.io", "public.ecr.aws")
+
+
+def options() -> tuple[Settings, argparse.Namespace]:
+    """What ``launch`` passed: settings, and the numbers of the sockets bound on the host."""
+    parser = argparse.ArgumentParser(prog="hiyoko.daemon")
+    parser.add_argument("--state-dir", type=Path, required=True)
+    for name in ("--api-port", "--proxy-port", "--api-fd", "--proxy-fd", "--ready-fd"):
+        parser.add_argument(name, type=int, required=True)
+    given = parser.parse_args()
+    return Settings(given.state_dir, given.api_port, given.proxy_port), given
+
+
+async def serve(settings: Settings, given: argparse.Namespace) -> None:
+    """Run until told to end."""
+    store = Store.open(settings.database)
+    clock = SystemClock()
+    await prepare_internet()
+    trust = root_certificate_path(settings)
+    containers = container_plane(store, settings, trust, lambda: loop.wake())
+    loop = Loop.of(
+        [
+            NetworkReconciler(store, NetworkPlane(), clock),
+            ZoneReconciler(store, DnsServer(settings), clock),
+            CertificateReconciler(store, CertificateFiles(settings), clock),
+            BalancerReconciler(store, BalancerPlane(settings), clock),
+            TaskReconciler(store, containers, clock),
+            EcsServicesReconciler(store, clock),
+            StackReconciler(store, clock),
+        ]
+    )
+
+    def status() -> dict[str, object]:
+        return describe(store, loop, containers.limits_enforced())
+
+    async def settle() -> None:
+        await loop.settle(RESET_S)
+
+    store.watch(loop.wake)
+    gateway = Gateway(store, settings, clock=clock)
+    registry = RegistryHandler(store, settings, PorterClient(settings))
+    for host in REGISTRY_HOSTS:
+        gateway.register_host(host, registry.handle)
+    gateway.register_registry(registry.handle)
+    LocalRoutes(store, settings, status, settle).register(gateway)
+    await gateway.serve(socket.socket(fileno=given.api_fd))
+    endpoint = socket.create_server((str(AWS_ENDPOINT), 443), reuse_port=False, backlog=512)
+    await gateway.serve(endpoint, endpoint_context(settings, ENDPOINT_NAMES))
+    proxy = BrowserProxy(str(INTERNET_RESOLVER), str(CLIENT))
+    server = await proxy.serve(socket.socket(fileno=given.proxy_fd))
+    running = asyncio.create_task(loop.run())
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    os.write(given.ready_fd, b"r")
+    os.close(given.ready_fd)
+    try:
+        await running
+    except asyncio.CancelledError:
+        server.close()
+        await gateway.close()
+        store.close()
+
+
+def main() -> None:
+    """``python -m hiyoko.daemon``: started by ``hiyoko.launch`` inside the world."""
+    logging.basicConfig(
+        level=os.environ.get("HIYOKO_LOG", "INFO"),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    settings, given = options()
+    asyncio.run(serve(settings, given))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""hiyoko's own few routes: status, reset, images. JSON in and out, errors as ``{"error": ...}``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from hiyoko.gateway.server import Gateway
+from hiyoko.plane.containers.images import ImageError, import_image, list_images
+from hiyoko.settings import Settings
+from hiyoko.store.database import Store
+
+Status = Callable[[], dict[str, Any]]
+Settle = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRoutes:
+    """``status`` reads what the daemon knows of itself; ``settle`` waits for the reconcilers."""
+
+    store: Store
+    settings: Settings
+    status: Status
+    settle: Settle
+
+    def register(self, gateway: Gateway) -> None:
+        """Put the routes into a gateway."""
+        gateway.register_local("/_hiyoko/status", "GET", self.get_status)
+        gateway.register_local("/_hiyoko/reset", "POST", self.reset)
+        gateway.register_local("/_hiyoko/images", "GET", self.get_images)
+        gateway.register_local("/_hiyoko/images", "POST", self.post_image)
+
+    async def get_status(self, request: web.BaseRequest) -> web.StreamResponse:
+        """What runs and what the reconcilers say."""
+        return web.json_response(self.status())
+
+    async def reset(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Empty everything, and answer when the world is empty as well."""
+        self.store.empty()
+        try:
+            await self.settle()
+        except TimeoutError:
+            return _error(500, "the reset did not settle; see `hiyoko cloud status`")
+        return web.json_response({"reset": True})
+
+    async def get_images(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Images of the simulated internet."""
+        return web.json_response({"images": list_images(self.store, self.settings)})
+
+    async def post_image(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Import an image: ``{"name", "path", "kind"}``."""
+        try:
+            body = json.loads(await request.text())
+            name, path, kind = str(body["name"]), Path(body["path"]), str(body["kind"])
+        except (ValueError, KeyError, TypeError):
+            return _error(400, "an image import needs name, path and kind")
+        try:
+            digest = await import_image(self.settings, self.store, name, path, kind)
+        except ImageError as error:
+            return _error(400, str(error))
+        return web.json_response({"name": name, "digest": digest})
+
+
+def _error(status: int, text: str) -> web.Response:
+    return web.json_response({"error": text}, status=status)

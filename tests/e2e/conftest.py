@@ -1,0 +1,123 @@
+"""Whole clouds, driven as a user drives them: the console script and real clients only."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HIYOKO = Path(sys.executable).parent / "hiyoko"
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A cloud of a test's own: state directory and ports."""
+
+    state_dir: Path
+    api_port: int
+    proxy_port: int
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.api_port}"
+
+    def hiyoko(self, *argv: str, ok: bool = True, env: dict[str, str] | None = None) -> str:
+        """Run a command; its output. ``ok`` says that it must exit with 0."""
+        done = self.run(*argv, env=env)
+        if ok:
+            assert done.returncode == 0, f"{argv}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout + ("" if ok else done.stderr)
+
+    def run(
+        self, *argv: str, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        own = {
+            "HIYOKO_STATE_DIR": str(self.state_dir),
+            "HIYOKO_API_PORT": str(self.api_port),
+            "HIYOKO_PROXY_PORT": str(self.proxy_port),
+        }
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        return subprocess.run(
+            [HIYOKO, *argv],
+            env=clean | own | (env or {}),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
+
+    def curl(self, url: str, *argv: str) -> tuple[int, str]:
+        """curl as a client on the simulated internet: exit status and output."""
+        done = self.run("run", "--", "curl", "-sS", "--max-time", "5", *argv, url)
+        return done.returncode, done.stdout
+
+    def client(self, service: str) -> Any:
+        return botocore.session.Session().create_client(
+            service,
+            region_name="ap-northeast-1",
+            endpoint_url=self.endpoint,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    def status(self) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.hiyoko("cloud", "status", "--json"))
+        return answer
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def traces() -> dict[str, set[str]]:
+    """What a cloud might leave on the host."""
+
+    def lines(*argv: str) -> set[str]:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        return set(done.stdout.splitlines())
+
+    processes = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if "hiyoko" in command and "pytest" not in command:
+            processes.add(f"{path.parent.name} {command}")
+    return {
+        "links": {line.split(":")[1] for line in lines("ip", "-o", "link") if ":" in line},
+        "namespaces": lines("ip", "netns", "list"),
+        "routes": lines("ip", "route"),
+        "rules": lines("nft", "list", "ruleset"),
+        "mounts": {line.split(" ")[1] for line in Path("/proc/mounts").read_text().splitlines()},
+        "processes": processes,
+    }
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """A running cloud; when it has ended, nothing of it may be left."""
+    before = traces()
+    made = Cloud(tmp_path_factory.mktemp("state"), free_port(), free_port())
+    made.hiyoko("cloud", "start")
+    try:
+        yield made
+    finally:
+        made.hiyoko("cloud", "stop")
+    after = traces()
+    left = {kind: after[kind] - before[kind] for kind in after if after[kind] - before[kind]}
+    assert not left

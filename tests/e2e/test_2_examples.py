@@ -1,0 +1,34 @@
+"""The other examples: deployed, checked, removed."""
+
+from __future__ import annotations
+
+import json
+
+from .conftest import Cloud
+
+PUBLIC = "examples/1-public-task/site.yaml"
+MANY = "examples/3-many-services/site.yaml"
+
+
+def test_a_task_with_a_public_address_is_reached_by_it(cloud: Cloud) -> None:
+    cloud.hiyoko("up", "--yes", PUBLIC)
+    status = json.loads(cloud.hiyoko("status", "--json", PUBLIC))
+    address = status["tasks"][0]["public_address"]
+    code, page = cloud.curl(f"http://{address}/")
+    assert code == 0
+    assert "nginx" in page.lower()
+    assert json.loads(cloud.hiyoko("check", "--json", PUBLIC))["ok"]
+    assert "nothing is left" in cloud.hiyoko("down", "--yes", PUBLIC)
+
+
+def test_several_services_are_chosen_by_path_and_host(cloud: Cloud) -> None:
+    cloud.hiyoko("up", "--yes", MANY)
+    assert json.loads(cloud.hiyoko("check", "--json", MANY))["ok"]
+    site = "https://many.my-project.jp"
+    assert "nginx" in cloud.curl(f"{site}/")[1].lower()
+    assert "apache" in cloud.curl(f"{site}/api/", "-i")[1].lower()
+    assert cloud.curl("https://admin.many.my-project.jp/")[0] == 0
+    _, head = cloud.curl("https://www.many.my-project.jp/x?y=1", "-i")
+    assert "301" in head.splitlines()[0]
+    assert "location: https://many.my-project.jp:443/x?y=1" in head.lower()
+    assert "nothing is left" in cloud.hiyoko("down", "--yes", MANY)

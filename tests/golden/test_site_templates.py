@@ -1,0 +1,37 @@
+"""Each example's template, as text; cfn-lint finds nothing in it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hiyoko.site.load import load_site
+from hiyoko.site.render import render_template
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted(path.name for path in (ROOT / "examples").iterdir())
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_template_of_an_example_is_as_reviewed(example: str) -> None:
+    text = render_template(load_site(ROOT / "examples" / example / "site.yaml"))
+    golden = Path(__file__).parent / "site" / f"{example}.yaml"
+    if os.environ.get("HIYOKO_GOLDEN") == "write":
+        golden.write_text(text)
+    assert text == golden.read_text()
+
+
+def test_cfn_lint_finds_nothing() -> None:
+    goldens = sorted((Path(__file__).parent / "site").glob("*.yaml"))
+    lint = Path(sys.executable).parent / "cfn-lint"
+    done = subprocess.run(
+        [lint, "--include-checks", "I", "--", *goldens],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
