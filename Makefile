@@ -36,7 +36,7 @@ e2e: $(VENV)/.dev ## every example: deploy, prove, remove
 	@$(BIN)/pytest -q tests/e2e
 
 golden: $(VENV)/.dev ## rewrite the golden files; review the diff
-	@HIYOKO_GOLDEN=write $(BIN)/pytest -q tests/golden
+	@HIYOKO_GOLDEN=rewrite $(BIN)/pytest -q tests/golden
 
 bench: $(VENV)/.dev ## the figures of the README
 	@$(BIN)/python bench/run.py

@@ -120,7 +120,10 @@ def find_operation(service: str, name: str) -> Handler:
 def not_implemented(service: str, name: str) -> AwsError:
     """AWS's error form, saying by name what this cloud does not do."""
     return AwsError(
-        "NotImplemented", f"hiyoko does not implement {service}:{name}.", status=501, fault="Receiver"
+        "NotImplemented",
+        f"hiyoko does not implement {service}:{name}.",
+        status=501,
+        fault="Receiver",
     )
 
 
@@ -144,8 +147,12 @@ def invoke(
     request_id: str | None = None,
     clock: Clock | None = None,
     ids: Ids | None = None,
+    dry_run: bool = False,
 ) -> Response:
-    """Run one operation in one transaction of its own. Raises AwsError."""
+    """Run one operation in one transaction of its own. Raises AwsError.
+
+    ``dry_run`` runs it and takes it back: EC2's DryRun, answered by the error that says so.
+    """
     handler = find_operation(service, operation)
     ids = ids or RandomIds()
     with store.transaction() as tx:
@@ -161,4 +168,10 @@ def invoke(
             ids=ids,
         )
         response: Response = handler(call, request)
+        if dry_run:
+            raise AwsError(
+                "DryRunOperation",
+                "Request would have succeeded, but DryRun flag is set.",
+                status=412,
+            )
         return response

@@ -20,7 +20,7 @@ EXAMPLES = sorted(path.name for path in (ROOT / "examples").iterdir())
 def test_the_template_of_an_example_is_as_reviewed(example: str) -> None:
     text = render_template(load_site(ROOT / "examples" / example / "site.yaml"))
     golden = Path(__file__).parent / "site" / f"{example}.yaml"
-    if os.environ.get("HIYOKO_GOLDEN") == "write":
+    if os.environ.get("HIYOKO_GOLDEN") == "rewrite":
         golden.write_text(text)
     assert text == golden.read_text()
 

@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "services": {"api", "store", "spec", *FACE},
     "services.*.cfn": {"api", "template"},
     "services.cloudformation": {"api", "store", "spec", "template"},
-    "gateway": {"api", "spec", "store", "services", "plane.containers"},
+    "gateway": {"api", "spec", "store", "services", "plane.containers", "plane.error"},
     "blueprint": {"services.*.model"},
     "reach": {"blueprint"},
     "plane": {"blueprint"},
@@ -42,7 +42,8 @@ def modules() -> Iterator[tuple[str, Path]]:
         yield ".".join(part for part in parts if part != "__init__"), path
 
 
-def imports(path: Path, module: str) -> Iterator[str]:
+def imports(path: Path, module: str, known: set[str]) -> Iterator[str]:
+    """Modules that a file imports; ``from package import module`` counts as the module."""
     package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -52,20 +53,20 @@ def imports(path: Path, module: str) -> Iterator[str]:
             if node.level:
                 kept = package[: len(package) - node.level + 1]
                 base = ".".join(["hiyoko", *kept, *([node.module] if node.module else [])])
-            yield base
-            yield from (f"{base}.{a.name}" for a in node.names)
+            names = [f"{base}.{a.name}" for a in node.names]
+            yield from (name if name in known else base for name in names)
 
 
 def hiyoko_imports(path: Path, module: str) -> set[str]:
-    found = {name for name in imports(path, module) if name.startswith("hiyoko.")}
     known = {f"hiyoko.{name}" for name, _ in modules() if name}
-    return {name.removeprefix("hiyoko.") for name in found if name in known}
+    found = {name for name in imports(path, module, known) if name.startswith("hiyoko.")}
+    return {name.removeprefix("hiyoko.") for name in found}
 
 
 def home(module: str) -> str:
     """The most specific row of the table that a module falls under."""
     parts = module.split(".")
-    if len(parts) == 3 and parts[0] == "services" and parts[2] == "cfn":
+    if len(parts) == 3 and parts[0] == "services" and parts[2].startswith("cfn"):
         return "services.*.cfn"
     if module.startswith("services.cloudformation"):
         return "services.cloudformation"
@@ -85,7 +86,7 @@ def allowed(module: str, name: str) -> bool:
         return True
     if name == "services" or name in ("plane", "blueprint", "reconcile"):
         return True  # the package's own docstring module, on the way to a part of it
-    if module.split(".")[-1] == "cfn" and name.startswith("services.cloudformation"):
+    if module.split(".")[-1].startswith("cfn") and name.startswith("services.cloudformation"):
         return True
     patterns = MAY_IMPORT[home(module)]
     return any(covered(name, p) or p.startswith(f"{name}.") for p in patterns)

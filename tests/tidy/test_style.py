@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "hiyoko"
 FILE_LINES_MAX, FUNCTION_LINES_MAX = 700, 80
-MAY_CATCH_ALL = {"cli/main.py", "gateway/chain.py", "reconcile/loop.py"}
+MAY_CATCH_ALL = {"cli/main.py", "gateway/server.py", "reconcile/loop.py"}
 BROAD = {"Exception", "BaseException"}
 
 

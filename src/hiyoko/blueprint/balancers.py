@@ -8,13 +8,18 @@ from ipaddress import IPv4Address
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A registered target. ``draining`` ones get no new request."""
+    """A registered target. ``draining`` ones get no new request.
+
+    ``settled`` is true once this node's checks have found it healthy or unhealthy: until then one
+    success makes it healthy, and it takes no part when all others fail and the node fails open.
+    """
 
     target_id: str
     address: IPv4Address
     port: int
     zone: str | None
     draining: bool = False
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class TargetGroup:
     targets: tuple[Target, ...]
     stickiness_s: int | None = None
     algorithm: str = "round_robin"
+    slow_start_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,9 @@ class Listener:
     ssl_policy: str | None
     certificate_arns: tuple[str, ...]
     rules: tuple[Rule, ...]
+    tls_versions: tuple[str, ...] = ()
+    ciphers: tuple[str, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,15 @@ class VpcResolver:
     vpc_id: str
     address: IPv4Address
     region: str
+    cidrs: tuple[IPv4Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """A public hosted zone that is reached from the root, and the zone that points to it."""
+
+    zone_id: str
+    parent: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +61,4 @@ class Zones:
     revision: int = 0
     zones: tuple[Zone, ...] = ()
     resolvers: tuple[VpcResolver, ...] = ()
+    delegations: tuple[Delegation, ...] = ()

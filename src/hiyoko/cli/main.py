@@ -76,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
 
     up = _site(commands, "up", "up:up", "plan, ask, deploy, prove, print the URL")
     up.add_argument("--yes", "-y", action="store_true", help="do not ask")
+    up.add_argument("--no-prove", action="store_true", help="deploy only; `check` proves later")
     _json(_site(commands, "plan", "up:plan", "what up would change"))
     _json(_site(commands, "status", "status:status", "what is there, and how it is"))
     logs = _site(commands, "logs", "logs:logs", "what the tasks printed", positional=False)

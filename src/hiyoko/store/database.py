@@ -28,6 +28,18 @@ class Transaction:
         """Run one statement with its values bound."""
         return self.connection.execute(sql, values)
 
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part that may fail by itself: its writes are undone when it raises, the rest stays."""
+        self.connection.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK TO part")
+            self.connection.execute("RELEASE part")
+            raise
+        self.connection.execute("RELEASE part")
+
 
 @dataclass(slots=True)
 class Store:

@@ -31,7 +31,16 @@ class IssuedSeen:
     issued_at: float
 
 
-VALIDATIONS_SEEN = Table(
-    "acm_validation_seen", ValidationSeen, key=("certificate_arn", "domain")
-)
+@dataclass(frozen=True, slots=True)
+class FailureSeen:
+    """The request failed for good (``CAA_ERROR``); AWS does not try a failed request again."""
+
+    certificate_arn: str
+    reason: str
+    detail: str
+    seen_at: float
+
+
+VALIDATIONS_SEEN = Table("acm_validation_seen", ValidationSeen, key=("certificate_arn", "domain"))
 ISSUED_SEEN = Table("acm_issued_seen", IssuedSeen, key=("certificate_arn",))
+FAILURES_SEEN = Table("acm_failure_seen", FailureSeen, key=("certificate_arn",))

@@ -9,11 +9,15 @@ from hiyoko.store.table import Table
 
 @dataclass(frozen=True, slots=True)
 class ServedSeen:
-    """The DNS server answers from the zones drawn at this store revision (``key`` is ``dns``)."""
+    """The DNS server answers from the zones drawn at this store revision (``key`` is ``dns``).
+
+    ``digest`` is the zone set's: the same one serves later revisions that changed no zone.
+    """
 
     key: str
     revision: int
     seen_at: float
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,159 @@
+"""From the rows of load balancers to the nodes that must exist."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from hiyoko.blueprint import balancers as b
+from hiyoko.services.elbv2 import model as m
+
+SettledTarget = tuple[str, str, int, str]
+"""Group ARN, target id, port, and the interface of the node that found it healthy or unhealthy."""
+
+
+@dataclass(frozen=True, slots=True)
+class BalancerRows:
+    """Everything that the nodes follow from, of every account and region."""
+
+    load_balancers: tuple[m.LoadBalancer, ...] = ()
+    listeners: tuple[m.Listener, ...] = ()
+    rules: tuple[m.Rule, ...] = ()
+    target_groups: tuple[m.TargetGroup, ...] = ()
+    registrations: tuple[m.Registration, ...] = ()
+
+
+def draw_balancers(
+    rows: BalancerRows, settled: Collection[SettledTarget] = (), now: float = 0.0
+) -> b.Balancers:
+    """One node per load balancer and enabled subnet, sorted by interface."""
+    groups = {group.arn: group for group in rows.target_groups}
+    nodes = []
+    for balancer in rows.load_balancers:
+        mine = sorted(
+            (row for row in rows.listeners if row.balancer_arn == balancer.arn),
+            key=lambda row: row.port,
+        )
+        listeners = tuple(_listener(row, rows.rules) for row in mine)
+        used = sorted(
+            {
+                arn
+                for listener in listeners
+                for rule in listener.rules
+                if isinstance(rule.action, b.Forward)
+                for arn, _ in rule.action.groups
+            }
+        )
+        zones = {node.zone for node in balancer.nodes}
+        for node in balancer.nodes:
+            nodes.append(
+                b.BalancerNode(
+                    balancer_arn=balancer.arn,
+                    name=balancer.name,
+                    eni_id=node.eni_id,
+                    subnet_id=node.subnet_id,
+                    zone=node.zone,
+                    address=IPv4Address(node.private_ip),
+                    listeners=listeners,
+                    groups=tuple(
+                        _group(groups[arn], rows.registrations, zones, node.eni_id, settled, now)
+                        for arn in used
+                        if arn in groups
+                    ),
+                    idle_timeout_s=int(
+                        balancer.attributes.get("idle_timeout.timeout_seconds", "60")
+                    ),
+                    attributes=tuple(sorted(balancer.attributes.items())),
+                )
+            )
+    return b.Balancers(tuple(sorted(nodes, key=lambda node: node.eni_id)))
+
+
+def _listener(row: m.Listener, rules: Iterable[m.Rule]) -> b.Listener:
+    mine = sorted(
+        (rule for rule in rules if rule.listener_arn == row.arn), key=lambda rule: rule.priority
+    )
+    drawn = [
+        b.Rule(
+            rule.arn,
+            rule.priority,
+            tuple(b.Condition(c.field, c.values, c.key, c.pairs) for c in rule.conditions),
+            _action(rule.actions[-1]),
+        )
+        for rule in mine
+    ]
+    drawn.append(b.Rule(row.default_rule_arn, 0, (), _action(row.default_actions[-1])))
+    policy = m.find_ssl_policy(row.ssl_policy) if row.ssl_policy else None
+    return b.Listener(
+        arn=row.arn,
+        port=row.port,
+        protocol=row.protocol,
+        ssl_policy=row.ssl_policy,
+        certificate_arns=row.certificates,
+        rules=tuple(drawn),
+        tls_versions=policy.versions if policy else (),
+        ciphers=policy.ciphers if policy else (),
+        attributes=tuple(sorted(row.attributes.items())),
+    )
+
+
+def _action(action: m.Action) -> b.Action:
+    if action.redirect is not None:
+        r = action.redirect
+        return b.Redirect(r.protocol, r.host, r.port, r.path, r.query, r.status)
+    if action.fixed_response is not None:
+        f = action.fixed_response
+        return b.FixedResponse(f.status, f.content_type, f.body)
+    return b.Forward(tuple((group.group_arn, group.weight) for group in action.groups))
+
+
+def _group(
+    group: m.TargetGroup,
+    registrations: Iterable[m.Registration],
+    zones: Collection[str],
+    eni_id: str,
+    settled: Collection[SettledTarget],
+    now: float,
+) -> b.TargetGroup:
+    targets = tuple(
+        b.Target(
+            target_id=row.target_id,
+            address=IPv4Address(row.target_id),
+            port=row.port,
+            zone=row.zone,
+            draining=row.deregistered_at is not None,
+            settled=(group.arn, row.target_id, row.port, eni_id) in settled,
+        )
+        for row in sorted(registrations, key=lambda row: (IPv4Address(row.target_id), row.port))
+        if row.group_arn == group.arn
+        and (row.zone is None or row.zone in zones)
+        and not row.expired(group, now)
+    )
+    check = group.health_check
+    attributes = group.attributes
+    sticky = attributes.get("stickiness.enabled") == "true"
+    return b.TargetGroup(
+        arn=group.arn,
+        name=group.name,
+        protocol=group.protocol,
+        protocol_version=group.protocol_version,
+        health_check=b.HealthCheck(
+            protocol=check.protocol,
+            port=None if check.port == "traffic-port" else int(check.port),
+            path=check.path,
+            interval_s=check.interval_s,
+            timeout_s=check.timeout_s,
+            healthy_threshold=check.healthy_threshold,
+            unhealthy_threshold=check.unhealthy_threshold,
+            matcher=check.matcher,
+        ),
+        targets=targets,
+        stickiness_s=(
+            int(attributes.get("stickiness.lb_cookie.duration_seconds", "86400"))
+            if sticky
+            else None
+        ),
+        algorithm=attributes.get("load_balancing.algorithm.type", "round_robin"),
+        slow_start_s=int(attributes.get("slow_start.duration_seconds", "0")),
+    )

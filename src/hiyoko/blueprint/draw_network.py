@@ -1,0 +1,215 @@
+"""ec2's rows become the network that must exist. Pure: the same rows draw the same network.
+
+A VPC without an attached interface is left out: no packet can enter it, so its router would only
+cost memory (every account has a default VPC in every region that it ever asked about). So is an
+interface that nothing is attached to, as no packet reaches it on AWS either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from hiyoko.blueprint.network import (
+    ANY_PROTOCOL,
+    ICMP,
+    TCP,
+    UDP,
+    Acl,
+    AclEntry,
+    Blackhole,
+    GroupPeer,
+    GroupRule,
+    Interface,
+    NatGateway,
+    Network,
+    Route,
+    RouteTable,
+    RouteTarget,
+    SecurityGroup,
+    Subnet,
+    ToInterface,
+    ToInternetGateway,
+    Vpc,
+)
+from hiyoko.services.ec2 import model
+from hiyoko.services.ec2.model import NetworkRows
+
+__all__ = ["NetworkRows", "draw_network"]
+
+
+def draw_network(rows: NetworkRows) -> Network:
+    """Every VPC that some interface is attached in, sorted by id."""
+    living = {row.vpc_id for row in rows.interfaces if row.attachment_id}
+    vpcs = [_Drawer(rows, vpc).vpc_drawn() for vpc in rows.vpcs if vpc.vpc_id in living]
+    return Network(tuple(sorted(vpcs, key=lambda vpc: vpc.vpc_id)))
+
+
+@dataclass(frozen=True)
+class _Drawer:
+    """One VPC's rows among all rows."""
+
+    rows: NetworkRows
+    vpc: model.Vpc
+
+    def vpc_drawn(self) -> Vpc:
+        vpc_id = self.vpc.vpc_id
+        base = IPv4Network(self.vpc.cidr).network_address
+        gateway = self._internet_gateway()
+        return Vpc(
+            vpc_id=vpc_id,
+            cidrs=tuple(IPv4Network(c.cidr) for c in self.vpc.cidrs),
+            # https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html
+            resolver=base + 2 if self.vpc.dns_support else None,
+            internet_gateway_id=gateway.internet_gateway_id if gateway else None,
+            subnets=self._subnets(),
+            route_tables=self._route_tables(),
+            acls=tuple(
+                sorted(
+                    (_acl(acl) for acl in self.rows.acls if acl.vpc_id == vpc_id),
+                    key=lambda acl: acl.acl_id,
+                )
+            ),
+            groups=self._groups(),
+            interfaces=self._interfaces(),
+            nat_gateways=tuple(
+                NatGateway(nat.nat_gateway_id, nat.eni_id) for nat in self._nat_gateways()
+            ),
+        )
+
+    def _internet_gateway(self) -> model.InternetGateway | None:
+        attached = (g for g in self.rows.internet_gateways if g.vpc_id == self.vpc.vpc_id)
+        return next(attached, None)
+
+    def _nat_gateways(self) -> list[model.NatGateway]:
+        if self._internet_gateway() is None:
+            return []
+        mine = (n for n in self.rows.nat_gateways if n.vpc_id == self.vpc.vpc_id and n.works)
+        return sorted(mine, key=lambda nat: nat.nat_gateway_id)
+
+    def _attached(self) -> list[model.NetworkInterface]:
+        nats = {nat.eni_id for nat in self._nat_gateways()}
+        return sorted(
+            (
+                row
+                for row in self.rows.interfaces
+                if row.vpc_id == self.vpc.vpc_id
+                and row.attachment_id
+                and (row.interface_type != "nat_gateway" or row.eni_id in nats)
+            ),
+            key=lambda row: row.eni_id,
+        )
+
+    def _interfaces(self) -> tuple[Interface, ...]:
+        elastic = {a.eni_id: a.public_ip for a in self.rows.addresses if a.eni_id}
+        return tuple(
+            _interface(row, elastic.get(row.eni_id) or row.public_ip) for row in self._attached()
+        )
+
+    def _subnets(self) -> tuple[Subnet, ...]:
+        tables: dict[str, str] = {}
+        for table in self.rows.route_tables:
+            if table.vpc_id == self.vpc.vpc_id:
+                tables |= {a.subnet_id: table.route_table_id for a in table.associations}
+        acls = {a.subnet_id: acl.acl_id for acl in self.rows.acls for a in acl.associations}
+        return tuple(
+            Subnet(
+                subnet_id=row.subnet_id,
+                cidr=IPv4Network(row.cidr),
+                zone=row.zone,
+                # The main table's association has no subnet.
+                route_table_id=tables.get(row.subnet_id) or tables[""],
+                acl_id=acls[row.subnet_id],
+            )
+            for row in sorted(self.rows.subnets, key=lambda row: row.subnet_id)
+            if row.vpc_id == self.vpc.vpc_id
+        )
+
+    def _route_tables(self) -> tuple[RouteTable, ...]:
+        return tuple(
+            RouteTable(
+                table.route_table_id,
+                tuple(
+                    sorted(
+                        (
+                            Route(IPv4Network(route.destination), self._target(route.target))
+                            for route in table.routes
+                        ),
+                        key=lambda route: route.destination,
+                    )
+                ),
+            )
+            for table in sorted(self.rows.route_tables, key=lambda row: row.route_table_id)
+            if table.vpc_id == self.vpc.vpc_id
+        )
+
+    def _target(self, target: str) -> RouteTarget:
+        gateway = self._internet_gateway()
+        if gateway is not None and gateway.internet_gateway_id == target:
+            return ToInternetGateway(target)
+        for nat in self._nat_gateways():
+            if nat.nat_gateway_id == target:
+                return ToInterface(nat.eni_id, target)
+        for row in self._attached():
+            if row.eni_id == target:
+                return ToInterface(target)
+        return Blackhole(target)
+
+    def _groups(self) -> tuple[SecurityGroup, ...]:
+        rules: dict[tuple[str, bool], list[GroupRule]] = {}
+        for row in sorted(self.rows.rules, key=lambda row: row.rule_id):
+            rules.setdefault((row.group_id, row.egress), []).append(_rule(row))
+        return tuple(
+            SecurityGroup(
+                row.group_id,
+                ingress=tuple(rules.get((row.group_id, False), ())),
+                egress=tuple(rules.get((row.group_id, True), ())),
+            )
+            for row in sorted(self.rows.groups, key=lambda row: row.group_id)
+            if row.vpc_id == self.vpc.vpc_id
+        )
+
+
+def _interface(row: model.NetworkInterface, public_ip: str) -> Interface:
+    return Interface(
+        eni_id=row.eni_id,
+        subnet_id=row.subnet_id,
+        address=IPv4Address(row.private_ip),
+        mac=row.mac,
+        public_address=IPv4Address(public_ip) if public_ip else None,
+        groups=None if row.groups is None else tuple(sorted(row.groups)),
+        forwards=not row.source_dest_check,
+    )
+
+
+def _protocol(name: str) -> int:
+    if name == model.ALL_PROTOCOLS:
+        return ANY_PROTOCOL
+    return model.PROTOCOL_NUMBERS.get(name) or int(name)
+
+
+def _ports(protocol: int, low: int, high: int) -> tuple[int, int]:
+    return (low, high) if protocol in (ICMP, TCP, UDP) else (-1, -1)
+
+
+def _rule(row: model.SecurityGroupRule) -> GroupRule:
+    protocol = _protocol(row.protocol)
+    low, high = _ports(protocol, row.from_port, row.to_port)
+    peer = GroupPeer(row.peer_group) if row.peer_group else IPv4Network(row.cidr)
+    return GroupRule(row.rule_id, protocol, low, high, peer)
+
+
+def _acl(row: model.NetworkAcl) -> Acl:
+    return Acl(row.acl_id, _entries(row.entries, egress=False), _entries(row.entries, egress=True))
+
+
+def _entries(rows: Iterable[model.AclEntry], *, egress: bool) -> tuple[AclEntry, ...]:
+    drawn = []
+    for row in sorted(rows, key=lambda row: row.number):
+        if row.egress == egress:
+            protocol = _protocol(row.protocol)
+            low, high = _ports(protocol, row.low, row.high)
+            cidr = IPv4Network(row.cidr)
+            drawn.append(AclEntry(row.number, protocol, low, high, cidr, row.allow))
+    return tuple(drawn)

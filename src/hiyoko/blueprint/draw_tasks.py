@@ -1,0 +1,119 @@
+"""Task rows become what the task plane needs: namespaces, containers, limits, where logs go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv4Network
+
+import hiyoko.services.ecs.model as model
+from hiyoko.blueprint.tasks import Container, LogTarget, Task, Tasks
+
+LEAST_CPU_SHARES = 2
+"""What the kernel takes as its minimum; ECS passes it for cpu 0."""
+DEFAULT_STOP_TIMEOUT_S = 30
+
+
+def draw_tasks(
+    tasks: Iterable[model.Task],
+    definitions: Mapping[str, model.TaskDefinition],
+    vpcs: Mapping[str, IPv4Network],
+    seen: Mapping[str, model.Sighting],
+) -> Tasks:
+    """Draw each task that shall run, and each stopped one of which something may be left.
+
+    ``definitions`` by ARN, ``vpcs`` (the primary CIDR block) by id, ``seen`` by task ARN. A task
+    that failed or whose essential container ended is not to run, whether or not that has been
+    written down yet.
+    """
+    drawn = []
+    for task in tasks:
+        sight = seen.get(task.arn)
+        if task.ended_at is not None:
+            continue
+        view = model.TaskView(task, definitions[task.definition_arn], sight)
+        if view.stop is not None and view.gone:
+            continue
+        drawn.append(_task(view, vpcs[task.vpc_id]))
+    return Tasks(tuple(drawn))
+
+
+def _task(view: model.TaskView, vpc: IPv4Network) -> Task:
+    task, stop = view.task, view.stop
+    return Task(
+        arn=task.arn,
+        account=task.account,
+        region=task.region,
+        zone=task.zone,
+        eni_id=task.eni_id,
+        vpc_id=task.vpc_id,
+        address=IPv4Address(task.address),
+        hostname=f"ip-{task.address.replace('.', '-')}.{search_domain(task.region)}",
+        resolver=vpc.network_address + 2,
+        search_domain=search_domain(task.region),
+        cpu_units=int(task.cpu),
+        memory_mib=int(task.memory),
+        containers=tuple(_container(task, one) for one in view.definition.containers),
+        run=stop is None or stop.drain,
+    )
+
+
+def search_domain(region: str) -> str:
+    """The search list of the VPC's default DHCP option set."""
+    return "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
+
+
+def _container(task: model.Task, definition: model.ContainerDefinition) -> Container:
+    override = task.overrides.container(definition.name)
+    command = definition.command if override.command is None else override.command
+    cpu = definition.cpu if override.cpu is None else override.cpu
+    memory = definition.memory if override.memory is None else override.memory
+    stop_timeout = definition.stop_timeout_s
+    check = definition.health or model.HealthCheck(command=())
+    return Container(
+        name=definition.name,
+        image=definition.image,
+        essential=definition.essential,
+        command=command,
+        entry_point=definition.entry_point,
+        environment=_environment(task, definition, override),
+        user=definition.user,
+        working_directory=definition.working_directory,
+        cpu_shares=max(LEAST_CPU_SHARES, cpu),
+        memory_mib=memory,
+        read_only_root=bool(definition.read_only_root),
+        stop_timeout_s=DEFAULT_STOP_TIMEOUT_S if stop_timeout is None else stop_timeout,
+        log=_log(task, definition),
+        health_command=check.command,
+        health_interval_s=check.interval_s,
+        health_timeout_s=check.timeout_s,
+        health_retries=check.retries,
+        health_start_period_s=check.start_period_s or 0,
+        depends_on=definition.depends_on,
+    )
+
+
+def _environment(
+    task: model.Task, definition: model.ContainerDefinition, override: model.ContainerOverride
+) -> tuple[tuple[str, str], ...]:
+    """Fargate's own variables, then the definition's, then the task's: the later one wins."""
+    merged = {
+        "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
+        "AWS_REGION": task.region,
+        "AWS_DEFAULT_REGION": task.region,
+    }
+    merged.update(definition.environment)
+    merged.update(override.environment)
+    return tuple(merged.items())
+
+
+def _log(task: model.Task, definition: model.ContainerDefinition) -> LogTarget | None:
+    log = definition.log
+    if log is None:
+        return None
+    prefix = log.option("awslogs-stream-prefix")
+    return LogTarget(
+        group=log.option("awslogs-group"),
+        stream=f"{prefix}/{definition.name}/{task.task_id}",
+        region=log.option("awslogs-region"),
+        create_group=log.option("awslogs-create-group", "false") == "true",
+    )

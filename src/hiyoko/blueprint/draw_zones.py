@@ -1,0 +1,195 @@
+r"""Draws what DNS must answer: the world's own zones, and every hosted zone of every account.
+
+The registrar of this internet is simple: a name belongs to whoever made the first public hosted
+zone of it, and its parent delegates to that zone's name servers. A zone below another delegated
+zone is reached only through NS records in that one, as everywhere.
+
+Route 53 writes odd bytes as octal escapes (``\052``), master files as decimal ones (``\042``):
+texts are translated here, so that a plane never meets the former.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from hiyoko.blueprint.world_zones import (
+    ROUTE53_SERVERS,
+    aws_zones,
+    is_parent,
+    is_taken,
+    parent_of,
+    parent_zones,
+)
+from hiyoko.blueprint.zones import Delegation, RecordSet, VpcResolver, Zone, Zones
+from hiyoko.services.ec2.model import Vpc
+from hiyoko.services.elbv2.model import LoadBalancer
+from hiyoko.services.route53.model import HostedZone, server_name
+from hiyoko.services.route53.model import RecordSet as Wished
+
+BALANCER_TTL_S = 60
+"""https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resource-record-sets-values-alias-common.html"""
+ADDRESSES_MAX = 8
+ALIAS_HOPS_MAX = 8
+
+_OCTAL = re.compile(r"\\([0-3][0-7]{2})|\\.", re.DOTALL)
+
+
+def draw_zones(
+    *,
+    revision: int,
+    hosted_zones: Iterable[HostedZone],
+    records: Iterable[Wished],
+    balancers: Iterable[LoadBalancer],
+    vpcs: Iterable[Vpc],
+) -> Zones:
+    """Everything that the world's DNS server serves, from these rows."""
+    zones = sorted(hosted_zones, key=lambda z: (z.created_at, z.zone_id))
+    vpcs = sorted(vpcs, key=lambda v: v.vpc_id)
+    balancers = sorted(balancers, key=lambda b: b.arn)
+    by_zone: dict[str, dict[tuple[str, str], Wished]] = {zone.zone_id: {} for zone in zones}
+    for record in records:
+        if record.zone_id in by_zone:
+            by_zone[record.zone_id][record.name, record.type] = record
+    flatten = _Flatten(by_zone, {b.dns_name.lower(): b for b in balancers})
+    seeing = {v.vpc_id for v in vpcs if v.dns_support and v.dns_hostnames}
+    hosted = tuple(_hosted(zone, flatten, seeing) for zone in zones)
+    registered = _registered(zones)
+    servers = sorted({n for zone in zones for n in zone.servers})
+    return Zones(
+        revision=revision,
+        zones=(
+            *parent_zones(
+                {zone.name: zone.name_servers for zone in registered},
+                {server_name(n): route53_address(n) for n in servers},
+                [zone.name for zone in zones if not zone.private],
+            ),
+            *aws_zones(
+                {server_name(n): route53_address(n) for n in servers},
+                {b.dns_name: _addresses(b) for b in balancers},
+            ),
+            *hosted,
+        ),
+        resolvers=tuple(_resolver(vpc) for vpc in vpcs if vpc.dns_support),
+        delegations=_delegations(zones, registered, hosted),
+    )
+
+
+def route53_address(number: int) -> IPv4Address:
+    """Where ``ns-N.awsdns-...`` answers."""
+    return ROUTE53_SERVERS[number]
+
+
+def master_text(text: str) -> str:
+    """The text with Route 53's octal escapes as a master file's decimal ones (RFC 1035, 5.1)."""
+    return _OCTAL.sub(lambda m: f"\\{int(m[1], 8):03d}" if m[1] else m[0], text)
+
+
+def _registered(zones: Iterable[HostedZone]) -> list[HostedZone]:
+    """The public zones that a parent delegates to: the first of each name, oldest first."""
+    first: dict[str, HostedZone] = {}
+    for zone in zones:
+        if not (zone.private or is_parent(zone.name) or is_taken(zone.name)):
+            first.setdefault(zone.name, zone)
+    return [zone for name, zone in first.items() if not _hosted_above(name, first)]
+
+
+def _hosted_above(name: str, first: Mapping[str, HostedZone]) -> str | None:
+    """The closest delegated or delegating hosted zone above a name."""
+    while (name := name.split(".", 1)[1]) != "":
+        if name in first:
+            return name
+    return None
+
+
+def _delegations(
+    zones: Iterable[HostedZone], registered: Iterable[HostedZone], hosted: Iterable[Zone]
+) -> tuple[Delegation, ...]:
+    """Which zones are reached from the root: registered ones, and what these delegate further."""
+    reached = {zone.name: (zone, parent_of(zone.name)) for zone in registered}
+    drawn = {zone.zone_id: zone for zone in hosted}
+    below = sorted((z for z in zones if not z.private), key=lambda z: z.name.count("."))
+    for zone in below:
+        above = _reached_above(zone.name, reached)
+        if zone.name in reached or above is None:
+            continue
+        for record in drawn[above.zone_id].records:
+            same = {v.lower().rstrip(".") for v in record.values} & {
+                name.rstrip(".") for name in zone.name_servers
+            }
+            if record.type == "NS" and record.name == zone.name and same:
+                reached[zone.name] = (zone, above.name)
+    return tuple(
+        sorted(
+            (Delegation(zone.zone_id, parent) for zone, parent in reached.values()),
+            key=lambda d: d.zone_id,
+        )
+    )
+
+
+def _reached_above(name: str, reached: Mapping[str, tuple[HostedZone, str]]) -> HostedZone | None:
+    while (name := name.split(".", 1)[1]) != "":
+        if name in reached:
+            return reached[name][0]
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Flatten:
+    """Aliases become the records that they stand for."""
+
+    by_zone: Mapping[str, Mapping[tuple[str, str], Wished]]
+    balancers: Mapping[str, LoadBalancer]
+
+    def served(self, record: Wished) -> RecordSet:
+        """The record set as it is answered. Without values: the name exists, the type does not."""
+        ttl, values = self._resolved(record, ALIAS_HOPS_MAX)
+        return RecordSet(
+            name=master_text(record.name),
+            type=record.type,
+            ttl_s=ttl,
+            values=tuple(master_text(value) for value in values),
+        )
+
+    def _resolved(self, record: Wished, hops: int) -> tuple[int, tuple[str, ...]]:
+        alias = record.alias
+        if alias is None:
+            return record.ttl_s or 0, record.values
+        balancer = self.balancers.get(alias.dns_name.removeprefix("dualstack.").rstrip("."))
+        if balancer is not None:
+            return BALANCER_TTL_S, _addresses(balancer) if record.type == "A" else ()
+        target = self.by_zone.get(alias.zone_id, {}).get((alias.dns_name, record.type))
+        if target is None or hops == 0:
+            return BALANCER_TTL_S, ()
+        return self._resolved(target, hops - 1)
+
+
+def _hosted(zone: HostedZone, flatten: _Flatten, seeing: set[str]) -> Zone:
+    """A hosted zone. A private one is seen by VPCs that have both DNS attributes."""
+    records = sorted(flatten.by_zone[zone.zone_id].values(), key=lambda r: (r.name, r.type))
+    return Zone(
+        zone_id=zone.zone_id,
+        name=master_text(zone.name),
+        servers=tuple(route53_address(n) for n in zone.servers),
+        records=tuple(flatten.served(record) for record in records),
+        vpcs=tuple(sorted(v.vpc_id for v in zone.vpcs if v.vpc_id in seeing)),
+    )
+
+
+def _addresses(balancer: LoadBalancer) -> tuple[str, ...]:
+    """A balancer's public addresses; private ones when it is internal, also in public DNS."""
+    internal = balancer.scheme == "internal"
+    found = (n.private_ip if internal else n.public_ip for n in balancer.nodes)
+    return tuple(sorted(address for address in found if address))[:ADDRESSES_MAX]
+
+
+def _resolver(vpc: Vpc) -> VpcResolver:
+    """The VPC's resolver: the primary CIDR's base plus two."""
+    return VpcResolver(
+        vpc_id=vpc.vpc_id,
+        address=IPv4Network(vpc.cidr)[2],
+        region=vpc.region,
+        cidrs=tuple(IPv4Network(association.cidr) for association in vpc.cidrs),
+    )

@@ -1,0 +1,32 @@
+"""Who may speak to a socket on the host's loopback.
+
+A web page in the user's browser can send requests to 127.0.0.1, or make a name of its own resolve
+to it (DNS rebinding). So there the Host must be the loopback's or one of AWS's names, and an
+Origin, which only a browser sends, must be the loopback's too; where a browser sends none (the GET
+of an image), it says ``Sec-Fetch-Site: cross-site``.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_AWS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+
+
+def host_name(header: str) -> str:
+    """The host of a Host header in lower case, without port and brackets."""
+    if header.startswith("["):
+        return header[1:].partition("]")[0].lower()
+    return header.partition(":")[0].lower()
+
+
+def foreign(host: str, origin: str | None, fetch_site: str | None = None) -> str | None:
+    """Why a request on the loopback must be refused; None when it need not be."""
+    if host not in _LOOPBACK and not host.endswith(_AWS):
+        return f"The host name {host!r} is not one of this endpoint's."
+    if origin is not None and urlsplit(origin).hostname not in _LOOPBACK:
+        return f"Requests from the web page {origin!r} are not accepted."
+    if fetch_site == "cross-site":
+        return "Requests from other web pages are not accepted."
+    return None

@@ -1,0 +1,181 @@
+"""The gateway: sockets in, responses out. Everything about AWS is in the chain."""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import logging
+import re
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+
+from hiyoko.api import AwsError
+from hiyoko.clock import Clock, Ids, RandomIds, SystemClock
+from hiyoko.gateway import hosts, render
+from hiyoko.gateway.chain import CHAIN
+from hiyoko.gateway.exchange import Context, Exchange
+from hiyoko.settings import Settings
+from hiyoko.spec.error import RequestFault, UnknownOperation
+from hiyoko.spec.http import HttpRequest, HttpResponse
+from hiyoko.spec.service import Specs
+from hiyoko.store.database import Store
+
+_log = logging.getLogger(__name__)
+
+LocalHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+# CloudFormation's biggest template body is 51,200 bytes and an ECR layer part 20 MiB in base64.
+BODY_BYTES_MAX = 64 * 1024 * 1024
+REGISTRY_PREFIX = "/v2/"
+_SHUTDOWN_S = 2.0
+
+
+class Gateway:
+    """Serves AWS's API, the hosts that others registered, and hiyoko's own routes.
+
+    One instance serves any number of sockets. ``routes`` maps ``"POST /_hiyoko/reset"`` and
+    the like to handlers.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+        routes: Mapping[str, LocalHandler] | None = None,
+    ) -> None:
+        self._context = Context(
+            store=store,
+            specs=Specs(settings.state_dir / "spec"),
+            clock=clock or SystemClock(),
+            ids=ids or RandomIds(),
+        )
+        self._local: dict[tuple[str, str], LocalHandler] = {}
+        self._hosts: list[tuple[re.Pattern[str], LocalHandler]] = []
+        self._registry: LocalHandler | None = None
+        self._runner: web.ServerRunner | None = None
+        for route, handler in (routes or {}).items():
+            method, path = route.split(" ", 1)
+            self.register_local(path, method, handler)
+
+    def register_local(self, path: str, method: str, handler: LocalHandler) -> None:
+        """Serve one of hiyoko's own paths (they start with ``/_hiyoko/``)."""
+        self._local[method.upper(), path] = handler
+
+    def register_host(self, pattern: str, handler: LocalHandler) -> None:
+        """Serve requests whose Host matches a shell pattern (``*.dkr.ecr.*.amazonaws.com``)."""
+        self._hosts.append((re.compile(fnmatch.translate(pattern.lower())), handler))
+
+    def register_registry(self, handler: LocalHandler) -> None:
+        """Serve ``/v2/…`` on the loopback: an image registry for clients without our resolver."""
+        self._registry = handler
+
+    async def serve(
+        self, listener: socket.socket, ssl_context: ssl.SSLContext | None = None
+    ) -> web.SockSite:
+        """Answer on a bound socket from now on; stop the returned site to end that."""
+        if self._runner is None:
+            server = web.Server(self.handle, request_factory=_request)
+            self._runner = web.ServerRunner(
+                server, shutdown_timeout=_SHUTDOWN_S, handle_signals=False, access_log=None
+            )
+            await self._runner.setup()
+        site = web.SockSite(self._runner, listener, ssl_context=ssl_context, backlog=512)
+        await site.start()
+        return site
+
+    async def close(self) -> None:
+        """Stop answering on every socket."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        host = hosts.host_name(request.headers.get("Host", ""))
+        if _on_loopback(request):
+            reason = hosts.foreign(
+                host, request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
+            )
+            if reason is not None:
+                return web.Response(status=403, text=f"{reason}\n")
+        handler = self._route(request, host)
+        if handler is not None:
+            return await handler(request)
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            response = web.Response(status=413, text="The request body is larger than 64 MiB.\n")
+            response.force_close()
+            return response
+        raw_path, _, query = request.raw_path.partition("?")
+        answer = self.answer(HttpRequest(request.method, raw_path, query, request.headers, body))
+        return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+
+    def answer(self, request: HttpRequest) -> HttpResponse:
+        """Answer one API request: through the chain, then rendered. Never raises."""
+        exchange = Exchange(self._context, request, self._context.ids.uuid())
+        try:
+            for step in CHAIN:
+                step(exchange)
+            answer = render.result(exchange)
+        except (AwsError, RequestFault, UnknownOperation) as error:
+            answer = render.refusal(exchange, error)
+        except Exception as bug:  # noqa: BLE001  the one place that turns a bug into InternalFailure
+            answer = render.failure(exchange, bug)
+        if _log.isEnabledFor(logging.INFO):
+            name = exchange.operation.name if exchange.operation is not None else "?"
+            _log.info(
+                "request_id=%s account=%s region=%s %s:%s status=%d",
+                exchange.request_id,
+                exchange.caller.account,
+                exchange.caller.region,
+                exchange.service_name or "?",
+                name,
+                answer.status,
+            )
+        return answer
+
+    def _route(self, request: web.BaseRequest, host: str) -> LocalHandler | None:
+        for pattern, handler in self._hosts:
+            if pattern.fullmatch(host):
+                return handler
+        path = request.raw_path.partition("?")[0]
+        if path.startswith("/_hiyoko"):
+            return self._local.get((request.method, path), _no_such_route)
+        # No API of AWS's that we serve lies under /v2/ (ECS, ECR and friends all post to ``/``).
+        signed = request.headers.get("Authorization", "").startswith("AWS4-")
+        if (path + "/").startswith(REGISTRY_PREFIX) and not signed:
+            return self._registry
+        return None
+
+
+async def _no_such_route(request: web.BaseRequest) -> web.StreamResponse:
+    return web.Response(status=404, text=f"No {request.method} {request.path} here.\n")
+
+
+def _on_loopback(request: web.BaseRequest) -> bool:
+    name = request.transport.get_extra_info("sockname") if request.transport else None
+    return isinstance(name, tuple) and str(name[0]).startswith(("127.", "::1"))
+
+
+def _request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: Any,
+    writer: Any,
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
+    """aiohttp's request with our limit of the body; its own is 1 MiB."""
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(
+        message, payload, protocol, writer, task, loop, client_max_size=BODY_BYTES_MAX
+    )

@@ -1,0 +1,139 @@
+"""What HAProxy says of itself, from the text of its answers."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from hiyoko.blueprint.balancers import BalancerNode, Target
+from hiyoko.plane.balancer.render import server_name
+from hiyoko.plane.balancer.rules import backend_name
+
+STATE_HEADER = (
+    "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight "
+    "srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health "
+    "srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord "
+    "srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port"
+)
+_OP_STATE, _HEALTH = 5, 12
+_RUNNING = "2"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSeen:
+    """A server of a running HAProxy: is it in use, and how did its last check end.
+
+    ``check`` is HAProxy's word (``L7OK``, ``L4CON``, ``L7TOUT``, ...), empty before the first
+    check has ended; ``code`` is the HTTP status that a check saw.
+    """
+
+    up: bool
+    check: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeObserved:
+    """A running HAProxy: what it was configured with, where it listens, how its targets are."""
+
+    pid: int
+    digest: str
+    ports: tuple[int, ...]
+    servers: Mapping[tuple[str, str], ServerSeen]
+
+
+def parse_info(text: str) -> dict[str, str]:
+    """``show info`` as a mapping."""
+    lines = (line.partition(": ") for line in text.splitlines())
+    return {key: value for key, separator, value in lines if separator}
+
+
+def parse_stat(text: str) -> tuple[tuple[int, ...], dict[tuple[str, str], ServerSeen]]:
+    """``show stat`` (CSV): the ports that are open, and the servers by backend and name."""
+    ports: list[int] = []
+    servers: dict[tuple[str, str], ServerSeen] = {}
+    for row in csv.DictReader(text.lstrip("# ").splitlines()):
+        proxy, name = row["pxname"], row["svname"]
+        if name == "FRONTEND" and proxy.startswith("port-") and row["status"] == "OPEN":
+            ports.append(int(proxy.removeprefix("port-")))
+        elif name not in ("FRONTEND", "BACKEND") and not name.startswith("open:"):
+            check = (row["check_status"] or "").removeprefix("* ")
+            servers[proxy, name] = ServerSeen(
+                up=row["status"].startswith("UP"),
+                check="" if check == "INI" else check,
+                code=row["check_code"] or "",
+            )
+    return tuple(sorted(ports)), servers
+
+
+def describe_failure(seen: ServerSeen) -> tuple[str, str]:
+    """AWS's reason code and text of a failed check."""
+    if seen.check == "L7STS" and seen.code:
+        return (
+            "Target.ResponseCodeMismatch",
+            f"Health checks failed with these codes: [{seen.code}]",
+        )
+    if seen.check in ("L4TOUT", "L6TOUT", "L7TOUT"):
+        return "Target.Timeout", "Request timed out"
+    return "Target.FailedHealthChecks", "Health checks failed"
+
+
+def state_file(node: BalancerNode, running: str = "") -> str:
+    """The state that a new process starts from, so that a reload forgets no target's health.
+
+    ``running`` is the old process's ``show servers state``. A target that it does not know starts
+    down, at the brink of its first success: AWS's ``initial``. One that has settled takes over
+    its state; its count is filled up where the thresholds have changed since.
+    """
+    known: dict[tuple[str, str], list[str]] = {}
+    for line in running.splitlines():
+        parts = line.split()
+        if len(parts) > _HEALTH and parts[0] != "#":
+            known[parts[1], parts[3]] = parts
+    lines = ["1", STATE_HEADER]
+    for group in node.groups:
+        check = group.health_check
+        backend = backend_name(group.arn)
+        for target in group.targets:
+            if target.draining:
+                continue
+            rise = check.healthy_threshold if target.settled else 1
+            full = rise + check.unhealthy_threshold - 1
+            parts = known.get((backend, server_name(target))) or _unknown(backend, target)
+            lines.append(" ".join(_carried(parts, rise, full)))
+    return "\n".join(lines) + "\n"
+
+
+def _carried(parts: Sequence[str], rise: int, full: int) -> Sequence[str]:
+    health = int(parts[_HEALTH])
+    if parts[_OP_STATE] == _RUNNING:
+        health = min(health, full) if health >= rise else full
+    else:
+        health = min(health, rise - 1)
+    return (*parts[:_HEALTH], str(health), *parts[_HEALTH + 1 :])
+
+
+def _unknown(backend: str, target: Target) -> list[str]:
+    return (
+        f"0 {backend} 0 {server_name(target)} {target.address} 0 0 1 1 0 1 0 0 6 0 0 0 - "
+        f"{target.port} - 0 0 - - 0"
+    ).split()
+
+
+def server_key(group_arn: str, address: IPv4Address, port: int) -> tuple[str, str]:
+    """Where a target is found among an observed node's servers."""
+    return backend_name(group_arn), f"{address}:{port}"
+
+
+def ports_of(node: BalancerNode) -> tuple[int, ...]:
+    """The ports that the node must listen on."""
+    return tuple(sorted(listener.port for listener in node.listeners))
+
+
+def all_certificates(nodes: Iterable[BalancerNode]) -> frozenset[str]:
+    """Every certificate that some listener offers."""
+    return frozenset(
+        arn for node in nodes for listener in node.listeners for arn in listener.certificate_arns
+    )

@@ -1,0 +1,36 @@
+"""One command to one of HAProxy's sockets, and its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from hiyoko.plane.error import PlaneError
+
+
+async def ask(socket: Path, command: str, timeout_s: float = 5.0) -> str:
+    """Send a command and read until HAProxy closes. Raises PlaneError when nobody answers.
+
+    The path goes through a descriptor of its directory: a Unix socket's own path may have no more
+    than 107 characters (unix(7)), and a state directory may lie deep.
+    """
+    try:
+        directory = os.open(socket.parent, os.O_PATH)
+    except OSError as error:
+        raise PlaneError(f"ask {socket}: {error}") from error
+    try:
+        async with asyncio.timeout(timeout_s):
+            reader, writer = await asyncio.open_unix_connection(
+                f"/proc/self/fd/{directory}/{socket.name}", limit=1 << 22
+            )
+            try:
+                writer.write(f"{command}\n".encode())
+                await writer.drain()
+                return (await reader.read()).decode(errors="replace")
+            finally:
+                writer.close()
+    except (OSError, TimeoutError) as error:
+        raise PlaneError(f"ask {socket} for '{command}': {error!r}") from error
+    finally:
+        os.close(directory)

@@ -1,0 +1,53 @@
+"""Words of HAProxy's configuration language, and the answers that AWS's balancer makes itself."""
+
+from __future__ import annotations
+
+import re
+
+_PLAIN = re.compile(rb"[A-Za-z0-9_./:,=()\[\]{}<>&;@ +*?|^!~-]")
+
+
+def quoted(text: str) -> str:
+    """A word in double quotes: every byte that could mean something to the parser is escaped."""
+    raw = text.encode()
+    return (
+        '"'
+        + "".join(chr(byte) if _PLAIN.match(bytes([byte])) else f"\\x{byte:02x}" for byte in raw)
+        + '"'
+    )
+
+
+def format_literal(text: str) -> str:
+    """Text that means itself inside a log-format string."""
+    return text.replace("%", "%%")
+
+
+def page(title: str) -> str:
+    """The body of an answer that the balancer makes itself, byte for byte as AWS sends it."""
+    return "\r\n".join(
+        (
+            "<html>",
+            f"<head><title>{title}</title></head>",
+            "<body>",
+            f"<center><h1>{title}</h1></center>",
+            "</body>",
+            "</html>",
+            "",
+        )
+    )
+
+
+def wildcard(pattern: str, any_char: str = ".") -> str:
+    r"""AWS's wildcards as a regular expression: ``*`` any run, ``?`` one, ``\*`` itself."""
+    out: list[str] = []
+    chars = iter(pattern)
+    for char in chars:
+        if char == "\\":
+            out.append(re.escape(next(chars, "\\")))
+        elif char == "*":
+            out.append(any_char + "*")
+        elif char == "?":
+            out.append(any_char)
+        else:
+            out.append(re.escape(char))
+    return "".join(out)

@@ -1,0 +1,17 @@
+"""Images and containers of tasks: pulled through the task's own interface, run by runc.
+
+- ``reference``  image names as Docker reads them: which registry, which repository   (pure)
+- ``blobs``      the content-addressed store on disk, shared by registry and runtime
+- ``sockets``    sockets, names and TLS inside a task's network namespace
+- ``pull``       a manifest resolved through the task's network; missing blobs fetched
+- ``layers``     a layer unpacked once (a program of its own), whiteouts as overlayfs has them
+- ``bundle``     the OCI runtime specification of a container                      (pure)
+- ``seccomp``    the system calls that a container may not make                    (pure)
+- ``directory``  what a task left on disk: the truth that a restarted daemon adopts
+- ``runtime``    conmon and runc: create, start, signal, delete
+- ``logs``       the container's log file, from where it was read last
+- ``watch``      exits and log lines wake the reconciler
+- ``cgroups``    limits, where the host allows them
+- ``plane``      observe, steps, apply
+- ``importing``  archives and directories become images
+"""

@@ -1,0 +1,192 @@
+"""The content-addressed store: image blobs by digest, shared by registries and runtime.
+
+A blob is written to a temporary file, synced, and renamed to its digest: a file with a digest's
+name is whole, or isn't there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+_READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """What an image says of the process that runs in it."""
+
+    entry_point: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    user: str = ""
+    working_directory: str = "/"
+    stop_signal: str = "SIGTERM"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """An image manifest's links: its configuration and its layers, lowest first."""
+
+    digest: str
+    config: str
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltImage:
+    """An image that was built: its manifest is among the blobs."""
+
+    digest: str
+    media_type: str
+    size: int
+
+
+class BuildFailed(Exception):
+    """An image could not be built; the text says why and what helps."""
+
+
+class BlobWriter:
+    """A blob on its way in: written in parts, kept only under the digest that it really has."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: IO[bytes] = path.open("wb")
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        """Append a part."""
+        self._file.write(data)
+        self._hash.update(data)
+        self.size += len(data)
+
+    @property
+    def digest(self) -> str:
+        """The digest of what has been written so far."""
+        return f"sha256:{self._hash.hexdigest()}"
+
+    def commit(self, target: Path) -> None:
+        """Sync and give the file its name. The caller has compared the digests."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self.path.rename(target)
+
+    def discard(self) -> None:
+        """Forget the blob."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Blobs:
+    """The store under an image directory (``settings.image_dir``)."""
+
+    image_dir: Path
+
+    @property
+    def directory(self) -> Path:
+        """Where blobs lie by the hexadecimal part of their digest."""
+        return self.image_dir / "blobs" / "sha256"
+
+    def path(self, digest: str) -> Path:
+        """The file of a digest, there or not."""
+        algorithm, _, value = digest.partition(":")
+        if algorithm != "sha256" or len(value) != 64 or not value.isalnum():
+            raise ValueError(f"{digest!r} is no sha256 digest")
+        return self.directory / value
+
+    def has(self, digest: str) -> bool:
+        """Whether the blob is there."""
+        return self.path(digest).is_file()
+
+    def read(self, digest: str) -> bytes:
+        """A small blob (a manifest, a configuration), whole."""
+        return self.path(digest).read_bytes()
+
+    def writer(self) -> BlobWriter:
+        """Begin a new blob."""
+        incoming = self.image_dir / "incoming"
+        incoming.mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        return BlobWriter(incoming / secrets.token_hex(16))
+
+    def add(self, data: bytes) -> str:
+        """Keep ``data`` and return its digest."""
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        if not self.has(digest):
+            writer = self.writer()
+            writer.write(data)
+            writer.commit(self.path(digest))
+        return digest
+
+    def add_file(self, source: Path) -> tuple[str, int]:
+        """Copy a file into the store; its digest and size."""
+        writer = self.writer()
+        with source.open("rb") as file:
+            while part := file.read(_READ_BYTES):
+                writer.write(part)
+        digest = writer.digest
+        writer.commit(self.path(digest))
+        return digest, writer.size
+
+    def adopt(self, source: Path, digest: str) -> str:
+        """Move a finished file into the store if it has that digest; the digest that it has."""
+        with source.open("rb") as file:
+            found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+            if found != digest:
+                return found
+            os.fsync(file.fileno())
+        self.directory.mkdir(parents=True, exist_ok=True)
+        source.rename(self.path(digest))
+        return found
+
+    def config(self, digest: str) -> ImageConfig:
+        """The image configuration in a blob. Raises OSError or ValueError."""
+        document: dict[str, Any] = json.loads(self.read(digest))
+        config = document.get("config") or {}
+        return ImageConfig(
+            entry_point=tuple(config.get("Entrypoint") or ()),
+            command=tuple(config.get("Cmd") or ()),
+            environment=tuple(
+                (name, value)
+                for name, _, value in (entry.partition("=") for entry in config.get("Env") or ())
+            ),
+            user=config.get("User") or "",
+            working_directory=config.get("WorkingDir") or "/",
+            stop_signal=config.get("StopSignal") or "SIGTERM",
+        )
+
+
+def links(body: bytes, digest: str) -> Manifest:
+    """The links of an image manifest (OCI or Docker schema 2). Raises ValueError for others."""
+    document = json.loads(body)
+    if "config" not in document or "layers" not in document:
+        raise ValueError("this is no image manifest")
+    return Manifest(
+        digest=digest,
+        config=document["config"]["digest"],
+        layers=tuple(layer["digest"] for layer in document["layers"]),
+    )
+
+
+def platform_digest(body: bytes) -> str | None:
+    """The linux/amd64 member of an index or manifest list; None when ``body`` is neither.
+
+    Raises ValueError when the index has no such member.
+    """
+    document = json.loads(body)
+    if "manifests" not in document:
+        return None
+    for member in document["manifests"]:
+        platform = member.get("platform") or {}
+        if platform.get("os") == "linux" and platform.get("architecture") == "amd64":
+            digest: str = member["digest"]
+            return digest
+    raise ValueError("image Manifest does not contain descriptor matching platform 'linux/amd64'")

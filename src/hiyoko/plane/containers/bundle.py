@@ -1,0 +1,201 @@
+"""The OCI runtime specification of a task's container, as data: nothing left to decide.
+
+https://github.com/opencontainers/runtime-spec/blob/main/config.md. The limits are Fargate's
+(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html): no added
+capabilities, no new privileges, 65535 open files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hiyoko.blueprint.tasks import Container, Task
+from hiyoko.plane.containers.blobs import ImageConfig
+from hiyoko.plane.containers.seccomp import seccomp_profile
+from hiyoko.plane.process import NETNS_DIR
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+OPEN_FILES = 65535
+
+CAPABILITIES = tuple(
+    f"CAP_{name}"
+    for name in (
+        "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD",
+        "NET_BIND_SERVICE", "NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
+    )
+)  # fmt: skip
+"""Docker's default set, which Fargate keeps."""
+
+MASKED = (
+    "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+    "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/firmware",
+)  # fmt: skip
+READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom the process runs as, looked up in the image's own user files."""
+
+    uid: int = 0
+    gid: int = 0
+    groups: tuple[int, ...] = ()
+    home: str = "/root"
+
+
+def find_identity(user: str, passwd: str, group: str) -> Identity:
+    """``user[:group]`` by name or number, as Docker resolves it. Raises ValueError."""
+    name, _, group_name = (user or "0").partition(":")
+    accounts = [line.split(":") for line in passwd.splitlines() if line.count(":") >= 6]
+    known = next((a for a in accounts if a[0] == name or a[2] == name), None)
+    if known is None and not name.isdigit():
+        raise ValueError(f"unable to find user {name}: no matching entries in passwd file")
+    uid = int(known[2]) if known else int(name)
+    gid = int(known[3]) if known else 0
+    groups = [line.split(":") for line in group.splitlines() if line.count(":") >= 3]
+    if group_name:
+        found = next((g for g in groups if group_name in (g[0], g[2])), None)
+        if found is None and not group_name.isdigit():
+            raise ValueError(
+                f"unable to find group {group_name}: no matching entries in group file"
+            )
+        return Identity(uid, int(found[2]) if found else int(group_name), (), _home(known))
+    more = tuple(int(g[2]) for g in groups if known and known[0] in g[3].split(","))
+    return Identity(uid, gid, more, _home(known))
+
+
+def _home(known: list[str] | None) -> str:
+    return known[5] if known and known[5] else "/"
+
+
+def arguments(container: Container, image: ImageConfig) -> tuple[str, ...]:
+    """Entry point and command: overriding the entry point drops the image's command too."""
+    if container.entry_point:
+        return (*container.entry_point, *container.command)
+    return (*image.entry_point, *(container.command or image.command))
+
+
+def environment(
+    container: Container, image: ImageConfig, hostname: str, home: str
+) -> tuple[str, ...]:
+    """Defaults < the image's own < the task definition's, each name once."""
+    merged = {"PATH": DEFAULT_PATH, "HOSTNAME": hostname, "HOME": home}
+    merged.update(image.environment)
+    merged.update(container.environment)
+    return tuple(f"{name}={value}" for name, value in merged.items())
+
+
+def resolv_conf(task: Task) -> str:
+    """The VPC's resolver, as the DHCP option set of a new VPC gives it."""
+    search = f"search {task.search_domain}\n" if task.search_domain else ""
+    return f"{search}nameserver {task.resolver}\noptions timeout:2 attempts:2\n"
+
+
+def hosts(task: Task) -> str:
+    """The loopback and the task itself."""
+    return f"127.0.0.1 localhost\n{task.address} {task.hostname}\n"
+
+
+def _mount(target: str, kind: str, options: tuple[str, ...], source: str = "") -> dict[str, Any]:
+    return {
+        "destination": target,
+        "type": kind,
+        "source": source or kind,
+        "options": list(options),
+    }
+
+
+def _mounts(files: Path) -> list[dict[str, Any]]:
+    safe = ("nosuid", "noexec", "nodev")
+    return [
+        _mount("/proc", "proc", safe),
+        _mount("/dev", "tmpfs", ("nosuid", "strictatime", "mode=755", "size=65536k"), "tmpfs"),
+        _mount(
+            "/dev/pts",
+            "devpts",
+            ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"),
+        ),
+        _mount("/dev/shm", "tmpfs", (*safe, "mode=1777", "size=65536k"), "shm"),
+        _mount("/dev/mqueue", "mqueue", safe),
+        _mount("/sys", "sysfs", (*safe, "ro")),
+        *(
+            _mount(
+                f"/etc/{name}", "bind", ("rbind", "rprivate", "nosuid", "nodev"), str(files / name)
+            )
+            for name in ("resolv.conf", "hosts", "hostname")
+        ),
+    ]
+
+
+def _resources(task: Task, container: Container) -> dict[str, Any]:
+    """cgroup limits: CPU weight within the task, its hard cap, and memory."""
+    memory = container.memory_mib or task.memory_mib
+    resources: dict[str, Any] = {
+        "cpu": {"shares": max(2, container.cpu_shares)},
+        "memory": {"limit": memory << 20} if memory else {},
+        "devices": [{"allow": False, "access": "rwm"}],
+    }
+    if task.cpu_units:
+        # 1024 CPU units are one vCPU: so many microseconds of each period.
+        resources["cpu"] |= {"period": 100_000, "quota": task.cpu_units * 100_000 // 1024}
+    return resources
+
+
+def render_config(
+    task: Task,
+    container: Container,
+    image: ImageConfig,
+    identity: Identity,
+    *,
+    rootfs: Path,
+    files: Path,
+    cgroup: str | None,
+    open_files: int = OPEN_FILES,
+) -> dict[str, Any]:
+    """``config.json``. ``files`` holds resolv.conf, hosts, hostname; no ``cgroup``: no limits."""
+    capabilities = list(CAPABILITIES)
+    linux: dict[str, Any] = {
+        "namespaces": [
+            {"type": "pid"},
+            {"type": "mount"},
+            {"type": "ipc"},
+            {"type": "uts"},
+            {"type": "network", "path": str(NETNS_DIR / task.eni_id)},
+        ],
+        "maskedPaths": list(MASKED),
+        "readonlyPaths": list(READ_ONLY),
+        "seccomp": seccomp_profile(),
+        # Fargate lets any user bind low ports, as Docker does since 20.10.
+        "sysctl": {"net.ipv4.ip_unprivileged_port_start": "0"},
+    }
+    if cgroup is not None:
+        linux["cgroupsPath"] = cgroup
+        linux["resources"] = _resources(task, container)
+    return {
+        "ociVersion": "1.0.2",
+        "hostname": task.hostname,
+        "root": {"path": str(rootfs), "readonly": container.read_only_root},
+        "process": {
+            "terminal": False,
+            "user": {
+                "uid": identity.uid,
+                "gid": identity.gid,
+                "additionalGids": list(identity.groups),
+            },
+            "args": list(arguments(container, image)),
+            "env": list(environment(container, image, task.hostname, identity.home)),
+            "cwd": container.working_directory or image.working_directory,
+            "capabilities": {
+                # A user other than root starts without any, as under Docker.
+                "bounding": capabilities,
+                "effective": capabilities if identity.uid == 0 else [],
+                "permitted": capabilities if identity.uid == 0 else [],
+            },
+            "rlimits": [{"type": "RLIMIT_NOFILE", "hard": open_files, "soft": open_files}],
+            "noNewPrivileges": True,
+        },
+        "mounts": _mounts(files),
+        "linux": linux,
+    }

@@ -1,0 +1,233 @@
+"""What a task left on disk: the truth that a restarted daemon adopts.
+
+``tasks/<id>/progress.json`` says how far the task got; ``tasks/<id>/<container>/`` holds the
+bundle, the writable layer, the log, and what conmon wrote: pid files and, at the end, the exit
+code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cattrs.preconf.json import make_converter
+
+from hiyoko.plane.containers.pull import PulledImage
+from hiyoko.plane.process import command_line
+
+LOST = 137
+"""The exit code of a container that ended without a witness: killed with the world."""
+
+_converter = make_converter()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a task got. ``stopped``: no process and no mount of it is left."""
+
+    arn: str
+    images: tuple[PulledImage, ...] = ()
+    pull_started_at: float | None = None
+    pull_stopped_at: float | None = None
+    failure: str = ""
+    stopped: bool = False
+
+    def image(self, name: str) -> PulledImage | None:
+        """The pulled image of that name."""
+        return next((image for image in self.images if image.image == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerState:
+    """A container as its files and its process tell. ``status``: PENDING, RUNNING or STOPPED."""
+
+    name: str
+    status: str = "PENDING"
+    pid: int | None = None
+    monitor: int | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    health: str = "UNKNOWN"
+    started_at: float | None = None
+    finished_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """How a container wants to be stopped."""
+
+    signal: str = "SIGTERM"
+    timeout_s: int = 30
+
+
+def task_id(arn: str) -> str:
+    """The last part of a task's ARN."""
+    return arn.rpartition("/")[2]
+
+
+def runtime_id(arn: str, container: str) -> str:
+    """``<task id>-<10 digits>``, as on Fargate; the digits follow from the container's name."""
+    seed = hashlib.sha256(f"{arn}/{container}".encode()).digest()
+    return f"{task_id(arn)}-{int.from_bytes(seed[:8], 'big') % 10**10:010d}"
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a small file in one step."""
+    part = path.with_name(f".{path.name}")
+    part.write_text(text)
+    part.replace(path)
+
+
+def _number(path: Path) -> float | None:
+    try:
+        return float(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerDirectory:
+    """One container's files."""
+
+    path: Path
+    name: str
+    cid: str
+
+    @property
+    def bundle(self) -> Path:
+        """The OCI bundle: config.json and the mounted root."""
+        return self.path / "bundle"
+
+    @property
+    def rootfs(self) -> Path:
+        """Where the container's overlay is mounted."""
+        return self.bundle / "rootfs"
+
+    @property
+    def exit_file(self) -> Path:
+        """What conmon writes when the container has ended."""
+        return self.path / "exits" / self.cid
+
+    @property
+    def log(self) -> Path:
+        """The container's output, in the Kubernetes log format."""
+        return self.path / "log"
+
+    @property
+    def monitor_pid_file(self) -> Path:
+        """conmon's pid."""
+        return self.path / "conmon.pid"
+
+    @property
+    def pid_file(self) -> Path:
+        """The pid of the container's init, in the world's pid namespace."""
+        return self.path / "container.pid"
+
+    def mark_started(self, now: float) -> None:
+        """Note when the process was let go."""
+        _write(self.path / "started", repr(now))
+
+    def write_stopping(self, stopping: Stopping) -> None:
+        """Note how the container wants to be stopped."""
+        _write(self.path / "stopping", json.dumps([stopping.signal, stopping.timeout_s]))
+
+    def stopping(self) -> Stopping:
+        """How the container wants to be stopped."""
+        try:
+            signal, timeout_s = json.loads((self.path / "stopping").read_text())
+        except (OSError, ValueError):
+            return Stopping()
+        return Stopping(signal, timeout_s)
+
+    def write_health(self, health: str) -> bool:
+        """Note what the health check found; True when it is news."""
+        if self.health() == health:
+            return False
+        _write(self.path / "health", health)
+        return True
+
+    def health(self) -> str:
+        """The last settled result of the health check."""
+        try:
+            return (self.path / "health").read_text()
+        except OSError:
+            return "UNKNOWN"
+
+    def monitor(self) -> int | None:
+        """conmon's pid when it lives and watches this very container."""
+        number = _number(self.monitor_pid_file)
+        if number is None or self.cid not in command_line(int(number)):
+            return None
+        return int(number)
+
+    def state(self) -> ContainerState:
+        """What the files and the process say now."""
+        started = _number(self.path / "started")
+        # The order matters: conmon writes the exit file before it ends.
+        monitor = self.monitor()
+        code = _number(self.exit_file)
+        if code is not None:
+            oom = (self.bundle / "oom").exists()
+            return ContainerState(
+                self.name,
+                "STOPPED",
+                exit_code=int(code),
+                reason="OutOfMemoryError: Container killed due to memory usage" if oom else "",
+                health=self.health(),
+                started_at=started,
+                finished_at=self.exit_file.stat().st_mtime,
+            )
+        if started is None:
+            return ContainerState(self.name, monitor=monitor)
+        if monitor is None:
+            return ContainerState(
+                self.name,
+                "STOPPED",
+                exit_code=LOST,
+                health=self.health(),
+                started_at=started,
+                finished_at=started,
+            )
+        pid = _number(self.pid_file)
+        return ContainerState(
+            self.name,
+            "RUNNING",
+            pid=int(pid) if pid else None,
+            monitor=monitor,
+            health=self.health(),
+            started_at=started,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDirectory:
+    """One task's files, under ``settings.task_dir``."""
+
+    path: Path
+
+    def read(self) -> Progress | None:
+        """How far the task got; None when nothing legible is there."""
+        try:
+            return _converter.loads((self.path / "progress.json").read_text(), Progress)
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def write(self, progress: Progress) -> None:
+        """Note how far the task got."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        _write(self.path / "progress.json", _converter.dumps(progress))
+
+    def container(self, arn: str, name: str) -> ContainerDirectory:
+        """The directory of a container, there or not."""
+        return ContainerDirectory(self.path / name, name, runtime_id(arn, name))
+
+    def containers(self, arn: str) -> list[ContainerDirectory]:
+        """The containers that were begun."""
+        if not self.path.is_dir():
+            return []
+        with os.scandir(self.path) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir())
+        return [self.container(arn, name) for name in names]

@@ -1,0 +1,165 @@
+"""A layer unpacked once, as overlayfs wants it.
+
+Runs as a program of its own (``python -m hiyoko.plane.containers.layers BLOB DIRECTORY``):
+unpacking is work for a processor, and the daemon has packets and questions waiting.
+
+Whiteouts (https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts) become what
+overlayfs knows: a character device 0/0, which the kernel lets an unprivileged user make too, and
+``user.overlay.opaque``, which it heeds when mounted with ``userxattr``
+(https://docs.kernel.org/filesystems/overlayfs.html). So root and rootless unpack alike.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+WHITEOUT = ".wh."
+OPAQUE = ".wh..wh..opq"
+_LINKS_MAX = 40
+"""As the kernel follows (path_resolution(7))."""
+
+
+def _parts(name: str) -> list[str]:
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise ValueError(f"{name!r} leaves the image")
+    return parts
+
+
+def resolve(root: Path, parts: list[str]) -> Path:
+    """The directory that ``parts`` names inside ``root``, following links but never out of it."""
+    todo, followed = list(reversed(parts)), 0
+    done: list[str] = []
+    while todo:
+        part = todo.pop()
+        if part == "..":
+            if done:
+                done.pop()
+            continue
+        here = root.joinpath(*done, part)
+        if here.is_symlink():
+            followed += 1
+            if followed > _LINKS_MAX:
+                raise ValueError(f"too many links in {'/'.join(parts)!r}")
+            target = str(here.readlink())
+            if target.startswith("/"):
+                done.clear()
+            todo.extend(reversed([p for p in target.split("/") if p not in ("", ".")]))
+            continue
+        done.append(part)
+    return root.joinpath(*done)
+
+
+def _clear(path: Path) -> None:
+    """Make way for an entry that replaces an earlier one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, root: Path, target: Path) -> None:
+    """Make one entry of the archive."""
+    if member.isdir():
+        if not target.is_dir() or target.is_symlink():
+            _clear(target)
+            target.mkdir()
+        return
+    _clear(target)
+    if member.issym():
+        target.symlink_to(member.linkname)
+    elif member.islnk():
+        linked = _parts(member.linkname)
+        os.link(resolve(root, linked[:-1]) / linked[-1], target, follow_symlinks=False)
+    elif member.isfile():
+        source = archive.extractfile(member)
+        assert source is not None
+        with source, target.open("xb") as file:
+            shutil.copyfileobj(source, file, 1 << 20)
+    elif member.isfifo():
+        os.mkfifo(target)
+    # Device nodes are left out: the runtime gives a container its own /dev, and in a user
+    # namespace they can't be made.
+
+
+def _dress(member: tarfile.TarInfo, target: Path) -> None:
+    """Owner, then mode (chown clears set-id bits), then times."""
+    if member.islnk() or not os.path.lexists(target):
+        return
+    os.chown(target, member.uid, member.gid, follow_symlinks=False)
+    if not member.issym():
+        target.chmod(stat.S_IMODE(member.mode))
+        for name, value in _xattrs(member):
+            os.setxattr(target, name, value, follow_symlinks=False)
+    if not member.isdir():
+        os.utime(target, (member.mtime, member.mtime), follow_symlinks=False)
+
+
+def _xattrs(member: tarfile.TarInfo) -> Iterator[tuple[str, bytes]]:
+    for key, value in member.pax_headers.items():
+        name = key.removeprefix("SCHILY.xattr.")
+        # File capabilities (ping) are the only ones that images use in earnest.
+        if name != key and name == "security.capability":
+            yield name, value.encode("utf-8", "surrogateescape")
+
+
+def unpack(blob: Path, root: Path) -> None:
+    """Unpack one layer into the empty directory ``root``. Raises ValueError, OSError, TarError."""
+    with tarfile.open(blob, "r|*") as archive:
+        for member in archive:
+            parts = _parts(member.name)
+            if not parts:
+                continue
+            parent = resolve(root, parts[:-1])
+            parent.mkdir(parents=True, exist_ok=True)
+            name = parts[-1]
+            if name == OPAQUE:
+                os.setxattr(parent, "user.overlay.opaque", b"y")
+            elif name.startswith(WHITEOUT):
+                hidden = parent / name.removeprefix(WHITEOUT)
+                _clear(hidden)
+                os.mknod(hidden, stat.S_IFCHR | 0o600, os.makedev(0, 0))
+            else:
+                _place(archive, member, root, parent / name)
+                _dress(member, parent / name)
+
+
+def unpack_once(blob: Path, directory: Path) -> None:
+    """Unpack into a temporary neighbour and rename: the directory is whole, or isn't there."""
+    if directory.is_dir():
+        return
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    work = directory.with_name(f".{directory.name}.{os.getpid()}")
+    work.mkdir()
+    try:
+        unpack(blob, work)
+        work.chmod(0o755)
+        try:
+            work.rename(directory)
+        except OSError:
+            # Another one was faster; the content is the same by its digest.
+            if not directory.is_dir():
+                raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def main() -> int:
+    """``layers BLOB DIRECTORY``: errors go to stderr in one line."""
+    blob, directory = Path(sys.argv[1]), Path(sys.argv[2])
+    try:
+        unpack_once(blob, directory)
+    except (OSError, ValueError, tarfile.TarError) as error:
+        print(f"unpack layer {directory.name[:12]}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

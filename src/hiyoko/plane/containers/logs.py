@@ -1,0 +1,89 @@
+"""A container's log file, read from where it was read last.
+
+conmon writes the Kubernetes log format: time, stream, ``F`` for a full line or ``P`` for a part of
+one (https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+BATCH_BYTES = 512 * 1024
+"""PutLogEvents takes at most 1 MiB and 10,000 events; each event counts 26 bytes more."""
+EVENTS_MAX = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line that the container printed."""
+
+    timestamp_ms: int
+    message: str
+
+
+def parse_lines(data: bytes) -> tuple[list[LogLine], int]:
+    """The whole lines in ``data`` and how many bytes they took; parts are joined."""
+    lines: list[LogLine] = []
+    used, at, parts = 0, 0, b""
+    while len(lines) < EVENTS_MAX:
+        end = data.find(b"\n", at)
+        if end < 0:
+            break
+        entry, at = data[at:end], end + 1
+        fields = entry.split(b" ", 3)
+        if len(fields) < 4:
+            used = at
+            continue
+        parts += fields[3]
+        if fields[2] == b"P":
+            continue
+        lines.append(LogLine(_milliseconds(fields[0]), parts.decode(errors="replace")))
+        used, parts = at, b""
+    return lines, used
+
+
+def _milliseconds(stamp: bytes) -> int:
+    """RFC 3339 with nanoseconds, of which Python keeps six digits."""
+    head, _, tail = stamp.decode().partition(".")
+    zone = tail[9:] or "+00:00"
+    moment = datetime.fromisoformat(f"{head}.{tail[:6] or '000000'}{zone}")
+    return int(moment.timestamp() * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """A container's log and, beside it, how far it was read."""
+
+    path: Path
+
+    @property
+    def _mark(self) -> Path:
+        return self.path.with_name("log.read")
+
+    @property
+    def offset(self) -> int:
+        """How many bytes have been delivered."""
+        try:
+            return int(self._mark.read_text())
+        except (OSError, ValueError):
+            return 0
+
+    def unread(self) -> tuple[list[LogLine], int]:
+        """The next whole lines, and the offset after them."""
+        offset = self.offset
+        try:
+            with self.path.open("rb") as file:
+                file.seek(offset)
+                data = file.read(BATCH_BYTES)
+        except FileNotFoundError:
+            return [], offset
+        lines, used = parse_lines(data)
+        return lines, offset + used
+
+    def delivered(self, offset: int) -> None:
+        """Note that everything before ``offset`` was delivered."""
+        part = self._mark.with_name(".log.read")
+        part.write_text(str(offset))
+        part.replace(self._mark)

@@ -1,0 +1,446 @@
+"""The container plane: what tasks are there, what they lack, and the steps between.
+
+Long steps (a pull, a stop) run beside the event loop's other work, one at a time per task; when
+one ends, the reconciler is woken and observes what came of it. Files and processes are the truth:
+a daemon that starts anew adopts every task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import resource
+import shutil
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import assert_never
+
+from hiyoko.blueprint.step import Step
+from hiyoko.blueprint.tasks import Container, Task, Tasks
+from hiyoko.clock import Clock, SystemClock
+from hiyoko.plane.containers.bundle import (
+    OPEN_FILES,
+    find_identity,
+    hosts,
+    render_config,
+    resolv_conf,
+)
+from hiyoko.plane.containers.cgroups import limits_enforced, own_group
+from hiyoko.plane.containers.directory import (
+    ContainerDirectory,
+    ContainerState,
+    Progress,
+    Stopping,
+    TaskDirectory,
+    runtime_id,
+    task_id,
+)
+from hiyoko.plane.containers.health import watch_health
+from hiyoko.plane.containers.layers import resolve
+from hiyoko.plane.containers.pull import Authorize, PulledImage, Puller, PullFailed
+from hiyoko.plane.containers.runtime import Runtime, StartFailed, wait_end
+from hiyoko.plane.containers.watch import Watch
+from hiyoko.plane.error import PlaneError
+from hiyoko.plane.process import NETNS_DIR
+from hiyoko.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+KILL_TIMEOUT_S = 10.0
+"""SIGKILL can't be refused; what takes longer hangs in the kernel and is reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class PullImages(Step):
+    """Pull the task's images through its own interface."""
+
+    task: Task
+
+    def __str__(self) -> str:
+        return f"pull images of task {task_id(self.task.arn)}"
+
+
+@dataclass(frozen=True, slots=True)
+class StartContainer(Step):
+    """Make and start one container."""
+
+    task: Task
+    container: Container
+
+    def __str__(self) -> str:
+        return f"start container {self.container.name} of task {task_id(self.task.arn)}"
+
+
+@dataclass(frozen=True, slots=True)
+class FailTask(Step):
+    """The task can never start; the reason is AWS's."""
+
+    task: Task
+    reason: str
+
+    def __str__(self) -> str:
+        return f"give up task {task_id(self.task.arn)}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class StopTask(Step):
+    """Stop every container: its signal, its time, then SIGKILL; no mount is left."""
+
+    arn: str
+
+    def __str__(self) -> str:
+        return f"stop task {task_id(self.arn)}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveTask(Step):
+    """Remove what a stopped task left on disk."""
+
+    directory: str
+
+    def __str__(self) -> str:
+        return f"remove task {self.directory}"
+
+
+ContainerStep = PullImages | StartContainer | FailTask | StopTask | RemoveTask
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """A task as the disk and the processes tell. ``progress`` None: nothing legible is there."""
+
+    progress: Progress | None
+    containers: Mapping[str, ContainerState] = field(default_factory=dict)
+
+    @property
+    def present(self) -> bool:
+        """Whether anything was begun and not yet cleared."""
+        return self.progress is None or not self.progress.stopped
+
+
+@dataclass(frozen=True, slots=True)
+class ContainersState:
+    """Everything observed: tasks by directory name, namespaces, and tasks with a step under way."""
+
+    tasks: Mapping[str, TaskState]
+    namespaces: frozenset[str]
+    busy: frozenset[str] = frozenset()
+    stopping: frozenset[str] = frozenset()
+
+
+def steps(
+    desired: Tasks, seen: ContainersState, keep: frozenset[str] = frozenset()
+) -> Iterator[ContainerStep]:
+    """What lies between the tasks wished and the tasks seen.
+
+    ``keep`` names stopped tasks whose directory is still needed (their log is not delivered yet).
+    """
+    wished = {task_id(task.arn): task for task in desired.tasks}
+    for name, task in wished.items():
+        if task.run and task.arn not in seen.busy:
+            yield from _forward(task, seen.tasks.get(name), seen.namespaces)
+    for name, state in seen.tasks.items():
+        known = wished.get(name)
+        if known is not None and known.run:
+            continue
+        if state.progress is None or state.progress.stopped:
+            if name not in keep:
+                yield RemoveTask(name)
+        elif state.progress.arn not in seen.stopping:
+            yield StopTask(state.progress.arn)
+
+
+def _forward(
+    task: Task, state: TaskState | None, namespaces: frozenset[str]
+) -> Iterator[ContainerStep]:
+    """The next steps of a task that shall run."""
+    progress = state.progress if state is not None else None
+    if progress is not None and (progress.failure or progress.stopped):
+        return
+    if task.eni_id not in namespaces:
+        return
+    if progress is None or progress.pull_stopped_at is None:
+        yield PullImages(task)
+        return
+    assert state is not None
+    for container in task.containers:
+        found = state.containers.get(container.name)
+        if found is not None and found.status != "PENDING":
+            continue
+        wait, never = _dependencies(container, state.containers)
+        if never:
+            yield FailTask(task, never)
+            return
+        if not wait:
+            # One at a time: a task's steps don't overlap.
+            yield StartContainer(task, container)
+            return
+
+
+def _dependencies(container: Container, states: Mapping[str, ContainerState]) -> tuple[bool, str]:
+    """Whether the container has to wait for another, and why it never can start."""
+    wait = False
+    for name, condition in container.depends_on:
+        other = states.get(name, ContainerState(name))
+        ended = other.status == "STOPPED"
+        match condition:
+            case "START":
+                met = other.status != "PENDING"
+            case "COMPLETE":
+                met = ended
+            case "SUCCESS":
+                met = ended and other.exit_code == 0
+            case _:
+                met = other.health == "HEALTHY"
+        if not met and ended:
+            return True, (
+                f"ResourceInitializationError: container {container.name} depends on {name}"
+                f" ({condition}), which stopped with exit code {other.exit_code}"
+            )
+        wait = wait or not met
+    return wait, ""
+
+
+@dataclass
+class ContainerPlane:
+    """Tasks' containers. ``trust`` is the bundle of certificate authorities that pulls trust."""
+
+    settings: Settings
+    trust: Path
+    authorize: Authorize
+    wake: Callable[[], None] = lambda: None
+    clock: Clock = field(default_factory=SystemClock)
+    refusals: dict[str, str] = field(default_factory=dict)
+    _jobs: dict[str, tuple[ContainerStep, asyncio.Task[None]]] = field(default_factory=dict)
+    _checks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._puller = Puller(self.settings.image_dir, self.trust, self.authorize)
+        self._runtime = Runtime(self.settings.run_dir / "runc")
+        self._watch = Watch(self._woken)
+
+    def _woken(self) -> None:
+        self.wake()
+
+    def limits_enforced(self) -> bool:
+        """Whether CPU and memory limits of tasks are real here."""
+        return limits_enforced()
+
+    def directory(self, arn: str) -> TaskDirectory:
+        """A task's files."""
+        return TaskDirectory(self.settings.task_dir / task_id(arn))
+
+    async def observe(self) -> ContainersState:
+        """What is on disk and what runs; exits and log growth from here on wake us."""
+        tasks: dict[str, TaskState] = {}
+        monitors: list[int] = []
+        logs: list[Path] = []
+        top = self.settings.task_dir
+        for path in sorted(top.iterdir()) if top.is_dir() else []:
+            directory = TaskDirectory(path)
+            progress = directory.read()
+            containers: dict[str, ContainerState] = {}
+            for container in directory.containers(progress.arn) if progress else []:
+                state = container.state()
+                containers[container.name] = state
+                if state.monitor is not None:
+                    monitors.append(state.monitor)
+                    logs.append(container.log)
+            tasks[path.name] = TaskState(progress, containers)
+        self._watch.processes(monitors)
+        self._watch.logs(logs)
+        return ContainersState(
+            tasks,
+            frozenset(path.name for path in NETNS_DIR.iterdir())
+            if NETNS_DIR.is_dir()
+            else frozenset(),
+            busy=frozenset(self._jobs),
+            stopping=frozenset(
+                arn for arn, (step, _) in self._jobs.items() if isinstance(step, StopTask)
+            ),
+        )
+
+    async def apply(self, step: ContainerStep) -> None:
+        """Take one step; a long one is begun, and ``wake`` is called when it has ended."""
+        match step:
+            case PullImages(task):
+                self._begin(task.arn, step, self._pull(task))
+            case StartContainer(task, container):
+                self._begin(task.arn, step, self._start(task, container))
+            case FailTask(task, reason):
+                self._note(task.arn, failure=reason)
+            case StopTask(arn):
+                self._begin(arn, step, self._stop(arn, self._jobs.pop(arn, None)))
+            case RemoveTask(name):
+                await asyncio.to_thread(shutil.rmtree, self.settings.task_dir / name)
+            case _:
+                assert_never(step)
+
+    def _begin(self, arn: str, step: ContainerStep, work: Coroutine[None, None, None]) -> None:
+        job = asyncio.get_running_loop().create_task(work, name=str(step))
+        self._jobs[arn] = (step, job)
+        job.add_done_callback(partial(self._done, arn, step))
+
+    def _done(self, arn: str, step: ContainerStep, job: asyncio.Task[None]) -> None:
+        current = self._jobs.get(arn)
+        if current is not None and current[1] is job:
+            del self._jobs[arn]
+        if job.cancelled():
+            return
+        error = job.exception()
+        if error is None:
+            self.refusals.pop(str(step), None)
+        elif isinstance(step, StopTask):
+            # A stop is tried again until nothing is left.
+            self.refusals[str(step)] = str(error)
+        else:
+            if not isinstance(error, PlaneError):
+                logger.error("%s failed", step, exc_info=error)
+            self._note(arn, failure=self._failure(step, error))
+        self.wake()
+
+    @staticmethod
+    def _failure(step: ContainerStep, error: BaseException) -> str:
+        match error:
+            case PullFailed():
+                return str(error)
+            case StartFailed():
+                return (
+                    "CannotStartContainerError: ResourceInitializationError: failed to create"
+                    " new container runtime task: failed to create shim task: OCI runtime create"
+                    f" failed: runc create failed: {error}: unknown"
+                )
+            case _:
+                return f"ResourceInitializationError: {step}: {error}"
+
+    def _note(self, arn: str, **changes: object) -> Progress:
+        directory = self.directory(arn)
+        progress = replace(directory.read() or Progress(arn), **changes)  # type: ignore[arg-type]
+        directory.write(progress)
+        return progress
+
+    async def _pull(self, task: Task) -> None:
+        self._note(task.arn, pull_started_at=self.clock.now())
+        images: dict[str, PulledImage] = {}
+        for container in task.containers:
+            if container.image not in images:
+                images[container.image] = await self._puller.pull(task, container.image)
+        self._note(task.arn, images=tuple(images.values()), pull_stopped_at=self.clock.now())
+
+    async def _start(self, task: Task, container: Container) -> None:
+        directory = self.directory(task.arn)
+        progress = directory.read()
+        image = progress.image(container.image) if progress is not None else None
+        assert image is not None, "a container is started after its pull"
+        files = directory.container(task.arn, container.name)
+        # Left over from a daemon that died between create and start.
+        await self._clear(files)
+        await self._runtime.mount(files, [self._puller.layer_path(d) for d in image.layers])
+        self._write_bundle(task, container, files, image)
+        await self._runtime.create(files)
+        await self._runtime.start(files)
+        files.mark_started(self.clock.now())
+
+    def _write_bundle(
+        self, task: Task, container: Container, files: ContainerDirectory, image: PulledImage
+    ) -> None:
+        try:
+            config = self._puller.blobs.config(image.config)
+            identity = find_identity(
+                container.user or config.user,
+                _text(files.rootfs, "passwd"),
+                _text(files.rootfs, "group"),
+            )
+        except (OSError, ValueError) as error:
+            raise StartFailed(str(error)) from error
+        etc = files.path / "etc"
+        etc.mkdir(exist_ok=True)
+        (etc / "resolv.conf").write_text(resolv_conf(task))
+        (etc / "hosts").write_text(hosts(task))
+        (etc / "hostname").write_text(f"{task.hostname}\n")
+        group = f"/{own_group(self.settings)}/{files.cid}" if self.limits_enforced() else None
+        document = render_config(
+            task,
+            container,
+            config,
+            identity,
+            rootfs=files.rootfs,
+            files=etc,
+            cgroup=group,
+            open_files=_open_files(),
+        )
+        (files.bundle / "config.json").write_text(json.dumps(document, indent=1))
+        files.write_stopping(Stopping(config.stop_signal, container.stop_timeout_s))
+
+    async def _clear(self, files: ContainerDirectory) -> None:
+        """Nothing of the container runs or is mounted after this; its exit and log stay."""
+        await self._runtime.delete(files)
+        monitor = files.monitor()
+        if monitor is not None and not await wait_end(monitor, KILL_TIMEOUT_S):
+            raise PlaneError(f"conmon {monitor} of {files.name} does not end")
+        await self._runtime.unmount(files)
+
+    async def _stop(
+        self, arn: str, under_way: tuple[ContainerStep, asyncio.Task[None]] | None
+    ) -> None:
+        if under_way is not None:
+            under_way[1].cancel()
+            await asyncio.wait([under_way[1]])
+        containers = self.directory(arn).containers(arn)
+        await asyncio.gather(*(self._stop_container(container) for container in containers))
+        self._note(arn, stopped=True)
+
+    async def _stop_container(self, files: ContainerDirectory) -> None:
+        check = self._checks.pop(files.cid, None)
+        if check is not None:
+            check.cancel()
+        state = files.state()
+        if state.status == "RUNNING" and state.monitor is not None:
+            wanted = files.stopping()
+            await self._runtime.kill(files, wanted.signal)
+            if not await wait_end(state.monitor, wanted.timeout_s):
+                await self._runtime.kill(files, "SIGKILL")
+                await wait_end(state.monitor, KILL_TIMEOUT_S)
+        await self._clear(files)
+
+    def check_health(self, tasks: Iterable[Task], seen: ContainersState) -> None:
+        """Keep a health check going for each running container that has one, and for no other."""
+        wanted: dict[str, tuple[Container, ContainerDirectory]] = {}
+        for task in tasks:
+            state = seen.tasks.get(task_id(task.arn))
+            for container in task.containers if task.run and state is not None else ():
+                found = state.containers.get(container.name) if state is not None else None
+                if container.health_command and found is not None and found.status == "RUNNING":
+                    files = self.directory(task.arn).container(task.arn, container.name)
+                    wanted[runtime_id(task.arn, container.name)] = (container, files)
+        for cid in self._checks.keys() - wanted.keys():
+            self._checks.pop(cid).cancel()
+        for cid in wanted.keys() - self._checks.keys():
+            container, files = wanted[cid]
+            self._checks[cid] = asyncio.get_running_loop().create_task(
+                watch_health(self._runtime, container, files, self.wake, self.clock)
+            )
+
+    async def close(self) -> None:
+        """Stop watching and let go of unfinished steps; containers go on."""
+        jobs = [job for _, job in self._jobs.values()] + list(self._checks.values())
+        for job in jobs:
+            job.cancel()
+        if jobs:
+            await asyncio.wait(jobs)
+        self._watch.close()
+
+
+def _open_files() -> int:
+    """Fargate's limit, or the host's where that is lower and we may not raise it."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+
+
+def _text(rootfs: Path, name: str) -> str:
+    """A user file of the image, never one outside of it. Empty when there is none."""
+    path = resolve(rootfs, ["etc", name])
+    return path.read_text(errors="replace") if path.is_file() else ""

@@ -1,0 +1,241 @@
+"""An image pulled as its task would: names, packets and trust are the task's own.
+
+The manifest is always resolved over the network, also when every blob lies on disk already: no
+route, no image. Blobs that are on disk are not copied again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+
+import aiohttp
+
+from hiyoko.blueprint.tasks import Task
+from hiyoko.plane.containers import sockets
+from hiyoko.plane.containers.blobs import Blobs, Manifest, links, platform_digest
+from hiyoko.plane.containers.reference import Reference, parse_reference
+from hiyoko.plane.error import PlaneError
+from hiyoko.plane.process import run
+
+MANIFEST_TYPES = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+CONNECT_TIMEOUT_S = 4.0
+"""The kernel repeats a SYN after 1 and 3 seconds (RFC 6298, section 2): two may be lost."""
+ATTEMPTS = 3
+"""So a task without a route knows after 12 seconds, and a path that comes up meanwhile is taken."""
+BACK_OFF_S = 1.0
+UNPACK_TIMEOUT_S = 300.0
+_READ_BYTES = 1 << 18
+
+Authorize = Callable[[str, str], str]
+"""The registry token of an account in a region (ECR's GetAuthorizationToken)."""
+
+
+class PullFailed(PlaneError):
+    """The image can't be had; the text is the task's stopped reason, as AWS words it."""
+
+
+class _Unreachable(Exception):
+    """A fault of the path: worth another attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class PulledImage:
+    """An image on disk, by the name that the task uses. ``digest`` is what its tag led to."""
+
+    image: str
+    digest: str
+    config: str
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Puller:
+    """Pulls images for tasks. ``trust`` is the world's bundle of certificate authorities."""
+
+    image_dir: Path
+    trust: Path
+    authorize: Authorize
+    _unpacking: dict[str, asyncio.Lock] = field(default_factory=dict)
+
+    @property
+    def blobs(self) -> Blobs:
+        """The blob store."""
+        return Blobs(self.image_dir)
+
+    def layer_path(self, digest: str) -> Path:
+        """Where a layer lies unpacked."""
+        return self.image_dir / "layers" / digest.removeprefix("sha256:")
+
+    async def pull(self, task: Task, image: str) -> PulledImage:
+        """Resolve, fetch what is missing, unpack. Raises PullFailed with AWS's reason."""
+        try:
+            reference = parse_reference(image)
+        except ValueError as error:
+            raise PullFailed(f"CannotPullContainerError: {error}") from error
+        names = sockets.TaskResolver(task.eni_id, task.resolver)
+        client = sockets.session(task.eni_id, names, self.trust, CONNECT_TIMEOUT_S)
+        async with client:
+            pull = _Pull(self.blobs, client, names, reference, self._auth(reference))
+            manifest, digest = await pull.resolve()
+            for blob in (manifest.config, *manifest.layers):
+                if not self.blobs.has(blob):
+                    await pull.fetch(blob)
+        for layer in manifest.layers:
+            await self._unpack(layer)
+        return PulledImage(image, digest, manifest.config, manifest.layers)
+
+    def _auth(self, reference: Reference) -> dict[str, str]:
+        if reference.ecr is None:
+            return {}
+        said = f"AWS:{self.authorize(*reference.ecr)}".encode()
+        return {"Authorization": f"Basic {base64.b64encode(said).decode()}"}
+
+    async def _unpack(self, layer: str) -> None:
+        # One unpacking at a time: a second one would only do the same work.
+        async with self._unpacking.setdefault(layer, asyncio.Lock()):
+            target = self.layer_path(layer)
+            if target.is_dir():
+                return
+            await run(
+                sys.executable,
+                "-m",
+                "hiyoko.plane.containers.layers",
+                str(self.blobs.path(layer)),
+                str(target),
+                timeout_s=UNPACK_TIMEOUT_S,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pull:
+    """One image's conversation with its registry."""
+
+    blobs: Blobs
+    client: aiohttp.ClientSession
+    names: sockets.TaskResolver
+    reference: Reference
+    auth: dict[str, str]
+
+    async def resolve(self) -> tuple[Manifest, str]:
+        """The manifest for this machine, and the digest that the name itself has."""
+        body = await self._manifest(self.reference.version)
+        digest = self.blobs.add(body)
+        try:
+            member = platform_digest(body)
+            if member is not None:
+                body = await self._manifest(member)
+                self.blobs.add(body)
+            return links(body, member or digest), digest
+        except (ValueError, KeyError, TypeError) as error:
+            raise PullFailed(f"{self._failed(0)}: {error}") from error
+
+    async def _manifest(self, version: str) -> bytes:
+        url = self._url("manifests", version)
+        problem = ""
+        for attempt in range(ATTEMPTS):
+            begun = monotonic()
+            try:
+                return await self._ask(url, attempt)
+            except _Unreachable as error:
+                problem = str(error)
+            # Whoever refused at once (a resolver or a registry that is just starting) gets a
+            # moment before we ask again; a time-out was wait enough.
+            await asyncio.sleep(max(0.0, BACK_OFF_S * (attempt + 1) - (monotonic() - begun)))
+        raise PullFailed(f"{self._failed(ATTEMPTS - 1)}: {problem}")
+
+    async def _ask(self, url: str, attempt: int) -> bytes:
+        headers = {"Accept": ", ".join(MANIFEST_TYPES), **self.auth}
+        try:
+            async with self.client.get(url, headers=headers) as response:
+                body = await response.read()
+                if response.status == 200:
+                    return body
+                raise self._refused(response.status, body, attempt)
+        except aiohttp.ClientError as error:
+            raise _Unreachable(
+                f'failed to do request: Head "{url}": {self._said(error)}'
+            ) from error
+
+    def _refused(self, status: int, body: bytes, attempt: int) -> Exception:
+        """What a registry's refusal means to a task."""
+        name = str(self.reference)
+        if status >= 500:
+            return _Unreachable(f"unexpected status from HEAD request: {status} {_message(body)}")
+        if status in (401, 403):
+            return PullFailed(
+                f"{self._failed(attempt)}: pull access denied, repository does not exist or may"
+                f" require authorization: {_message(body)}"
+            )
+        if status == 404:
+            return PullFailed(f"{self._failed(max(attempt, 1))}: {name}: not found")
+        return PullFailed(f"{self._failed(attempt)}: unexpected status {status}: {_message(body)}")
+
+    def _failed(self, retries: int) -> str:
+        return (
+            "CannotPullContainerError: pull image manifest has been retried"
+            f" {retries} time(s): failed to resolve ref {self.reference}"
+        )
+
+    def _said(self, error: aiohttp.ClientError) -> str:
+        host = self.reference.host
+        return _said(error, self.names.found.get(host, host))
+
+    def _url(self, kind: str, version: str) -> str:
+        return f"https://{self.reference.host}/v2/{self.reference.path}/{kind}/{version}"
+
+    async def fetch(self, digest: str) -> None:
+        """Fetch one blob into the store, verified. Raises PullFailed."""
+        writer = self.blobs.writer()
+        failed = f"CannotPullContainerError: failed to copy: {self.reference}: blob {digest}"
+        try:
+            url = self._url("blobs", digest)
+            async with self.client.get(url, headers=self.auth) as response:
+                if response.status != 200:
+                    raise PullFailed(f"{failed}: unexpected status {response.status}")
+                async for part in response.content.iter_chunked(_READ_BYTES):
+                    writer.write(part)
+            if writer.digest != digest:
+                raise PullFailed(f"{failed}: its content has the digest {writer.digest}")
+            writer.commit(self.blobs.path(digest))
+        except aiohttp.ClientError as error:
+            raise PullFailed(f"{failed}: {self._said(error)}") from error
+        finally:
+            writer.path.unlink(missing_ok=True)
+
+
+def _message(body: bytes) -> str:
+    """The registry's own words: the OCI error form, or plain text."""
+    try:
+        message: str = json.loads(body)["errors"][0]["message"]
+    except (ValueError, KeyError, IndexError, TypeError):
+        return body.decode(errors="replace").strip()[:200]
+    return message
+
+
+def _said(error: aiohttp.ClientError, address: str) -> str:
+    """A client's error in the words of Go's net package, which AWS's agent reports."""
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return f"dial tcp {address}:443: i/o timeout"
+        case aiohttp.ClientConnectorDNSError():
+            return f"dial tcp: {error.os_error}"
+        case aiohttp.ClientConnectorCertificateError():
+            return f"tls: failed to verify certificate: x509: {error.certificate_error}"
+        case aiohttp.ClientConnectorError():
+            reason = os.strerror(error.os_error.errno) if error.os_error.errno else str(error)
+            return f"dial tcp {address}:443: connect: {reason.lower()}"
+        case _:
+            return str(error) or type(error).__name__

@@ -1,0 +1,193 @@
+"""conmon and runc: a container made, started, signalled, deleted.
+
+conmon (https://github.com/containers/conmon) forks itself away from us: it is a child of the
+world's init, holds the container's output, and writes the exit code when it ends. So containers,
+their logs and their ends survive the daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hiyoko.plane.containers.directory import ContainerDirectory
+from hiyoko.plane.error import PlaneError
+from hiyoko.plane.process import run
+
+CREATE_TIMEOUT_S = 30.0
+
+
+class StartFailed(PlaneError):
+    """The runtime could not make the container; the text is the runtime's."""
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if found is None:
+        raise PlaneError(f"{name} is not installed")
+    return found
+
+
+def _is_mounted(path: Path) -> bool:
+    return path.is_dir() and path.is_mount()
+
+
+async def wait_end(pid: int, timeout_s: float | None) -> bool:
+    """Wait for a process that is not our child to end; False when it did not in time."""
+    try:
+        watch = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    loop.add_reader(watch, ended.set)
+    try:
+        async with asyncio.timeout(timeout_s):
+            await ended.wait()
+    except TimeoutError:
+        return False
+    finally:
+        loop.remove_reader(watch)
+        os.close(watch)
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """runc with its state under ``root``, which is worthless once the world has ended."""
+
+    root: Path
+
+    async def mount(self, container: ContainerDirectory, layers: list[Path]) -> None:
+        """Mount the container's root: a writable layer over the image's, lowest layer last."""
+        for name in ("upper", "work"):
+            (container.path / name).mkdir(parents=True, exist_ok=True)
+        container.rootfs.mkdir(parents=True, exist_ok=True)
+        if _is_mounted(container.rootfs):
+            return
+        # Relative names keep the options below the page that mount(2) takes.
+        directory = layers[0].parent
+        lower = ":".join(layer.name for layer in reversed(layers))
+        upper, work = container.path / "upper", container.path / "work"
+        options = f"userxattr,lowerdir={lower},upperdir={upper},workdir={work}"
+        await run(
+            *("env", f"--chdir={directory}", "mount", "-t", "overlay", "-o", options),
+            *("overlay", str(container.rootfs)),
+        )
+
+    async def unmount(self, container: ContainerDirectory) -> None:
+        """Take the container's root away, if it is mounted."""
+        if _is_mounted(container.rootfs):
+            await run("umount", "--lazy", str(container.rootfs))
+
+    async def create(self, container: ContainerDirectory) -> None:
+        """Make the container, its process waiting at the door. Raises StartFailed."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        container.exit_file.parent.mkdir(exist_ok=True)
+        container.exit_file.unlink(missing_ok=True)
+        reader, writer = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._conmon(container),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                pass_fds=(writer,),
+                env={"PATH": os.environ.get("PATH", ""), "_OCI_SYNCPIPE": str(writer)},
+            )
+            os.close(writer)
+            writer = -1
+            answer = await _read_answer(reader)
+            if not answer:
+                assert process.stderr is not None
+                said = (await process.stderr.read()).decode(errors="replace").strip()
+                raise StartFailed(f"conmon said nothing of {container.name}: {said}")
+            await process.wait()
+        finally:
+            os.close(reader)
+            if writer >= 0:
+                os.close(writer)
+        if int(answer.get("data", answer.get("pid", -1))) < 0:
+            raise StartFailed(_reason(str(answer.get("message", ""))))
+
+    def _conmon(self, container: ContainerDirectory) -> list[str]:
+        runc = _program("runc")
+        return [
+            *(_program("conmon"), "--api-version", "1", "--cid", container.cid),
+            *("--cuuid", container.cid, "--name", container.name),
+            *("--bundle", str(container.bundle), "--runtime", runc),
+            *("--runtime-arg", f"--root={self.root}"),
+            *("--exit-dir", str(container.exit_file.parent)),
+            *("--log-path", f"k8s-file:{container.log}", "--log-level", "error"),
+            *("--container-pidfile", str(container.pid_file)),
+            *("--conmon-pidfile", str(container.monitor_pid_file), "--full-attach"),
+        ]
+
+    async def start(self, container: ContainerDirectory) -> None:
+        """Let the container's process go. Raises StartFailed."""
+        try:
+            await self._runc("start", container.cid)
+        except PlaneError as error:
+            raise StartFailed(_reason(str(error))) from error
+
+    async def kill(self, container: ContainerDirectory, signal: str) -> None:
+        """Send a signal to the container's init; nothing happens when it has just ended."""
+        try:
+            await self._runc("kill", container.cid, signal)
+        except PlaneError:
+            if container.monitor() is not None and not container.exit_file.exists():
+                raise
+
+    async def delete(self, container: ContainerDirectory) -> None:
+        """Remove what is left of the container: its state, and any process still in it."""
+        if (self.root / container.cid).exists():
+            await self._runc("delete", "--force", container.cid)
+
+    async def exec(
+        self, container: ContainerDirectory, argv: tuple[str, ...], timeout_s: float
+    ) -> bool:
+        """Run a command in the container; whether it ended with 0 in time."""
+        try:
+            await self._runc("exec", container.cid, *argv, timeout_s=timeout_s)
+        except PlaneError:
+            return False
+        return True
+
+    async def _runc(self, *arguments: str, timeout_s: float = CREATE_TIMEOUT_S) -> str:
+        return await run(_program("runc"), f"--root={self.root}", *arguments, timeout_s=timeout_s)
+
+
+async def _read_answer(reader: int) -> dict[str, Any]:
+    """conmon's word on the new container: one line of JSON with a pid, or -1 and the reason."""
+    loop = asyncio.get_running_loop()
+    stream = asyncio.StreamReader()
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(os.dup(reader), "rb")
+    )
+    try:
+        async with asyncio.timeout(CREATE_TIMEOUT_S):
+            line = await stream.readline()
+    except TimeoutError as error:
+        raise StartFailed(f"conmon said nothing within {CREATE_TIMEOUT_S:g} s") from error
+    finally:
+        transport.close()
+    if not line:
+        return {}
+    answer: dict[str, Any] = json.loads(line)
+    return answer
+
+
+def _reason(message: str) -> str:
+    """runc's last words without its log decoration."""
+    text = message.strip().splitlines()[-1] if message.strip() else "no reason was given"
+    _, found, rest = text.partition("runc create failed: ")
+    text = rest if found else text
+    if 'msg="' in message:
+        text = text.partition('msg="')[2] or text
+        text = text.removesuffix('"')
+    return text.replace('\\"', '"').rstrip()

@@ -1,0 +1,163 @@
+"""Sockets, names and TLS as a task has them: made inside its network namespace.
+
+A socket keeps the namespace that it was made in (setns(2) concerns only what comes after), so the
+daemon can talk with a task's own packets without a process there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import secrets
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import dns.exception
+import dns.message
+import dns.rcode
+import dns.rdatatype
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from hiyoko.plane.error import PlaneError
+from hiyoko.plane.process import NETNS_DIR
+
+CLONE_NEWNET = 0x40000000
+DNS_TIMEOUT_S = 2.0
+DNS_ATTEMPTS = 2
+"""A task's own resolv.conf says the same (``bundle.resolv_conf``)."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@contextmanager
+def inside(netns: str) -> Iterator[None]:
+    """Be in a named network namespace for a moment. Nothing may be awaited meanwhile."""
+    try:
+        there = os.open(NETNS_DIR / netns, os.O_RDONLY)
+    except OSError as error:
+        raise PlaneError(f"enter network namespace {netns}: {error.strerror}") from error
+    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        if _libc.setns(there, CLONE_NEWNET) != 0:
+            raise PlaneError(f"enter network namespace {netns}: {os.strerror(ctypes.get_errno())}")
+        try:
+            yield
+        finally:
+            back = _libc.setns(here, CLONE_NEWNET)
+            assert back == 0, "could not return to the daemon's network namespace"
+    finally:
+        os.close(there)
+        os.close(here)
+
+
+def socket_in(netns: str, kind: socket.SocketKind) -> socket.socket:
+    """A non-blocking IPv4 socket of that namespace."""
+    with inside(netns):
+        made = socket.socket(socket.AF_INET, kind)
+    made.setblocking(False)
+    return made
+
+
+class LookupFailed(Exception):
+    """A name was not resolved; the text is Go's, whose resolver AWS's agent uses."""
+
+
+async def look_up(netns: str, resolver: IPv4Address, name: str) -> list[str]:
+    """The IPv4 addresses of a name, asked over port 53 from inside the namespace."""
+    question = dns.message.make_query(name, dns.rdatatype.A, id=secrets.randbelow(1 << 16))
+    wire = question.to_wire()
+    loop = asyncio.get_running_loop()
+    server = f"{resolver}:53"
+    problem = f"lookup {name} on {server}: i/o timeout"
+    for _ in range(DNS_ATTEMPTS):
+        with socket_in(netns, socket.SOCK_DGRAM) as sock:
+            try:
+                sock.connect((str(resolver), 53))
+                async with asyncio.timeout(DNS_TIMEOUT_S):
+                    await loop.sock_sendall(sock, wire)
+                    answer = dns.message.from_wire(await loop.sock_recv(sock, 4096))
+            except TimeoutError:
+                continue
+            except (OSError, dns.exception.DNSException) as error:
+                problem = f"lookup {name} on {server}: {error}"
+                continue
+        if not question.is_response(answer):
+            continue
+        if answer.rcode() == dns.rcode.SERVFAIL:
+            problem = f"lookup {name} on {server}: server misbehaving"
+            continue
+        found = [
+            str(record)
+            for rrset in answer.answer
+            if rrset.rdtype == dns.rdatatype.A
+            for record in rrset
+        ]
+        if not found:
+            raise LookupFailed(f"lookup {name} on {server}: no such host")
+        return found
+    raise LookupFailed(problem)
+
+
+@dataclass
+class TaskResolver(AbstractResolver):
+    """aiohttp's resolver interface over :func:`look_up`. ``found`` is what it answered last."""
+
+    netns: str
+    resolver: IPv4Address
+    found: dict[str, str] = field(default_factory=dict)
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The addresses of ``host``. Raises OSError, as aiohttp expects."""
+        try:
+            addresses = await look_up(self.netns, self.resolver, host)
+        except LookupFailed as error:
+            raise OSError(str(error)) from error
+        self.found[host] = addresses[0]
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in addresses
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+
+def session(
+    netns: str, names: TaskResolver, trust: Path, connect_timeout_s: float
+) -> aiohttp.ClientSession:
+    """An HTTP client whose names, packets and trust are the task's."""
+    if not trust.is_file():
+        raise PlaneError(f"no certificate authority to trust at {trust}")
+
+    def make(_: Any) -> socket.socket:
+        return socket_in(netns, socket.SOCK_STREAM)
+
+    connector = aiohttp.TCPConnector(
+        resolver=names,
+        ssl=ssl.create_default_context(cafile=str(trust)),
+        family=socket.AF_INET,
+        use_dns_cache=True,
+        socket_factory=make,
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s),
+        headers={"User-Agent": "hiyoko"},
+    )

@@ -1,0 +1,165 @@
+"""The DNS plane: asks the process what it serves, starts it, gives it another zone set."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+from hiyoko.blueprint.step import Step
+from hiyoko.blueprint.zones import Zones
+from hiyoko.plane.dns import zone_file
+from hiyoko.plane.dns.control import ZONE_FILE, ask
+from hiyoko.plane.error import PlaneError
+from hiyoko.plane.process import spawn_detached
+from hiyoko.settings import Settings
+
+START_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the process says of itself. ``refused``: resolvers that could not listen, and why."""
+
+    digest: str
+    revision: int
+    resolvers: tuple[str, ...]
+    refused: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StartServer(Step):
+    """Start the process; it serves the stored zone set at once."""
+
+    def __str__(self) -> str:
+        """In words."""
+        return "start the DNS server"
+
+
+@dataclass(frozen=True, slots=True)
+class PushZones(Step):
+    """Give the process this zone set."""
+
+    zones: Zones
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"serve {len(self.zones.zones)} zones as of revision {self.zones.revision}"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenResolver(Step):
+    """A VPC's resolver does not listen yet."""
+
+    vpc_id: str
+    reason: str
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"open the resolver of {self.vpc_id}"
+
+
+DnsStep = StartServer | PushZones | OpenResolver
+
+
+def steps(zones: Zones, served: Served | None) -> Iterator[DnsStep]:
+    """What is missing until the process serves these zones."""
+    if served is None:
+        yield StartServer()
+        yield PushZones(zones)
+        return
+    if served.digest != zone_file.digest(zones):
+        yield PushZones(zones)
+        return
+    for entry in zones.resolvers:
+        if entry.vpc_id not in served.resolvers:
+            reason = served.refused.get(entry.vpc_id, "it does not listen")
+            yield OpenResolver(entry.vpc_id, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class DnsServer:
+    """The process of this cloud."""
+
+    settings: Settings
+
+    async def observe(self) -> Served | None:
+        """What the process serves now; None when none runs."""
+        if not self.settings.run_dir.is_dir():
+            return None
+        answer = await ask(self.settings.run_dir, "status")
+        if answer is None:
+            return None
+        return Served(
+            digest=answer["digest"],
+            revision=answer["revision"],
+            resolvers=tuple(answer["resolvers"]),
+            refused=dict(answer["refused"]),
+        )
+
+    async def apply(self, step: DnsStep) -> None:
+        """Take one step. Raises PlaneError."""
+        match step:
+            case StartServer():
+                await self._start()
+            case PushZones(zones):
+                store_zone_file(self.settings.run_dir, zones)
+                if await ask(self.settings.run_dir, "load") is None:
+                    raise PlaneError("give the DNS process its zones: it does not run")
+            case OpenResolver(vpc_id, reason):
+                answer = await ask(self.settings.run_dir, "status")
+                if answer is None or vpc_id not in answer["resolvers"]:
+                    raise PlaneError(f"open the resolver of {vpc_id}: {reason}")
+            case _:
+                assert_never(step)
+
+    async def _start(self) -> None:
+        """Start the process and wait until it says that it serves."""
+        run_dir = self.settings.run_dir
+        run_dir.mkdir(parents=True, exist_ok=True)
+        log = self.settings.log_dir / "dns.log"
+        said = asyncio.Event()
+
+        async def on_ready(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            said.set()
+            writer.close()
+
+        with tempfile.TemporaryDirectory(prefix="hiyoko-") as directory:
+            ready = Path(directory) / "ready"
+            async with await asyncio.start_unix_server(on_ready, str(ready)):
+                await spawn_detached(
+                    sys.executable,
+                    "-m",
+                    "hiyoko.plane.dns",
+                    "--run-dir",
+                    str(run_dir),
+                    "--ready",
+                    str(ready),
+                    log=log,
+                )
+                try:
+                    async with asyncio.timeout(START_S):
+                        await said.wait()
+                except TimeoutError as error:
+                    raise PlaneError(
+                        f"start the DNS server: not ready after {START_S:g} s, see {log}"
+                    ) from error
+
+
+def store_zone_file(run_dir: Path, zones: Zones) -> None:
+    """Replace the stored zone set in one step, so that no reader sees half of it."""
+    path = run_dir / ZONE_FILE
+    fresh = path.with_suffix(".new")
+    with fresh.open("w") as file:
+        file.write(zone_file.render(zones))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+__all__ = ["DnsServer", "DnsStep", "OpenResolver", "PushZones", "Served", "StartServer", "steps"]

@@ -1,0 +1,161 @@
+"""What a resolver tells its clients: the internet's, and one per VPC.
+
+For a VPC the order is AWS's: its private zones by longest suffix, then the names that the VPC has
+of itself, then the public internet. A private zone that matches is final: what it does not have
+does not exist, whatever the public zone of that name says.
+https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/hosted-zone-private-considerations.html
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+import dns.reversename
+
+from hiyoko.blueprint.zones import VpcResolver
+from hiyoko.plane.dns.answers import (
+    ROTATIONS_MAX,
+    Rendered,
+    parse_question,
+    question_key,
+    to_wire,
+    unanswerable,
+)
+from hiyoko.plane.dns.authority import LoadedZone, Name, Records, Reply, Type, deepest
+from hiyoko.plane.dns.resolver import Resolver
+
+KEPT_S = 1.0
+"""How long a rendered answer is given again: TTLs count whole seconds, so it is never wrong."""
+KEPT_MAX = 5_000
+PROVIDED_TTL_S = 60
+CHASES_MAX = 8
+
+_HOST = re.compile(rb"ip-(\d{1,3})-(\d{1,3})-(\d{1,3})-(\d{1,3})")
+
+
+@dataclass(slots=True)
+class RecursiveAnswers:
+    """Answers for the clients of one resolver. ``vpc`` is None for the internet's."""
+
+    resolver: Resolver
+    vpc: VpcResolver | None = None
+    private: Mapping[dns.name.Name, LoadedZone] = field(default_factory=dict)
+    now: Callable[[], float] = time.monotonic
+    _kept: dict[tuple[bytes, bool], tuple[float, Rendered]] = field(default_factory=dict)
+
+    def quick(self, wire: bytes, *, tcp: bool = False) -> bytes | None:
+        """The answer given a moment ago, if the question is the same."""
+        key = question_key(wire)
+        kept = None if key is None else self._kept.get((key, tcp))
+        if kept is None or kept[0] < self.now():
+            return None
+        return kept[1].next(wire)
+
+    async def answer(self, wire: bytes, *, tcp: bool = False) -> bytes | None:
+        """The answer; None for what deserves none."""
+        query = parse_question(wire)
+        if query is None or isinstance(query, bytes):
+            return query
+        question = query.question[0]
+        rcode = unanswerable(query)
+        if rcode is not None:
+            reply = Reply(rcode=rcode)
+        else:
+            reply = await self.resolve(question.name, question.rdtype)
+        reply.aa = False
+        count = max((len(records.data) for records in reply.answer), default=1)
+        rendered = Rendered(
+            tuple(
+                to_wire(query, reply, tcp=tcp, turn=turn, recursion=True)[2:]
+                for turn in range(min(count, ROTATIONS_MAX))
+            )
+        )
+        key = question_key(wire)
+        if key is not None and reply.rcode != dns.rcode.SERVFAIL:
+            if len(self._kept) >= KEPT_MAX:
+                self._kept.clear()
+            self._kept[key, tcp] = (self.now() + KEPT_S, rendered)
+        return rendered.next(wire)
+
+    async def resolve(self, name: Name, rdtype: Type) -> Reply:
+        """Private zones, then the VPC's own names, then the internet; CNAMEs may cross over."""
+        whole = Reply()
+        for _ in range(CHASES_MAX):
+            reply = self._inside(name, rdtype)
+            if reply is None:
+                reply = await self.resolver.resolve(name, rdtype)
+                left = self._crossing(reply, rdtype)
+            else:
+                left = reply.leaves_to
+            whole.answer += reply.answer
+            whole.authority = [r for r in reply.authority if r.type == dns.rdatatype.SOA]
+            whole.rcode = reply.rcode
+            if left is None:
+                return whole
+            name = left
+        return Reply(rcode=dns.rcode.SERVFAIL)
+
+    def _inside(self, name: Name, rdtype: Type) -> Reply | None:
+        zone = deepest(self.private, name, dns.rdatatype.A)
+        if zone is not None:
+            return zone.ask(name, rdtype)
+        if self.vpc is None:
+            return None
+        return provided(self.vpc, name, rdtype)
+
+    def _crossing(self, reply: Reply, rdtype: Type) -> Name | None:
+        """A public CNAME whose target is in a private zone: the chain is cut and goes on there."""
+        if not self.private or rdtype == dns.rdatatype.CNAME:
+            return None
+        for place, records in enumerate(reply.answer):
+            if records.type == dns.rdatatype.CNAME:
+                target: Name = records.data[0].target  # type: ignore[attr-defined]
+                if deepest(self.private, target, dns.rdatatype.A) is not None:
+                    del reply.answer[place + 1 :]
+                    return target
+        return None
+
+
+def domain_of(region: str) -> dns.name.Name:
+    """The domain of the names that a VPC's addresses have."""
+    text = "ec2.internal." if region == "us-east-1" else f"{region}.compute.internal."
+    return dns.name.from_text(text)
+
+
+def provided(vpc: VpcResolver, name: Name, rdtype: Type) -> Reply | None:
+    """``ip-10-0-0-1.<region>.compute.internal`` and its reverse; None for other names."""
+    domain = domain_of(vpc.region)
+    if name.is_subdomain(domain):
+        found = None
+        if len(name) == len(domain) + 1:
+            found = _HOST.fullmatch(name.labels[0].lower())
+        if found is None or any(int(part) > 255 for part in found.groups()):
+            rcode = dns.rcode.NOERROR if name == domain else dns.rcode.NXDOMAIN
+            return Reply(rcode=rcode)
+        if rdtype not in (dns.rdatatype.A, dns.rdatatype.ANY):
+            return Reply()
+        address = ".".join(part.decode() for part in found.groups())
+        return _single(name, dns.rdatatype.A, address)
+    if name.is_subdomain(dns.reversename.ipv4_reverse_domain) and len(name) == 7:
+        address = dns.reversename.to_address(name)
+        if any(ipaddress.IPv4Address(address) in cidr for cidr in vpc.cidrs):
+            if rdtype not in (dns.rdatatype.PTR, dns.rdatatype.ANY):
+                return Reply()
+            host = f"ip-{address.replace('.', '-')}.{domain}"
+            return _single(name, dns.rdatatype.PTR, host)
+    return None
+
+
+def _single(name: Name, rdtype: Type, value: str) -> Reply:
+    datum = dns.rdata.from_text(dns.rdataclass.IN, rdtype, value)
+    return Reply(answer=[Records(name, rdtype, PROVIDED_TTL_S, (datum,))])

@@ -1,0 +1,102 @@
+"""Port 53: one socket for all addresses of the world, and a pair of them in each VPC's router.
+
+A socket belongs to the network namespace that it was made in, whichever thread uses it later. So a
+short-lived thread enters the router's namespace, opens the sockets, and ends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hiyoko.plane.error import PlaneError
+
+PORT = 53
+BACKLOG = 256
+IP_FREEBIND = 15
+IP_PKTINFO = 8
+"""linux/in.h: Python 3.11 does not name these two."""
+RECEIVE_BUFFER = 4 << 20
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A UDP and a TCP socket of one address."""
+
+    udp: socket.socket
+    tcp: socket.socket
+
+    def close(self) -> None:
+        """Close both."""
+        self.udp.close()
+        self.tcp.close()
+
+
+def open_pair(address: str) -> Pair:
+    """Sockets on port 53 of an address, which may still be without an interface.
+
+    For ``0.0.0.0`` each UDP packet comes with the address that it was sent to.
+    """
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        udp.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for each in (udp, tcp):
+            each.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
+            each.bind((address, PORT))
+        tcp.listen(BACKLOG)
+    except OSError as error:
+        udp.close()
+        tcp.close()
+        raise PlaneError(f"listen on port {PORT} of {address}: {error}") from error
+    return Pair(udp, tcp)
+
+
+def open_pairs_in(namespace: Path, addresses: Iterable[str]) -> tuple[Pair, ...]:
+    """Sockets made inside a named network namespace. Raises PlaneError."""
+    pairs: list[Pair] = []
+    failures: list[PlaneError] = []
+
+    def enter_and_open() -> None:
+        try:
+            descriptor = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            failures.append(PlaneError(f"open {namespace}: {error}"))
+            return
+        try:
+            if _libc.setns(descriptor, _CLONE_NEWNET) != 0:
+                reason = os.strerror(ctypes.get_errno())
+                failures.append(PlaneError(f"enter {namespace}: {reason}"))
+                return
+            pairs.extend(open_pair(address) for address in addresses)
+        except PlaneError as error:
+            failures.append(error)
+        finally:
+            os.close(descriptor)
+
+    thread = threading.Thread(target=enter_and_open)
+    thread.start()
+    thread.join()
+    if failures:
+        for pair in pairs:
+            pair.close()
+        raise failures[0]
+    return tuple(pairs)
+
+
+def identity(namespace: Path) -> tuple[int, int] | None:
+    """Which namespace a name stands for now; None when there is none of that name."""
+    try:
+        status = namespace.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,214 @@
+"""Observe the kernel's network, apply one step to it. Remembers nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+
+from hiyoko.blueprint.network import Network
+from hiyoko.plane.error import PlaneError
+from hiyoko.plane.network.audit import audit
+from hiyoko.plane.network.names import GATEWAY_LINK, internet_link
+from hiyoko.plane.network.nat import SYSCTLS
+from hiyoko.plane.network.observed import (
+    OBSERVE_ROUTER,
+    Observed,
+    ObservedRouter,
+    parse_internet,
+    parse_router,
+)
+from hiyoko.plane.network.steps import (
+    AttachGateway,
+    AttachInterfaces,
+    ChangeRules,
+    DetachGateway,
+    DetachInterfaces,
+    DropRoutes,
+    NetworkStep,
+    PublishAddresses,
+    PutRouter,
+    PutRoutes,
+    RemoveNamespaces,
+    WithdrawAddresses,
+)
+from hiyoko.plane.network.wiring import (
+    ROUTER_SYSCTLS,
+    Wire,
+    gateway_inside_lines,
+    gateway_lines,
+    public_route,
+)
+from hiyoko.plane.process import NETNS_DIR, run
+
+PARALLEL = 8
+"""How many interfaces are completed at once: each is one short process."""
+
+DOOMED = 4566
+"""Device group of links that are being deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPlane:
+    """The network of this world."""
+
+    async def observe(self) -> Observed:
+        """What the kernel holds now."""
+        names = namespaces()
+        vpc_ids = sorted(name for name in names if name.startswith("vpc-"))
+        links, routes, *routers = await asyncio.gather(
+            run("ip", "-j", "link", "show"),
+            run("ip", "-j", "-4", "route", "show"),
+            *(run("sh", "-c", OBSERVE_ROUTER, netns=vpc_id) for vpc_id in vpc_ids),
+        )
+        internet_links, public = parse_internet(links, routes)
+        return Observed(
+            namespaces=names,
+            routers={
+                vpc_id: parse_router(printed)
+                for vpc_id, printed in zip(vpc_ids, routers, strict=True)
+            },
+            internet_links=internet_links,
+            public=public,
+        )
+
+    async def audit(self, network: Network, observed: Observed) -> Observed:
+        """Read everything: what was observed, without what is not what it claims to be."""
+        return await audit(network, observed)
+
+    async def apply(self, step: NetworkStep) -> None:
+        """Take one step; taking it twice does no harm. Raises PlaneError."""
+        match step:
+            case PutRouter():
+                await _put_router(step)
+            case ChangeRules():
+                await _change_rules(step)
+            case AttachInterfaces():
+                await _attach_interfaces(step)
+            case AttachGateway(vpc_id):
+                await _attach_gateway(vpc_id)
+            case PutRoutes():
+                await _put_routes(step)
+            case PublishAddresses(vpc_id, addresses):
+                await _batch(
+                    None,
+                    "".join(f"route replace {public_route(each, vpc_id)}\n" for each in addresses),
+                )
+            case _:
+                await _apply_drop(step)
+
+
+def namespaces() -> frozenset[str]:
+    """The named namespaces that are ours, by the prefix of AWS's ids."""
+    try:
+        names = os.listdir(NETNS_DIR)  # noqa: PTH208 - names are all that is wanted
+    except FileNotFoundError:
+        return frozenset()
+    return frozenset(name for name in names if name.startswith(("vpc-", "eni-")))
+
+
+async def _batch(netns: str | None, lines: str) -> None:
+    """Run ip(8) lines in a namespace: all of them, then raise if one was refused."""
+    where = () if netns is None else ("-n", netns)
+    await run("ip", *where, "-force", "-batch", "-", stdin=lines, timeout_s=120)
+
+
+async def _apply_drop(
+    step: WithdrawAddresses | DropRoutes | DetachInterfaces | DetachGateway | RemoveNamespaces,
+) -> None:
+    match step:
+        case WithdrawAddresses(addresses):
+            await _batch(None, "".join(f"route delete {each}/32\n" for each in addresses))
+        case DropRoutes():
+            await _drop_routes(step)
+        case DetachInterfaces(vpc_id, links):
+            await _delete_links(vpc_id, links)
+        case DetachGateway(link):
+            await _batch(None, f"link delete {link}\n")
+        case RemoveNamespaces(names):
+            await _batch(None, "".join(f"netns delete {name}\n" for name in names))
+
+
+async def _delete_links(netns: str, links: tuple[str, ...]) -> None:
+    """Delete links as one group: the kernel waits once for all of them, not 20 ms for each."""
+    if links:
+        lines = "".join(f"link set {link} group {DOOMED}\n" for link in links)
+        await _batch(netns, f"{lines}link delete group {DOOMED}\n")
+
+
+async def _put_router(step: PutRouter) -> None:
+    if step.vpc_id not in namespaces():
+        await _batch(None, f"netns add {step.vpc_id}\n")
+    await run("sysctl", "-qw", *ROUTER_SYSCTLS, netns=step.vpc_id)
+    lines = [f"address replace {address}/32 dev lo\n" for address in step.resolvers]
+    await _batch(step.vpc_id, "link set lo up\n" + "".join(lines))
+
+
+async def _change_rules(step: ChangeRules) -> None:
+    try:
+        await run("nft", "-f", "-", stdin=step.text, netns=step.vpc_id, timeout_s=120)
+    except PlaneError:
+        if step.text == step.whole:
+            raise
+        await run("nft", "-f", "-", stdin=step.whole, netns=step.vpc_id, timeout_s=120)
+
+
+async def _attach_interfaces(step: AttachInterfaces) -> None:
+    there = namespaces()
+    missing = [wire.eni_id for wire in step.wires if wire.eni_id not in there]
+    await _batch(None, "".join(f"netns add {name}\n" for name in missing))
+    await _delete_links(step.vpc_id, tuple(sorted(step.replace)))
+    # A namespace that was there before may still hold the end of a pair whose router has gone.
+    for wire in step.wires:
+        if wire.eni_id in there:
+            await _delete_orphan(wire.eni_id)
+    await _batch(step.vpc_id, "".join(wire.create for wire in step.wires))
+    limit = asyncio.Semaphore(PARALLEL)
+    results = await asyncio.gather(
+        *(_complete(wire, limit) for wire in step.wires), return_exceptions=True
+    )
+    refusals = [each for each in results if isinstance(each, BaseException)]
+    complete = [wire for wire, result in zip(step.wires, results, strict=True) if result is None]
+    await _batch(step.vpc_id, "".join(wire.finish for wire in complete))
+    if refusals:
+        raise refusals[0]
+
+
+async def _delete_orphan(eni_id: str) -> None:
+    await run(
+        "sh", "-c", "ip link show eth0 >/dev/null 2>&1 || exit 0; ip link delete eth0", netns=eni_id
+    )
+
+
+async def _complete(wire: Wire, limit: asyncio.Semaphore) -> None:
+    async with limit:
+        await _batch(wire.eni_id, wire.inside)
+        if wire.nat:
+            # The table first: it makes the kernel track connections, whose limits are set next.
+            await run("nft", "-f", "-", stdin=wire.nat, netns=wire.eni_id)
+            await run("sysctl", "-qw", *SYSCTLS, netns=wire.eni_id)
+
+
+async def _attach_gateway(vpc_id: str) -> None:
+    link = internet_link(vpc_id)
+    for netns, name in ((None, link), (vpc_id, GATEWAY_LINK)):
+        script = f"ip link show {name} >/dev/null 2>&1 || exit 0; ip link delete {name}"
+        await run("sh", "-c", script, netns=netns)
+    await _batch(None, gateway_lines(vpc_id))
+    await _batch(vpc_id, gateway_inside_lines())
+
+
+async def _put_routes(step: PutRoutes) -> None:
+    lines = [f"route replace {route.text}\n" for route in step.routes]
+    lines += [f"rule add {rule.text}\n" for rule in step.rules]
+    await _batch(step.vpc_id, "".join(lines))
+
+
+async def _drop_routes(step: DropRoutes) -> None:
+    lines = [f"rule delete {rule.text}\n" for rule in step.rules]
+    lines += [f"route delete {route.text}\n" for route in step.routes]
+    lines += [f"address delete {address}/32 dev lo\n" for address in step.resolvers]
+    await _batch(step.vpc_id, "".join(lines))
+
+
+__all__ = ["NetworkPlane", "Observed", "ObservedRouter", "namespaces"]

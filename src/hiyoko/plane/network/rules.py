@@ -1,0 +1,335 @@
+"""A VPC's security as nftables text: pure, in parts that can be changed one at a time.
+
+Each part (the base chains, a group's members, a group's rules, an ACL, an interface) carries a
+fingerprint that is stored **in the kernel**, as the comment of an element of the set
+``fingerprints``, and is written in the same transaction as the part itself. So the kernel can be
+asked cheaply what it holds, and one changed rule costs the same with 2 and with 200 interfaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+from hiyoko.blueprint.network import (
+    ANY_PROTOCOL,
+    ICMP,
+    TCP,
+    UDP,
+    Acl,
+    AclEntry,
+    GroupPeer,
+    GroupRule,
+    Interface,
+    SecurityGroup,
+    Subnet,
+    Vpc,
+)
+from hiyoko.plane.addresses import VPC_RESOLVER_LINK_LOCAL
+from hiyoko.plane.network.names import (
+    GATEWAY_LINK,
+    TABLE,
+    fingerprint,
+    fingerprint_key,
+    interface_link,
+    subnet_mark,
+)
+
+_SETS = """\
+add set ip hiyoko fingerprints { type ipv6_addr; }
+add set ip hiyoko addresses { type ifname . ipv4_addr; }
+add set ip hiyoko forwarders { type ifname; }
+add set ip hiyoko private { type ipv4_addr; }
+add set ip hiyoko public { type ipv4_addr; }
+add set ip hiyoko same_subnet { type ifname . mark; }
+add map ip hiyoko subnet_of { type ifname : mark; }
+add map ip hiyoko public_of { type ipv4_addr : ipv4_addr; }
+add map ip hiyoko private_of { type ipv4_addr : ipv4_addr; }
+add map ip hiyoko acl_out { type ifname : verdict; }
+add map ip hiyoko acl_in { type ifname : verdict; }
+add map ip hiyoko gate_out { type ifname : verdict; }
+add map ip hiyoko gate_in { type ifname : verdict; }
+"""
+
+_CHAINS = (
+    ("source_guard", "filter hook prerouting priority -300; policy drop;"),
+    ("from_internet", "nat hook prerouting priority -100; policy accept;"),
+    ("to_router", "filter hook input priority 0; policy drop;"),
+    ("destination_guard", "filter hook forward priority -20; policy drop;"),
+    ("acls_out", "filter hook forward priority -10; policy drop;"),
+    ("acls_in", "filter hook forward priority -5; policy drop;"),
+    ("gates_out", "filter hook forward priority 0; policy drop;"),
+    ("gates_in", "filter hook forward priority 5; policy drop;"),
+    ("to_internet", "nat hook postrouting priority 100; policy accept;"),
+)
+"""Base chains in the order that a packet meets them. All that judge drop what they do not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Text that puts one part in place (also over an older one), and its fingerprint.
+
+    ``keys`` are the addresses under which the part is listed in shared sets and maps; they are
+    kept with the fingerprint, so that the part can be taken out without knowing its blueprint.
+    """
+
+    name: str
+    body: str
+    keys: str = ""
+
+    @property
+    def print(self) -> str:
+        """What the kernel keeps for this part: the fingerprint and the keys."""
+        digest = fingerprint(self.body)
+        return f"{digest};{self.keys}" if self.keys else digest
+
+
+def parts(vpc: Vpc) -> tuple[Part, ...]:
+    """Every part of a VPC's table, in an order in which each refers only to earlier ones."""
+    members = _members(vpc)
+    subnets = {subnet.subnet_id: subnet for subnet in vpc.subnets}
+    known = frozenset(members)
+    return (
+        _base(vpc),
+        *(_group_members(group, members[group.group_id]) for group in vpc.groups),
+        *(_acl(acl) for acl in vpc.acls),
+        *(_group_rules(group, known) for group in vpc.groups),
+        *(_interface(each, subnets[each.subnet_id], known) for each in vpc.interfaces),
+    )
+
+
+def render_rules(vpc: Vpc) -> str:
+    """The whole table from nothing, as one transaction that replaces any older one."""
+    every = parts(vpc)
+    body = "".join(part.body + _note(part) for part in every)
+    return f"add table {TABLE}\ndelete table {TABLE}\nadd table {TABLE}\n{body}"
+
+
+def render_changes(wished: tuple[Part, ...], seen: dict[str, str]) -> tuple[str, tuple[str, ...]]:
+    """The transaction that turns what was seen into what is wished, and the parts it names."""
+    lines: list[str] = []
+    names: list[str] = []
+    for part in wished:
+        old = seen.get(part.name)
+        if old == part.print:
+            continue
+        names.append(f"+{part.name}")
+        if old is not None:
+            lines += [*_unlist(part.name, old), _forget(part.name)]
+        lines += [part.body, _note(part)]
+    wanted = {part.name for part in wished}
+    for name in sorted(seen.keys() - wanted, key=_drop_order):
+        names.append(f"-{name}")
+        lines += [*_unlist(name, seen[name]), *_drop(name), _forget(name)]
+    return "".join(lines), tuple(names)
+
+
+def _note(part: Part) -> str:
+    key = fingerprint_key(part.name)
+    return f'add element {TABLE} fingerprints {{ {key} comment "{part.name}={part.print}" }}\n'
+
+
+def _forget(name: str) -> str:
+    return f"delete element {TABLE} fingerprints {{ {fingerprint_key(name)} }}\n"
+
+
+def _drop_order(name: str) -> tuple[int, str]:
+    """Interfaces first: they jump to groups' chains, which in turn refer to members' sets."""
+    return ("eni", "rules", "acl", "members").index(name.partition("/")[0]), name
+
+
+def _drop(name: str) -> Iterator[str]:
+    kind, _, owner = name.partition("/")
+    if kind == "members":
+        yield f"delete set {TABLE} {owner}\n"
+        return
+    for chain in (f"{owner}-in", f"{owner}-out"):
+        yield f"flush chain {TABLE} {chain}\ndelete chain {TABLE} {chain}\n"
+
+
+def _unlist(name: str, seen: str) -> Iterator[str]:
+    """Take an interface out of the shared sets and maps, by the keys kept in the kernel."""
+    kind, _, owner = name.partition("/")
+    if kind != "eni":
+        return
+    link = f'"{interface_link(owner)}"'
+    _, address, public, mark, forwards = seen.split(";")
+    for each in ("gate_in", "gate_out", "acl_in", "acl_out", "subnet_of"):
+        yield f"delete element {TABLE} {each} {{ {link} }}\n"
+    yield f"delete element {TABLE} same_subnet {{ {link} . {mark} }}\n"
+    yield f"delete element {TABLE} addresses {{ {link} . {address} }}\n"
+    if forwards == "forwards":
+        yield f"delete element {TABLE} forwarders {{ {link} }}\n"
+    if public != "-":
+        yield f"delete element {TABLE} public_of {{ {address} }}\n"
+        yield f"delete element {TABLE} private_of {{ {public} }}\n"
+        yield f"delete element {TABLE} private {{ {address} }}\n"
+        yield f"delete element {TABLE} public {{ {public} }}\n"
+
+
+def _chain(name: str, rules: list[str]) -> str:
+    head = f"add chain {TABLE} {name}\nflush chain {TABLE} {name}\n"
+    return head + "".join(f"add rule {TABLE} {name} {rule}\n" for rule in rules)
+
+
+def _base(vpc: Vpc) -> Part:
+    cidrs = ", ".join(str(cidr) for cidr in vpc.cidrs)
+    igw = f'"{GATEWAY_LINK}"'
+    resolvers = f"{{ {vpc.resolver}, {VPC_RESOLVER_LINK_LOCAL} }}"
+    rules: dict[str, list[str]] = {
+        # Before conntrack sees it. The gateway takes only packets for a public address that is
+        # mapped, an interface sends only from its own address.
+        "source_guard": [
+            'iifname "lo" accept',
+            f"iifname {igw} ip saddr {{ {cidrs} }} drop",
+            f"iifname {igw} ip daddr @public accept",
+            f"iifname {igw} drop",
+            "iifname . ip saddr @addresses accept",
+            "iifname @forwarders accept",
+        ],
+        "from_internet": [f"iifname {igw} dnat to ip daddr map @private_of"],
+        # Neither groups nor ACLs judge traffic to the VPC's resolver, as on AWS.
+        "to_router": ['iifname "lo" accept', "ct state established,related accept"]
+        + (
+            [f"ip daddr {resolvers} {proto} dport 53 accept" for proto in ("udp", "tcp")]
+            if vpc.resolver
+            else []
+        ),
+        "destination_guard": [
+            "ct state invalid drop",
+            f"oifname {igw} ip saddr @private accept",
+            "oifname . ip daddr @addresses accept",
+            "oifname @forwarders accept",
+        ],
+        # Stateless: no ct state here. Inside a subnet an ACL does not judge; nftables cannot
+        # compare two look-ups, so the sender's subnet travels in the mark and is looked up
+        # together with the receiver's interface.
+        "acls_out": [
+            "meta mark set iifname map @subnet_of",
+            "oifname . meta mark @same_subnet accept",
+            f"iifname {igw} accept",
+            "iifname vmap @acl_out",
+        ],
+        "acls_in": [
+            "oifname . meta mark @same_subnet accept",
+            f"oifname {igw} accept",
+            "oifname vmap @acl_in",
+        ],
+        "gates_out": [
+            "ct state established,related accept",
+            f"iifname {igw} accept",
+            "iifname vmap @gate_out",
+        ],
+        "gates_in": [
+            "ct state established,related accept",
+            f"oifname {igw} accept",
+            "oifname vmap @gate_in",
+        ],
+        "to_internet": [f"oifname {igw} snat to ip saddr map @public_of"],
+    }
+    declared = "".join(f"add chain {TABLE} {name} {{ type {kind} }}\n" for name, kind in _CHAINS)
+    filled = "".join(_chain(name, rules[name]) for name, _ in _CHAINS)
+    return Part("base", _SETS + declared + filled)
+
+
+def _members(vpc: Vpc) -> dict[str, list[str]]:
+    members: dict[str, list[str]] = {group.group_id: [] for group in vpc.groups}
+    for interface in vpc.interfaces:
+        for group_id in interface.groups or ():
+            if group_id in members:
+                members[group_id].append(str(interface.address))
+    return members
+
+
+def _group_members(group: SecurityGroup, members: list[str]) -> Part:
+    name = group.group_id
+    text = f"add set {TABLE} {name} {{ type ipv4_addr; }}\nflush set {TABLE} {name}\n"
+    if members:
+        text += f"add element {TABLE} {name} {{ {', '.join(members)} }}\n"
+    return Part(f"members/{name}", text)
+
+
+def _group_rules(group: SecurityGroup, known: frozenset[str]) -> Part:
+    name = group.group_id
+    ingress = [line for rule in group.ingress for line in _group_rule(rule, "saddr", known)]
+    egress = [line for rule in group.egress for line in _group_rule(rule, "daddr", known)]
+    return Part(f"rules/{name}", _chain(f"{name}-in", ingress) + _chain(f"{name}-out", egress))
+
+
+def _group_rule(rule: GroupRule, side: str, known: frozenset[str]) -> Iterator[str]:
+    if isinstance(rule.peer, GroupPeer):
+        # A rule may outlive the group that it names ("stale"): it matches nobody then.
+        if rule.peer.group_id not in known:
+            return
+        peer = f"ip {side} @{rule.peer.group_id} "
+    else:
+        peer = _address(rule.peer, side)
+    yield f"{peer}{_protocol(rule)}accept"
+
+
+def _acl(acl: Acl) -> Part:
+    ingress = [_acl_entry(entry, "saddr") for entry in acl.ingress]
+    egress = [_acl_entry(entry, "daddr") for entry in acl.egress]
+    return Part(
+        f"acl/{acl.acl_id}",
+        _chain(f"{acl.acl_id}-in", [*ingress, "drop"])
+        + _chain(f"{acl.acl_id}-out", [*egress, "drop"]),
+    )
+
+
+def _acl_entry(entry: AclEntry, side: str) -> str:
+    verdict = "accept" if entry.allow else "drop"
+    return f"{_address(entry.cidr, side)}{_protocol(entry)}{verdict}"
+
+
+def _address(cidr: IPv4Network, side: str) -> str:
+    return "" if cidr.prefixlen == 0 else f"ip {side} {cidr} "
+
+
+def _protocol(rule: GroupRule | AclEntry) -> str:
+    match rule.protocol:
+        case value if value == ANY_PROTOCOL:
+            return ""
+        case value if value in (TCP, UDP):
+            name = "tcp" if value == TCP else "udp"
+            if rule.low == -1 or (rule.low, rule.high) == (0, 65535):
+                return f"meta l4proto {name} "
+            ports = str(rule.low) if rule.low == rule.high else f"{rule.low}-{rule.high}"
+            return f"{name} dport {ports} "
+        case value if value == ICMP:
+            if rule.low == -1:
+                return "meta l4proto icmp "
+            code = "" if rule.high == -1 else f"icmp code {rule.high} "
+            return f"icmp type {rule.low} {code}"
+        case value:
+            return f"meta l4proto {value} "
+
+
+def _interface(interface: Interface, subnet: Subnet, known: frozenset[str]) -> Part:
+    eni, link = interface.eni_id, f'"{interface_link(interface.eni_id)}"'
+    address, mark = str(interface.address), subnet_mark(subnet.cidr)
+    text = ""
+    for way in ("in", "out"):
+        gate = "accept"
+        if interface.groups is not None:
+            gate = f"goto {eni}-{way}"
+            jumps = [f"jump {group}-{way}" for group in interface.groups if group in known]
+            text += _chain(f"{eni}-{way}", [*jumps, "drop"])
+        else:
+            text += _chain(f"{eni}-{way}", [])
+        text += f"add element {TABLE} gate_{way} {{ {link} : {gate} }}\n"
+        text += f"add element {TABLE} acl_{way} {{ {link} : goto {subnet.acl_id}-{way} }}\n"
+    text += f"add element {TABLE} subnet_of {{ {link} : {mark} }}\n"
+    text += f"add element {TABLE} same_subnet {{ {link} . {mark} }}\n"
+    text += f"add element {TABLE} addresses {{ {link} . {address} }}\n"
+    if interface.forwards:
+        text += f"add element {TABLE} forwarders {{ {link} }}\n"
+    public = str(interface.public_address) if interface.public_address else "-"
+    if interface.public_address:
+        text += f"add element {TABLE} public_of {{ {address} : {public} }}\n"
+        text += f"add element {TABLE} private_of {{ {public} : {address} }}\n"
+        text += f"add element {TABLE} private {{ {address} }}\n"
+        text += f"add element {TABLE} public {{ {public} }}\n"
+    forwards = "forwards" if interface.forwards else "-"
+    return Part(f"eni/{eni}", text, f"{address};{public};{mark};{forwards}")

@@ -1,0 +1,242 @@
+"""Balancer nodes: HAProxy as the blueprint has it, and targets' health as HAProxy sees it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hiyoko import api
+from hiyoko.blueprint.balancers import BalancerNode, HealthCheck, Target, TargetGroup
+from hiyoko.blueprint.draw_balancers import BalancerRows, SettledTarget, draw_balancers
+from hiyoko.clock import Clock, SystemClock
+from hiyoko.plane.balancer.nodes import BalancerPlane, steps
+from hiyoko.plane.balancer.observe import (
+    NodeObserved,
+    ServerSeen,
+    all_certificates,
+    describe_failure,
+    server_key,
+)
+from hiyoko.plane.balancer.render import CertificateFile, Paths, digest_of, render_haproxy
+from hiyoko.plane.ca.issuing import certificate_path
+from hiyoko.reconcile.report import Report
+from hiyoko.services.elbv2 import rows
+from hiyoko.services.elbv2.seen import NODES_SEEN, TARGETS_SEEN, NodeSeen, TargetSeen
+from hiyoko.settings import Settings
+from hiyoko.store.database import Store, Transaction
+
+UNSETTLED_S = 0.5
+SETTLED_S = 2.0
+INITIAL = ("initial", "Elb.InitialHealthChecking", "Initial health checks in progress")
+THREADS_MAX = 4
+
+TargetKey = tuple[str, str, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class BalancerReconciler:
+    """Holds no state of its own: what it saw last is in the store."""
+
+    store: Store
+    plane: BalancerPlane
+    settings: Settings
+    clock: Clock = field(default_factory=SystemClock)
+
+    @classmethod
+    def of(cls, store: Store, settings: Settings) -> BalancerReconciler:
+        """The reconciler of a cloud with its plane under the run directory."""
+        return cls(store, BalancerPlane(settings.run_dir / "balancer"), settings)
+
+    @property
+    def name(self) -> str:
+        """The module's name."""
+        return "balancers"
+
+    async def activate(self) -> Report:
+        """Compare all nodes with all HAProxys, take the steps, record what is there."""
+        report = Report()
+        now = self.clock.now()
+        with self.store.reading() as tx:
+            wishes = _load(tx)
+            before = {_key(row): row for row in TARGETS_SEEN.list(tx)}
+            wished_before = {row.eni_id: row for row in NODES_SEEN.list(tx)}
+        settled = {key for key, row in before.items() if row.state in ("healthy", "unhealthy")}
+        drawn = draw_balancers(wishes, settled, now)
+        files = _certificates(self.settings, all_certificates(drawn.nodes))
+        wished: dict[str, tuple[BalancerNode, str]] = {}
+        for node in drawn.nodes:
+            missing = all_certificates([node]) - files.keys()
+            if missing:
+                report.refusals[f"render balancer {node.name} on {node.eni_id}"] = (
+                    f"no certificate file yet: {', '.join(sorted(missing))}"
+                )
+                continue
+            wished[node.eni_id] = (node, render_haproxy(node, Paths(files, _threads())))
+        observed = await self.plane.observe()
+        held = {node.eni_id for node in drawn.nodes} - wished.keys()
+        todo = steps(wished, {k: v for k, v in observed.items() if k not in held})
+        for step in todo:
+            with report.attempt(step):
+                await self.plane.apply(step)
+        if todo:
+            observed = await self.plane.observe()
+        nodes = _nodes_seen(wished, observed, wished_before, now)
+        targets = _targets_seen([node for node, _ in wished.values()], observed, before, now)
+        report.saw_change = self._record(nodes, targets)
+        self._expire(wishes, now)
+        report.again_s = _again(wishes, targets)
+        return report
+
+    def _record(
+        self, nodes: Mapping[str, NodeSeen], targets: Mapping[TargetKey, TargetSeen]
+    ) -> bool:
+        changed = False
+        with self.store.transaction() as tx:
+            for node in nodes.values():
+                changed |= NODES_SEEN.put(tx, node)
+            for old in NODES_SEEN.list(tx):
+                if old.eni_id not in nodes:
+                    changed |= NODES_SEEN.delete(tx, eni_id=old.eni_id) > 0
+            for target in targets.values():
+                changed |= TARGETS_SEEN.put(tx, target)
+            for gone in TARGETS_SEEN.list(tx):
+                if _key(gone) not in targets:
+                    changed |= (
+                        TARGETS_SEEN.delete(
+                            tx,
+                            group_arn=gone.group_arn,
+                            target_id=gone.target_id,
+                            port=gone.port,
+                            eni_id=gone.eni_id,
+                        )
+                        > 0
+                    )
+        return changed
+
+    def _expire(self, wishes: BalancerRows, now: float) -> None:
+        groups = {group.arn: group for group in wishes.target_groups}
+        if any(
+            row.group_arn not in groups or row.expired(groups[row.group_arn], now)
+            for row in wishes.registrations
+        ):
+            api.invoke(self.store, "elbv2", "_ExpireTargets", {}, clock=self.clock)
+
+
+def _load(tx: Transaction) -> BalancerRows:
+    return BalancerRows(
+        load_balancers=tuple(rows.LOAD_BALANCERS.list(tx)),
+        listeners=tuple(rows.LISTENERS.list(tx)),
+        rules=tuple(rows.RULES.list(tx)),
+        target_groups=tuple(rows.TARGET_GROUPS.list(tx)),
+        registrations=tuple(rows.REGISTRATIONS.list(tx)),
+    )
+
+
+def _key(row: TargetSeen) -> SettledTarget:
+    return row.group_arn, row.target_id, row.port, row.eni_id
+
+
+def _threads() -> int:
+    return min(os.cpu_count() or 1, THREADS_MAX)
+
+
+def _certificates(settings: Settings, arns: frozenset[str]) -> dict[str, CertificateFile]:
+    """The files that there are; a renewed one has another fingerprint, so nodes reload it."""
+    found: dict[str, CertificateFile] = {}
+    for arn in arns:
+        path: Path = certificate_path(settings, arn)
+        if path.exists():
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+            found[arn] = CertificateFile(str(path), digest)
+    return found
+
+
+def _nodes_seen(
+    wished: Mapping[str, tuple[BalancerNode, str]],
+    observed: Mapping[str, NodeObserved],
+    before: Mapping[str, NodeSeen],
+    now: float,
+) -> dict[str, NodeSeen]:
+    seen: dict[str, NodeSeen] = {}
+    for eni_id, (node, text) in wished.items():
+        there = observed.get(eni_id)
+        if there is None or not there.digest:
+            continue
+        old = before.get(eni_id)
+        wish = digest_of(text)
+        same = old is not None and (old.ports, old.digest, old.wished) == (
+            there.ports,
+            there.digest,
+            wish,
+        )
+        seen[eni_id] = (
+            old
+            if same and old is not None
+            else NodeSeen(eni_id, node.balancer_arn, there.ports, there.digest, wish, now)
+        )
+    return seen
+
+
+def _targets_seen(
+    nodes: list[BalancerNode],
+    observed: Mapping[str, NodeObserved],
+    before: Mapping[TargetKey, TargetSeen],
+    now: float,
+) -> dict[TargetKey, TargetSeen]:
+    seen: dict[TargetKey, TargetSeen] = {}
+    for node in nodes:
+        there = observed.get(node.eni_id)
+        if there is None:
+            continue
+        for group, target in _targets(node):
+            server = there.servers.get(server_key(group.arn, target.address, target.port))
+            if server is None:
+                continue
+            key = (group.arn, target.target_id, target.port, node.eni_id)
+            old = before.get(key)
+            verdict = judge(server, group.health_check, old, now)
+            same = old is not None and (old.state, old.reason, old.description) == verdict
+            seen[key] = old if same and old is not None else TargetSeen(*key, *verdict, now)
+    return seen
+
+
+def _targets(node: BalancerNode) -> list[tuple[TargetGroup, Target]]:
+    return [
+        (group, target) for group in node.groups for target in group.targets if not target.draining
+    ]
+
+
+def judge(
+    server: ServerSeen, check: HealthCheck, before: TargetSeen | None, now: float
+) -> tuple[str, str, str]:
+    """State, reason and description of a target, from what HAProxy says and what it was before.
+
+    A new target is ``initial`` until its first success, or until as many checks as make an
+    unhealthy one have had the time to fail.
+    """
+    if server.up:
+        return "healthy", "", ""
+    if before is None:
+        return INITIAL
+    if before.state == "initial":
+        patience_s = (check.unhealthy_threshold - 1) * check.interval_s + 1
+        if not server.check or server.check == "L7OK" or now - before.seen_at < patience_s:
+            return INITIAL
+    if server.check in ("", "L7OK"):
+        # Failed before, passes now, not yet often enough; or not checked since a reload.
+        known = before.state == "unhealthy"
+        reason = (before.reason, before.description) if known else describe_failure(server)
+        return "unhealthy", *reason
+    return "unhealthy", *describe_failure(server)
+
+
+def _again(wishes: BalancerRows, targets: Mapping[TargetKey, TargetSeen]) -> float | None:
+    if not wishes.load_balancers:
+        return None
+    unsettled = any(row.state != "healthy" for row in targets.values()) or any(
+        row.deregistered_at is not None for row in wishes.registrations
+    )
+    return UNSETTLED_S if unsettled else SETTLED_S

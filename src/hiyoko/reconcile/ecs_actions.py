@@ -1,0 +1,144 @@
+"""What the service scheduler may decide: each a value, with the operation that carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+Targets = tuple[tuple[str, int], ...]
+"""Addresses and ports."""
+
+
+class Action(Protocol):
+    """A decision: the internal operation of ecs that carries it out, and its request."""
+
+    @property
+    def operation(self) -> str:
+        """The operation's name."""
+        ...
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The request without the service."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start tasks of the PRIMARY deployment."""
+
+    count: int
+    replaced: int = 0
+    operation: ClassVar[str] = "_StartServiceTasks"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """How many, and how many of them replace an unhealthy one."""
+        return {"Count": self.count, "Replaced": self.replaced}
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop tasks, each for its reason (``failed``: because they are unhealthy)."""
+
+    tasks: tuple[tuple[str, str], ...]
+    failed: bool = False
+    operation: ClassVar[str] = "_StopServiceTasks"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The tasks with their reasons."""
+        items = [{"Task": task, "Reason": reason} for task, reason in self.tasks]
+        return {"Tasks": items, "Failed": self.failed}
+
+
+def _targets(group: str, targets: Targets) -> Mapping[str, Any]:
+    items = [{"Id": address, "Port": port} for address, port in targets]
+    return {"TargetGroupArn": group, "Targets": items}
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Register targets in a group."""
+
+    group_arn: str
+    targets: Targets
+    operation: ClassVar[str] = "_RegisterServiceTargets"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The group and the targets."""
+        return _targets(self.group_arn, self.targets)
+
+
+@dataclass(frozen=True, slots=True)
+class Deregister:
+    """Let a group drain targets."""
+
+    group_arn: str
+    targets: Targets
+    operation: ClassVar[str] = "_DeregisterServiceTargets"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The group and the targets."""
+        return _targets(self.group_arn, self.targets)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The task's targets have drained: its containers may stop."""
+
+    task_arn: str
+    operation: ClassVar[str] = "_ReleaseTask"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The task."""
+        return {"Task": self.task_arn}
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line for the service's history."""
+
+    message: str
+    operation: ClassVar[str] = "_NoteServiceEvent"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The line."""
+        return {"Message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Deployments whose last task has stopped."""
+
+    deployments: tuple[str, ...]
+    operation: ClassVar[str] = "_DropDeployments"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """Their ids."""
+        return {"Deployments": self.deployments}
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """A decision about the PRIMARY deployment that needs no more than its name."""
+
+    operation: str
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """Nothing more."""
+        return {}
+
+
+COMPLETE = Decide("_CompleteDeployment")
+FAIL = Decide("_FailDeployment")
+"""The circuit breaker opens."""
+RESET_FAILURES = Decide("_ResetFailures")
+"""A task is healthy: failures count from 0 again."""

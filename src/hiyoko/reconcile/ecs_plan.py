@@ -1,0 +1,410 @@
+"""The service scheduler's decisions: a pure function of rows, health and the time.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html
+
+Rule 1. A rolling update keeps ceil(desired * minimum%) tasks healthy and never has more than
+floor(desired * maximum%) running and pending.
+
+Rule 2. Old tasks that are not healthy may be stopped freely: they do not count.
+
+Rule 3. An unhealthy task is replaced first where Rule 1 leaves room; else it is stopped first.
+
+Rule 4. A task that never ran lengthens the wait before the next start, up to 15 minutes; one that
+ran and died is replaced at once, but not more often than once a cycle.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hiyoko.reconcile.ecs_actions import (
+    COMPLETE,
+    FAIL,
+    RESET_FAILURES,
+    Action,
+    Deregister,
+    Drop,
+    Note,
+    Register,
+    Release,
+    Start,
+    Stop,
+)
+from hiyoko.services.ecs.model import Deployment, LoadBalancer, Service, TaskView
+
+HEALTHY_AFTER_S = 40
+"""A task without any check counts as healthy after so long in RUNNING (AWS's figure)."""
+CYCLE_S = 10
+"""AWS's scheduler acts in cycles of about ten seconds; a dying task is not restarted faster."""
+DRAIN_LOOK_S = 1
+"""How often a target that drains is looked at: a delay that ends by itself wakes nobody."""
+BACKOFF_FIRST_S = 2
+BACKOFF_MAX_S = 15 * 60
+CONSISTENT_FAILURES = 3
+"""So many failures in a row, and the history says that tasks cannot be started."""
+STEADY_AGAIN_S = 6 * 3600
+STEADY = "has reached a steady state."
+UNABLE = (
+    "is unable to consistently start tasks successfully. For more information, see the"
+    " Troubleshooting section of the Amazon ECS Developer Guide."
+)
+STUCK = (
+    "was unable to stop or start tasks during a deployment because of the service deployment"
+    " configuration. Update the minimumHealthyPercent or maximumPercent value and try again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetHealth:
+    """A target's state in a target group, in elbv2's words."""
+
+    state: str
+    reason: str = ""
+    description: str = ""
+
+    @property
+    def registered(self) -> bool:
+        """Whether the group knows the target at all."""
+        return self.reason != "Target.NotRegistered"
+
+
+NOT_REGISTERED = TargetHealth("unused", "Target.NotRegistered")
+
+Healths = Mapping[tuple[str, str, int], TargetHealth]
+"""By target group ARN, address and port; what is not there is not registered."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What to do now, and when time alone will make a difference."""
+
+    actions: list[Action] = field(default_factory=list)
+    again_s: float | None = None
+
+    def wake_in(self, seconds: float) -> None:
+        """Ask for another look after so many seconds; the earliest one wins."""
+        self.again_s = seconds if self.again_s is None else min(self.again_s, seconds)
+
+
+def bounds(service: Service) -> tuple[int, int]:
+    """The least number of healthy tasks and the most tasks during a deployment."""
+    desired = service.desired_count
+    lower = math.ceil(desired * service.minimum_percent / 100)
+    return lower, math.floor(desired * service.maximum_percent / 100)
+
+
+def breaker_threshold(desired: int) -> int:
+    """How many failures open the circuit breaker."""
+    return min(200, max(3, math.ceil(desired / 2)))
+
+
+def backoff_s(failures: int) -> float:
+    """How long to wait after so many tasks in a row that never ran."""
+    if failures <= 0:
+        return 0.0
+    return float(min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(failures - 1, 20)))
+
+
+def plan_service(
+    service: Service,
+    tasks: Sequence[TaskView],
+    healths: Healths,
+    now: float,
+    last_event: tuple[str, float] = ("", 0.0),
+) -> Plan:
+    """Decide what a service needs now. ``last_event``: its newest message and when."""
+    return _Scheduler(service, tasks, healths, now, last_event).plan()
+
+
+class _Scheduler:
+    """One look at one service."""
+
+    def __init__(
+        self,
+        service: Service,
+        tasks: Sequence[TaskView],
+        healths: Healths,
+        now: float,
+        last_event: tuple[str, float],
+    ) -> None:
+        self.service = service
+        self.tasks = tasks
+        self.healths = healths
+        self.now = now
+        self.last_event = last_event
+        self.out = Plan()
+        self.live = [view for view in tasks if view.stop is None]
+        self.deployments = {one.id: one for one in service.deployments}
+        self.reasons = {view.task.arn: self._unhealthy_reason(view) for view in self.live}
+        self.healthy = [view for view in self.live if self._is_healthy(view)]
+        self.mine = [view for view in self.live if view.task.deployment == service.primary.id]
+        self.old = [view for view in self.live if view.task.deployment != service.primary.id]
+
+    def plan(self) -> Plan:
+        self._drain()
+        self._register()
+        if self._breaks():
+            self.out.actions.append(FAIL)
+            self.out.wake_in(0)
+            return self.out
+        stopping = self._stop()
+        self._start(stopping)
+        at_rest = not self.out.actions
+        self._tidy()
+        if at_rest:
+            self._settle()
+        return self.out
+
+    # What each task is worth.
+
+    def _balancers(self, view: TaskView) -> tuple[LoadBalancer, ...]:
+        deployment = self.deployments.get(view.task.deployment)
+        return deployment.load_balancers if deployment is not None else ()
+
+    def _targets(self, view: TaskView) -> list[tuple[LoadBalancer, TargetHealth]]:
+        address = view.task.address
+        return [
+            (one, self.healths.get((one.group_arn, address, one.port), NOT_REGISTERED))
+            for one in self._balancers(view)
+        ]
+
+    def _unhealthy_reason(self, view: TaskView) -> tuple[str, str]:
+        """The stopped reason and the history's line for an unhealthy task; empty when it is not.
+
+        The grace period covers container checks as well as the load balancer's.
+        """
+        started = view.started_at
+        if view.status != "RUNNING" or started is None:
+            return "", ""
+        grace_left = started + (self.service.grace_s or 0) - self.now
+        name = f"(task {view.task.task_id})"
+        for balancer, health in self._targets(view):
+            if health.state == "unhealthy":
+                if grace_left > 0:
+                    self.out.wake_in(grace_left)
+                    return "", ""
+                group = f"(target-group {balancer.group_arn})"
+                why = health.description or health.reason or "Health checks failed"
+                return (
+                    f"Task failed ELB health checks in {group}",
+                    f"{name} (port {balancer.port}) is unhealthy in {group} due to (reason {why}).",
+                )
+        if view.health == "UNHEALTHY":
+            if grace_left > 0:
+                self.out.wake_in(grace_left)
+                return "", ""
+            return "Task failed container health checks", f"{name} failed container health checks."
+        return "", ""
+
+    def _is_healthy(self, view: TaskView) -> bool:
+        if not self._is_well(view):
+            return False
+        if self._balancers(view) or view.checked or view.started_at is None:
+            return True
+        left = view.started_at + HEALTHY_AFTER_S - self.now
+        if left > 0:
+            self.out.wake_in(left)
+        return left <= 0
+
+    def _is_well(self, view: TaskView) -> bool:
+        """Running, and every check that there is passes."""
+        if view.status != "RUNNING" or (view.checked and view.health != "HEALTHY"):
+            return False
+        return all(health.state == "healthy" for _, health in self._targets(view))
+
+    # Targets.
+
+    def _register(self) -> None:
+        wanted: dict[str, list[tuple[str, int]]] = {}
+        for view in self.live:
+            if view.status != "RUNNING":
+                continue
+            for balancer, health in self._targets(view):
+                if not health.registered or health.state == "draining":
+                    wanted.setdefault(balancer.group_arn, []).append(
+                        (view.task.address, balancer.port)
+                    )
+        for group, targets in wanted.items():
+            self.out.actions.append(Register(group, tuple(targets)))
+
+    def _drain(self) -> None:
+        """Deregister what ends; release a task whose targets have left."""
+        wanted: dict[str, list[tuple[str, int]]] = {}
+        taken = {view.task.address for view in self.live}
+        for view in self.tasks:
+            if view.task.ended_at is not None or view.stop is None:
+                continue
+            left = [(one, health) for one, health in self._targets(view) if health.registered]
+            if left:
+                self.out.wake_in(DRAIN_LOOK_S)
+            for balancer, health in left:
+                if health.state != "draining" and view.task.address not in taken:
+                    wanted.setdefault(balancer.group_arn, []).append(
+                        (view.task.address, balancer.port)
+                    )
+            if view.task.stop is not None and view.task.stop.drain and not left:
+                self.out.actions.append(Release(view.task.arn))
+        for group, targets in wanted.items():
+            self.out.actions.append(Deregister(group, tuple(targets)))
+
+    # Deployments.
+
+    def _breaks(self) -> bool:
+        primary = self.service.primary
+        return (
+            self.service.breaker
+            and primary.rollout == "IN_PROGRESS"
+            and primary.failed_tasks >= breaker_threshold(self.service.desired_count)
+        )
+
+    def _stop(self) -> set[str]:
+        """Decide which tasks end; their ARNs."""
+        lower, _ = bounds(self.service)
+        scaling = f"Scaling activity initiated by (deployment {self.service.primary.id})"
+        if self.service.desired_count == 0:
+            ended = [view.task.arn for view in self.live]
+            failed: list[str] = []
+        else:
+            halted = self.service.primary.rollout == "FAILED"
+            ended = [] if halted else [view.task.arn for view in self._retired(lower)]
+            failed = [] if halted else self._sick_to_stop(len(self.live) - len(ended))
+            ended += self._surplus({*failed, *ended})
+        if failed:
+            self.out.actions.extend(Note(self.reasons[arn][1]) for arn in failed)
+            reasons = tuple((arn, self.reasons[arn][0]) for arn in failed)
+            self.out.actions.append(Stop(reasons, failed=True))
+        if ended:
+            self.out.actions.append(Stop(tuple((arn, scaling) for arn in ended)))
+        return {*failed, *ended}
+
+    def _is_sick(self, view: TaskView) -> bool:
+        return bool(self.reasons[view.task.arn][0])
+
+    def _sick_to_stop(self, staying: int) -> list[str]:
+        """Unhealthy tasks that end: once replaced, or one to make room (Rule 3)."""
+        healthy = sum(1 for view in self.healthy if view in self.mine)
+        sick = [view.task.arn for view in self.mine if self._is_sick(view)]
+        if healthy >= self.service.desired_count:
+            return sick
+        _, upper = bounds(self.service)
+        missing = self.service.desired_count - (len(self.mine) - len(sick))
+        return sick[:1] if missing > 0 and staying >= upper else []
+
+    def _surplus(self, stopping: set[str]) -> list[str]:
+        """What a scale-in stops. Replacements of tasks that are still there are no surplus."""
+        desired = self.service.desired_count
+        _, upper = bounds(self.service)
+        rest = [view for view in self.mine if view.task.arn not in stopping]
+        sick = sum(1 for view in rest if self._is_sick(view))
+        surplus = len(rest) - desired - min(sick, max(0, upper - desired))
+        return [view.task.arn for view in self._least_wanted(rest)[: max(0, surplus)]]
+
+    def _retired(self, lower: int) -> list[TaskView]:
+        """Tasks of earlier deployments that may end now."""
+        well = [view for view in self.old if view in self.healthy]
+        spare = max(0, len(self.healthy) - lower)
+        poor = [view for view in self.old if view not in self.healthy and not self._young(view)]
+        return poor + well[:spare]
+
+    def _young(self, view: TaskView) -> bool:
+        """Running well without any check, only not for long: it serves, and is not just dropped.
+
+        It may go when as many of the new tasks run.
+        """
+        if not self._is_well(view):
+            return False
+        well = sum(1 for other in self.mine if self._is_well(other))
+        return well < self.service.desired_count
+
+    def _least_wanted(self, views: Sequence[TaskView]) -> list[TaskView]:
+        """Whom a scale-in takes first: unhealthy, then not running, then in the fullest zone."""
+        zones: dict[str, int] = {}
+        for view in views:
+            zones[view.task.zone] = zones.get(view.task.zone, 0) + 1
+        remaining, order = list(views), []
+        while remaining:
+            worst = min(
+                remaining,
+                key=lambda view: (
+                    not self._is_sick(view),
+                    view.status == "RUNNING",
+                    view in self.healthy,
+                    -zones[view.task.zone],
+                    -view.task.created_at,
+                ),
+            )
+            remaining.remove(worst)
+            zones[worst.task.zone] -= 1
+            order.append(worst)
+        return order
+
+    def _start(self, stopping: set[str]) -> None:
+        primary = self.service.primary
+        if self.service.deleted_at is not None or primary.rollout == "FAILED":
+            return
+        _, upper = bounds(self.service)
+        staying = [view for view in self.live if view.task.arn not in stopping]
+        mine = [view for view in staying if view in self.mine]
+        sick = sum(1 for view in mine if self._is_sick(view))
+        missing = self.service.desired_count - (len(mine) - sick)
+        count = missing
+        if missing > 0 and count <= 0 and self._stuck(stopping):
+            self._note_once(STUCK)
+        if count <= 0:
+            return
+        wait = self._wait(primary)
+        if wait > 0:
+            self.out.wake_in(wait)
+            if primary.start_failures >= CONSISTENT_FAILURES:
+                self._note_once(UNABLE)
+            return
+        sick_or_gone = sum(1 for view in self.mine if self._is_sick(view))
+        self.out.actions.append(Start(count, min(count, sick_or_gone)))
+
+    def _stuck(self, stopping: set[str]) -> bool:
+        """Rule 1 forbids both a stop and a start, and nothing under way will change that."""
+        waiting = any(view not in self.healthy for view in self.live)
+        return bool(self.old) and not stopping and not waiting
+
+    def _note_once(self, message: str) -> None:
+        if message not in self.last_event[0]:
+            self.out.actions.append(Note(message))
+
+    def _wait(self, primary: Deployment) -> float:
+        """Seconds until the next start is due (Rule 4)."""
+        wait = primary.last_failure_at + backoff_s(primary.start_failures) - self.now
+        if primary.start_failures == 0:
+            wait = 0.0
+        for view in self.tasks:
+            died = view.stop is not None and view.stop.code == "EssentialContainerExited"
+            if died and view.task.deployment == primary.id:
+                wait = max(wait, view.task.created_at + CYCLE_S - self.now)
+        return wait
+
+    def _tidy(self) -> None:
+        """Failures that are over, deployments whose last task has stopped."""
+        service, primary = self.service, self.service.primary
+        failures = primary.failed_tasks or primary.start_failures
+        if failures and any(view in self.healthy for view in self.mine):
+            self.out.actions.append(RESET_FAILURES)
+        held = {view.task.deployment for view in self.tasks if view.task.ended_at is None}
+        gone = tuple(one.id for one in service.deployments[1:] if one.id not in held)
+        if gone:
+            self.out.actions.append(Drop(gone))
+
+    def _settle(self) -> None:
+        """The deployment that is done, the steady state: when there is nothing else to do."""
+        service, primary = self.service, self.service.primary
+        if service.deleted_at is not None or primary.rollout == "FAILED":
+            return
+        well = [view for view in self.mine if self._is_well(view)]
+        if not len(well) == len(self.live) == service.desired_count:
+            return
+        completed = primary.rollout == "COMPLETED"
+        if not completed:
+            self.out.actions.append(COMPLETE)
+        message, at = self.last_event
+        if not completed or STEADY not in message or self.now - at >= STEADY_AGAIN_S:
+            self.out.actions.append(Note(STEADY))

@@ -1,0 +1,200 @@
+"""Services become tasks: the ECS scheduler, and the end of every task.
+
+An upper reconciler: it reads rows, decides by :func:`hiyoko.reconcile.ecs_plan.plan_service` and
+by :func:`plan_task`, and carries each decision out as an internal operation of ecs. It touches no
+plane. Nothing is awaited between reading and writing, so what was read still holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import hiyoko.services.ecs.rows as rows
+from hiyoko import api
+from hiyoko.clock import Clock, SystemClock
+from hiyoko.reconcile import ecs_plan
+from hiyoko.reconcile.ecs_actions import Action, Start
+from hiyoko.reconcile.report import Report
+from hiyoko.services.ec2.seen import INTERFACES_SEEN
+from hiyoko.services.ecs.model import Service, Task, TaskView
+from hiyoko.services.ecs.seen import TASKS_SEEN
+from hiyoko.store.database import Store, Transaction
+
+KEEP_STOPPED_S = 3600
+"""AWS describes a stopped task for at least an hour."""
+RETRY_S = 10
+"""A placement that failed is tried again in the next cycle of the scheduler."""
+
+
+def plan_task(view: TaskView, now: float) -> str:
+    """The internal operation that this task's state calls for; empty when there is none."""
+    task, stop = view.task, view.stop
+    if task.ended_at is not None:
+        return "_ForgetTask" if now - task.ended_at >= KEEP_STOPPED_S else ""
+    if stop is None:
+        return ""
+    if task.stop is None or (task.stop.drain and _fell(view)):
+        return "_EndTask"
+    return "_CloseTask" if view.gone else ""
+
+
+def _fell(view: TaskView) -> bool:
+    """An essential container ended while the load balancer was still draining the task."""
+    return any(
+        one.essential and seen is not None and seen.status == "STOPPED" for one, seen in view.pairs
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One service as it was read."""
+
+    service: Service
+    tasks: list[TaskView]
+    healths: ecs_plan.Healths
+    last_event: tuple[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class EcsServicesReconciler:
+    """Keeps every service at its desired count and brings every task to its end."""
+
+    store: Store
+    clock: Clock = field(default_factory=SystemClock)
+
+    @property
+    def name(self) -> str:
+        """The module's name."""
+        return "ecs_services"
+
+    async def activate(self) -> Report:
+        """Look at all tasks, then at each service with what became of its tasks."""
+        report = Report()
+        self._tasks(report)
+        with self.store.reading() as tx:
+            looks = self._looks(tx)
+        for look in looks:
+            self._service(look, report)
+        return report
+
+    def _tasks(self, report: Report) -> None:
+        now = self.clock.now()
+        with self.store.reading() as tx:
+            views = task_views(tx)
+        for view in views:
+            wanted = plan_task(view, now)
+            if wanted:
+                self._invoke(view.task, wanted, {"Task": view.task.arn}, report)
+            elif view.task.ended_at is not None:
+                _wake(report, view.task.ended_at + KEEP_STOPPED_S - now)
+
+    def _looks(self, tx: Transaction) -> list[_Look]:
+        views = task_views(tx)
+        looks = []
+        for service in rows.list_services(tx):
+            mine = [view for view in views if view.task.service == service.arn]
+            newest = rows.list_events(tx, service.arn)[:1]
+            last = (newest[0].message, newest[0].created_at) if newest else ("", 0.0)
+            looks.append(_Look(service, mine, _healths(tx, service, mine, self.clock), last))
+        return looks
+
+    def _service(self, look: _Look, report: Report) -> None:
+        now = self.clock.now()
+        service = look.service
+        if service.deleted_at is not None and not look.tasks:
+            left = service.deleted_at + KEEP_STOPPED_S - now
+            if left <= 0:
+                self._invoke(service, "_ForgetService", {"Service": service.arn}, report)
+            else:
+                _wake(report, left)
+            return
+        plan = ecs_plan.plan_service(service, look.tasks, look.healths, now, look.last_event)
+        if plan.again_s is not None:
+            _wake(report, plan.again_s)
+        for action in plan.actions:
+            try:
+                request = {"Service": service.arn, **action.members}
+                self._invoke(service, action.operation, request, report)
+            except api.AwsError as error:
+                self._refused(look, action, error, report)
+
+    def _refused(self, look: _Look, action: Action, error: api.AwsError, report: Report) -> None:
+        """A neighbour said no: it is noted in the history, once, and tried again later."""
+        service = look.service
+        if isinstance(action, Start):
+            message = f"was unable to place a task. Reason: {error.message}"
+        else:
+            message = f"was unable to act on its load balancer. Reason: {error.message}"
+        if message not in look.last_event[0]:
+            request = {"Service": service.arn, "Message": message}
+            self._invoke(service, "_NoteServiceEvent", request, report)
+        _wake(report, RETRY_S)
+
+    def _invoke(
+        self, owner: Service | Task, operation: str, request: api.Request, report: Report
+    ) -> None:
+        api.invoke(
+            self.store,
+            "ecs",
+            operation,
+            request,
+            account=owner.account,
+            region=owner.region,
+            clock=self.clock,
+        )
+        subject = str(request.get("Service") or request.get("Task")).rsplit("/", 1)[-1]
+        report.steps.append(f"{operation.removeprefix('_')} {subject}")
+
+
+def task_views(tx: Transaction) -> list[TaskView]:
+    """Every task with all that was seen of it, oldest first."""
+    seen = {one.task_arn: one for one in TASKS_SEEN.list(tx)}
+    attached = {one.eni_id: one.seen_at for one in INTERFACES_SEEN.list(tx)}
+    definitions = {one.arn: one for one in rows.DEFINITIONS.list(tx)}
+    return [
+        TaskView(
+            task, definitions[task.definition_arn], seen.get(task.arn), attached.get(task.eni_id)
+        )
+        for task in rows.list_tasks(tx)
+    ]
+
+
+def _healths(
+    tx: Transaction, service: Service, views: list[TaskView], clock: Clock
+) -> ecs_plan.Healths:
+    """What the load balancers say of each task that may be a target."""
+    call = api.Call(
+        tx=tx,
+        service="ecs",
+        operation="_PlanService",
+        account=service.account,
+        region=service.region,
+        clock=clock,
+    )
+    deployments = {one.id: one for one in service.deployments}
+    healths = {}
+    for view in views:
+        deployment = deployments.get(view.task.deployment)
+        if deployment is None or view.task.ended_at is not None:
+            continue
+        for one in deployment.load_balancers:
+            key = (one.group_arn, view.task.address, one.port)
+            healths[key] = _health(call, *key)
+    return healths
+
+
+def _health(call: api.Call, group: str, address: str, port: int) -> ecs_plan.TargetHealth:
+    request = {"TargetGroupArn": group, "Target": {"Id": address, "Port": port}}
+    try:
+        answer = call.invoke("elbv2", "_TargetHealth", request)
+    except api.AwsError:
+        # The target group was deleted under the service: nothing is registered in it.
+        return ecs_plan.NOT_REGISTERED
+    return ecs_plan.TargetHealth(
+        answer["State"], answer.get("Reason") or "", answer.get("Description") or ""
+    )
+
+
+def _wake(report: Report, seconds: float) -> None:
+    seconds = max(0.0, seconds)
+    report.again_s = seconds if report.again_s is None else min(report.again_s, seconds)

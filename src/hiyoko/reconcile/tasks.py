@@ -1,0 +1,184 @@
+"""Tasks: what ECS wishes becomes containers; what containers do becomes a sighting.
+
+Waits for the task's interface to stand with both its gates; pulls and stops go on beside everything
+else, and wake us when they end. Only this module writes ``ecs_task_seen``.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from hiyoko import api
+from hiyoko.api import AwsError
+from hiyoko.blueprint.draw_tasks import draw_tasks
+from hiyoko.blueprint.tasks import Container, Task, Tasks
+from hiyoko.clock import Clock, SystemClock
+from hiyoko.plane.containers.directory import ContainerState, Progress, runtime_id, task_id
+from hiyoko.plane.containers.logs import LogFile
+from hiyoko.plane.containers.plane import (
+    ContainerPlane,
+    ContainersState,
+    FailTask,
+    PullImages,
+    TaskState,
+    steps,
+)
+from hiyoko.reconcile.report import Report
+from hiyoko.reconcile.task_logs import deliver_log, prepare_logs
+from hiyoko.services.ec2.rows import VPCS
+from hiyoko.services.ec2.seen import INTERFACES_SEEN
+from hiyoko.services.ecs import rows
+from hiyoko.services.ecs.seen import TASKS_SEEN, ContainerSeen, TaskSeen
+from hiyoko.settings import Settings
+from hiyoko.store.database import Store, Transaction
+
+
+def container_plane(
+    store: Store, settings: Settings, trust: Path, wake: Callable[[], None]
+) -> ContainerPlane:
+    """The plane with the registry tokens that ECR gives; ``wake`` follows each ended step."""
+
+    def authorize(account: str, region: str) -> str:
+        answer = api.invoke(
+            store, "ecr", "GetAuthorizationToken", {}, account=account, region=region
+        )
+        token = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode()
+        return token.removeprefix("AWS:")
+
+    return ContainerPlane(settings, trust, authorize, wake)
+
+
+def load_tasks(tx: Transaction) -> Tasks:
+    """The blueprint of all tasks, from rows."""
+    tasks = [task for task in rows.list_tasks(tx) if task.ended_at is None]
+    definitions = {
+        arn: rows.get_definition(tx, arn) for arn in {task.definition_arn for task in tasks}
+    }
+    vpcs = {vpc.vpc_id: IPv4Network(vpc.cidr) for vpc in VPCS.table.list(tx)}
+    seen = {row.task_arn: row for row in TASKS_SEEN.list(tx)}
+    return draw_tasks(tasks, definitions, vpcs, seen)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskReconciler:
+    """Holds no state of its own: the plane's files and processes are the memory."""
+
+    store: Store
+    plane: ContainerPlane
+    clock: Clock = field(default_factory=SystemClock)
+
+    @property
+    def name(self) -> str:
+        """The module's name."""
+        return "tasks"
+
+    async def activate(self) -> Report:
+        """Compare all with all, take the steps, record what is there."""
+        report = Report()
+        with self.store.reading() as tx:
+            desired = load_tasks(tx)
+            standing = frozenset(row.eni_id for row in INTERFACES_SEEN.list(tx))
+        seen = await self.plane.observe()
+        seen = replace(seen, namespaces=seen.namespaces & standing)
+        keep = self._deliver(desired, report)
+        for step in steps(desired, seen, keep):
+            if isinstance(step, PullImages):
+                reason = prepare_logs(self.store, step.task, self.clock)
+                step = FailTask(step.task, reason) if reason else step
+            with report.attempt(step):
+                await self.plane.apply(step)
+        after = await self.plane.observe()
+        self.plane.check_health(desired.tasks, after)
+        report.refusals.update(self.plane.refusals)
+        self.plane.refusals.clear()
+        self._record(desired, seen, after, report)
+        return report
+
+    def _deliver(self, desired: Tasks, report: Report) -> frozenset[str]:
+        """Send the containers' output; the tasks whose directories are still needed for that."""
+        keep = set()
+        for task in desired.tasks:
+            directory = self.plane.directory(task.arn)
+            for container in task.containers:
+                log = LogFile(directory.container(task.arn, container.name).log)
+                try:
+                    done = deliver_log(self.store, task, container, log, self.clock)
+                except AwsError as error:
+                    report.refusals[f"send log of {container.name} in {task.arn}"] = str(error)
+                    done = False
+                if not done:
+                    keep.add(task_id(task.arn))
+                    report.again_s = 0.1
+        return frozenset(keep)
+
+    def _record(
+        self, desired: Tasks, before: ContainersState, after: ContainersState, report: Report
+    ) -> None:
+        """Write what was seen, in one transaction, when it differs from what is written."""
+        with self.store.reading() as tx:
+            known = {row.task_arn: row for row in TASKS_SEEN.list(tx)}
+        news = []
+        for task in desired.tasks:
+            name = task_id(task.arn)
+            old = known.get(task.arn)
+            state = after.tasks.get(name) or before.tasks.get(name)
+            row = sight(task, state, old, gone=name not in after.tasks and not task.run)
+            if row is not None and (old is None or replace(row, seen_at=old.seen_at) != old):
+                news.append(replace(row, seen_at=self.clock.now()))
+        if not news:
+            return
+        with self.store.transaction() as tx:
+            for row in news:
+                report.saw_change = TASKS_SEEN.put(tx, row) or report.saw_change
+
+
+def sight(
+    task: Task, state: TaskState | None, old: TaskSeen | None, *, gone: bool
+) -> TaskSeen | None:
+    """What was seen of a task; None while there is nothing to tell."""
+    progress = state.progress if state is not None else None
+    if progress is None or state is None:
+        if not gone:
+            return None
+        old = old or TaskSeen(task.arn, tuple(_never(one) for one in task.containers))
+        return replace(old, gone=True)
+    containers = tuple(_container(task, one, progress, state.containers) for one in task.containers)
+    return TaskSeen(
+        task_arn=task.arn,
+        containers=containers,
+        pull_started_at=progress.pull_started_at,
+        pull_stopped_at=progress.pull_stopped_at,
+        failure=progress.failure,
+        gone=gone,
+    )
+
+
+def _never(container: Container) -> ContainerSeen:
+    """A container of a task that was stopped before anything was begun."""
+    return ContainerSeen(container.name, "STOPPED")
+
+
+def _container(
+    task: Task, container: Container, progress: Progress, states: Mapping[str, ContainerState]
+) -> ContainerSeen:
+    state = states.get(container.name, ContainerState(container.name))
+    image = progress.image(container.image)
+    ended = progress.stopped and state.status == "PENDING"
+    # A pull's failure is the reason of the container too (see AWS's stopped-task-error-codes).
+    reason = state.reason or (progress.failure if state.status == "PENDING" else "")
+    return ContainerSeen(
+        name=container.name,
+        status="STOPPED" if ended else state.status,
+        runtime_id=runtime_id(task.arn, container.name),
+        image_digest=image.digest if image is not None else "",
+        pid=state.pid,
+        exit_code=state.exit_code,
+        reason=reason[:1024],
+        health=state.health,
+        started_at=state.started_at,
+        finished_at=state.finished_at,
+    )

@@ -1,0 +1,100 @@
+"""DNS: the world's server serves what the rows say, and the rows say what it serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hiyoko.blueprint.draw_zones import draw_zones
+from hiyoko.blueprint.zones import Zones
+from hiyoko.clock import Clock, SystemClock
+from hiyoko.plane.dns import zone_file
+from hiyoko.plane.dns.dns_server import DnsServer, Served, steps
+from hiyoko.reconcile.report import Report
+from hiyoko.services.ec2 import rows as ec2
+from hiyoko.services.elbv2 import rows as elbv2
+from hiyoko.services.route53 import rows as route53
+from hiyoko.services.route53.seen import (
+    DELEGATIONS_SEEN,
+    SERVED_SEEN,
+    DelegationSeen,
+    ServedSeen,
+)
+from hiyoko.store.database import Store, Transaction
+
+AGAIN_S = 10.0
+"""How often the process is looked at though nothing has changed: it may have died."""
+SERVED_KEY = "dns"
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneReconciler:
+    """Draws the zone set, gives it to the DNS process, and records what that serves."""
+
+    store: Store
+    server: DnsServer
+    clock: Clock = field(default_factory=SystemClock)
+
+    @property
+    def name(self) -> str:
+        """The module's."""
+        return "zones"
+
+    async def activate(self) -> Report:
+        """Compare all with all; a second run does nothing."""
+        report = Report(again_s=AGAIN_S)
+        with self.store.reading() as tx:
+            zones = draw(tx)
+        for step in steps(zones, await self.server.observe()):
+            with report.attempt(step):
+                await self.server.apply(step)
+        if report.steps:
+            # Resolvers open when asked for; what still does not listen is tried again.
+            for step in steps(zones, await self.server.observe()):
+                with report.attempt(step):
+                    await self.server.apply(step)
+        served = await self.server.observe()
+        if served is not None and served.digest == zone_file.digest(zones):
+            report.saw_change = self._record(zones, served)
+        return report
+
+    def _record(self, zones: Zones, served: Served) -> bool:
+        """Note what is served. True when that was news.
+
+        A note is itself a commit, and each commit wakes everybody: so the revision is noted only
+        when the zone set is a new one, or when somebody waits for a change to be in sync.
+        """
+        with self.store.reading() as tx:
+            noted = SERVED_SEEN.find(tx, key=SERVED_KEY)
+            waiting = route53.newest_change_revision(tx)
+            delegations = {seen.zone_id: seen.parent for seen in DELEGATIONS_SEEN.list(tx)}
+        wanted = {entry.zone_id: entry.parent for entry in zones.delegations}
+        news = noted is None or noted.digest != served.digest
+        if not news and (noted is None or noted.revision < waiting <= zones.revision):
+            news = True
+        if not news and delegations == wanted:
+            return False
+        now = self.clock.now()
+        with self.store.transaction() as tx:
+            SERVED_SEEN.put(
+                tx,
+                ServedSeen(
+                    key=SERVED_KEY, revision=zones.revision, seen_at=now, digest=served.digest
+                ),
+            )
+            for zone_id in delegations.keys() - wanted.keys():
+                DELEGATIONS_SEEN.delete(tx, zone_id=zone_id)
+            for zone_id, parent in wanted.items():
+                if delegations.get(zone_id) != parent:
+                    DELEGATIONS_SEEN.put(tx, DelegationSeen(zone_id, parent, now))
+        return True
+
+
+def draw(tx: Transaction) -> Zones:
+    """The zone set of this store."""
+    return draw_zones(
+        revision=tx.revision,
+        hosted_zones=route53.list_all_zones(tx),
+        records=route53.list_all_records(tx),
+        balancers=elbv2.LOAD_BALANCERS.list(tx),
+        vpcs=ec2.VPCS.table.list(tx),
+    )

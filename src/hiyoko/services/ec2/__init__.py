@@ -1,0 +1,35 @@
+"""EC2's networking: VPCs and all that is in them.
+
+- ``vpcs`` ``subnets`` ``route_tables`` ``routes`` ``internet_gateways`` ``nat_gateways``
+  ``addresses`` ``network_interfaces`` ``security_groups`` ``security_group_rules``
+  ``network_acls`` ``regions`` ``tags``: operations, one file per noun
+- ``absent``: describe calls for what cannot exist here
+- ``managed_interfaces``: what neighbour services call inside their own transactions
+- ``operation``: what all operations share (unknown parameters, dry run, client token)
+- ``filters``: describe calls: ids, filters, pages
+- ``making`` ``making_interfaces`` ``first_use`` ``public_addresses`` ``zones`` ``cidr``: choices
+  that are made once and stored
+- ``model`` ``rows`` ``seen`` ``errors``: as in every service
+
+Not here: instances, IPv6, prefix lists of the account's own, secondary CIDRs and addresses,
+endpoints, peering, flow logs, gateway route tables, private and regional NAT gateways. They are
+refused by name. Reference: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/
+"""
+
+from hiyoko.services.ec2 import (  # noqa: F401
+    absent,
+    addresses,
+    internet_gateways,
+    managed_interfaces,
+    nat_gateways,
+    network_acls,
+    network_interfaces,
+    regions,
+    route_tables,
+    routes,
+    security_group_rules,
+    security_groups,
+    subnets,
+    tags,
+    vpcs,
+)

@@ -1,0 +1,343 @@
+"""What ec2 keeps: frozen rows, and states computed from a row and what was seen of it.
+
+Addresses and CIDRs are strings here; the blueprint turns them into ``ipaddress`` objects. Empty
+strings stand for "none" in columns that are looked up by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Tags = tuple[tuple[str, str], ...]
+
+PUBLIC_POOL = "198.19.0.0/16"
+"""Where elastic and other public addresses come from (``plane.addresses`` has the same)."""
+
+ANYWHERE = "0.0.0.0/0"
+ALL_PROTOCOLS = "-1"
+ACL_IMPLIED_ENTRY = 32767
+"""The number of the deny entry that ends every network ACL."""
+NAT_LISTED_S = 3600.0
+"""A deleted or failed NAT gateway is described for about an hour."""
+
+# https://www.iana.org/assignments/protocol-numbers; EC2 gives these four back as names.
+PROTOCOL_NUMBERS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58}
+
+
+@dataclass(frozen=True, slots=True)
+class RegionMade:
+    """This account's region has had its default VPC made: once, even if it was deleted since."""
+
+    account: str
+    region: str
+    dhcp_options_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DhcpOptions:
+    """The region's default DHCP options set; others cannot be made."""
+
+    account: str
+    region: str
+    dhcp_options_id: str
+    domain_name: str
+    tags: Tags = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CidrAssociation:
+    """A CIDR of a VPC. The first one is the primary."""
+
+    association_id: str
+    cidr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vpc:
+    """A VPC. DNS attributes decide whether VPC+2 answers, and whether interfaces have names."""
+
+    account: str
+    region: str
+    vpc_id: str
+    cidrs: tuple[CidrAssociation, ...]
+    dhcp_options_id: str
+    is_default: bool = False
+    dns_support: bool = True
+    dns_hostnames: bool = False
+    tags: Tags = ()
+
+    @property
+    def cidr(self) -> str:
+        """The primary CIDR."""
+        return self.cidrs[0].cidr
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A subnet of one availability zone."""
+
+    account: str
+    region: str
+    subnet_id: str
+    vpc_id: str
+    cidr: str
+    zone: str
+    zone_id: str
+    default_for_az: bool = False
+    map_public_ip: bool = False
+    tags: Tags = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """A subnet's tie to a route table or network ACL; ``subnet_id`` is empty for the main one."""
+
+    association_id: str
+    subnet_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route beside the local ones; ``target`` is the id of an igw, nat or eni."""
+
+    destination: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTable:
+    """A route table with its associations; the main one has an association without a subnet."""
+
+    account: str
+    region: str
+    route_table_id: str
+    vpc_id: str
+    routes: tuple[Route, ...] = ()
+    associations: tuple[Association, ...] = ()
+    tags: Tags = ()
+
+    @property
+    def is_main(self) -> bool:
+        """Whether subnets without an association use it."""
+        return any(not association.subnet_id for association in self.associations)
+
+
+@dataclass(frozen=True, slots=True)
+class InternetGateway:
+    """An internet gateway; ``vpc_id`` is empty while it is detached."""
+
+    account: str
+    region: str
+    internet_gateway_id: str
+    vpc_id: str = ""
+    tags: Tags = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An elastic IP address, and the interface that it is mapped to, if any."""
+
+    account: str
+    region: str
+    allocation_id: str
+    public_ip: str
+    association_id: str = ""
+    eni_id: str = ""
+    private_ip: str = ""
+    tags: Tags = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkInterface:
+    """An ENI. ``groups`` is None for one that no security group guards (a NAT gateway's).
+
+    ``requester_id`` names the service that manages it (``amazon-elb``), empty for the account's
+    own. ``public_ip`` is an address of Amazon's pool, gone with the interface; an elastic one is
+    found in ``Address``.
+    """
+
+    account: str
+    region: str
+    eni_id: str
+    vpc_id: str
+    subnet_id: str
+    zone: str
+    private_ip: str
+    mac: str
+    groups: tuple[str, ...] | None
+    description: str = ""
+    interface_type: str = "interface"
+    requester_id: str = ""
+    attachment_id: str = ""
+    attached_at: float = 0.0
+    public_ip: str = ""
+    source_dest_check: bool = True
+    tags: Tags = ()
+
+    @property
+    def status(self) -> str:
+        """``in-use`` once attached."""
+        return "in-use" if self.attachment_id else "available"
+
+
+@dataclass(frozen=True, slots=True)
+class NatGateway:
+    """A public NAT gateway. What AWS finds wrong only after creation is decided at creation,
+    kept as ``failure_code``, and shown from the next describe on.
+    """
+
+    account: str
+    region: str
+    nat_gateway_id: str
+    vpc_id: str
+    subnet_id: str
+    zone: str
+    allocation_id: str
+    created_at: float
+    eni_id: str = ""
+    private_ip: str = ""
+    public_ip: str = ""
+    association_id: str = ""
+    failure_code: str = ""
+    failure_message: str = ""
+    deleted_at: float | None = None
+    tags: Tags = ()
+
+    def state(self, seen: bool) -> str:
+        """From the wish and from whether its namespace translates now."""
+        if self.deleted_at is not None:
+            return "deleting" if seen else "deleted"
+        if self.failure_code:
+            return "failed"
+        return "available" if seen else "pending"
+
+    def listed(self, now: float) -> bool:
+        """Whether describe still shows it."""
+        ended = self.created_at if self.failure_code else self.deleted_at
+        return ended is None or now - ended < NAT_LISTED_S
+
+    @property
+    def works(self) -> bool:
+        """Whether it shall exist."""
+        return self.deleted_at is None and not self.failure_code
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityGroup:
+    """A security group; its rules are rows of their own."""
+
+    account: str
+    region: str
+    group_id: str
+    vpc_id: str
+    name: str
+    description: str
+    tags: Tags = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityGroupRule:
+    """One peer of one permission. Exactly one of ``cidr`` and ``peer_group`` is set.
+
+    Ports are -1 where they do not count; for ICMP they are type and code.
+    """
+
+    account: str
+    region: str
+    rule_id: str
+    group_id: str
+    egress: bool
+    protocol: str
+    from_port: int
+    to_port: int
+    cidr: str = ""
+    peer_group: str = ""
+    description: str = ""
+    tags: Tags = ()
+
+    @property
+    def identity(self) -> tuple[str, bool, str, int, int, str, str]:
+        """What makes two rules the same one: all but description, id and tags."""
+        return (
+            self.group_id,
+            self.egress,
+            self.protocol,
+            self.from_port,
+            self.to_port,
+            self.cidr,
+            self.peer_group,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AclEntry:
+    """A numbered entry; ``protocol`` is a number as text; ports, or ICMP type and code."""
+
+    number: int
+    egress: bool
+    protocol: str
+    allow: bool
+    cidr: str
+    low: int = -1
+    high: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkAcl:
+    """A network ACL without the deny entries that end it on both sides."""
+
+    account: str
+    region: str
+    acl_id: str
+    vpc_id: str
+    is_default: bool = False
+    entries: tuple[AclEntry, ...] = ()
+    associations: tuple[Association, ...] = ()
+    tags: Tags = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PublicAddressCursor:
+    """The pool's address given out last: a freed one is not given again at once."""
+
+    pool: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class FormerInterface:
+    """A deleted interface: its address is not given again while the interface still stands."""
+
+    account: str
+    region: str
+    eni_id: str
+    subnet_id: str
+    private_ip: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientToken:
+    """The answer that a client token got."""
+
+    account: str
+    region: str
+    operation: str
+    token: str
+    request: str
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRows:
+    """All rows that the network is drawn from, of every account and region."""
+
+    vpcs: tuple[Vpc, ...] = ()
+    subnets: tuple[Subnet, ...] = ()
+    route_tables: tuple[RouteTable, ...] = ()
+    internet_gateways: tuple[InternetGateway, ...] = ()
+    nat_gateways: tuple[NatGateway, ...] = ()
+    addresses: tuple[Address, ...] = ()
+    interfaces: tuple[NetworkInterface, ...] = ()
+    groups: tuple[SecurityGroup, ...] = ()
+    rules: tuple[SecurityGroupRule, ...] = ()
+    acls: tuple[NetworkAcl, ...] = ()

@@ -1,0 +1,162 @@
+"""All rows of ECR, and the images of the simulated internet's public registries."""
+
+from __future__ import annotations
+
+import secrets
+
+from hiyoko.services.ecr.errors import RepositoryNotFound
+from hiyoko.services.ecr.model import Image, ImageTag, PublicImage, RegistrySecret, Repository
+from hiyoko.store.database import Transaction
+from hiyoko.store.table import Table
+
+REPOSITORIES = Table(
+    "ecr_repository", Repository, key=("account", "region", "name"), index=("arn",)
+)
+IMAGES = Table("ecr_image", Image, key=("account", "region", "repository", "digest"))
+TAGS = Table(
+    "ecr_image_tag", ImageTag, key=("account", "region", "repository", "tag"), index=("digest",)
+)
+PUBLIC_IMAGES = Table("ecr_public_image", PublicImage, key=("repository", "tag"), index=("digest",))
+SECRETS = Table("ecr_registry_secret", RegistrySecret, key=("account",))
+
+
+def find_repository(tx: Transaction, account: str, region: str, name: str) -> Repository | None:
+    """The repository of that name, if there is one."""
+    return REPOSITORIES.find(tx, account=account, region=region, name=name)
+
+
+def get_repository(tx: Transaction, account: str, region: str, name: str) -> Repository:
+    """The repository of that name. Raises RepositoryNotFound."""
+    found = find_repository(tx, account, region, name)
+    if found is None:
+        raise RepositoryNotFound(name, account)
+    return found
+
+
+def find_repository_by_arn(tx: Transaction, arn: str) -> Repository | None:
+    """The repository with that ARN, if there is one."""
+    return REPOSITORIES.find(tx, arn=arn)
+
+
+def list_repositories(tx: Transaction, account: str, region: str) -> list[Repository]:
+    """All repositories of an account in a region, by name."""
+    return REPOSITORIES.list(tx, account=account, region=region)
+
+
+def insert_repository(tx: Transaction, repository: Repository) -> None:
+    """Add a repository."""
+    REPOSITORIES.insert(tx, repository)
+
+
+def put_repository(tx: Transaction, repository: Repository) -> None:
+    """Replace a repository."""
+    REPOSITORIES.put(tx, repository)
+
+
+def delete_repository(tx: Transaction, repository: Repository) -> None:
+    """Delete a repository with its images and tags."""
+    where = {"account": repository.account, "region": repository.region}
+    TAGS.delete(tx, **where, repository=repository.name)
+    IMAGES.delete(tx, **where, repository=repository.name)
+    REPOSITORIES.delete(tx, **where, name=repository.name)
+
+
+def list_images(tx: Transaction, repository: Repository) -> list[Image]:
+    """The images of a repository, by digest."""
+    return IMAGES.list(
+        tx, account=repository.account, region=repository.region, repository=repository.name
+    )
+
+
+def find_image(tx: Transaction, repository: Repository, digest: str) -> Image | None:
+    """The image with that digest, if the repository holds it."""
+    return IMAGES.find(
+        tx,
+        account=repository.account,
+        region=repository.region,
+        repository=repository.name,
+        digest=digest,
+    )
+
+
+def insert_image(tx: Transaction, image: Image) -> None:
+    """Add an image; the same one again keeps its first push."""
+    known = IMAGES.find(
+        tx,
+        account=image.account,
+        region=image.region,
+        repository=image.repository,
+        digest=image.digest,
+    )
+    if known is None:
+        IMAGES.insert(tx, image)
+
+
+def delete_image(tx: Transaction, image: Image) -> None:
+    """Delete an image and its tags."""
+    where = {"account": image.account, "region": image.region, "repository": image.repository}
+    TAGS.delete(tx, **where, digest=image.digest)
+    IMAGES.delete(tx, **where, digest=image.digest)
+
+
+def list_tags(tx: Transaction, repository: Repository) -> list[ImageTag]:
+    """The tags of a repository, by name."""
+    return TAGS.list(
+        tx, account=repository.account, region=repository.region, repository=repository.name
+    )
+
+
+def find_tag(tx: Transaction, repository: Repository, tag: str) -> ImageTag | None:
+    """The tag of that name, if there is one."""
+    return TAGS.find(
+        tx,
+        account=repository.account,
+        region=repository.region,
+        repository=repository.name,
+        tag=tag,
+    )
+
+
+def put_tag(tx: Transaction, tag: ImageTag) -> None:
+    """Set or move a tag."""
+    TAGS.put(tx, tag)
+
+
+def delete_tag(tx: Transaction, tag: ImageTag) -> None:
+    """Remove a tag; its image stays."""
+    TAGS.delete(tx, account=tag.account, region=tag.region, repository=tag.repository, tag=tag.tag)
+
+
+def find_public_image(tx: Transaction, repository: str, tag: str) -> PublicImage | None:
+    """An image of the simulated internet by tag."""
+    return PUBLIC_IMAGES.find(tx, repository=repository, tag=tag)
+
+
+def find_public_digest(tx: Transaction, repository: str, digest: str) -> PublicImage | None:
+    """An image of the simulated internet by digest."""
+    return PUBLIC_IMAGES.find(tx, repository=repository, digest=digest)
+
+
+def list_public_images(tx: Transaction, repository: str | None = None) -> list[PublicImage]:
+    """The images of the simulated internet, of one repository or of all."""
+    return PUBLIC_IMAGES.list(tx, **({"repository": repository} if repository else {}))
+
+
+def put_public_image(tx: Transaction, image: PublicImage) -> bool:
+    """Set a tag of the simulated internet; True when that is news."""
+    return PUBLIC_IMAGES.put(tx, image)
+
+
+def find_secret(tx: Transaction, account: str) -> str | None:
+    """What signs an account's tokens; None before the first token."""
+    found = SECRETS.find(tx, account=account)
+    return found.secret if found else None
+
+
+def ensure_secret(tx: Transaction, account: str) -> str:
+    """What signs an account's tokens, made on first use."""
+    found = find_secret(tx, account)
+    if found is None:
+        found = secrets.token_hex(32)
+        SECRETS.insert(tx, RegistrySecret(account, found))
+    return found

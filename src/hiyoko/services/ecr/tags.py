@@ -1,0 +1,44 @@
+"""Tags of repositories."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hiyoko.api import Call, Request, Response, operation
+from hiyoko.services.ecr import rows
+from hiyoko.services.ecr.errors import RepositoryNotFound
+from hiyoko.services.ecr.model import Repository
+
+
+def _repository(call: Call, request: Request) -> Repository:
+    arn = request["resourceArn"]
+    found = rows.find_repository_by_arn(call.tx, arn)
+    if found is None or (found.account, found.region) != (call.account, call.region):
+        raise RepositoryNotFound(arn.partition("repository/")[2], call.account)
+    return found
+
+
+@operation("TagResource")
+def tag_resource(call: Call, request: Request) -> Response:
+    """Add or replace tags."""
+    repository = _repository(call, request)
+    tags = dict(repository.tags) | {tag["Key"]: tag.get("Value", "") for tag in request["tags"]}
+    rows.put_repository(call.tx, replace(repository, tags=tuple(tags.items())))
+    return {}
+
+
+@operation("UntagResource")
+def untag_resource(call: Call, request: Request) -> Response:
+    """Remove tags by key."""
+    repository = _repository(call, request)
+    kept = tuple(tag for tag in repository.tags if tag[0] not in request["tagKeys"])
+    rows.put_repository(call.tx, replace(repository, tags=kept))
+    return {}
+
+
+@operation("ListTagsForResource")
+def list_tags_for_resource(call: Call, request: Request) -> Response:
+    """The repository's tags."""
+    return {
+        "tags": [{"Key": key, "Value": value} for key, value in _repository(call, request).tags]
+    }

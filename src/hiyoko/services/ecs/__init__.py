@@ -1,0 +1,24 @@
+"""Amazon ECS on Fargate: clusters, task definitions, tasks, services.
+
+- ``model``             the wishes, and ``TaskView``: a status told from wish and sighting
+- ``rows`` ``seen``     tables: wishes, and what the task reconciler saw
+- ``sight``             both brought together
+- ``clusters`` ``task_definitions`` ``tasks`` ``services`` ``tagging``   the operations
+- ``scheduling``        internal operations by which ``reconcile.ecs_services`` runs services
+- ``definition_parse`` ``definition_checks`` ``networks`` ``names`` ``views`` ``errors``
+
+Refused by name: launch type EC2, secrets, environment files, volumes, FireLens, ExecuteCommand,
+Service Connect, Cloud Map, task sets, deployment strategies other than ROLLING.
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/
+"""
+
+from hiyoko.services.ecs import (
+    clusters,
+    scheduling,
+    services,
+    tagging,
+    task_definitions,
+    tasks,
+)
+
+__all__ = ["clusters", "scheduling", "services", "tagging", "task_definitions", "tasks"]

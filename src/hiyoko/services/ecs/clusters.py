@@ -1,0 +1,144 @@
+"""Clusters."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from hiyoko.api import AwsError, Call, Request, Response, operation, unsupported
+from hiyoko.services.ecs import names, rows, sight, views
+from hiyoko.services.ecs.errors import InvalidParameter
+from hiyoko.services.ecs.model import Cluster
+
+PROVIDERS = ("FARGATE", "FARGATE_SPOT")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+
+
+@operation("CreateCluster")
+def create_cluster(call: Call, request: Request) -> Response:
+    """Create a cluster; an active one of the same name is returned as it is."""
+    for member in ("configuration", "serviceConnectDefaults"):
+        if request.get(member):
+            raise unsupported(member)
+    name = request.get("clusterName") or names.DEFAULT_CLUSTER
+    if not _NAME.fullmatch(name):
+        raise InvalidParameter(
+            "The cluster name must consist of 1 to 255 letters, numbers, hyphens and underscores."
+        )
+    old = rows.find_cluster(call.tx, call.account, call.region, name)
+    if old is None or old.deleted_at is not None:
+        old = Cluster(
+            account=call.account,
+            region=call.region,
+            name=name,
+            arn=call.arn("ecs", f"cluster/{name}"),
+            created_at=call.now,
+            container_insights=_insights(request),
+            capacity_providers=_providers(request),
+            strategy=strategy_in(request.get("defaultCapacityProviderStrategy")),
+            tags=names.tags_in(request),
+        )
+        rows.CLUSTERS.put(call.tx, old)
+    return {"cluster": views.cluster(old, sight.counts(call.tx, old), include=("TAGS", "SETTINGS"))}
+
+
+@operation("DescribeClusters")
+def describe_clusters(call: Call, request: Request) -> Response:
+    """Describe clusters; unknown ones are named in ``failures``."""
+    found, failures = [], []
+    for reference in request.get("clusters") or [names.DEFAULT_CLUSTER]:
+        name = names.cluster_name(reference)
+        cluster = rows.find_cluster(call.tx, call.account, call.region, name)
+        if cluster is None:
+            failures.append(views.missing(call.arn("ecs", f"cluster/{name}")))
+        else:
+            counts = sight.counts(call.tx, cluster)
+            found.append(views.cluster(cluster, counts, include=request.get("include") or ()))
+    return {"clusters": found, "failures": failures}
+
+
+@operation("ListClusters")
+def list_clusters(call: Call, request: Request) -> Response:
+    """ARNs of the active clusters."""
+    clusters = rows.list_clusters(call.tx, call.account, call.region)
+    active = [cluster.arn for cluster in clusters if cluster.deleted_at is None]
+    return names.page(active, request, "clusterArns")
+
+
+@operation("DeleteCluster")
+def delete_cluster(call: Call, request: Request) -> Response:
+    """Delete a cluster that holds no active service and no task."""
+    cluster = names.cluster_of(call, request.get("cluster"))
+    counts = sight.counts(call.tx, cluster)
+    if counts.active_services:
+        raise AwsError(
+            "ClusterContainsServicesException",
+            "The Cluster cannot be deleted while Services are active.",
+        )
+    if counts.running or counts.pending:
+        raise AwsError(
+            "ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active."
+        )
+    deleted = replace(cluster, deleted_at=call.now)
+    rows.CLUSTERS.put(call.tx, deleted)
+    return {"cluster": views.cluster(deleted, counts, include=())}
+
+
+@operation("PutClusterCapacityProviders")
+def put_cluster_capacity_providers(call: Call, request: Request) -> Response:
+    """Replace the cluster's capacity providers and its default strategy."""
+    cluster = names.cluster_of(call, request.get("cluster"))
+    changed = replace(
+        cluster,
+        capacity_providers=_providers(request),
+        strategy=strategy_in(request.get("defaultCapacityProviderStrategy")),
+    )
+    rows.CLUSTERS.put(call.tx, changed)
+    return {"cluster": views.cluster(changed, sight.counts(call.tx, changed), include=())}
+
+
+@operation("UpdateClusterSettings")
+def update_cluster_settings(call: Call, request: Request) -> Response:
+    """Change containerInsights; only ``disabled`` would be true here."""
+    cluster = names.cluster_of(call, request.get("cluster"))
+    changed = replace(cluster, container_insights=_insights(request))
+    rows.CLUSTERS.put(call.tx, changed)
+    counts = sight.counts(call.tx, changed)
+    return {"cluster": views.cluster(changed, counts, include=("SETTINGS",))}
+
+
+def _insights(request: Request) -> str:
+    for setting in request.get("settings") or ():
+        if setting.get("name") == "containerInsights" and setting.get("value") != "disabled":
+            raise unsupported("settings.containerInsights", setting.get("value"))
+    return "disabled"
+
+
+def _providers(request: Request) -> tuple[str, ...]:
+    providers = tuple(request.get("capacityProviders") or ())
+    for provider in providers:
+        check_provider(provider)
+    return providers
+
+
+def check_provider(provider: str) -> None:
+    """Refuse a capacity provider that does not exist, or does nothing here."""
+    if provider not in PROVIDERS:
+        raise InvalidParameter("The specified capacity provider was not found.")
+
+
+def strategy_in(items: object) -> tuple[tuple[str, int, int], ...]:
+    """A capacity provider strategy: provider, weight, base."""
+    if not isinstance(items, (list, tuple)):
+        return ()
+    for item in items:
+        check_provider(item["capacityProvider"])
+    strategy = tuple(
+        (item["capacityProvider"], int(item.get("weight") or 0), int(item.get("base") or 0))
+        for item in items
+    )
+    if sum(1 for _, _, base in strategy if base) > 1:
+        raise InvalidParameter(
+            "Only one capacity provider in a capacity provider strategy can have a defined base."
+        )
+    return strategy

@@ -1,0 +1,119 @@
+"""What Fargate asks of a task definition before it takes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from hiyoko.api import Request, unsupported
+from hiyoko.services.ecs.errors import ClientException
+from hiyoko.services.ecs.model import ContainerDefinition
+
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
+SIZES: Mapping[int, Sequence[int]] = {
+    256: (512, 1024, 2048),
+    512: range(1024, 4096 + 1, 1024),
+    1024: range(2048, 8192 + 1, 1024),
+    2048: range(4096, 16384 + 1, 1024),
+    4096: range(8192, 30720 + 1, 1024),
+    8192: range(16384, 61440 + 1, 4096),
+    16384: range(32768, 122880 + 1, 8192),
+}
+
+_ECR = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+
+
+def check_level(request: Request) -> None:
+    """Network mode and the presence of a size."""
+    requires = request.get("requiresCompatibilities") or ()
+    if requires and "FARGATE" not in requires:
+        raise unsupported("requiresCompatibilities", list(requires))
+    if request.get("networkMode") != "awsvpc":
+        raise ClientException("Fargate only supports network mode \u2018awsvpc\u2019.")
+    for member in ("cpu", "memory"):
+        if not request.get(member):
+            raise ClientException(f"Fargate requires that '{member}' be defined at the task level.")
+
+
+def check_size(cpu: str, memory: str) -> None:
+    """Only certain pairs of CPU and memory exist."""
+    if int(memory) not in SIZES.get(int(cpu), ()):
+        raise ClientException(
+            f"No Fargate configuration exists for given values: {cpu} CPU, {memory} memory."
+            " See the Amazon ECS documentation for the valid values."
+        )
+
+
+def check_containers(containers: Sequence[ContainerDefinition], execution_role: str) -> None:
+    """The containers one by one and together."""
+    if not containers:
+        raise ClientException("Container list cannot be empty.")
+    if len(containers) > 10:
+        raise ClientException("Too many containers; the maximum is 10.")
+    names = [one.name for one in containers]
+    for one in containers:
+        _check_container(one, execution_role)
+        if names.count(one.name) > 1:
+            raise ClientException(f"Container name {one.name} is not unique.")
+    if not any(one.essential for one in containers):
+        raise ClientException("Task definition doesn't have any essential container.")
+    ports = [(port.container_port, port.protocol) for one in containers for port in one.ports]
+    for port in ports:
+        if ports.count(port) > 1:
+            raise ClientException(
+                f"The containers have conflicting port mappings: {port[0]}/{port[1]}."
+            )
+    _check_dependencies({one.name: one for one in containers})
+
+
+def _check_container(one: ContainerDefinition, execution_role: str) -> None:
+    if not _NAME.fullmatch(one.name):
+        raise ClientException("Container.name contains invalid characters.")
+    if not one.image:
+        raise ClientException("Container.image should not be null or empty.")
+    if not execution_role and _ECR.match(one.image):
+        raise ClientException(
+            "Fargate requires task definition to have execution role ARN to support ECR images."
+        )
+    if not execution_role and one.log is not None:
+        raise ClientException(
+            "Fargate requires task definition to have execution role ARN to support log driver"
+            " awslogs."
+        )
+    if one.stop_timeout_s is not None and one.stop_timeout_s > 120:
+        raise ClientException(
+            "Tasks using the Fargate launch type must have a container stop timeout of less than"
+            " 120 seconds."
+        )
+    if one.health is not None and one.health.command[:1] not in (("CMD",), ("CMD-SHELL",)):
+        raise ClientException("Health check command must start with CMD or CMD-SHELL.")
+
+
+def _check_dependencies(containers: Mapping[str, ContainerDefinition]) -> None:
+    for one in containers.values():
+        for name, condition in one.depends_on:
+            wanted = containers.get(name)
+            if wanted is None:
+                raise ClientException(
+                    f"Cannot depend on container + '{name}' because it does not exist"
+                )
+            if condition == "HEALTHY" and wanted.health is None:
+                raise ClientException(
+                    "A dependency container with HEALTHY condition must have health check"
+                    " configured"
+                )
+            if condition in ("SUCCESS", "COMPLETE") and wanted.essential:
+                raise ClientException(
+                    "A dependency container with SUCCESS or COMPLETE condition cannot be an"
+                    " essential container"
+                )
+    settled: set[str] = set()
+    while ready := [
+        name
+        for name, one in containers.items()
+        if name not in settled and all(other in settled for other, _ in one.depends_on)
+    ]:
+        settled.update(ready)
+    if len(settled) < len(containers):
+        raise ClientException("Container dependencies must not form a cycle.")

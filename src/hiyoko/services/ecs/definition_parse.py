@@ -1,0 +1,212 @@
+"""A RegisterTaskDefinition request becomes a model; what would do nothing is refused by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from hiyoko.api import Request, unsupported
+from hiyoko.services.ecs.errors import ClientException
+from hiyoko.services.ecs.model import (
+    ContainerDefinition,
+    HealthCheck,
+    LogConfiguration,
+    PortMapping,
+    Tags,
+)
+
+NOT_ON_FARGATE = (
+    "privileged",
+    "links",
+    "hostname",
+    "extraHosts",
+    "dnsServers",
+    "dnsSearchDomains",
+    "dockerSecurityOptions",
+)
+"""AWS refuses these itself; its text is recorded for ``privileged`` only."""
+
+NOT_HERE = (
+    "secrets",
+    "environmentFiles",
+    "mountPoints",
+    "volumesFrom",
+    "firelensConfiguration",
+    "repositoryCredentials",
+    "resourceRequirements",
+    "linuxParameters",
+    "ulimits",
+    "systemControls",
+    "interactive",
+    "pseudoTerminal",
+    "disableNetworking",
+    "startTimeout",
+    "credentialSpecs",
+)
+
+LOG_OPTIONS = (
+    "awslogs-group",
+    "awslogs-region",
+    "awslogs-stream-prefix",
+    "awslogs-create-group",
+    "mode",
+    "max-buffer-size",
+)
+
+
+def container(request: Mapping[str, Any]) -> ContainerDefinition:
+    """One container definition."""
+    _refuse(request)
+    health = request.get("healthCheck")
+    return ContainerDefinition(
+        name=request.get("name") or "",
+        image=request.get("image") or "",
+        essential=request.get("essential", True) is not False,
+        cpu=int(request.get("cpu") or 0),
+        memory=request.get("memory"),
+        memory_reservation=request.get("memoryReservation"),
+        command=tuple(request.get("command") or ()),
+        entry_point=tuple(request.get("entryPoint") or ()),
+        environment=environment(request),
+        ports=tuple(_port(one) for one in request.get("portMappings") or ()),
+        user=request.get("user") or "",
+        working_directory=request.get("workingDirectory") or "",
+        read_only_root=request.get("readonlyRootFilesystem"),
+        stop_timeout_s=request.get("stopTimeout"),
+        log=_log(request.get("logConfiguration")),
+        health=_health(health) if health else None,
+        depends_on=tuple(
+            (one["containerName"], one["condition"]) for one in request.get("dependsOn") or ()
+        ),
+        docker_labels=tuple((request.get("dockerLabels") or {}).items()),
+    )
+
+
+def environment(request: Mapping[str, Any]) -> Tags:
+    """The ``environment`` member."""
+    pairs = request.get("environment") or ()
+    return tuple((pair.get("name", ""), pair.get("value", "")) for pair in pairs)
+
+
+def _refuse(request: Mapping[str, Any]) -> None:
+    for member in NOT_ON_FARGATE:
+        if request.get(member):
+            raise ClientException(f"Fargate compatible task definitions do not support {member}")
+    for member in NOT_HERE:
+        if request.get(member):
+            raise unsupported(f"containerDefinitions.{member}")
+    if (request.get("restartPolicy") or {}).get("enabled"):
+        raise unsupported("containerDefinitions.restartPolicy")
+    # Tags are resolved when a task starts; a digest is not pinned for the deployment.
+    if request.get("versionConsistency") == "enabled":
+        raise unsupported("containerDefinitions.versionConsistency", "enabled")
+
+
+def _port(request: Mapping[str, Any]) -> PortMapping:
+    if request.get("containerPortRange"):
+        raise unsupported("containerDefinitions.portMappings.containerPortRange")
+    port = int(request.get("containerPort") or 0)
+    host = request.get("hostPort")
+    if host and host != port:
+        raise ClientException(
+            "When networkMode=awsvpc, the host ports and container ports in port mappings must"
+            " match."
+        )
+    return PortMapping(
+        port,
+        request.get("protocol") or "tcp",
+        request.get("name") or "",
+        request.get("appProtocol") or "",
+    )
+
+
+def _log(request: Mapping[str, Any] | None) -> LogConfiguration | None:
+    if not request:
+        return None
+    driver = request["logDriver"]
+    if driver not in ("awslogs", "splunk", "awsfirelens"):
+        raise ClientException(
+            f"{driver} is not a valid log driver. Must be one of [awslogs,splunk,awsfirelens]"
+        )
+    if driver != "awslogs" or request.get("secretOptions"):
+        member = "secretOptions" if driver == "awslogs" else "logDriver"
+        raise unsupported(f"containerDefinitions.logConfiguration.{member}", driver)
+    options = request.get("options") or {}
+    for name in options:
+        if name not in LOG_OPTIONS:
+            raise unsupported(f"containerDefinitions.logConfiguration.options.{name}")
+    required = ("awslogs-region", "awslogs-group")
+    if any(not options.get(name) for name in required):
+        raise ClientException(f"Log driver awslogs requires options: {', '.join(required)}")
+    if not options.get("awslogs-stream-prefix"):
+        raise ClientException(
+            "Log driver awslogs requires option awslogs-stream-prefix for Fargate tasks."
+        )
+    return LogConfiguration(driver, tuple(options.items()))
+
+
+def _health(request: Mapping[str, Any]) -> HealthCheck:
+    return HealthCheck(
+        tuple(request["command"]),
+        int(request.get("interval") or 30),
+        int(request.get("timeout") or 5),
+        int(request.get("retries") or 3),
+        request.get("startPeriod"),
+    )
+
+
+_VCPU = re.compile(r"(\d*\.?\d+)\s*vcpu", re.IGNORECASE)
+_GB = re.compile(r"(\d*\.?\d+)\s*gb", re.IGNORECASE)
+
+
+def cpu_units(text: str) -> str:
+    """``256`` and ``.25 vCPU`` are the same size."""
+    match = _VCPU.fullmatch(text.strip())
+    if match:
+        return str(int(float(match[1]) * 1024))
+    if not text.strip().isdigit():
+        raise ClientException(
+            "Invalid 'cpu' setting for task. For more information, see the Troubleshooting section"
+            " of the Amazon ECS Developer Guide."
+        )
+    return str(int(text))
+
+
+def memory_mib(text: str) -> str:
+    """``1024`` and ``1 GB`` are the same size."""
+    match = _GB.fullmatch(text.strip())
+    if match:
+        return str(int(float(match[1]) * 1024))
+    if not text.strip().isdigit():
+        raise ClientException(
+            "Invalid 'memory' setting for task. For more information, see the Troubleshooting"
+            " section of the Amazon ECS Developer Guide."
+        )
+    return str(int(text))
+
+
+def refuse_task_level(request: Request) -> None:
+    """Refuse what has no effect outside the containers."""
+    for member in (
+        "volumes",
+        "ipcMode",
+        "pidMode",
+        "proxyConfiguration",
+        "inferenceAccelerators",
+        "ephemeralStorage",
+        "enableFaultInjection",
+    ):
+        if request.get(member):
+            raise unsupported(member)
+    if request.get("placementConstraints"):
+        raise ClientException(
+            "Fargate compatible task definitions do not support placementConstraints"
+        )
+    platform = request.get("runtimePlatform") or {}
+    if platform.get("cpuArchitecture", "X86_64") != "X86_64":
+        raise unsupported("runtimePlatform.cpuArchitecture", platform["cpuArchitecture"])
+    if platform.get("operatingSystemFamily", "LINUX") != "LINUX":
+        raise unsupported(
+            "runtimePlatform.operatingSystemFamily", platform["operatingSystemFamily"]
+        )

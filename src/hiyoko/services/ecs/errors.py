@@ -1,0 +1,50 @@
+"""ECS's errors, in AWS's words.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/CommonErrors.html
+"""
+
+from __future__ import annotations
+
+from hiyoko.api import AwsError
+
+
+class ClientException(AwsError):
+    """The request cannot be done as it stands."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ClientException", message)
+
+
+class InvalidParameter(AwsError):
+    """A parameter is wrong."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("InvalidParameterException", message)
+
+
+class ClusterNotFound(AwsError):
+    """No active cluster of this name."""
+
+    def __init__(self) -> None:
+        super().__init__("ClusterNotFoundException", "Cluster not found.")
+
+
+class ServiceNotFound(AwsError):
+    """No service of this name."""
+
+    def __init__(self) -> None:
+        super().__init__("ServiceNotFoundException", "Service not found.")
+
+
+class ServiceNotActive(AwsError):
+    """The service is being deleted or gone."""
+
+    def __init__(self) -> None:
+        super().__init__("ServiceNotActiveException", "Service was not ACTIVE.")
+
+
+class ResourceNotFound(AwsError):
+    """No resource with this ARN."""
+
+    def __init__(self, message: str = "The specified resource could not be found.") -> None:
+        super().__init__("ResourceNotFoundException", message)

@@ -1,0 +1,408 @@
+"""What ECS keeps of a wish, and how a status is told from wish and sighting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hiyoko.services.ecs.seen import ContainerSeen, TaskSeen
+
+Tags = tuple[tuple[str, str], ...]
+Sighting = TaskSeen
+"""What was seen of a task, for those who may know models only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster: a name for tasks and services to be in."""
+
+    account: str
+    region: str
+    name: str
+    arn: str
+    created_at: float
+    deleted_at: float | None = None
+    container_insights: str = "disabled"
+    capacity_providers: tuple[str, ...] = ()
+    strategy: tuple[tuple[str, int, int], ...] = ()
+    """Default capacity provider strategy: provider, weight, base."""
+    tags: Tags = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PortMapping:
+    """A port of a container; under awsvpc the host port is the same one."""
+
+    container_port: int
+    protocol: str = "tcp"
+    name: str = ""
+    app_protocol: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """A command that tells whether a container is well."""
+
+    command: tuple[str, ...]
+    interval_s: int = 30
+    timeout_s: int = 5
+    retries: int = 3
+    start_period_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfiguration:
+    """The awslogs driver and its options."""
+
+    driver: str
+    options: tuple[tuple[str, str], ...]
+
+    def option(self, name: str, default: str = "") -> str:
+        """An option's value."""
+        return dict(self.options).get(name, default)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerDefinition:
+    """A container of a task definition."""
+
+    name: str
+    image: str
+    essential: bool = True
+    cpu: int = 0
+    memory: int | None = None
+    memory_reservation: int | None = None
+    command: tuple[str, ...] = ()
+    entry_point: tuple[str, ...] = ()
+    environment: Tags = ()
+    ports: tuple[PortMapping, ...] = ()
+    user: str = ""
+    working_directory: str = ""
+    read_only_root: bool | None = None
+    stop_timeout_s: int | None = None
+    log: LogConfiguration | None = None
+    health: HealthCheck | None = None
+    depends_on: tuple[tuple[str, str], ...] = ()
+    docker_labels: Tags = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDefinition:
+    """A revision of a family: never changed but for its end."""
+
+    account: str
+    region: str
+    family: str
+    revision: int
+    arn: str
+    registered_at: float
+    registered_by: str
+    cpu: str
+    memory: str
+    containers: tuple[ContainerDefinition, ...]
+    task_role: str = ""
+    execution_role: str = ""
+    requires: tuple[str, ...] = ()
+    cpu_architecture: str = ""
+    operating_system: str = ""
+    deregistered_at: float | None = None
+    delete_requested_at: float | None = None
+    tags: Tags = ()
+
+    @property
+    def status(self) -> str:
+        """ACTIVE, INACTIVE or DELETE_IN_PROGRESS."""
+        if self.delete_requested_at is not None:
+            return "DELETE_IN_PROGRESS"
+        return "ACTIVE" if self.deregistered_at is None else "INACTIVE"
+
+    def container(self, name: str) -> ContainerDefinition | None:
+        """The container of this name."""
+        return next((one for one in self.containers if one.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The highest revision that a family ever had: numbers are not used twice."""
+
+    account: str
+    region: str
+    family: str
+    last_revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """awsvpcConfiguration: where tasks get their interface."""
+
+    subnets: tuple[str, ...]
+    groups: tuple[str, ...] = ()
+    public_ip: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerOverride:
+    """What one task changes of a container; None keeps the definition's."""
+
+    name: str
+    command: tuple[str, ...] | None = None
+    environment: Tags = ()
+    cpu: int | None = None
+    memory: int | None = None
+    memory_reservation: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What one task changes of its definition."""
+
+    containers: tuple[ContainerOverride, ...] = ()
+    cpu: str = ""
+    memory: str = ""
+    task_role: str = ""
+    execution_role: str = ""
+
+    def container(self, name: str) -> ContainerOverride:
+        """The override of this container; an empty one when there is none."""
+        found = (one for one in self.containers if one.name == name)
+        return next(found, ContainerOverride(name))
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The wish that a task ends.
+
+    While ``drain`` is true the containers go on: the load balancer still ends what it began.
+    """
+
+    at: float
+    code: str
+    reason: str
+    drain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task as it is wished. ``ended_at``: everything is gone, the interface too."""
+
+    account: str
+    region: str
+    arn: str
+    task_id: str
+    cluster: str
+    definition_arn: str
+    family: str
+    group: str
+    created_at: float
+    eni_id: str
+    subnet_id: str
+    vpc_id: str
+    zone: str
+    address: str
+    mac: str
+    private_dns: str
+    attachment_id: str
+    cpu: str
+    memory: str
+    container_ids: tuple[tuple[str, str], ...]
+    """Container name and its UUID."""
+    service: str = ""
+    """ARN of the service that owns the task."""
+    deployment: str = ""
+    started_by: str = ""
+    launched_by: str = "FARGATE"
+    """``FARGATE`` by launch type; else the capacity provider's name after ``provider:``."""
+    overrides: Overrides = Overrides()
+    stop: Stop | None = None
+    ended_at: float | None = None
+    client_token: str = ""
+    tags: Tags = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBalancer:
+    """Which target group gets which container's port."""
+
+    group_arn: str
+    container: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A service's way to one state: definition, network and target groups.
+
+    ``completed_at`` and ``failed_at`` note decisions of the scheduler. ``failed_tasks`` counts
+    failures since the last healthy task, ``start_failures`` only those before RUNNING.
+    """
+
+    id: str
+    created_at: float
+    updated_at: float
+    definition_arn: str
+    network: Network
+    load_balancers: tuple[LoadBalancer, ...] = ()
+    completed_at: float | None = None
+    failed_at: float | None = None
+    rolling_back_to: str = ""
+    failed_tasks: int = 0
+    start_failures: int = 0
+    last_failure_at: float = 0.0
+
+    @property
+    def rollout(self) -> str:
+        """IN_PROGRESS, COMPLETED or FAILED."""
+        if self.failed_at is not None:
+            return "FAILED"
+        return "IN_PROGRESS" if self.completed_at is None else "COMPLETED"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """So many tasks, always. ``deployments``: newest (PRIMARY) first."""
+
+    account: str
+    region: str
+    arn: str
+    cluster: str
+    name: str
+    created_at: float
+    created_by: str
+    desired_count: int
+    deployments: tuple[Deployment, ...]
+    launched_by: str = "FARGATE"
+    strategy: tuple[tuple[str, int, int], ...] = ()
+    platform_version: str = "LATEST"
+    minimum_percent: int = 100
+    maximum_percent: int = 200
+    breaker: bool = False
+    rollback: bool = False
+    grace_s: int | None = None
+    propagate_tags: str = "NONE"
+    managed_tags: bool = False
+    last_completed: Deployment | None = None
+    deleted_at: float | None = None
+    tags: Tags = ()
+
+    @property
+    def primary(self) -> Deployment:
+        """The newest deployment, which all tasks shall come to belong to."""
+        return self.deployments[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A line of a service's history."""
+
+    service: str
+    sequence: int
+    id: str
+    created_at: float
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """A task with its definition and all that was seen of it: what a status is told from.
+
+    ``attached_at``: since when the interface stands in the world.
+    """
+
+    task: Task
+    definition: TaskDefinition
+    seen: TaskSeen | None = None
+    attached_at: float | None = None
+
+    @property
+    def pairs(self) -> tuple[tuple[ContainerDefinition, ContainerSeen | None], ...]:
+        """Each container with what was seen of it."""
+        seen = {one.name: one for one in self.seen.containers} if self.seen else {}
+        return tuple((one, seen.get(one.name)) for one in self.definition.containers)
+
+    @property
+    def stop(self) -> Stop | None:
+        """The end that was wished, or the one that the containers brought about."""
+        if self.task.stop is not None:
+            return self.task.stop
+        if self.seen is None:
+            return None
+        if self.seen.failure:
+            return Stop(self.seen.seen_at, "TaskFailedToStart", self.seen.failure)
+        for container, seen in self.pairs:
+            if container.essential and seen is not None and seen.status == "STOPPED":
+                at = seen.finished_at or self.seen.seen_at
+                reason = "Essential container in task exited"
+                return Stop(at, "EssentialContainerExited", reason)
+        return None
+
+    @property
+    def desired_status(self) -> str:
+        """RUNNING or STOPPED: AWS knows no other desired status."""
+        return "RUNNING" if self.stop is None else "STOPPED"
+
+    @property
+    def started_at(self) -> float | None:
+        """When the last container had started; None when one never did."""
+        starts = [seen.started_at if seen is not None else None for _, seen in self.pairs]
+        known = [start for start in starts if start is not None]
+        return max(known) if len(known) == len(starts) else None
+
+    @property
+    def executed_until(self) -> float | None:
+        """When the last container had ended."""
+        ends = [seen.finished_at for _, seen in self.pairs if seen and seen.finished_at is not None]
+        return max(ends) if ends and self.seen is not None and self._all_stopped else None
+
+    @property
+    def _all_stopped(self) -> bool:
+        return all(seen is not None and seen.status == "STOPPED" for _, seen in self.pairs)
+
+    @property
+    def _running(self) -> bool:
+        """Every container has started, and all that have ended were allowed to."""
+        states = [(one.essential, seen.status if seen else "PENDING") for one, seen in self.pairs]
+        return all(
+            status == "RUNNING" or (status == "STOPPED" and not essential)
+            for essential, status in states
+        )
+
+    @property
+    def gone(self) -> bool:
+        """No container, mount or process is left of it."""
+        return self.seen is not None and self.seen.gone
+
+    @property
+    def status(self) -> str:
+        """The task's lastStatus.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
+        """
+        match (self.task.ended_at is not None, self.stop, self.gone):
+            case (True, _, _):
+                return "STOPPED"
+            case (False, None, _):
+                if self.attached_at is None:
+                    return "PROVISIONING"
+                return "RUNNING" if self._running else "PENDING"
+            case (False, _, True):
+                return "DEPROVISIONING"
+            case (False, Stop(drain=True), False):
+                return "DEACTIVATING"
+            case _:
+                return "STOPPING"
+
+    @property
+    def health(self) -> str:
+        """HEALTHY, UNHEALTHY or UNKNOWN: what the essential containers with a check say."""
+        checked = [
+            seen.health if seen is not None else "UNKNOWN"
+            for one, seen in self.pairs
+            if one.essential and one.health is not None
+        ]
+        if "UNHEALTHY" in checked:
+            return "UNHEALTHY"
+        return "HEALTHY" if checked and set(checked) == {"HEALTHY"} else "UNKNOWN"
+
+    @property
+    def checked(self) -> bool:
+        """Whether an essential container has a health check."""
+        return any(one.essential and one.health is not None for one in self.definition.containers)

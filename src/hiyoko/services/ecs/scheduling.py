@@ -1,0 +1,275 @@
+"""The service scheduler's hands: each operation is one decision, carried out and noted.
+
+They exist for ``reconcile.ecs_services``; the gateway does not know them. A decision and its
+line in the service's history are one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from hiyoko.api import Call, Request, Response, operation
+from hiyoko.services.ecs import names, networks, rows, sight, tasks
+from hiyoko.services.ecs.errors import ServiceNotFound
+from hiyoko.services.ecs.model import Deployment, Service, Stop, Task
+from hiyoko.services.ecs.task_definitions import sweep_definition
+
+
+def _service(call: Call, request: Request) -> Service:
+    service = rows.find_service(call.tx, request["Service"])
+    if service is None:
+        raise ServiceNotFound
+    return service
+
+
+def _note(call: Call, service: Service, message: str) -> None:
+    rows.insert_event(
+        call.tx, service.arn, call.ids.uuid(), call.now, f"(service {service.name}) {message}"
+    )
+
+
+def _change(
+    call: Call, service: Service, deployment: str, change: Callable[[Deployment], Deployment]
+) -> Service:
+    """Write one deployment of a service anew."""
+    deployments = tuple(change(one) if one.id == deployment else one for one in service.deployments)
+    changed = replace(service, deployments=deployments)
+    rows.put_service(call.tx, changed)
+    return changed
+
+
+def _named(items: list[Task]) -> str:
+    return " ".join(f"(task {task.task_id})" for task in items)
+
+
+@operation("_StartServiceTasks")
+def start_service_tasks(call: Call, request: Request) -> Response:
+    """Start tasks of the PRIMARY deployment; ``{Service, Count, Replaced}``."""
+    service = _service(call, request)
+    deployment = service.primary
+    definition = rows.get_definition(call.tx, deployment.definition_arn)
+    cluster = names.cluster_of(call, service.cluster)
+    launch = tasks.Launch(
+        cluster=cluster,
+        definition=definition,
+        network=deployment.network,
+        subnets=networks.find_subnets(call, deployment.network.subnets),
+        group=f"service:{service.name}",
+        launched_by=service.launched_by,
+        started_by=deployment.id,
+        service=service.arn,
+        deployment=deployment.id,
+        tags=_task_tags(service, definition.tags, cluster.name),
+    )
+    started = [tasks.start(call, launch) for _ in range(request["Count"])]
+    message = f"has started {len(started)} tasks: {_named(started)}."
+    if request.get("Replaced"):
+        message += f" Amazon ECS replaced {request['Replaced']} tasks due to an unhealthy status."
+    _note(call, service, message)
+    return {"Tasks": [task.arn for task in started]}
+
+
+def _task_tags(
+    service: Service, definition_tags: tuple[tuple[str, str], ...], cluster: str
+) -> tuple[tuple[str, str], ...]:
+    tags: dict[str, str] = {}
+    if service.managed_tags:
+        tags |= {"aws:ecs:clusterName": cluster, "aws:ecs:serviceName": service.name}
+    if service.propagate_tags == "SERVICE":
+        tags.update(service.tags)
+    elif service.propagate_tags == "TASK_DEFINITION":
+        tags.update(definition_tags)
+    return tuple(tags.items())
+
+
+@operation("_StopServiceTasks")
+def stop_service_tasks(call: Call, request: Request) -> Response:
+    """End tasks after their targets have drained; ``{Service, Tasks: [{Task, Reason}], Failed}``.
+
+    ``Failed`` counts them as failures of their deployment (they were found unhealthy).
+    """
+    service = _service(call, request)
+    running: list[Task] = []
+    pending: list[Task] = []
+    for item in request["Tasks"]:
+        task = rows.find_task(call.tx, item["Task"])
+        if task is None or task.stop is not None:
+            continue
+        status = sight.view(call.tx, task).status
+        drain = status == "RUNNING" and bool(_deployment_balancers(service, task))
+        stop = Stop(call.now, "ServiceSchedulerInitiated", item["Reason"], drain)
+        rows.put_task(call.tx, replace(task, stop=stop))
+        (running if status == "RUNNING" else pending).append(task)
+        if request.get("Failed"):
+            service = _change(call, service, task.deployment, _failed_once)
+    if running:
+        _note(call, service, f"has stopped {len(running)} running tasks: {_named(running)}.")
+    if pending:
+        _note(call, service, f"stopped {len(pending)} pending tasks.")
+    return {}
+
+
+def _failed_once(one: Deployment) -> Deployment:
+    if one.completed_at is not None:
+        return one
+    return replace(one, failed_tasks=one.failed_tasks + 1)
+
+
+def _deployment_balancers(service: Service, task: Task) -> bool:
+    return any(one.id == task.deployment and one.load_balancers for one in service.deployments)
+
+
+@operation("_ReleaseTask")
+def release_task(call: Call, request: Request) -> Response:
+    """The task's targets have drained: now its containers may be stopped; ``{Task}``."""
+    task = rows.find_task(call.tx, request["Task"])
+    if task is not None and task.stop is not None:
+        rows.put_task(call.tx, replace(task, stop=replace(task.stop, drain=False)))
+    return {}
+
+
+@operation("_RegisterServiceTargets")
+def register_service_targets(call: Call, request: Request) -> Response:
+    """Register running tasks in a target group; ``{Service, TargetGroupArn, Targets}``."""
+    service = _service(call, request)
+    group, targets = request["TargetGroupArn"], request["Targets"]
+    call.invoke("elbv2", "RegisterTargets", {"TargetGroupArn": group, "Targets": targets})
+    _note(call, service, f"registered {len(targets)} targets in (target-group {group})")
+    return {}
+
+
+@operation("_DeregisterServiceTargets")
+def deregister_service_targets(call: Call, request: Request) -> Response:
+    """Let a target group drain tasks that end; ``{Service, TargetGroupArn, Targets, TaskSet}``."""
+    service = _service(call, request)
+    group, targets = request["TargetGroupArn"], request["Targets"]
+    call.invoke("elbv2", "DeregisterTargets", {"TargetGroupArn": group, "Targets": targets})
+    _note(call, service, f"deregistered {len(targets)} targets in (target-group {group})")
+    _note(call, service, f"has begun draining connections on {len(targets)} tasks.")
+    return {}
+
+
+@operation("_NoteServiceEvent")
+def note_service_event(call: Call, request: Request) -> Response:
+    """Add a line to a service's history; ``{Service, Message}``."""
+    _note(call, _service(call, request), request["Message"])
+    return {}
+
+
+@operation("_CompleteDeployment")
+def complete_deployment(call: Call, request: Request) -> Response:
+    """The PRIMARY deployment has all its tasks and no other has any; ``{Service}``."""
+    service = _service(call, request)
+    done = replace(service.primary, completed_at=call.now, updated_at=call.now)
+    service = replace(service, deployments=(done, *service.deployments[1:]), last_completed=done)
+    rows.put_service(call.tx, service)
+    _note(call, service, f"(deployment {done.id}) deployment completed.")
+    return {}
+
+
+@operation("_FailDeployment")
+def fail_deployment(call: Call, request: Request) -> Response:
+    """The circuit breaker opens; with ``rollback`` a new deployment goes back; ``{Service}``."""
+    service = _service(call, request)
+    failed = replace(service.primary, failed_at=call.now, updated_at=call.now)
+    # A rollback that fails as well is not rolled back: it would go round for ever.
+    again = bool(failed.rolling_back_to)
+    back = service.last_completed if service.rollback and not again else None
+    deployments = (failed, *service.deployments[1:])
+    _note(call, service, f"(deployment {failed.id}) deployment failed: tasks failed to start.")
+    if back is not None:
+        new = Deployment(
+            id=f"ecs-svc/{call.ids.digits(19)}",
+            created_at=call.now,
+            updated_at=call.now,
+            definition_arn=back.definition_arn,
+            network=back.network,
+            load_balancers=back.load_balancers,
+            rolling_back_to=back.id,
+        )
+        deployments = (new, *deployments)
+        _note(call, service, f"rolling back to deployment {back.id}.")
+    rows.put_service(call.tx, replace(service, deployments=deployments))
+    return {}
+
+
+@operation("_DropDeployments")
+def drop_deployments(call: Call, request: Request) -> Response:
+    """Forget ACTIVE deployments whose last task has stopped; ``{Service, Deployments}``."""
+    service = _service(call, request)
+    gone = set(request["Deployments"])
+    kept = tuple(one for one in service.deployments if one.id not in gone or one is service.primary)
+    rows.put_service(call.tx, replace(service, deployments=kept))
+    return {}
+
+
+@operation("_ResetFailures")
+def reset_failures(call: Call, request: Request) -> Response:
+    """A task of the PRIMARY deployment is well: failures are counted from 0; ``{Service}``."""
+    service = _service(call, request)
+    _change(
+        call,
+        service,
+        service.primary.id,
+        lambda one: replace(one, failed_tasks=0, start_failures=0, last_failure_at=0.0),
+    )
+    return {}
+
+
+@operation("_ForgetService")
+def forget_service(call: Call, request: Request) -> Response:
+    """Remove a service that has been INACTIVE for long; ``{Service}``."""
+    service = rows.find_service(call.tx, request["Service"])
+    if service is not None and service.deleted_at is not None:
+        rows.delete_service(call.tx, service.arn)
+    return {}
+
+
+@operation("_EndTask")
+def end_task(call: Call, request: Request) -> Response:
+    """Write down the end that the containers brought about; ``{Task}``.
+
+    One that never ran is a failure of its deployment.
+    """
+    task = rows.find_task(call.tx, request["Task"])
+    if task is None or (task.stop is not None and not task.stop.drain):
+        return {}
+    view = sight.view(call.tx, task)
+    if view.stop is None:
+        return {}
+    rows.put_task(call.tx, replace(task, stop=replace(view.stop, drain=False)))
+    service = rows.find_service(call.tx, task.service) if task.service else None
+    if service is not None and view.started_at is None:
+
+        def failed(one: Deployment) -> Deployment:
+            return replace(
+                _failed_once(one),
+                start_failures=one.start_failures + 1,
+                last_failure_at=call.now,
+            )
+
+        _change(call, service, task.deployment, failed)
+    return {}
+
+
+@operation("_CloseTask")
+def close_task(call: Call, request: Request) -> Response:
+    """A stopped task has left the world: its interface goes, it is STOPPED; ``{Task}``."""
+    task = rows.find_task(call.tx, request["Task"])
+    if task is not None and task.ended_at is None and sight.view(call.tx, task).gone:
+        call.invoke("ec2", "_DeleteManagedInterface", {"NetworkInterfaceId": task.eni_id})
+        rows.put_task(call.tx, replace(task, ended_at=call.now))
+    return {}
+
+
+@operation("_ForgetTask")
+def forget_task(call: Call, request: Request) -> Response:
+    """Remove a task that stopped long ago; ``{Task}``."""
+    task = rows.find_task(call.tx, request["Task"])
+    if task is not None and task.ended_at is not None:
+        rows.forget_task(call.tx, task.arn)
+        definition = rows.find_definition(call.tx, task.definition_arn)
+        if definition is not None:
+            sweep_definition(call, definition)
+    return {}

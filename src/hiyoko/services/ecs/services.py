@@ -1,0 +1,276 @@
+"""Services: so many tasks, always, and the deployments by which they change."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from hiyoko.api import Call, Request, Response, operation
+from hiyoko.services.ecs import clusters, names, networks, rows, sight, tasks, views
+from hiyoko.services.ecs.errors import InvalidParameter, ServiceNotActive, ServiceNotFound
+from hiyoko.services.ecs.model import Cluster, Deployment, Service, TaskDefinition
+from hiyoko.services.ecs.service_parse import (
+    Rollout,
+    load_balancers_in,
+    refuse_ineffective,
+    rollout_in,
+)
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+
+
+@operation("CreateService")
+def create_service(call: Call, request: Request) -> Response:
+    """Wish for a service. Asking again with the same parameters returns the first one."""
+    refuse_ineffective(request)
+    name = request["serviceName"]
+    if not _NAME.fullmatch(name):
+        raise InvalidParameter("The service name contains invalid characters.")
+    cluster = names.cluster_of(call, request.get("cluster"))
+    old = names.find_service(call, cluster, name)
+    if old is not None and _status(call, old) == "DRAINING":
+        raise InvalidParameter("Unable to Start a service that is still Draining.")
+    service = _wanted(call, request, cluster)
+    if old is not None and old.deleted_at is None:
+        if not _same(old, service):
+            raise InvalidParameter("Creation of service was not idempotent.")
+        return {"service": _view(call, old)}
+    if old is not None:
+        rows.delete_service(call.tx, old.arn)
+    rows.put_service(call.tx, service)
+    return {"service": {**_view(call, service), "tags": names.tags_out(service.tags)}}
+
+
+def _wanted(call: Call, request: Request, cluster: Cluster) -> Service:
+    if not request.get("taskDefinition"):
+        raise InvalidParameter("TaskDefinition can not be blank.")
+    definition = names.usable_definition(call, request["taskDefinition"])
+    tasks.refuse_ineffective(request, ())
+    kind = tasks.launched_by(request, cluster)
+    strategy = clusters.strategy_in(request.get("capacityProviderStrategy"))
+    if kind != "FARGATE" and not strategy:
+        strategy = cluster.strategy
+    network, _ = networks.network_in(call, request)
+    balancers = load_balancers_in(call, request.get("loadBalancers"), definition)
+    grace = _grace(request, bool(balancers))
+    rollout = rollout_in(request.get("deploymentConfiguration") or {}, Rollout())
+    deployment = Deployment(
+        id=f"ecs-svc/{call.ids.digits(19)}",
+        created_at=call.now,
+        updated_at=call.now,
+        definition_arn=definition.arn,
+        network=network,
+        load_balancers=balancers,
+    )
+    return Service(
+        account=call.account,
+        region=call.region,
+        arn=names.service_arn(call, cluster.name, request["serviceName"]),
+        cluster=cluster.arn,
+        name=request["serviceName"],
+        created_at=call.now,
+        created_by=call.principal,
+        desired_count=_required_count(request),
+        deployments=(deployment,),
+        launched_by=kind,
+        strategy=strategy,
+        platform_version=request.get("platformVersion") or "LATEST",
+        minimum_percent=rollout.minimum,
+        maximum_percent=rollout.maximum,
+        breaker=rollout.breaker,
+        rollback=rollout.rollback,
+        grace_s=grace if grace is not None or not balancers else 0,
+        propagate_tags=request.get("propagateTags") or "NONE",
+        managed_tags=bool(request.get("enableECSManagedTags")),
+        tags=names.tags_in(request),
+    )
+
+
+def _required_count(request: Request) -> int:
+    if request.get("desiredCount") is None:
+        raise InvalidParameter("desiredCount can not be null.")
+    return _desired(request, default=0)
+
+
+def _desired(request: Request, default: int) -> int:
+    desired = request.get("desiredCount")
+    desired = default if desired is None else int(desired)
+    if desired < 0:
+        raise InvalidParameter("desiredCount can not be negative.")
+    return desired
+
+
+def _grace(request: Request, balanced: bool) -> int | None:
+    grace: int | None = request.get("healthCheckGracePeriodSeconds")
+    if grace and not balanced:
+        raise InvalidParameter(
+            "Health check grace period is only valid for services configured to use load balancers"
+        )
+    return grace if balanced else None
+
+
+def _same(old: Service, new: Service) -> bool:
+    def settings(one: Service) -> tuple[object, ...]:
+        primary = one.primary
+        return (
+            primary.definition_arn,
+            primary.network,
+            primary.load_balancers,
+            one.desired_count,
+            one.launched_by,
+            one.platform_version,
+            (one.minimum_percent, one.maximum_percent, one.breaker, one.rollback),
+            one.grace_s,
+        )
+
+    return settings(old) == settings(new)
+
+
+@operation("UpdateService")
+def update_service(call: Call, request: Request) -> Response:
+    """Change a service; what its tasks are made of changes by a new deployment."""
+    refuse_ineffective(request)
+    tasks.refuse_ineffective(request, ("capacityProviderStrategy",))
+    _, service = _active(call, request)
+    definition = (
+        names.usable_definition(call, request["taskDefinition"])
+        if request.get("taskDefinition")
+        else rows.get_definition(call.tx, service.primary.definition_arn)
+    )
+    service = _settings(call, request, service)
+    service = _deployed(call, request, service, definition)
+    rows.put_service(call.tx, service)
+    return {"service": _view(call, service)}
+
+
+def _settings(call: Call, request: Request, service: Service) -> Service:
+    """What changes without a deployment."""
+    old = Rollout(
+        service.minimum_percent, service.maximum_percent, service.breaker, service.rollback
+    )
+    rollout = rollout_in(request.get("deploymentConfiguration") or {}, old)
+    desired = _desired(request, service.desired_count)
+    if desired != service.desired_count:
+        primary = replace(service.primary, updated_at=call.now)
+        service = replace(service, deployments=(primary, *service.deployments[1:]))
+    managed = request.get("enableECSManagedTags")
+    return replace(
+        service,
+        desired_count=desired,
+        minimum_percent=rollout.minimum,
+        maximum_percent=rollout.maximum,
+        breaker=rollout.breaker,
+        rollback=rollout.rollback,
+        propagate_tags=request.get("propagateTags") or service.propagate_tags,
+        managed_tags=service.managed_tags if managed is None else managed,
+    )
+
+
+def _deployed(
+    call: Call, request: Request, service: Service, definition: TaskDefinition
+) -> Service:
+    """A new PRIMARY deployment where the request asks for one."""
+    primary = service.primary
+    network, balancers = primary.network, primary.load_balancers
+    if request.get("networkConfiguration"):
+        network, _ = networks.network_in(call, request)
+    if request.get("loadBalancers") is not None:
+        balancers = load_balancers_in(call, request["loadBalancers"], definition)
+    elif definition.arn != primary.definition_arn:
+        shown = views.load_balancers(primary.load_balancers)
+        balancers = load_balancers_in(call, shown, definition)
+    grace = _grace(request, bool(balancers))
+    if not balancers:
+        service = replace(service, grace_s=None)
+    elif grace is not None or service.grace_s is None:
+        service = replace(service, grace_s=grace or 0)
+    version = request.get("platformVersion") or service.platform_version
+    wanted = (definition.arn, network, balancers, version)
+    current = (
+        primary.definition_arn,
+        primary.network,
+        primary.load_balancers,
+        service.platform_version,
+    )
+    if wanted == current and not request.get("forceNewDeployment"):
+        return service
+    deployment = Deployment(
+        id=f"ecs-svc/{call.ids.digits(19)}",
+        created_at=call.now,
+        updated_at=call.now,
+        definition_arn=definition.arn,
+        network=network,
+        load_balancers=balancers,
+    )
+    return replace(
+        service, platform_version=version, deployments=(deployment, *service.deployments)
+    )
+
+
+@operation("DeleteService")
+def delete_service(call: Call, request: Request) -> Response:
+    """Wish that a service and its tasks end."""
+    _, service = _active(call, request)
+    if service.desired_count > 0 and not request.get("force"):
+        raise InvalidParameter("The service cannot be stopped while it is scaled above 0.")
+    service = replace(service, desired_count=0, deleted_at=call.now)
+    rows.put_service(call.tx, service)
+    # It shows DRAINING in this answer even when there is nothing to drain.
+    history = rows.list_events(call.tx, service.arn)
+    seen = sight.service_views(call.tx, service.arn)
+    return {"service": views.service(service, "DRAINING", seen, history)}
+
+
+def _active(call: Call, request: Request) -> tuple[Cluster, Service]:
+    cluster = names.cluster_of(call, request.get("cluster"))
+    service = names.find_service(call, cluster, request["service"])
+    if service is None:
+        raise ServiceNotFound
+    if service.deleted_at is not None:
+        raise ServiceNotActive
+    return cluster, service
+
+
+@operation("DescribeServices")
+def describe_services(call: Call, request: Request) -> Response:
+    """Describe services; unknown ones are named in ``failures``."""
+    if not request["services"]:
+        raise InvalidParameter("Services cannot be empty.")
+    if len(request["services"]) > 10:
+        raise InvalidParameter("Services cannot have more than 10 items.")
+    cluster = names.cluster_of(call, request.get("cluster"))
+    found, failures = [], []
+    for reference in request["services"]:
+        service = names.find_service(call, cluster, reference)
+        if service is None:
+            failures.append(views.missing(names.service_arn(call, cluster.name, reference)))
+            continue
+        shape = _view(call, service)
+        if "TAGS" in (request.get("include") or ()):
+            shape["tags"] = names.tags_out(service.tags)
+        found.append(shape)
+    return {"services": found, "failures": failures}
+
+
+@operation("ListServices")
+def list_services(call: Call, request: Request) -> Response:
+    """ARNs of the active services, ten a page."""
+    cluster = names.cluster_of(call, request.get("cluster"))
+    strategy = request.get("schedulingStrategy") or "REPLICA"
+    kind = request.get("launchType") or "FARGATE"
+    arns = [
+        service.arn
+        for service in rows.list_services(call.tx, cluster=cluster.arn)
+        if service.deleted_at is None and strategy == "REPLICA" and kind == "FARGATE"
+    ]
+    return names.page(arns, request, "serviceArns", size=10)
+
+
+def _status(call: Call, service: Service) -> str:
+    return sight.service_status(service, sight.service_views(call.tx, service.arn))
+
+
+def _view(call: Call, service: Service) -> Response:
+    seen = sight.service_views(call.tx, service.arn)
+    status = sight.service_status(service, seen)
+    return views.service(service, status, seen, rows.list_events(call.tx, service.arn))

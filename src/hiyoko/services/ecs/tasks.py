@@ -1,0 +1,294 @@
+"""Tasks: wishes that a set of containers runs, and their end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hiyoko.api import AwsError, Call, Request, Response, operation, unsupported
+from hiyoko.services.ecs import clusters, definition_parse, names, networks, rows, sight, views
+from hiyoko.services.ecs.errors import InvalidParameter, ServiceNotFound
+from hiyoko.services.ecs.model import (
+    Cluster,
+    ContainerOverride,
+    Network,
+    Overrides,
+    Stop,
+    Tags,
+    Task,
+    TaskDefinition,
+)
+
+PLATFORM_VERSIONS = ("LATEST", "1.4.0")
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Everything that the tasks of one RunTask or of one deployment have in common."""
+
+    cluster: Cluster
+    definition: TaskDefinition
+    network: Network
+    subnets: tuple[networks.Subnet, ...]
+    group: str
+    launched_by: str
+    started_by: str = ""
+    service: str = ""
+    deployment: str = ""
+    overrides: Overrides = field(default_factory=Overrides)
+    tags: Tags = ()
+    client_token: str = ""
+
+
+def launched_by(request: Request, cluster: Cluster) -> str:
+    """FARGATE, or ``provider:NAME`` when a capacity provider strategy chooses."""
+    kind, strategy = request.get("launchType"), request.get("capacityProviderStrategy")
+    if kind and strategy:
+        raise InvalidParameter(
+            "Specifying both a launch type and capacity provider strategy is not supported."
+            " Remove one and try again."
+        )
+    items = clusters.strategy_in(strategy)
+    if not kind and not items:
+        items = cluster.strategy
+    if items:
+        if any(name not in cluster.capacity_providers for name, _, _ in items):
+            raise InvalidParameter(
+                "The specified capacity provider strategy cannot contain a capacity provider that"
+                " is not associated with the cluster. Associate the capacity provider with the"
+                " cluster and try again."
+            )
+        if any(name != "FARGATE" for name, _, _ in items):
+            raise unsupported("capacityProviderStrategy", "FARGATE_SPOT")
+        return "provider:FARGATE"
+    if (kind or "EC2") != "FARGATE":
+        raise unsupported("launchType", kind or "EC2")
+    return "FARGATE"
+
+
+def refuse_ineffective(request: Request, members: tuple[str, ...]) -> None:
+    """Refuse what RunTask and CreateService take and we would not act on."""
+    for member in members:
+        if request.get(member):
+            raise unsupported(member)
+    version = request.get("platformVersion") or "LATEST"
+    if version not in PLATFORM_VERSIONS:
+        raise InvalidParameter("The specified platform version does not exist.")
+
+
+@operation("RunTask")
+def run_task(call: Call, request: Request) -> Response:
+    """Wish for ``count`` tasks, each with an interface of its own."""
+    refuse_ineffective(
+        request,
+        (
+            "enableExecuteCommand",
+            "placementConstraints",
+            "placementStrategy",
+            "volumeConfigurations",
+            "enableECSManagedTags",
+            "referenceId",
+        ),
+    )
+    count = request.get("count") or 1
+    if not 1 <= count <= 10:
+        raise InvalidParameter("Count must be between 1 and 10.")
+    cluster = names.cluster_of(call, request.get("cluster"))
+    definition = names.usable_definition(call, request["taskDefinition"])
+    kind = launched_by(request, cluster)
+    network, subnets = networks.network_in(call, request)
+    propagate = request.get("propagateTags")
+    if propagate == "SERVICE":
+        raise InvalidParameter("Tags can only be propagated from the service for service tasks.")
+    tags = dict(definition.tags) if propagate == "TASK_DEFINITION" else {}
+    tags.update(names.tags_in(request))
+    token = request.get("clientToken") or ""
+    earlier = _started_with(call, cluster, token, definition)
+    if earlier:
+        return _ran(call, earlier)
+    launch = Launch(
+        cluster=cluster,
+        definition=definition,
+        network=network,
+        subnets=subnets,
+        group=request.get("group") or f"family:{definition.family}",
+        launched_by=kind,
+        started_by=request.get("startedBy") or "",
+        overrides=overrides_in(request.get("overrides") or {}, definition),
+        tags=tuple(tags.items()),
+        client_token=token,
+    )
+    return _ran(call, [start(call, launch) for _ in range(count)])
+
+
+def _ran(call: Call, tasks: list[Task]) -> Response:
+    shown = [views.task(sight.view(call.tx, task), include=("TAGS",)) for task in tasks]
+    return {"tasks": shown, "failures": []}
+
+
+def _started_with(
+    call: Call, cluster: Cluster, token: str, definition: TaskDefinition
+) -> list[Task]:
+    """What an earlier RunTask with the same client token started."""
+    if not token:
+        return []
+    tasks = rows.list_tasks(call.tx, cluster=cluster.arn)
+    found = [task for task in tasks if task.client_token == token]
+    if any(task.definition_arn != definition.arn for task in found):
+        raise AwsError(
+            "ConflictException",
+            "The specified client token was already used with other parameters.",
+            fields={"resourceIds": [task.arn for task in found]},
+        )
+    return found
+
+
+def start(call: Call, launch: Launch) -> Task:
+    """Write the wish for one task and for its interface."""
+    siblings = [
+        task
+        for task in rows.list_tasks(call.tx, cluster=launch.cluster.arn)
+        if task.group == launch.group and task.stop is None
+    ]
+    subnet = networks.choose_subnet(launch.subnets, siblings)
+    attachment = call.ids.uuid()
+    interface = networks.create_interface(call, launch.network, subnet, attachment)
+    task_id = call.ids.hex(32)
+    task = Task(
+        account=call.account,
+        region=call.region,
+        arn=names.task_arn(call, launch.cluster.name, task_id),
+        task_id=task_id,
+        cluster=launch.cluster.arn,
+        definition_arn=launch.definition.arn,
+        family=launch.definition.family,
+        group=launch.group,
+        created_at=call.now,
+        eni_id=interface["NetworkInterfaceId"],
+        subnet_id=subnet.id,
+        vpc_id=subnet.vpc,
+        zone=subnet.zone,
+        address=interface["PrivateIpAddress"],
+        mac=interface["MacAddress"],
+        private_dns=interface["PrivateDnsName"],
+        attachment_id=attachment,
+        cpu=launch.overrides.cpu or launch.definition.cpu,
+        memory=launch.overrides.memory or launch.definition.memory,
+        container_ids=tuple((one.name, call.ids.uuid()) for one in launch.definition.containers),
+        service=launch.service,
+        deployment=launch.deployment,
+        started_by=launch.started_by,
+        launched_by=launch.launched_by,
+        overrides=launch.overrides,
+        tags=launch.tags,
+        client_token=launch.client_token,
+    )
+    rows.put_task(call.tx, task)
+    return task
+
+
+def overrides_in(request: Mapping[str, Any], definition: TaskDefinition) -> Overrides:
+    """The ``overrides`` of RunTask."""
+    for member in ("inferenceAcceleratorOverrides", "ephemeralStorage"):
+        if request.get(member):
+            raise unsupported(f"overrides.{member}")
+    containers = []
+    for one in request.get("containerOverrides") or ():
+        for member in ("environmentFiles", "resourceRequirements"):
+            if one.get(member):
+                raise unsupported(f"overrides.containerOverrides.{member}")
+        name = one.get("name") or ""
+        if definition.container(name) is None:
+            raise InvalidParameter(
+                f"Override for container named {name} is not a container in the TaskDefinition."
+            )
+        containers.append(
+            ContainerOverride(
+                name,
+                tuple(one["command"]) if one.get("command") is not None else None,
+                definition_parse.environment(one),
+                one.get("cpu"),
+                one.get("memory"),
+                one.get("memoryReservation"),
+            )
+        )
+    return Overrides(
+        tuple(containers),
+        definition_parse.cpu_units(request["cpu"]) if request.get("cpu") else "",
+        definition_parse.memory_mib(request["memory"]) if request.get("memory") else "",
+        request.get("taskRoleArn") or "",
+        request.get("executionRoleArn") or "",
+    )
+
+
+@operation("StopTask")
+def stop_task(call: Call, request: Request) -> Response:
+    """Wish that a task ends, at once: a load balancer's drain is not waited for."""
+    cluster = names.cluster_of(call, request.get("cluster"))
+    task = rows.find_task(call.tx, names.task_arn(call, cluster.name, request["task"]))
+    if task is None:
+        raise InvalidParameter("The referenced task was not found.")
+    view = sight.view(call.tx, task)
+    if view.stop is None or view.stop.drain:
+        reason = request.get("reason") or "Task stopped by user"
+        stop = view.stop or Stop(call.now, "UserInitiated", reason)
+        task = replace(task, stop=replace(stop, drain=False))
+        rows.put_task(call.tx, task)
+    return {"task": views.task(sight.view(call.tx, task))}
+
+
+@operation("DescribeTasks")
+def describe_tasks(call: Call, request: Request) -> Response:
+    """Describe tasks, stopped ones for an hour; unknown ones are named in ``failures``."""
+    if not request["tasks"]:
+        raise InvalidParameter("Tasks cannot be empty.")
+    if len(request["tasks"]) > 100:
+        raise InvalidParameter("Tasks cannot have more than 100 items.")
+    cluster = names.cluster_of(call, request.get("cluster"))
+    found, failures = [], []
+    for reference in request["tasks"]:
+        arn = names.task_arn(call, cluster.name, reference)
+        task = rows.find_task(call.tx, arn)
+        if task is None:
+            failures.append(views.missing(arn))
+        else:
+            view = sight.view(call.tx, task)
+            found.append(views.task(view, include=request.get("include") or ()))
+    return {"tasks": found, "failures": failures}
+
+
+@operation("ListTasks")
+def list_tasks(call: Call, request: Request) -> Response:
+    """ARNs of tasks by their *desired* status, RUNNING unless asked otherwise."""
+    if request.get("containerInstance"):
+        raise unsupported("containerInstance")
+    others = ("family", "serviceName", "desiredStatus", "launchType")
+    if request.get("startedBy") and any(request.get(name) for name in others):
+        raise InvalidParameter("startedBy must be the only filter.")
+    cluster = names.cluster_of(call, request.get("cluster"))
+    service = ""
+    if request.get("serviceName"):
+        found = names.find_service(call, cluster, request["serviceName"])
+        if found is None:
+            raise ServiceNotFound
+        service = found.arn
+    desired = request.get("desiredStatus") or "RUNNING"
+    arns = []
+    for task in rows.list_tasks(call.tx, cluster=cluster.arn):
+        wanted = (
+            (not service or task.service == service)
+            and request.get("family") in (None, "", task.family)
+            and request.get("startedBy") in (None, "", task.started_by)
+            and request.get("launchType") in (None, "", "FARGATE")
+        )
+        if wanted and sight.view(call.tx, task).desired_status == desired:
+            arns.append(task.arn)
+    return names.page(arns, request, "taskArns")
+
+
+@operation("ExecuteCommand")
+def execute_command(call: Call, request: Request) -> Response:
+    """Refused: the agent that it talks to does not exist here."""
+    del call, request
+    raise unsupported("ecs:ExecuteCommand")

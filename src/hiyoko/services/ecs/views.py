@@ -1,0 +1,426 @@
+"""Models as the API shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hiyoko.services.ecs.model import (
+    Cluster,
+    ContainerDefinition,
+    ContainerOverride,
+    Deployment,
+    Event,
+    HealthCheck,
+    LoadBalancer,
+    Network,
+    Overrides,
+    Service,
+    Tags,
+    TaskDefinition,
+    TaskView,
+)
+from hiyoko.services.ecs.names import tags_out
+
+if TYPE_CHECKING:
+    from hiyoko.services.ecs.seen import ContainerSeen
+    from hiyoko.services.ecs.sight import Counts
+
+Shape = dict[str, Any]
+PLATFORM = "1.4.0"
+"""What LATEST means on Linux."""
+EPHEMERAL_GIB = 20
+
+
+def missing(arn: str) -> Shape:
+    """A failure entry of a describe operation."""
+    return {"arn": arn, "reason": "MISSING"}
+
+
+def _pairs(tags: Tags) -> list[Shape]:
+    return [{"name": key, "value": value} for key, value in tags]
+
+
+def _without_none(shape: Mapping[str, Any]) -> Shape:
+    return {key: value for key, value in shape.items() if value is not None}
+
+
+def strategy(items: tuple[tuple[str, int, int], ...]) -> list[Shape]:
+    """A capacity provider strategy."""
+    return [
+        {"capacityProvider": name, "weight": weight, "base": base} for name, weight, base in items
+    ]
+
+
+def cluster(one: Cluster, counts: Counts, include: Container[str]) -> Shape:
+    """A cluster with what ``include`` names."""
+    return {
+        "clusterArn": one.arn,
+        "clusterName": one.name,
+        "status": "ACTIVE" if one.deleted_at is None else "INACTIVE",
+        "registeredContainerInstancesCount": 0,
+        "runningTasksCount": counts.running,
+        "pendingTasksCount": counts.pending,
+        "activeServicesCount": counts.active_services,
+        "statistics": [],
+        "tags": tags_out(one.tags) if "TAGS" in include else [],
+        "settings": [{"name": "containerInsights", "value": one.container_insights}]
+        if "SETTINGS" in include
+        else [],
+        "capacityProviders": list(one.capacity_providers),
+        "defaultCapacityProviderStrategy": strategy(one.strategy),
+    }
+
+
+def definition(one: TaskDefinition) -> Shape:
+    """A task definition."""
+    shape: Shape = {
+        "taskDefinitionArn": one.arn,
+        "containerDefinitions": [_container_definition(container) for container in one.containers],
+        "family": one.family,
+        "networkMode": "awsvpc",
+        "revision": one.revision,
+        "volumes": [],
+        "status": one.status,
+        "requiresAttributes": [{"name": name} for name in _attributes(one)],
+        "placementConstraints": [],
+        "compatibilities": ["EC2", "FARGATE"],
+        "cpu": one.cpu,
+        "memory": one.memory,
+        "registeredAt": one.registered_at,
+        "registeredBy": one.registered_by,
+        "taskRoleArn": one.task_role or None,
+        "executionRoleArn": one.execution_role or None,
+        "requiresCompatibilities": list(one.requires) or None,
+        "deregisteredAt": one.deregistered_at,
+        "deleteRequestedAt": one.delete_requested_at,
+    }
+    platform = {
+        "cpuArchitecture": one.cpu_architecture or None,
+        "operatingSystemFamily": one.operating_system or None,
+    }
+    if any(platform.values()):
+        shape["runtimePlatform"] = _without_none(platform)
+    return _without_none(shape)
+
+
+def _attributes(one: TaskDefinition) -> list[str]:
+    names = ["com.amazonaws.ecs.capability.docker-remote-api.1.18", "ecs.capability.task-eni"]
+    if one.task_role:
+        names.append("com.amazonaws.ecs.capability.task-iam-role")
+    if any(container.log for container in one.containers):
+        names.append("com.amazonaws.ecs.capability.logging-driver.awslogs")
+        names.append("ecs.capability.execution-role-awslogs")
+    return names
+
+
+def _container_definition(one: ContainerDefinition) -> Shape:
+    shape: Shape = {
+        "name": one.name,
+        "image": one.image,
+        "cpu": one.cpu,
+        "memory": one.memory,
+        "memoryReservation": one.memory_reservation,
+        "portMappings": [
+            {
+                "containerPort": port.container_port,
+                "hostPort": port.container_port,
+                "protocol": port.protocol,
+                **({"name": port.name} if port.name else {}),
+                **({"appProtocol": port.app_protocol} if port.app_protocol else {}),
+            }
+            for port in one.ports
+        ],
+        "essential": one.essential,
+        "entryPoint": list(one.entry_point) or None,
+        "command": list(one.command) or None,
+        "environment": _pairs(one.environment),
+        "mountPoints": [],
+        "volumesFrom": [],
+        "systemControls": [],
+        "user": one.user or None,
+        "workingDirectory": one.working_directory or None,
+        "readonlyRootFilesystem": one.read_only_root,
+        "stopTimeout": one.stop_timeout_s,
+        "dockerLabels": dict(one.docker_labels) or None,
+        "dependsOn": [
+            {"containerName": name, "condition": condition} for name, condition in one.depends_on
+        ]
+        or None,
+        "healthCheck": _health(one.health) if one.health else None,
+    }
+    if one.log is not None:
+        shape["logConfiguration"] = {
+            "logDriver": one.log.driver,
+            "options": dict(one.log.options),
+            "secretOptions": [],
+        }
+    return _without_none(shape)
+
+
+def _health(one: HealthCheck) -> Shape:
+    return _without_none(
+        {
+            "command": list(one.command),
+            "interval": one.interval_s,
+            "timeout": one.timeout_s,
+            "retries": one.retries,
+            "startPeriod": one.start_period_s,
+        }
+    )
+
+
+def task(view: TaskView, include: Container[str] = ()) -> Shape:
+    """A task with the status that wish and sighting give."""
+    one, stop, seen = view.task, view.stop, view.seen
+    shape: Shape = {
+        "attachments": [_attachment(view)],
+        "attributes": [{"name": "ecs.cpu-architecture", "value": "x86_64"}],
+        "availabilityZone": one.zone,
+        "clusterArn": one.cluster,
+        "connectivity": "CONNECTED" if view.attached_at is not None else None,
+        "connectivityAt": view.attached_at,
+        "containers": [_container(view, container, sight) for container, sight in view.pairs],
+        "cpu": one.cpu,
+        "createdAt": one.created_at,
+        "desiredStatus": view.desired_status,
+        "enableExecuteCommand": False,
+        "ephemeralStorage": {"sizeInGiB": EPHEMERAL_GIB},
+        "fargateEphemeralStorage": {"sizeInGiB": EPHEMERAL_GIB},
+        "group": one.group,
+        "healthStatus": view.health,
+        "lastStatus": view.status,
+        "memory": one.memory,
+        "overrides": _overrides(view.definition, one.overrides),
+        "platformVersion": PLATFORM,
+        "platformFamily": "Linux",
+        "pullStartedAt": seen.pull_started_at if seen else None,
+        "pullStoppedAt": seen.pull_stopped_at if seen else None,
+        "executionStoppedAt": view.executed_until,
+        "startedAt": view.started_at,
+        "startedBy": one.started_by or None,
+        "stopCode": stop.code if stop else None,
+        "stoppedReason": stop.reason if stop else None,
+        "stoppingAt": stop.at if stop else None,
+        "stoppedAt": one.ended_at,
+        "tags": tags_out(one.tags) if "TAGS" in include else [],
+        "taskArn": one.arn,
+        "taskDefinitionArn": one.definition_arn,
+        "version": _version(view),
+    }
+    shape.update(_launched(one.launched_by, task=True))
+    return _without_none(shape)
+
+
+def _launched(launched_by: str, *, task: bool) -> Shape:
+    if launched_by.startswith("provider:"):
+        provider = launched_by.removeprefix("provider:")
+        return {"capacityProviderName": provider, "launchType": "FARGATE"} if task else {}
+    return {"launchType": launched_by}
+
+
+def _version(view: TaskView) -> int:
+    """Grows with each state that a task has reached."""
+    order = ("PROVISIONING", "PENDING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING")
+    return order.index(view.status) + 1 if view.status in order else len(order) + 1
+
+
+def _attachment(view: TaskView) -> Shape:
+    one = view.task
+    status = "ATTACHING" if view.attached_at is None else "ATTACHED"
+    if one.ended_at is not None:
+        status = "DELETED"
+    return {
+        "id": one.attachment_id,
+        "type": "ElasticNetworkInterface",
+        "status": status,
+        "details": _pairs(
+            (
+                ("subnetId", one.subnet_id),
+                ("networkInterfaceId", one.eni_id),
+                ("macAddress", one.mac),
+                ("privateDnsName", one.private_dns),
+                ("privateIPv4Address", one.address),
+            )
+        ),
+    }
+
+
+def _container(view: TaskView, one: ContainerDefinition, seen: ContainerSeen | None) -> Shape:
+    task_row = view.task
+    override = task_row.overrides.container(one.name)
+    cpu = one.cpu if override.cpu is None else override.cpu
+    memory = one.memory if override.memory is None else override.memory
+    reservation = override.memory_reservation or one.memory_reservation
+    status = seen.status if seen is not None else "PENDING"
+    identity = dict(task_row.container_ids)[one.name]
+    cluster_name = task_row.cluster.rsplit("/", 1)[-1]
+    arn = task_row.arn.rsplit(":task/", 1)[0]
+    shape: Shape = {
+        "containerArn": f"{arn}:container/{cluster_name}/{task_row.task_id}/{identity}",
+        "taskArn": task_row.arn,
+        "name": one.name,
+        "image": one.image,
+        "imageDigest": (seen.image_digest or None) if seen else None,
+        "runtimeId": (seen.runtime_id or None) if seen else None,
+        "lastStatus": "STOPPED" if view.status in ("STOPPED", "DEPROVISIONING") else status,
+        "exitCode": seen.exit_code if seen else None,
+        "reason": (seen.reason or None) if seen else None,
+        "networkBindings": [],
+        "networkInterfaces": [
+            {"attachmentId": task_row.attachment_id, "privateIpv4Address": task_row.address}
+        ],
+        "healthStatus": seen.health if seen is not None and one.health else "UNKNOWN",
+        "managedAgents": None,
+        "cpu": str(cpu),
+        "memory": str(memory) if memory is not None else None,
+        "memoryReservation": str(reservation) if reservation is not None else None,
+    }
+    return _without_none(shape)
+
+
+def _overrides(definition_row: TaskDefinition, one: Overrides) -> Shape:
+    return _without_none(
+        {
+            "containerOverrides": [
+                _override(one.container(container.name)) for container in definition_row.containers
+            ],
+            "inferenceAcceleratorOverrides": [],
+            "cpu": one.cpu or None,
+            "memory": one.memory or None,
+            "taskRoleArn": one.task_role or None,
+            "executionRoleArn": one.execution_role or None,
+        }
+    )
+
+
+def _override(one: ContainerOverride) -> Shape:
+    return _without_none(
+        {
+            "name": one.name,
+            "command": list(one.command) if one.command is not None else None,
+            "environment": _pairs(one.environment) or None,
+            "cpu": one.cpu,
+            "memory": one.memory,
+            "memoryReservation": one.memory_reservation,
+        }
+    )
+
+
+def network(one: Network) -> Shape:
+    """A networkConfiguration."""
+    return {
+        "awsvpcConfiguration": {
+            "subnets": list(one.subnets),
+            "securityGroups": list(one.groups),
+            "assignPublicIp": "ENABLED" if one.public_ip else "DISABLED",
+        }
+    }
+
+
+def load_balancers(items: tuple[LoadBalancer, ...]) -> list[Shape]:
+    """A service's ``loadBalancers``."""
+    return [
+        {"targetGroupArn": one.group_arn, "containerName": one.container, "containerPort": one.port}
+        for one in items
+    ]
+
+
+def service(one: Service, status: str, tasks: Sequence[TaskView], events: Sequence[Event]) -> Shape:
+    """A service; counts and statuses come from its tasks."""
+    primary = one.primary
+    running, pending = _counts(tasks)
+    shape: Shape = {
+        "serviceArn": one.arn,
+        "serviceName": one.name,
+        "clusterArn": one.cluster,
+        "loadBalancers": load_balancers(primary.load_balancers),
+        "serviceRegistries": [],
+        "status": status,
+        "desiredCount": one.desired_count,
+        "runningCount": running,
+        "pendingCount": pending,
+        "platformVersion": one.platform_version,
+        "platformFamily": "Linux",
+        "taskDefinition": primary.definition_arn,
+        "deploymentConfiguration": {
+            "deploymentCircuitBreaker": {"enable": one.breaker, "rollback": one.rollback},
+            "maximumPercent": one.maximum_percent,
+            "minimumHealthyPercent": one.minimum_percent,
+            "strategy": "ROLLING",
+            "bakeTimeInMinutes": 0,
+        },
+        "deployments": [
+            _deployment(one, item, tasks) for item in one.deployments if status != "INACTIVE"
+        ],
+        "roleArn": f"arn:aws:iam::{one.account}:role/aws-service-role/ecs.amazonaws.com/"
+        "AWSServiceRoleForECS",
+        "events": [
+            {"id": event.id, "createdAt": event.created_at, "message": event.message}
+            for event in events
+        ],
+        "createdAt": one.created_at,
+        "placementConstraints": [],
+        "placementStrategy": [],
+        "networkConfiguration": network(primary.network),
+        "healthCheckGracePeriodSeconds": one.grace_s,
+        "schedulingStrategy": "REPLICA",
+        "deploymentController": {"type": "ECS"},
+        "createdBy": one.created_by,
+        "enableECSManagedTags": one.managed_tags,
+        "propagateTags": one.propagate_tags,
+        "enableExecuteCommand": False,
+        "availabilityZoneRebalancing": "DISABLED",
+    }
+    if one.strategy:
+        shape["capacityProviderStrategy"] = strategy(one.strategy)
+    else:
+        shape["launchType"] = one.launched_by
+    return _without_none(shape)
+
+
+def _counts(tasks: Sequence[TaskView]) -> tuple[int, int]:
+    states = [view.status for view in tasks]
+    pending = sum(states.count(state) for state in ("PROVISIONING", "PENDING", "ACTIVATING"))
+    return states.count("RUNNING"), pending
+
+
+def _deployment(one: Service, item: Deployment, tasks: Sequence[TaskView]) -> Shape:
+    running, pending = _counts([view for view in tasks if view.task.deployment == item.id])
+    primary = item is one.primary
+    shape: Shape = {
+        "id": item.id,
+        "status": "PRIMARY" if primary else "ACTIVE",
+        "taskDefinition": item.definition_arn,
+        "desiredCount": one.desired_count if primary else 0,
+        "pendingCount": pending,
+        "runningCount": running,
+        "failedTasks": item.failed_tasks,
+        "createdAt": item.created_at,
+        "updatedAt": item.updated_at,
+        "platformVersion": PLATFORM,
+        "platformFamily": "Linux",
+        "networkConfiguration": network(item.network),
+        "rolloutState": item.rollout,
+        "rolloutStateReason": _rollout_reason(item),
+    }
+    if one.strategy:
+        shape["capacityProviderStrategy"] = strategy(one.strategy)
+    else:
+        shape["launchType"] = one.launched_by
+    return shape
+
+
+def _rollout_reason(item: Deployment) -> str:
+    match item.rollout:
+        case "FAILED":
+            return "ECS deployment circuit breaker: tasks failed to start."
+        case "COMPLETED":
+            return f"ECS deployment {item.id} completed."
+        case _ if item.rolling_back_to:
+            return (
+                "ECS deployment circuit breaker: rolling back to deploymentId"
+                f" {item.rolling_back_to}."
+            )
+        case _:
+            return f"ECS deployment {item.id} in progress."

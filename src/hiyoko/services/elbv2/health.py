@@ -1,0 +1,91 @@
+"""Target health: computed from what was wished and what the nodes' HAProxys see.
+
+Several nodes check a target, each on its own. AWS does not document how it makes one state of
+theirs; here the worst one is shown (unhealthy, then initial, then healthy), so that ``healthy``
+means that no node will turn the target's clients away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hiyoko.services.elbv2 import rows
+from hiyoko.services.elbv2.model import Listener, Registration, TargetGroup
+from hiyoko.services.elbv2.seen import TARGETS_SEEN
+from hiyoko.store.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A target's state with AWS's reason and description, empty where AWS has none."""
+
+    state: str
+    reason: str = ""
+    description: str = ""
+
+    def view(self) -> dict[str, str]:
+        """The API's shape."""
+        shape = {"State": self.state}
+        if self.reason:
+            shape |= {"Reason": self.reason, "Description": self.description}
+        return shape
+
+
+NOT_REGISTERED = Health(
+    "unused", "Target.NotRegistered", "Target is not registered to the target group"
+)
+NOT_IN_USE = Health(
+    "unused",
+    "Target.NotInUse",
+    "Target group is not configured to receive traffic from the load balancer",
+)
+ZONE_NOT_ENABLED = Health(
+    "unused",
+    "Target.NotInUse",
+    "Target is in an Availability Zone that is not enabled for the load balancer",
+)
+REGISTERING = Health("initial", "Elb.RegistrationInProgress", "Target registration is in progress")
+DRAINING = Health(
+    "draining", "Target.DeregistrationInProgress", "Target deregistration is in progress"
+)
+
+_WORST_FIRST = ("unhealthy", "initial", "healthy")
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReader:
+    """Reads the health of one group's targets; it looks up only once who uses the group."""
+
+    tx: Transaction
+    group: TargetGroup
+    users: list[Listener]
+    now: float
+
+    @classmethod
+    def of(cls, tx: Transaction, group: TargetGroup, now: float) -> HealthReader:
+        """A reader for the group as it is used at this moment."""
+        return cls(tx, group, rows.listeners_using(tx, group.arn), now)
+
+    def health(self, target: Registration | None) -> Health:
+        """The state of a target; of None, that it is not registered."""
+        if target is None or target.expired(self.group, self.now):
+            return NOT_REGISTERED
+        if target.deregistered_at is not None:
+            return DRAINING if self.users else NOT_REGISTERED
+        if not self.users:
+            return NOT_IN_USE
+        balancer = rows.get_load_balancer(self.tx, self.users[0].balancer_arn)
+        if target.zone is not None and target.zone not in {n.zone for n in balancer.nodes}:
+            return ZONE_NOT_ENABLED
+        enis = {node.eni_id for node in balancer.nodes}
+        seen = [
+            Health(row.state, row.reason, row.description)
+            for row in TARGETS_SEEN.list(
+                self.tx, group_arn=target.group_arn, target_id=target.target_id, port=target.port
+            )
+            if row.eni_id in enis
+        ]
+        worst = min(seen, key=lambda h: _WORST_FIRST.index(h.state), default=REGISTERING)
+        if worst.state == "healthy" and len(seen) < len(enis):
+            return REGISTERING
+        return worst

@@ -1,0 +1,244 @@
+"""Load balancers, target groups, listeners, rules and registrations: what was wished."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from hiyoko.services.elbv2.ssl_policies import SslPolicy, find_ssl_policy
+
+__all__ = [
+    "Action",
+    "Condition",
+    "FixedResponse",
+    "HealthCheck",
+    "Listener",
+    "LoadBalancer",
+    "Node",
+    "Redirect",
+    "Registration",
+    "Rule",
+    "SslPolicy",
+    "TargetGroup",
+    "WeightedGroup",
+    "canonical_hosted_zone_id",
+    "find_ssl_policy",
+    "used_groups",
+]
+
+Tags = tuple[tuple[str, str], ...]
+
+# https://docs.aws.amazon.com/general/latest/gr/elb.html
+_HOSTED_ZONES = {
+    "us-east-1": "Z35SXDOTRQ7X7K",
+    "us-east-2": "Z3AADJGX6KTTL2",
+    "us-west-1": "Z368ELLRRE2KJ0",
+    "us-west-2": "Z1H1FL5HABSF5",
+    "ca-central-1": "ZQSVJUPU6J1EY",
+    "sa-east-1": "Z2P70J7HTTTPLU",
+    "eu-central-1": "Z215JYRZR1TBD5",
+    "eu-west-1": "Z32O12XQLNTSW2",
+    "eu-west-2": "ZHURV8PSTC4K8",
+    "eu-west-3": "Z3Q77PNBQS71R4",
+    "eu-north-1": "Z23TAZ6LKFMNIO",
+    "ap-northeast-1": "Z14GRHDCWA56QT",
+    "ap-northeast-2": "ZWKZPGTI48KDX",
+    "ap-northeast-3": "Z5LXEXXYW11ES",
+    "ap-east-1": "Z3DQVH9N71FHZ0",
+    "ap-southeast-1": "Z1LMS91P8CMLE5",
+    "ap-southeast-2": "Z1GM3OXH4ZPM65",
+    "ap-south-1": "ZP97RAFLXTNZK",
+}
+
+
+def canonical_hosted_zone_id(region: str) -> str:
+    """The zone that a Route 53 alias to a load balancer of this region names."""
+    return _HOSTED_ZONES.get(region, "Z14GRHDCWA56QT")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """The balancer's place in one subnet: a managed interface with its addresses."""
+
+    subnet_id: str
+    zone: str
+    eni_id: str
+    private_ip: str
+    public_ip: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBalancer:
+    """An Application Load Balancer. ``attributes`` holds only those that differ from defaults."""
+
+    arn: str
+    account: str
+    region: str
+    name: str
+    dns_name: str
+    scheme: str
+    vpc_id: str
+    security_groups: tuple[str, ...]
+    nodes: tuple[Node, ...]
+    created_at: float
+    attributes: dict[str, str] = field(default_factory=dict)
+    tags: Tags = ()
+
+    @property
+    def full_name(self) -> str:
+        """``app/NAME/ID``: CloudWatch's dimension, and part of each interface's description."""
+        return self.arn.split(":loadbalancer/", 1)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """How targets are checked. ``port`` is a number or ``traffic-port``."""
+
+    protocol: str = "HTTP"
+    port: str = "traffic-port"
+    path: str = "/"
+    interval_s: int = 30
+    timeout_s: int = 5
+    healthy_threshold: int = 5
+    unhealthy_threshold: int = 2
+    matcher: str = "200"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetGroup:
+    """A target group of type ``ip``. ``attributes`` as in LoadBalancer."""
+
+    arn: str
+    account: str
+    region: str
+    name: str
+    protocol: str
+    port: int
+    vpc_id: str
+    created_at: float
+    protocol_version: str = "HTTP1"
+    target_type: str = "ip"
+    health_check: HealthCheck = field(default_factory=HealthCheck)
+    attributes: dict[str, str] = field(default_factory=dict)
+    tags: Tags = ()
+
+    @property
+    def deregistration_delay_s(self) -> int:
+        """How long a deregistered target drains."""
+        return int(self.attributes.get("deregistration_delay.timeout_seconds", "300"))
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedGroup:
+    """One target group of a forward action."""
+
+    group_arn: str
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """A redirect action's parts, defaults filled in; they may hold ``#{...}`` placeholders."""
+
+    protocol: str = "#{protocol}"
+    host: str = "#{host}"
+    port: str = "#{port}"
+    path: str = "/#{path}"
+    query: str = "#{query}"
+    status: int = 301
+
+
+@dataclass(frozen=True, slots=True)
+class FixedResponse:
+    """A fixed-response action. Empty ``content_type`` means that none was given."""
+
+    status: int
+    content_type: str = ""
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One action: ``type`` says which of the three parts is set."""
+
+    type: str
+    order: int | None = None
+    groups: tuple[WeightedGroup, ...] = ()
+    redirect: Redirect | None = None
+    fixed_response: FixedResponse | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition; any of ``values`` (or ``pairs`` for query-string) matches.
+
+    ``key`` is the name of an http-header condition.
+    """
+
+    field: str
+    values: tuple[str, ...] = ()
+    key: str = ""
+    pairs: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A listener with its default rule. The first of ``certificates`` is the default one."""
+
+    arn: str
+    account: str
+    region: str
+    balancer_arn: str
+    port: int
+    protocol: str
+    default_rule_arn: str
+    default_actions: tuple[Action, ...]
+    ssl_policy: str | None = None
+    certificates: tuple[str, ...] = ()
+    attributes: dict[str, str] = field(default_factory=dict)
+    tags: Tags = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule with a priority; the default rule lives in its listener."""
+
+    arn: str
+    account: str
+    region: str
+    listener_arn: str
+    priority: int
+    conditions: tuple[Condition, ...]
+    actions: tuple[Action, ...]
+    tags: Tags = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A target of a group. ``zone`` None means every enabled zone (``all``).
+
+    A deregistered one drains until ``deregistered_at`` plus the group's delay.
+    """
+
+    group_arn: str
+    account: str
+    region: str
+    target_id: str
+    port: int
+    zone: str | None
+    registered_at: float
+    deregistered_at: float | None = None
+
+    def drains(self, group: TargetGroup, now: float) -> bool:
+        """True while a deregistered target still finishes its requests."""
+        return self.deregistered_at is not None and not self.expired(group, now)
+
+    def expired(self, group: TargetGroup, now: float) -> bool:
+        """True when the deregistration delay is over: the target is no longer known."""
+        at = self.deregistered_at
+        return at is not None and now >= at + group.deregistration_delay_s
+
+
+def used_groups(actions: Iterable[Action]) -> tuple[str, ...]:
+    """The ARNs of the target groups that these actions forward to, in their order."""
+    return tuple(dict.fromkeys(group.group_arn for a in actions for group in a.groups))

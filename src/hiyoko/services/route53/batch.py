@@ -1,0 +1,138 @@
+"""A change batch applied to a zone's record sets: all or nothing, each change sees those before it.
+
+Pure: sets go in, sets or Route 53's messages come out. Duplicates, conflicts and apex rules follow
+https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from hiyoko.services.route53.model import AliasTarget, HostedZone, RecordSet
+from hiyoko.services.route53.names import is_within
+from hiyoko.services.route53.values import BadValue, check_value
+
+FindAlias = Callable[[AliasTarget], str | None]
+"""What is wrong with an alias to something outside the zone; None when nothing is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One change: CREATE, DELETE or UPSERT of a set."""
+
+    action: str
+    record: RecordSet
+
+
+@dataclass(slots=True)
+class Batch:
+    """A zone's sets while a batch is applied to them, and what was wrong so far."""
+
+    zone: HostedZone
+    records: dict[tuple[str, str], RecordSet]
+    find_alias: FindAlias
+    messages: list[str] = field(default_factory=list)
+
+    def apply(self, changes: Iterable[Wanted]) -> None:
+        """Apply every change that can be; note a message for every one that can't."""
+        for change in changes:
+            wrong = self._wrong(change)
+            if wrong:
+                self.messages.extend(wrong)
+            elif change.action == "DELETE":
+                del self.records[change.record.name, change.record.type]
+            else:
+                self.records[change.record.name, change.record.type] = change.record
+        if not self.messages:
+            self.messages.extend(self._apex_missing())
+
+    def _wrong(self, change: Wanted) -> list[str]:
+        record = change.record
+        if not is_within(record.name, self.zone.name):
+            return [f"RRSet with DNS name {record.name} is not permitted in zone {self.zone.name}"]
+        if change.action == "DELETE":
+            return self._wrong_delete(record)
+        shown = f"[name='{record.name}', type='{record.type}']"
+        if change.action == "CREATE" and (record.name, record.type) in self.records:
+            return [f"Tried to create resource record set {shown} but it already exists"]
+        return self._wrong_values(record) or self._wrong_neighbours(record)
+
+    def _wrong_delete(self, record: RecordSet) -> list[str]:
+        shown = f"[name='{record.name}', type='{record.type}']"
+        present = self.records.get((record.name, record.type))
+        if present is None:
+            return [f"Tried to delete resource record set {shown} but it was not found"]
+        if _comparable(present) != _comparable(record):
+            return [
+                f"Tried to delete resource record set {shown} but the values provided do not"
+                " match the current values"
+            ]
+        return []
+
+    def _wrong_values(self, record: RecordSet) -> list[str]:
+        wrong = []
+        for value in record.values:
+            try:
+                check_value(record.type, value)
+            except BadValue as error:
+                wrong.append(str(error))
+        return wrong
+
+    def _wrong_neighbours(self, record: RecordSet) -> list[str]:
+        name, kind = record.name, record.type
+        others = {other for at, other in self.records if at == name and other != kind}
+        if kind == "CNAME" and name == self.zone.name:
+            return [
+                f"RRSet of type CNAME with DNS name {name} is not permitted at apex in zone"
+                f" {self.zone.name}"
+            ]
+        if kind == "CNAME" and others:
+            return [
+                f"RRSet of type CNAME with DNS name {name} is not permitted as it conflicts with"
+                f" other records with the same DNS name in zone {self.zone.name}"
+            ]
+        if "CNAME" in others:
+            # The two blanks are Route 53's.
+            return [
+                f"RRSet of type {kind} with DNS name {name} is not permitted because a"
+                f" conflicting RRSet of type  CNAME with the same DNS name already exists in zone"
+                f" {self.zone.name}"
+            ]
+        if kind == "SOA" and name != self.zone.name:
+            return [f"RRSet of type SOA with DNS name {name} is only permitted at the zone apex"]
+        return self._wrong_alias(record)
+
+    def _wrong_alias(self, record: RecordSet) -> list[str]:
+        alias = record.alias
+        if alias is None:
+            return []
+        start = (
+            f"Tried to create an alias that targets {alias.dns_name}, type {record.type} in zone"
+            f" {alias.zone_id}, but "
+        )
+        if alias.zone_id != self.zone.zone_id:
+            wrong = self.find_alias(alias)
+            return [start + wrong] if wrong else []
+        wrongs = []
+        if not is_within(alias.dns_name, self.zone.name):
+            wrongs.append(start + "the alias target name does not lie within the target zone")
+        target = (alias.dns_name, record.type)
+        if target not in self.records or alias.dns_name == record.name:
+            wrongs.append(start + "that target was not found")
+        return wrongs
+
+    def _apex_missing(self) -> list[str]:
+        missing = []
+        if (self.zone.name, "SOA") not in self.records:
+            missing.append("A HostedZone must contain exactly one SOA record.")
+        if (self.zone.name, "NS") not in self.records:
+            missing.append("A HostedZone must contain at least one NS record for the zone itself.")
+        return missing
+
+
+def _comparable(record: RecordSet) -> tuple[object, ...]:
+    """What a DELETE must repeat: TTL and values in any order, or the alias."""
+    alias = record.alias
+    target = (alias.zone_id, alias.dns_name, alias.evaluate_health) if alias else None
+    return record.ttl_s, sorted(record.values), target

@@ -1,0 +1,259 @@
+"""CloudFormation's Route 53 types, made by the operations that clients call.
+
+A zone is deleted with the validation records that ACM's certificates left in it: nobody else can
+remove them once the certificate is gone, and they name nothing.
+
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/AWS_Route53.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hiyoko.template.resource_type import (
+    Handle,
+    Made,
+    NotStabilizedError,
+    Progress,
+    ResourceType,
+    in_place,
+    register,
+    replaces,
+)
+
+Shown = dict[str, Any]
+
+_ZONE_OF = ("HostedZoneId", "HostedZoneName")
+_RECORD = (
+    "Type",
+    "TTL",
+    "ResourceRecords",
+    "AliasTarget",
+    "SetIdentifier",
+    "Weight",
+    "Region",
+    "GeoLocation",
+    "Failover",
+    "MultiValueAnswer",
+    "HealthCheckId",
+)
+
+
+def _call(handle: Handle, operation: str, **request: Any) -> Shown:
+    return handle.invoke("route53", operation, request)
+
+
+# Hosted zones
+
+
+def _create_zone(handle: Handle) -> Made:
+    vpcs = handle.properties.get("VPCs", [])
+    config = dict(handle.properties.get("HostedZoneConfig", {}))
+    request: Shown = {
+        "Name": handle.properties["Name"],
+        "CallerReference": f"{handle.stack_id}-{handle.logical_id}-{handle.token}",
+    }
+    if vpcs:
+        request["VPC"] = vpcs[0]
+        config["PrivateZone"] = True
+    if config:
+        request["HostedZoneConfig"] = config
+    answer = _call(handle, "CreateHostedZone", **request)
+    zone_id = str(answer["HostedZone"]["Id"]).removeprefix("/hostedzone/")
+    for vpc in vpcs[1:]:
+        _call(handle, "AssociateVPCWithHostedZone", HostedZoneId=zone_id, VPC=vpc)
+    _retag_zone(handle, zone_id)
+    return Made(zone_id, {"ChangeId": answer["ChangeInfo"]["Id"]})
+
+
+def _retag_zone(handle: Handle, zone_id: str) -> None:
+    old, new = handle.old.get("HostedZoneTags", []), handle.properties.get("HostedZoneTags", [])
+    keys = {tag["Key"] for tag in new}
+    request: Shown = {
+        "AddTags": [tag for tag in new if tag not in old],
+        "RemoveTagKeys": [tag["Key"] for tag in old if tag["Key"] not in keys],
+    }
+    request = {name: value for name, value in request.items() if value}
+    if request:
+        _call(
+            handle,
+            "ChangeTagsForResource",
+            ResourceType="hostedzone",
+            ResourceId=zone_id,
+            **request,
+        )
+
+
+def _update_zone(handle: Handle) -> None:
+    zone_id = handle.physical_id
+    if handle.changed("HostedZoneConfig"):
+        comment = handle.properties.get("HostedZoneConfig", {}).get("Comment", "")
+        _call(handle, "UpdateHostedZoneComment", Id=zone_id, Comment=comment)
+    old, new = handle.old.get("VPCs", []), handle.properties.get("VPCs", [])
+    for vpc in (vpc for vpc in new if vpc not in old):
+        _call(handle, "AssociateVPCWithHostedZone", HostedZoneId=zone_id, VPC=vpc)
+    for vpc in (vpc for vpc in old if vpc not in new):
+        _call(handle, "DisassociateVPCFromHostedZone", HostedZoneId=zone_id, VPC=vpc)
+    _retag_zone(handle, zone_id)
+
+
+def _read_zone(handle: Handle) -> Shown:
+    answer = _call(handle, "GetHostedZone", Id=handle.physical_id)
+    servers = answer.get("DelegationSet", {}).get("NameServers", [])
+    return {"Id": handle.physical_id, "NameServers": servers}
+
+
+def _delete_zone(handle: Handle) -> None:
+    zone_id = handle.physical_id
+    found = _call(handle, "ListResourceRecordSets", HostedZoneId=zone_id)["ResourceRecordSets"]
+    left = [
+        {"Action": "DELETE", "ResourceRecordSet": record}
+        for record in found
+        if record["Type"] == "CNAME"
+        and record["Name"].startswith("_")
+        and all(".acm-validations." in r["Value"] for r in record.get("ResourceRecords", []))
+    ]
+    if left:
+        _change(handle, zone_id, left)
+    _call(handle, "DeleteHostedZone", Id=zone_id)
+
+
+def _in_sync(handle: Handle) -> Progress:
+    change = handle.attributes.get("ChangeId")
+    if not change:
+        return Progress.DONE
+    identifier = str(change).removeprefix("/change/")
+    status = _call(handle, "GetChange", Id=identifier)["ChangeInfo"]["Status"]
+    return Progress.DONE if status == "INSYNC" else Progress.WAITING
+
+
+# Record sets
+
+
+def _zone_id(handle: Handle, properties: Mapping[str, Any]) -> str:
+    if "HostedZoneId" in properties:
+        return str(properties["HostedZoneId"])
+    name = properties.get("HostedZoneName")
+    if name is None:
+        raise NotStabilizedError("One of HostedZoneId and HostedZoneName must be specified.")
+    answer = _call(handle, "ListHostedZonesByName", DNSName=name)
+    for zone in answer["HostedZones"]:
+        if zone["Name"].rstrip(".") == str(name).rstrip("."):
+            return str(zone["Id"]).removeprefix("/hostedzone/")
+    raise NotStabilizedError(f"No hosted zones named {name} found")
+
+
+def _record(properties: Mapping[str, Any]) -> Shown:
+    record: Shown = {"Name": properties["Name"]}
+    record |= {name: properties[name] for name in _RECORD if name in properties}
+    if "ResourceRecords" in record:
+        record["ResourceRecords"] = [{"Value": value} for value in record["ResourceRecords"]]
+    if "AliasTarget" in record:
+        record["AliasTarget"] = {"EvaluateTargetHealth": False, **record["AliasTarget"]}
+    return record
+
+
+def _key(properties: Mapping[str, Any]) -> tuple[str, str, str]:
+    name = str(properties["Name"]).rstrip(".").lower()
+    return name, str(properties["Type"]), str(properties.get("SetIdentifier", ""))
+
+
+def _change(handle: Handle, zone_id: str, changes: list[Shown], comment: str = "") -> str:
+    batch: Shown = {"Changes": changes, **({"Comment": comment} if comment else {})}
+    answer = _call(handle, "ChangeResourceRecordSets", HostedZoneId=zone_id, ChangeBatch=batch)
+    return str(answer["ChangeInfo"]["Id"])
+
+
+def _create_record(handle: Handle) -> Made:
+    zone_id = _zone_id(handle, handle.properties)
+    change = {"Action": "CREATE", "ResourceRecordSet": _record(handle.properties)}
+    change_id = _change(handle, zone_id, [change], handle.properties.get("Comment", ""))
+    return Made(str(handle.properties["Name"]).rstrip("."), {"ChangeId": change_id})
+
+
+def _update_record(handle: Handle) -> None:
+    zone_id = _zone_id(handle, handle.properties)
+    changes = [{"Action": "UPSERT", "ResourceRecordSet": _record(handle.properties)}]
+    if _key(handle.old) != _key(handle.properties):
+        changes.insert(0, {"Action": "DELETE", "ResourceRecordSet": _record(handle.old)})
+    _change(handle, zone_id, changes)
+
+
+def _delete_record(handle: Handle) -> None:
+    zone_id = _zone_id(handle, handle.properties)
+    change = {"Action": "DELETE", "ResourceRecordSet": _record(handle.properties)}
+    _change(handle, zone_id, [change])
+
+
+def _members(properties: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return list(properties.get("RecordSets", []))
+
+
+def _create_records(handle: Handle) -> Made:
+    changes = [
+        {"Action": "CREATE", "ResourceRecordSet": _record(item)}
+        for item in _members(handle.properties)
+    ]
+    zone_id = _zone_id(handle, handle.properties)
+    change_id = _change(handle, zone_id, changes, handle.properties.get("Comment", ""))
+    return Made(handle.name(), {"ChangeId": change_id})
+
+
+def _update_records(handle: Handle) -> None:
+    kept = {_key(item) for item in _members(handle.properties)}
+    changes = [
+        {"Action": "DELETE", "ResourceRecordSet": _record(item)}
+        for item in _members(handle.old)
+        if _key(item) not in kept
+    ]
+    changes += [
+        {"Action": "UPSERT", "ResourceRecordSet": _record(item)}
+        for item in _members(handle.properties)
+    ]
+    _change(handle, _zone_id(handle, handle.properties), changes)
+
+
+def _delete_records(handle: Handle) -> None:
+    changes = [
+        {"Action": "DELETE", "ResourceRecordSet": _record(item)}
+        for item in _members(handle.properties)
+    ]
+    _change(handle, _zone_id(handle, handle.properties), changes)
+
+
+register(
+    ResourceType(
+        "AWS::Route53::HostedZone",
+        {**in_place("HostedZoneConfig", "HostedZoneTags", "VPCs"), **replaces("Name")},
+        _create_zone,
+        _delete_zone,
+        _update_zone,
+        stable=_in_sync,
+        read=_read_zone,
+        required=frozenset({"Name"}),
+        attributes=frozenset({"Id", "NameServers"}),
+    ),
+    ResourceType(
+        "AWS::Route53::RecordSet",
+        {**in_place(*_RECORD, "Comment"), **replaces("Name", *_ZONE_OF)},
+        _create_record,
+        _delete_record,
+        _update_record,
+        stable=_in_sync,
+        required=frozenset({"Name", "Type"}),
+        # A record that someone else deleted or changed does not hold a stack back.
+        missing=frozenset({"InvalidChangeBatch"}),
+    ),
+    ResourceType(
+        "AWS::Route53::RecordSetGroup",
+        {**in_place("RecordSets", "Comment"), **replaces(*_ZONE_OF)},
+        _create_records,
+        _delete_records,
+        _update_records,
+        stable=_in_sync,
+        read=lambda handle: {"Id": handle.physical_id},
+        attributes=frozenset({"Id"}),
+        missing=frozenset({"InvalidChangeBatch"}),
+    ),
+)

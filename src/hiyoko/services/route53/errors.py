@@ -1,0 +1,99 @@
+"""Route 53's error codes with its wording.
+
+https://docs.aws.amazon.com/Route53/latest/APIReference/CommonErrors.html and each operation's page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hiyoko.api import AwsError
+
+
+def no_such_hosted_zone(zone_id: str) -> AwsError:
+    """The account has no zone of this id."""
+    return AwsError("NoSuchHostedZone", f"No hosted zone found with ID: {zone_id}", status=404)
+
+
+def no_such_change(change_id: str) -> AwsError:
+    """The account made no change of this id."""
+    return AwsError("NoSuchChange", f"Could not find resource with ID: {change_id}", status=404)
+
+
+def hosted_zone_already_exists() -> AwsError:
+    """A caller reference makes one zone, ever."""
+    return AwsError(
+        "HostedZoneAlreadyExists",
+        "A hosted zone has already been created with the specified caller reference.",
+        status=409,
+    )
+
+
+def invalid_domain_name(name: str) -> AwsError:
+    """The name can't be a hosted zone's."""
+    return AwsError("InvalidDomainName", f"{name} is not a valid domain name.")
+
+
+def hosted_zone_not_empty() -> AwsError:
+    """More than the apex SOA and NS is left. Route 53's text has the two blanks."""
+    return AwsError(
+        "HostedZoneNotEmpty",
+        "The specified hosted zone contains non-required resource record sets "
+        " and so cannot be deleted.",
+    )
+
+
+def delegation_set_not_available() -> AwsError:
+    """Every name server already serves a zone of this name."""
+    return AwsError(
+        "DelegationSetNotAvailable",
+        "Amazon Route 53 could not find a delegation set that does not conflict.",
+    )
+
+
+def invalid_input(message: str) -> AwsError:
+    """The request's parts do not fit together."""
+    return AwsError("InvalidInput", message)
+
+
+def invalid_change_batch(messages: Sequence[str]) -> AwsError:
+    """One text per change that can't be made."""
+    return AwsError("InvalidChangeBatch", f"[{', '.join(messages)}]")
+
+
+def invalid_vpc_id() -> AwsError:
+    """There is no such VPC in that Region."""
+    return AwsError("InvalidVPCId", "The VPC ID is invalid.")
+
+
+def public_zone_vpc_association() -> AwsError:
+    """Only private zones are seen by VPCs."""
+    return AwsError(
+        "PublicZoneVPCAssociation", "You're trying to associate a VPC with a public hosted zone."
+    )
+
+
+def last_vpc_association() -> AwsError:
+    """A private zone keeps at least one VPC."""
+    return AwsError(
+        "LastVPCAssociation",
+        "The specified VPC is the last one associated with the private hosted zone.",
+    )
+
+
+def vpc_association_not_found(vpc_id: str, zone_id: str) -> AwsError:
+    """The VPC doesn't see the zone."""
+    return AwsError(
+        "VPCAssociationNotFound",
+        f"The VPC: {vpc_id} is not associated with the hosted zone {zone_id}.",
+        status=404,
+    )
+
+
+def conflicting_domain_exists(vpc_id: str, region: str, name: str) -> AwsError:
+    """The VPC already sees a private zone of the same name."""
+    return AwsError(
+        "ConflictingDomainExists",
+        f"The VPC that you chose, {vpc_id} in region {region}, is already associated with another"
+        f" private hosted zone that has an overlapping name space, {name}.",
+    )

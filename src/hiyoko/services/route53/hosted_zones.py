@@ -1,0 +1,202 @@
+"""Hosted zones: made, shown, listed, deleted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hiyoko.api import Call, Request, Response, operation, unsupported
+from hiyoko.services.route53 import errors, names, rows, views
+from hiyoko.services.route53.changes import submit
+from hiyoko.services.route53.model import (
+    GLOBAL,
+    CallerReference,
+    HostedZone,
+    default_records,
+)
+from hiyoko.services.route53.zone_vpcs import checked_vpc
+
+PAGE = 100
+"""https://docs.aws.amazon.com/Route53/latest/APIReference/API_ListHostedZones.html"""
+
+_LOCATION = "https://route53.amazonaws.com/2013-04-01/hostedzone/"
+
+
+@operation("CreateHostedZone")
+def create_hosted_zone(call: Call, request: Request) -> Response:
+    """Record a zone with its SOA and NS; a public one gets four name servers of its own."""
+    for member in ("DelegationSetId", "EnablePublicDNSFallback", "ChangeGuardrails"):
+        if request.get(member):
+            raise unsupported(member)
+    config = request.get("HostedZoneConfig") or {}
+    name = _zone_name(request["Name"])
+    if rows.find_reference(call.tx, call.account, request["CallerReference"]) is not None:
+        raise errors.hosted_zone_already_exists()
+    vpcs = (checked_vpc(call, request["VPC"], name),) if request.get("VPC") else ()
+    if config.get("PrivateZone") and not vpcs:
+        raise errors.invalid_input(
+            "When you're creating a private hosted zone (when you specify true for PrivateZone),"
+            " you must also specify values for VPCId and VPCRegion."
+        )
+    zone = HostedZone(
+        account=call.account,
+        region=GLOBAL,
+        zone_id="Z" + call.ids.hex(20).upper(),
+        name=name,
+        caller_reference=request["CallerReference"],
+        private=bool(vpcs),
+        servers=() if vpcs else _free_servers(call, name),
+        vpcs=vpcs,
+        created_at=call.now,
+        comment=config.get("Comment") or None,
+    )
+    rows.insert_zone(call.tx, zone)
+    rows.insert_reference(
+        call.tx, CallerReference(call.account, GLOBAL, request["CallerReference"])
+    )
+    for record in default_records(zone):
+        rows.put_record(call.tx, record)
+    response: dict[str, Any] = {
+        "HostedZone": views.hosted_zone(zone, 2),
+        "ChangeInfo": submit(call),
+        "Location": _LOCATION + zone.zone_id,
+    }
+    return response | _servers_or_vpc(zone)
+
+
+def _servers_or_vpc(zone: HostedZone) -> dict[str, Any]:
+    if zone.private:
+        return {"VPC": views.vpc(zone.vpcs[0])}
+    return {"DelegationSet": views.delegation_set(zone)}
+
+
+@operation("GetHostedZone")
+def get_hosted_zone(call: Call, request: Request) -> Response:
+    """A zone with its name servers, or its VPCs when it is private."""
+    zone = rows.get_zone(call.tx, call.account, request["Id"])
+    shown = {"HostedZone": _shown(call, zone)}
+    if zone.private:
+        return {**shown, "VPCs": [views.vpc(member) for member in zone.vpcs]}
+    return {**shown, "DelegationSet": views.delegation_set(zone)}
+
+
+@operation("GetHostedZoneCount")
+def get_hosted_zone_count(call: Call, request: Request) -> Response:
+    """How many zones the account has."""
+    return {"HostedZoneCount": len(rows.list_zones(call.tx, call.account))}
+
+
+@operation("ListHostedZones")
+def list_hosted_zones(call: Call, request: Request) -> Response:
+    """The account's zones, a page at a time; the marker is the next page's first zone."""
+    if request.get("DelegationSetId"):
+        raise unsupported("DelegationSetId")
+    zones = sorted(rows.list_zones(call.tx, call.account), key=lambda z: z.zone_id)
+    if request.get("HostedZoneType") == "PrivateHostedZone":
+        zones = [zone for zone in zones if zone.private]
+    marker = request.get("Marker") or ""
+    size = _page_size(request)
+    zones = [zone for zone in zones if zone.zone_id >= marker]
+    response: dict[str, Any] = {
+        "HostedZones": [_shown(call, zone) for zone in zones[:size]],
+        "Marker": marker,
+        "IsTruncated": len(zones) > size,
+        "MaxItems": str(size),
+    }
+    if len(zones) > size:
+        response["NextMarker"] = zones[size].zone_id
+    return response
+
+
+@operation("ListHostedZonesByName")
+def list_hosted_zones_by_name(call: Call, request: Request) -> Response:
+    """Zones in the order of their reversed names; ``DNSName`` is where to start, not a filter."""
+    if request.get("HostedZoneId") and not request.get("DNSName"):
+        raise errors.invalid_input("The hosted zone ID is only valid together with a DNS name.")
+    start = ("", "")
+    if request.get("DNSName"):
+        start = (
+            names.order(_parsed(request["DNSName"])),
+            rows.bare_id(request.get("HostedZoneId") or ""),
+        )
+    zones = sorted(
+        (names.order(zone.name), zone.zone_id, zone)
+        for zone in rows.list_zones(call.tx, call.account)
+        if (names.order(zone.name), zone.zone_id) >= start
+    )
+    size = _page_size(request)
+    response: dict[str, Any] = {
+        "HostedZones": [_shown(call, zone) for _, _, zone in zones[:size]],
+        "IsTruncated": len(zones) > size,
+        "MaxItems": str(size),
+    }
+    for member in ("DNSName", "HostedZoneId"):
+        if request.get(member):
+            response[member] = request[member]
+    if len(zones) > size:
+        response["NextDNSName"] = zones[size][2].name
+        response["NextHostedZoneId"] = zones[size][2].zone_id
+    return response
+
+
+@operation("UpdateHostedZoneComment")
+def update_hosted_zone_comment(call: Call, request: Request) -> Response:
+    """Replace the comment; without one it is removed."""
+    zone = rows.get_zone(call.tx, call.account, request["Id"])
+    zone = replace(zone, comment=request.get("Comment") or None)
+    rows.put_zone(call.tx, zone)
+    return {"HostedZone": _shown(call, zone)}
+
+
+@operation("DeleteHostedZone")
+def delete_hosted_zone(call: Call, request: Request) -> Response:
+    """Delete a zone that holds nothing but its apex SOA and NS."""
+    zone = rows.get_zone(call.tx, call.account, request["Id"])
+    for record in rows.list_records(call.tx, zone.zone_id):
+        if record.name != zone.name or record.type not in {"NS", "SOA"}:
+            raise errors.hosted_zone_not_empty()
+    rows.delete_zone(call.tx, zone)
+    return {"ChangeInfo": submit(call)}
+
+
+def _shown(call: Call, zone: HostedZone) -> dict[str, Any]:
+    return views.hosted_zone(zone, rows.count_records(call.tx, zone.zone_id))
+
+
+def _page_size(request: Request) -> int:
+    text = str(request.get("MaxItems") or PAGE)
+    if not text.isdigit() or int(text) == 0:
+        raise errors.invalid_input(f"Invalid value for maxitems: {text}")
+    return min(int(text), PAGE)
+
+
+def _parsed(text: str) -> str:
+    try:
+        return names.stored_name(text)
+    except names.BadName as error:
+        raise errors.invalid_domain_name(text) from error
+
+
+def _zone_name(text: str) -> str:
+    name = _parsed(text)
+    if name.count(".") < 2 or name.startswith("\\052."):
+        raise errors.invalid_domain_name(text)
+    return name
+
+
+def _free_servers(call: Call, name: str) -> tuple[int, ...]:
+    """One server below each top-level domain, none of which serves another zone of the name.
+
+    The first is named in the zone's SOA; Route 53's sets are in no order, so the chance decides.
+    """
+    taken = {n for zone in rows.list_zones_named(call.tx, name) for n in zone.servers}
+    chosen = []
+    for block in range(len(names.NAME_SERVER_TLDS)):
+        start = int(call.ids.hex(8), 16)
+        free = (block * 512 + (start + step) % 512 for step in range(512))
+        number = next((n for n in free if n not in taken), None)
+        if number is None:
+            raise errors.delegation_set_not_available()
+        chosen.append(number)
+    turn = int(call.ids.hex(8), 16) % len(chosen)
+    return (*chosen[turn:], *chosen[:turn])

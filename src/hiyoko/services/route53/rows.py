@@ -1,0 +1,115 @@
+"""The rows of Route 53."""
+
+from __future__ import annotations
+
+from hiyoko.services.route53 import errors
+from hiyoko.services.route53.model import CallerReference, Change, HostedZone, RecordSet
+from hiyoko.services.route53.names import order
+from hiyoko.store.database import Transaction
+from hiyoko.store.table import Table
+
+ZONES = Table("route53_zone", HostedZone, key=("zone_id",), index=("account", "name"))
+RECORDS = Table("route53_record", RecordSet, key=("zone_id", "name", "type"))
+CHANGES = Table("route53_change", Change, key=("change_id",), index=("revision",))
+REFERENCES = Table("route53_caller_reference", CallerReference, key=("account", "reference"))
+
+
+def get_zone(tx: Transaction, account: str, zone_id: str) -> HostedZone:
+    """The account's zone. ``zone_id`` bare or as ``/hostedzone/Z...``. Raises NoSuchHostedZone."""
+    bare = bare_id(zone_id)
+    zone = ZONES.find(tx, zone_id=bare)
+    if zone is None or zone.account != account:
+        raise errors.no_such_hosted_zone(bare)
+    return zone
+
+
+def list_zones(tx: Transaction, account: str) -> list[HostedZone]:
+    """The account's zones, oldest first."""
+    return sorted(ZONES.list(tx, account=account), key=lambda z: (z.created_at, z.zone_id))
+
+
+def list_zones_named(tx: Transaction, name: str) -> list[HostedZone]:
+    """Every account's zones of this name."""
+    return ZONES.list(tx, name=name)
+
+
+def list_all_zones(tx: Transaction) -> list[HostedZone]:
+    """Every account's zones."""
+    return ZONES.list(tx)
+
+
+def list_all_records(tx: Transaction) -> list[RecordSet]:
+    """Every account's record sets."""
+    return RECORDS.list(tx)
+
+
+def insert_zone(tx: Transaction, zone: HostedZone) -> None:
+    """Add a zone."""
+    ZONES.insert(tx, zone)
+
+
+def put_zone(tx: Transaction, zone: HostedZone) -> None:
+    """Replace a zone."""
+    ZONES.put(tx, zone)
+
+
+def delete_zone(tx: Transaction, zone: HostedZone) -> None:
+    """Delete a zone with its records."""
+    RECORDS.delete(tx, zone_id=zone.zone_id)
+    ZONES.delete(tx, zone_id=zone.zone_id)
+
+
+def list_records(tx: Transaction, zone_id: str) -> list[RecordSet]:
+    """A zone's record sets in Route 53's order: reversed names, the apex NS before the SOA."""
+    return sorted(RECORDS.list(tx, zone_id=zone_id), key=lambda r: (order(r.name), r.type))
+
+
+def count_records(tx: Transaction, zone_id: str) -> int:
+    """How many record sets a zone holds."""
+    found = tx.execute(f"SELECT count(*) FROM {RECORDS.name} WHERE zone_id = ?", (zone_id,))
+    return int(found.fetchone()[0])
+
+
+def put_record(tx: Transaction, record: RecordSet) -> None:
+    """Add or replace a record set."""
+    RECORDS.put(tx, record)
+
+
+def delete_record(tx: Transaction, record: RecordSet) -> None:
+    """Delete a record set."""
+    RECORDS.delete(tx, zone_id=record.zone_id, name=record.name, type=record.type)
+
+
+def find_reference(tx: Transaction, account: str, reference: str) -> CallerReference | None:
+    """A caller reference that the account has used."""
+    return REFERENCES.find(tx, account=account, reference=reference)
+
+
+def insert_reference(tx: Transaction, reference: CallerReference) -> None:
+    """Remember a caller reference for good."""
+    REFERENCES.insert(tx, reference)
+
+
+def get_change(tx: Transaction, account: str, change_id: str) -> Change:
+    """The account's change. Raises NoSuchChange."""
+    bare = bare_id(change_id)
+    change = CHANGES.find(tx, change_id=bare)
+    if change is None or change.account != account:
+        raise errors.no_such_change(bare)
+    return change
+
+
+def insert_change(tx: Transaction, change: Change) -> None:
+    """Add a change."""
+    CHANGES.insert(tx, change)
+
+
+def newest_change_revision(tx: Transaction) -> int:
+    """The store revision of the newest change, 0 when there is none."""
+    found = tx.execute(f"SELECT max(revision) FROM {CHANGES.name}").fetchone()[0]
+    return int(found or 0)
+
+
+def bare_id(text: str) -> str:
+    """An id without the ``/hostedzone/`` or ``/change/`` that callers may leave before it."""
+    return text.rsplit("/", 1)[-1]

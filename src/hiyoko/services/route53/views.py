@@ -1,0 +1,63 @@
+"""Models as Route 53 shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hiyoko.services.route53.model import Change, HostedZone, RecordSet, ZoneVpc
+
+
+def hosted_zone(zone: HostedZone, record_count: int) -> dict[str, Any]:
+    """A HostedZone."""
+    config: dict[str, Any] = {"PrivateZone": zone.private}
+    if zone.comment:
+        config["Comment"] = zone.comment
+    return {
+        "Id": f"/hostedzone/{zone.zone_id}",
+        "Name": zone.name,
+        "CallerReference": zone.caller_reference,
+        "Config": config,
+        "ResourceRecordSetCount": record_count,
+    }
+
+
+def delegation_set(zone: HostedZone) -> dict[str, Any]:
+    """A DelegationSet: the names without their final dot."""
+    return {"NameServers": [name.rstrip(".") for name in zone.name_servers]}
+
+
+def vpc(member: ZoneVpc) -> dict[str, str]:
+    """A VPC."""
+    return {"VPCRegion": member.region, "VPCId": member.vpc_id}
+
+
+def change_info(change: Change, *, in_sync: bool) -> dict[str, Any]:
+    """A ChangeInfo."""
+    info: dict[str, Any] = {
+        "Id": f"/change/{change.change_id}",
+        "Status": "INSYNC" if in_sync else "PENDING",
+        "SubmittedAt": change.submitted_at,
+    }
+    if change.comment:
+        info["Comment"] = change.comment
+    return info
+
+
+def record_set(record: RecordSet) -> dict[str, Any]:
+    """A ResourceRecordSet."""
+    shown: dict[str, Any] = {"Name": record.name, "Type": record.type}
+    if record.alias is not None:
+        shown["AliasTarget"] = {
+            "HostedZoneId": record.alias.zone_id,
+            "DNSName": record.alias.dns_name,
+            "EvaluateTargetHealth": record.alias.evaluate_health,
+        }
+    else:
+        shown["TTL"] = record.ttl_s
+        shown["ResourceRecords"] = [{"Value": value} for value in record.values]
+    return shown
+
+
+def tags(pairs: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
+    """A TagList."""
+    return [{"Key": key, "Value": value} for key, value in pairs]

@@ -1,0 +1,187 @@
+"""botocore's service model, cut once into small pieces and read one by one.
+
+EC2's model is 11 MB of JSON: parsing it on every start would cost time and leave a heap that never
+shrinks. So it is walked once, one shape at a time, without documentation, into a file of
+marshalled pieces with an index; afterwards an operation costs a handful of small reads.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import marshal
+import mmap
+import os
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import botocore
+
+# Raise it when the pieces change form: old caches are then not found, and made anew.
+_FORM = 1
+_MAGIC = b"HIYOKO1\n"
+_DATA = Path(botocore.__file__).parent / "data"
+_BLANK = " \t\r\n"
+
+
+def known(service: str) -> bool:
+    """True when botocore has a model of this service."""
+    return service.isascii() and "/" not in service and (_DATA / service).is_dir()
+
+
+def known_services() -> tuple[str, ...]:
+    """Every service that botocore has a model of."""
+    return tuple(sorted(entry.name for entry in _DATA.iterdir() if entry.is_dir()))
+
+
+@dataclass(slots=True)
+class Archive:
+    """One service's pieces. ``index`` says where each operation and shape lies."""
+
+    content: mmap.mmap | bytes
+    metadata: dict[str, Any]
+    namespace: str
+    operations: dict[str, tuple[int, int]]
+    shapes: dict[str, tuple[int, int]]
+    routes: list[tuple[str, str, str]]
+    start: int
+
+    @classmethod
+    def open(cls, service: str, cache_dir: Path | None) -> Archive:
+        """The archive of a service, made first when the cache has none for this botocore."""
+        if cache_dir is None:
+            return cls._read(build(service))
+        python = f"{sys.version_info.major}{sys.version_info.minor}"
+        path = cache_dir / f"{service}-{botocore.__version__}-{python}-{_FORM}.spec"
+        for attempt in (1, 2):
+            if attempt == 2 or not path.exists():
+                _write_atomically(path, build(service))
+            try:
+                return cls._read(_mapped(path))
+            except (ValueError, EOFError, TypeError, KeyError, struct.error):
+                # A cut-off or foreign file: it is only a cache, so it is written again.
+                if attempt == 2:
+                    raise
+        raise AssertionError("unreachable")
+
+    @classmethod
+    def _read(cls, content: mmap.mmap | bytes) -> Archive:
+        if content[: len(_MAGIC)] != _MAGIC:
+            raise ValueError("not an archive")
+        start = len(_MAGIC) + 4
+        (size,) = struct.unpack("<I", content[len(_MAGIC) : start])
+        index = marshal.loads(content[start : start + size])
+        return cls(content=content, start=start + size, **index)
+
+    def operation(self, name: str) -> dict[str, Any]:
+        """The model of one operation. Raises KeyError."""
+        return self._piece(self.operations[name])
+
+    def shape(self, name: str) -> dict[str, Any]:
+        """The model of one shape. Raises KeyError."""
+        return self._piece(self.shapes[name])
+
+    def _piece(self, place: tuple[int, int]) -> dict[str, Any]:
+        at = self.start + place[0]
+        piece: dict[str, Any] = marshal.loads(self.content[at : at + place[1]])
+        return piece
+
+
+def build(service: str) -> bytes:
+    """Cut a service's model into an archive. Raises KeyError when botocore has no such model."""
+    if not known(service):
+        raise KeyError(service)
+    metadata: dict[str, Any] = {}
+    places: dict[str, dict[str, tuple[int, int]]] = {"operations": {}, "shapes": {}}
+    routes: list[tuple[str, str, str]] = []
+    namespace = ""
+    pieces = bytearray()
+    for section, name, value in _walk(_model_text(service)):
+        if section == "metadata":
+            metadata[name] = value
+            continue
+        blob = marshal.dumps(_without_documentation(value))
+        places[section][name] = (len(pieces), len(blob))
+        pieces += blob
+        if section == "operations":
+            http = value.get("http", {})
+            routes.append((http.get("method", "POST"), http.get("requestUri", "/"), name))
+            namespace = namespace or value.get("input", {}).get("xmlNamespace", {}).get("uri", "")
+    protocol = metadata.get("protocol", "")
+    index = marshal.dumps(
+        {
+            "metadata": metadata,
+            "namespace": metadata.get("xmlNamespace") or namespace,
+            "routes": routes if protocol.startswith("rest") else [],
+            **places,
+        }
+    )
+    return _MAGIC + struct.pack("<I", len(index)) + index + bytes(pieces)
+
+
+def _model_text(service: str) -> str:
+    version = max(entry.name for entry in (_DATA / service).iterdir() if entry.is_dir())
+    path = _DATA / service / version / "service-2.json"
+    if path.exists():
+        return path.read_text(encoding="utf-8")
+    return gzip.decompress(path.with_name("service-2.json.gz").read_bytes()).decode("utf-8")
+
+
+def _walk(text: str) -> Iterator[tuple[str, str, Any]]:
+    """(section, name, value) for each entry, never holding more than one decoded value."""
+    decode = json.JSONDecoder().raw_decode
+    for section, at in _entries(text, 0):
+        if section in ("metadata", "operations", "shapes"):
+            for name, inner in _entries(text, at):
+                yield section, name, decode(text, inner)[0]
+
+
+def _entries(text: str, at: int) -> Iterator[tuple[str, int]]:
+    """The keys of the JSON object at ``at`` with the place of each value."""
+    decode = json.JSONDecoder().raw_decode
+    at = _skip(text, at + 1 if text[at] == "{" else at)
+    while text[at] != "}":
+        key, at = decode(text, at)
+        at = _skip(text, _skip(text, at) + 1)
+        yield key, at
+        _, at = decode(text, at)
+        at = _skip(text, at)
+        if text[at] == ",":
+            at = _skip(text, at + 1)
+
+
+def _skip(text: str, at: int) -> int:
+    while text[at] in _BLANK:
+        at += 1
+    return at
+
+
+def _without_documentation(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    slim = {key: item for key, item in value.items() if key != "documentation"}
+    if isinstance(members := slim.get("members"), dict):
+        slim["members"] = {
+            name: {key: item for key, item in member.items() if key != "documentation"}
+            for name, member in members.items()
+        }
+    for role in ("input", "output", "member", "key", "value"):
+        if isinstance(part := slim.get(role), dict):
+            slim[role] = {key: item for key, item in part.items() if key != "documentation"}
+    return slim
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    part.write_bytes(content)
+    part.replace(path)

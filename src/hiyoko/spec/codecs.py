@@ -1,0 +1,69 @@
+"""The protocols by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from hiyoko.spec.ec2 import Ec2Codec
+from hiyoko.spec.http import HttpRequest, HttpResponse
+from hiyoko.spec.json import JsonCodec
+from hiyoko.spec.query import QueryCodec
+from hiyoko.spec.rest_json import RestJsonCodec
+from hiyoko.spec.rest_xml import RestXmlCodec
+from hiyoko.spec.service import Service
+from hiyoko.spec.shapes import Operation
+
+
+class Codec(Protocol):
+    """One protocol, both ways."""
+
+    def identify(self, service: Service, request: HttpRequest) -> tuple[Operation, Any]:
+        """The operation, and what was read to find it. Raises RequestFault or UnknownOperation."""
+        ...
+
+    def read(self, operation: Operation, request: HttpRequest, found: Any) -> dict[str, Any]:
+        """The parameters. Raises RequestFault."""
+        ...
+
+    def render(
+        self, service: Service, operation: Operation, response: Mapping[str, Any], request_id: str
+    ) -> HttpResponse:
+        """The response as AWS sends it."""
+        ...
+
+    def render_error(
+        self,
+        service: Service | None,
+        operation: Operation | None,
+        code: str,
+        message: str,
+        request_id: str,
+        *,
+        status: int,
+        fault: str,
+        fields: Mapping[str, Any],
+    ) -> HttpResponse:
+        """The error as AWS sends it."""
+        ...
+
+
+CODECS: dict[str, Codec] = {
+    "query": QueryCodec(),
+    "ec2": Ec2Codec(),
+    "json": JsonCodec(),
+    "rest-json": RestJsonCodec(),
+    "rest-xml": RestXmlCodec(),
+}
+
+
+def codec_of(service: Service) -> Codec:
+    """The codec of a service; one that offers only CBOR is answered in JSON."""
+    return CODECS.get(service.protocol, CODECS["json"])
+
+
+def parse(service: Service, request: HttpRequest) -> tuple[Operation, dict[str, Any]]:
+    """The operation and its parameters. Raises RequestFault or UnknownOperation."""
+    codec = codec_of(service)
+    operation, found = codec.identify(service, request)
+    return operation, codec.read(operation, request, found)

@@ -1,0 +1,219 @@
+"""An account with a network, a load balancer and ECS, whose world is played by the test.
+
+The operations of ec2, elbv2 and ecs are the real ones, and so is the scheduler; only what
+reconcilers of the plane would see is written by the test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.api.shapes import check_output
+from tests.golden.golden import CountingIds, FixedClock
+
+import hiyoko.services.ec2
+import hiyoko.services.ecs
+import hiyoko.services.elbv2  # noqa: F401
+from hiyoko import api
+from hiyoko.reconcile.ecs_services import EcsServicesReconciler
+from hiyoko.reconcile.report import Report
+from hiyoko.services.ec2.seen import INTERFACES_SEEN, InterfaceSeen
+from hiyoko.services.ecs.seen import TASKS_SEEN, ContainerSeen, TaskSeen
+from hiyoko.services.elbv2.seen import TARGETS_SEEN, TargetSeen
+from hiyoko.store.database import Store
+
+ROLE = "arn:aws:iam::123456789012:role/execution"
+CONTAINER = {
+    "name": "web",
+    "image": "nginx",
+    "portMappings": [{"containerPort": 80}],
+}
+
+
+@dataclass
+class Cloud:
+    """Calls operations; plays the world by ``attach``, ``run``, ``exit`` and ``sees``."""
+
+    store: Store = field(default_factory=lambda: Store.open(":memory:"))
+    ids: CountingIds = field(default_factory=CountingIds)
+    clock: FixedClock = field(default_factory=FixedClock)
+    vpc: str = ""
+    subnets: list[str] = field(default_factory=list)
+
+    def __call__(self, name: str, service: str = "ecs", /, **request: Any) -> dict[str, Any]:
+        answer = api.invoke(self.store, service, name, request, clock=self.clock, ids=self.ids)
+        if service == "ecs" and not name.startswith("_"):
+            check_output("ecs", name, answer)
+        return answer
+
+    @classmethod
+    def ready(cls) -> Cloud:
+        """With a cluster ``c``, two subnets, and the definition ``app:1``."""
+        cloud = cls()
+        cloud.vpc = cloud("CreateVpc", "ec2", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        for number, zone in ((1, "a"), (2, "c")):
+            subnet = cloud(
+                "CreateSubnet",
+                "ec2",
+                VpcId=cloud.vpc,
+                CidrBlock=f"10.0.{number}.0/24",
+                AvailabilityZone=f"ap-northeast-1{zone}",
+            )
+            cloud.subnets.append(subnet["Subnet"]["SubnetId"])
+        gateway = cloud("CreateInternetGateway", "ec2")["InternetGateway"]["InternetGatewayId"]
+        cloud("AttachInternetGateway", "ec2", VpcId=cloud.vpc, InternetGatewayId=gateway)
+        cloud("CreateCluster", clusterName="c")
+        cloud.define()
+        return cloud
+
+    @property
+    def network(self) -> dict[str, Any]:
+        return {"awsvpcConfiguration": {"subnets": self.subnets}}
+
+    def define(self, **changes: Any) -> str:
+        request: dict[str, Any] = {
+            "family": "app",
+            "networkMode": "awsvpc",
+            "requiresCompatibilities": ["FARGATE"],
+            "cpu": "256",
+            "memory": "512",
+            "containerDefinitions": [CONTAINER],
+        }
+        answer = self("RegisterTaskDefinition", **request | changes)
+        return str(answer["taskDefinition"]["taskDefinitionArn"])
+
+    def run_task(self, **changes: Any) -> list[dict[str, Any]]:
+        request = {
+            "cluster": "c",
+            "taskDefinition": "app",
+            "launchType": "FARGATE",
+            "networkConfiguration": self.network,
+        }
+        tasks: list[dict[str, Any]] = self("RunTask", **request | changes)["tasks"]
+        return tasks
+
+    def serve(self, **changes: Any) -> dict[str, Any]:
+        request: dict[str, Any] = {
+            "cluster": "c",
+            "serviceName": "web",
+            "taskDefinition": "app",
+            "launchType": "FARGATE",
+            "desiredCount": 2,
+            "networkConfiguration": self.network,
+        }
+        service: dict[str, Any] = self("CreateService", **request | changes)["service"]
+        return service
+
+    def service(self) -> dict[str, Any]:
+        found: dict[str, Any] = self("DescribeServices", cluster="c", services=["web"])
+        service: dict[str, Any] = found["services"][0]
+        return service
+
+    def events(self) -> list[str]:
+        """Messages, oldest first."""
+        return [event["message"] for event in self.service()["events"]][::-1]
+
+    def task(self, arn: str) -> dict[str, Any]:
+        task: dict[str, Any] = self("DescribeTasks", cluster="c", tasks=[arn])["tasks"][0]
+        return task
+
+    def tasks(self, status: str = "RUNNING") -> list[dict[str, Any]]:
+        arns = self("ListTasks", cluster="c", desiredStatus=status)["taskArns"]
+        return [self.task(arn) for arn in arns]
+
+    def target_group(self, *, attached: bool = True) -> str:
+        group = self(
+            "CreateTargetGroup",
+            "elbv2",
+            Name=f"g{self.ids.digits(4)}",
+            Protocol="HTTP",
+            Port=80,
+            VpcId=self.vpc,
+            TargetType="ip",
+        )["TargetGroups"][0]["TargetGroupArn"]
+        if attached:
+            balancer = self(
+                "CreateLoadBalancer", "elbv2", Name=f"b{self.ids.digits(4)}", Subnets=self.subnets
+            )["LoadBalancers"][0]["LoadBalancerArn"]
+            self(
+                "CreateListener",
+                "elbv2",
+                LoadBalancerArn=balancer,
+                Protocol="HTTP",
+                Port=80,
+                DefaultActions=[{"Type": "forward", "TargetGroupArn": group}],
+            )
+        return str(group)
+
+    # The world.
+
+    def attach(self, task: dict[str, Any]) -> None:
+        details = {one["name"]: one["value"] for one in task["attachments"][0]["details"]}
+        with self.store.transaction() as tx:
+            INTERFACES_SEEN.put(tx, InterfaceSeen(details["networkInterfaceId"], self.clock.now()))
+
+    def see(self, task: dict[str, Any], *containers: ContainerSeen, **fields: Any) -> None:
+        seen = TaskSeen(task["taskArn"], containers, seen_at=self.clock.now(), **fields)
+        with self.store.transaction() as tx:
+            TASKS_SEEN.put(tx, seen)
+
+    def run(self, *tasks: dict[str, Any]) -> None:
+        """These tasks (all that shall run, when none is named) run now."""
+        for task in tasks or self.tasks():
+            if task["lastStatus"] in ("PROVISIONING", "PENDING"):
+                self.attach(task)
+                now = self.clock.now()
+                self.see(task, ContainerSeen("web", "RUNNING", started_at=now))
+
+    def exit(self, task: dict[str, Any], code: int = 1) -> None:
+        now = self.clock.now()
+        ended = ContainerSeen("web", "STOPPED", exit_code=code, started_at=now, finished_at=now)
+        self.see(task, ended)
+
+    def leave(self) -> None:
+        """Every task that is stopping has left the world."""
+        for task in self.tasks("STOPPED"):
+            if task["lastStatus"] == "STOPPING":
+                now = self.clock.now()
+                started = task.get("startedAt")
+                ended = ContainerSeen("web", "STOPPED", started_at=started, finished_at=now)
+                self.see(task, ended, failure=self._failure(task), gone=True)
+
+    @staticmethod
+    def _failure(task: dict[str, Any]) -> str:
+        failed = task.get("stopCode") == "TaskFailedToStart"
+        return str(task["stoppedReason"]) if failed else ""
+
+    def balance(self, group: str, state: str, reason: str = "", description: str = "") -> None:
+        """Every node of the balancer sees all targets of the group in this state."""
+        answer = self("DescribeTargetHealth", "elbv2", TargetGroupArn=group)
+        found = self("DescribeNetworkInterfaces", "ec2")["NetworkInterfaces"]
+        nodes = [one for one in found if one["Description"].startswith("ELB ")]
+        with self.store.transaction() as tx:
+            for one in answer["TargetHealthDescriptions"]:
+                for node in nodes:
+                    row = TargetSeen(
+                        group,
+                        one["Target"]["Id"],
+                        one["Target"]["Port"],
+                        node["NetworkInterfaceId"],
+                        state,
+                        reason,
+                        description,
+                        self.clock.now(),
+                    )
+                    TARGETS_SEEN.put(tx, row)
+
+    def schedule(self) -> Report:
+        """Let the scheduler act until there is nothing left for it to do at this moment."""
+        for _ in range(20):
+            report = self.schedule_once()
+            if not report.steps:
+                return report
+        raise AssertionError(f"the scheduler does not come to rest: {report.steps}")
+
+    def schedule_once(self) -> Report:
+        """One activation of the scheduler."""
+        return asyncio.run(EcsServicesReconciler(self.store, self.clock).activate())

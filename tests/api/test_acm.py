@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import pytest
+from tests.api.dns_cloud import Cloud
+
+from hiyoko.api import AwsError
+from hiyoko.services.acm.model import VALIDATION_TIME_S
+from hiyoko.services.acm.seen import (
+    FAILURES_SEEN,
+    ISSUED_SEEN,
+    VALIDATIONS_SEEN,
+    FailureSeen,
+    IssuedSeen,
+    ValidationSeen,
+)
+from hiyoko.services.elbv2 import rows as elbv2
+from hiyoko.services.elbv2.model import Listener
+
+BALANCER = "arn:aws:elasticloadbalancing:ap-northeast-1:123456789012:loadbalancer/app/web/1"
+
+
+@pytest.fixture
+def cloud() -> Cloud:
+    return Cloud()
+
+
+def issue(cloud: Cloud, arn: str) -> None:
+    now = cloud.clock.now()
+    with cloud.store.transaction() as tx:
+        ISSUED_SEEN.put(tx, IssuedSeen(arn, "LEAF", "CHAIN", "03:e9", now, now + 198 * 86400, now))
+
+
+def use(cloud: Cloud, arn: str) -> None:
+    with cloud.store.transaction() as tx:
+        elbv2.LISTENERS.put(
+            tx,
+            Listener(
+                arn="listener",
+                account="123456789012",
+                region="ap-northeast-1",
+                balancer_arn=BALANCER,
+                port=443,
+                protocol="HTTPS",
+                default_rule_arn="rule",
+                default_actions=(),
+                certificates=(arn,),
+            ),
+        )
+
+
+def test_a_request_is_pending_and_shows_the_record_to_publish(cloud: Cloud) -> None:
+    shown = cloud.described(cloud.certificate("Example.com", "*.example.com", "example.com"))
+    assert shown["Status"] == "PENDING_VALIDATION"
+    assert shown["DomainName"] == "example.com"
+    assert shown["SubjectAlternativeNames"] == ["example.com", "*.example.com"]
+    bare, wildcard = shown["DomainValidationOptions"]
+    assert bare["ResourceRecord"] == wildcard["ResourceRecord"]
+    assert bare["ResourceRecord"]["Type"] == "CNAME"
+    assert shown["KeyAlgorithm"] == "RSA-2048"
+
+
+def test_describing_does_not_improve_it(cloud: Cloud) -> None:
+    arn = cloud.certificate()
+    for _ in range(3):
+        assert cloud.described(arn)["Status"] == "PENDING_VALIDATION"
+
+
+def test_it_is_issued_when_the_reconciler_saw_it_issued(cloud: Cloud) -> None:
+    arn = cloud.certificate()
+    with cloud.store.transaction() as tx:
+        VALIDATIONS_SEEN.put(tx, ValidationSeen(arn, "example.com", True, "found", 0.0))
+    shown = cloud.described(arn)
+    assert shown["Status"] == "PENDING_VALIDATION"
+    assert shown["DomainValidationOptions"][0]["ValidationStatus"] == "SUCCESS"
+    with pytest.raises(AwsError, match="RequestInProgressException"):
+        cloud("acm", "GetCertificate", CertificateArn=arn)
+    issue(cloud, arn)
+    shown = cloud.described(arn)
+    assert (shown["Status"], shown["Serial"]) == ("ISSUED", "03:e9")
+    got = cloud("acm", "GetCertificate", CertificateArn=arn)
+    assert got == {"Certificate": "LEAF", "CertificateChain": "CHAIN"}
+
+
+def test_it_times_out_fails_and_expires(cloud: Cloud) -> None:
+    late, failed, old = (cloud.certificate(f"{n}.example.com") for n in ("a", "b", "c"))
+    issue(cloud, old)
+    with cloud.store.transaction() as tx:
+        FAILURES_SEEN.put(tx, FailureSeen(failed, "CAA_ERROR", "forbidden", 0.0))
+    assert cloud.described(failed)["FailureReason"] == "CAA_ERROR"
+    cloud.clock.time += VALIDATION_TIME_S
+    assert cloud.described(late)["Status"] == "VALIDATION_TIMED_OUT"
+    cloud.clock.time += 200 * 86400
+    assert cloud.described(old)["Status"] == "EXPIRED"
+    assert cloud.described(failed)["Status"] == "FAILED"
+
+
+def test_the_same_token_within_an_hour_is_the_same_certificate(cloud: Cloud) -> None:
+    first = cloud.certificate(IdempotencyToken="t")
+    assert cloud.certificate(IdempotencyToken="t") == first
+    assert cloud.certificate("example.org", IdempotencyToken="t") != first
+    cloud.clock.time += 3600
+    assert cloud.certificate(IdempotencyToken="t") != first
+
+
+@pytest.mark.parametrize(
+    ("domain", "code"),
+    [
+        ("nodots", "ValidationException"),
+        ("a.*.example.com", "ValidationException"),
+        ("x.amazonaws.com", "ValidationException"),
+        (f"{'a' * 60}.example.com", "ValidationException"),
+    ],
+)
+def test_a_name_that_can_be_no_certificates_is_refused(
+    cloud: Cloud, domain: str, code: str
+) -> None:
+    with pytest.raises(AwsError, match=code):
+        cloud.certificate(domain)
+
+
+def test_more_than_ten_names_are_refused(cloud: Cloud) -> None:
+    with pytest.raises(AwsError, match="LimitExceededException"):
+        cloud.certificate("example.com", *(f"{n}.example.com" for n in range(10)))
+
+
+@pytest.mark.parametrize("method", ["EMAIL", "HTTP", None])
+def test_other_validation_than_by_dns_is_refused_by_name(cloud: Cloud, method: str | None) -> None:
+    given = {"ValidationMethod": method} if method else {}
+    with pytest.raises(AwsError, match="hiyoko does not implement ValidationMethod"):
+        cloud("acm", "RequestCertificate", DomainName="example.com", **given)
+
+
+def test_certificates_are_their_regions_own(cloud: Cloud) -> None:
+    arn = cloud.certificate()
+    with pytest.raises(AwsError, match="ResourceNotFoundException"):
+        cloud("acm", "DescribeCertificate", region="us-east-1", CertificateArn=arn)
+
+
+def test_elliptic_keys_are_listed_only_when_asked_for(cloud: Cloud) -> None:
+    plain, curve = cloud.certificate(), cloud.certificate("b.com", KeyAlgorithm="EC_prime256v1")
+    issue(cloud, plain)
+
+    def listed(**more: object) -> list[str]:
+        found = cloud("acm", "ListCertificates", **more)["CertificateSummaryList"]
+        return [entry["CertificateArn"] for entry in found]
+
+    assert listed() == [plain]
+    assert listed(Includes={"keyTypes": ["EC_prime256v1"]}) == [curve]
+    assert listed(CertificateStatuses=["PENDING_VALIDATION"]) == []
+    with pytest.raises(AwsError, match="ValidationException"):
+        listed(SortBy="CREATED_AT")
+
+
+def test_lists_are_paged(cloud: Cloud) -> None:
+    for number in range(5):
+        cloud.certificate(f"n{number}.example.com")
+    first = cloud("acm", "ListCertificates", MaxItems=3)
+    rest = cloud("acm", "ListCertificates", MaxItems=3, NextToken=first["NextToken"])
+    assert len(first["CertificateSummaryList"] + rest["CertificateSummaryList"]) == 5
+    assert "NextToken" not in rest
+
+
+def test_a_certificate_in_use_is_not_deleted(cloud: Cloud) -> None:
+    arn = cloud.certificate()
+    issue(cloud, arn)
+    use(cloud, arn)
+    assert cloud.described(arn)["InUseBy"] == [BALANCER]
+    with pytest.raises(AwsError, match=f"Certificate {arn} in account 123456789012 is in use."):
+        cloud("acm", "DeleteCertificate", CertificateArn=arn)
+    with cloud.store.transaction() as tx:
+        elbv2.LISTENERS.delete(tx, arn="listener")
+    cloud("acm", "DeleteCertificate", CertificateArn=arn)
+    with pytest.raises(AwsError, match="ResourceNotFoundException"):
+        cloud.described(arn)
+
+
+def test_tags_are_added_listed_and_removed(cloud: Cloud) -> None:
+    arn = cloud.certificate(Tags=[{"Key": "a", "Value": "1"}])
+    cloud("acm", "AddTagsToCertificate", CertificateArn=arn, Tags=[{"Key": "b", "Value": "2"}])
+    cloud("acm", "RemoveTagsFromCertificate", CertificateArn=arn, Tags=[{"Key": "a"}])
+    found = cloud("acm", "ListTagsForCertificate", CertificateArn=arn)["Tags"]
+    assert found == [{"Key": "b", "Value": "2"}]

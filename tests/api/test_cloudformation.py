@@ -1,0 +1,330 @@
+"""Stacks of real types, through the operations that any client calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import hiyoko.services.acm
+import hiyoko.services.cloudformation
+import hiyoko.services.ec2
+import hiyoko.services.ecr
+import hiyoko.services.ecs
+import hiyoko.services.elbv2
+import hiyoko.services.iam
+import hiyoko.services.logs
+import hiyoko.services.route53  # noqa: F401  registers the operations
+from hiyoko.api import AwsError, invoke
+from hiyoko.reconcile.stacks import StackReconciler
+from hiyoko.services.acm.seen import ISSUED_SEEN, IssuedSeen
+from hiyoko.services.ec2.seen import NAT_GATEWAYS_SEEN, NatGatewaySeen
+from hiyoko.services.route53.seen import SERVED_SEEN, ServedSeen
+from hiyoko.store.database import Store
+
+NETWORK = """
+AWSTemplateFormatVersion: "2010-09-09"
+Description: A network
+Parameters:
+  Cidr: {Type: String, Default: 10.0.0.0/16}
+Resources:
+  Vpc:
+    Type: AWS::EC2::VPC
+    Properties: {CidrBlock: !Ref Cidr, EnableDnsHostnames: "true", Tags: [{Key: Name, Value: site}]}
+  Gateway: {Type: AWS::EC2::InternetGateway}
+  Attachment:
+    Type: AWS::EC2::VPCGatewayAttachment
+    Properties: {VpcId: !Ref Vpc, InternetGatewayId: !Ref Gateway}
+  PublicA:
+    Type: AWS::EC2::Subnet
+    Properties:
+      VpcId: !Ref Vpc
+      CidrBlock: !Select [0, !Cidr [!GetAtt Vpc.CidrBlock, 4, 8]]
+      AvailabilityZone: !Select [0, !GetAZs ""]
+      MapPublicIpOnLaunch: true
+  PublicC:
+    Type: AWS::EC2::Subnet
+    Properties:
+      VpcId: !Ref Vpc
+      CidrBlock: !Select [1, !Cidr [!GetAtt Vpc.CidrBlock, 4, 8]]
+      AvailabilityZone: !Select [1, !GetAZs ""]
+  Routes: {Type: AWS::EC2::RouteTable, Properties: {VpcId: !Ref Vpc}}
+  Default:
+    Type: AWS::EC2::Route
+    DependsOn: Attachment
+    Properties:
+      {RouteTableId: !Ref Routes, DestinationCidrBlock: 0.0.0.0/0, GatewayId: !Ref Gateway}
+  OfA:
+    Type: AWS::EC2::SubnetRouteTableAssociation
+    Properties: {SubnetId: !Ref PublicA, RouteTableId: !Ref Routes}
+  Web:
+    Type: AWS::EC2::SecurityGroup
+    Properties:
+      GroupDescription: web
+      VpcId: !Ref Vpc
+      SecurityGroupIngress: [{IpProtocol: tcp, FromPort: 443, ToPort: 443, CidrIp: 0.0.0.0/0}]
+      SecurityGroupEgress: [{IpProtocol: tcp, FromPort: 80, ToPort: 80, CidrIp: 10.0.0.0/16}]
+  Task:
+    Type: AWS::EC2::SecurityGroup
+    Properties: {GroupDescription: task, VpcId: !Ref Vpc}
+  FromWeb:
+    Type: AWS::EC2::SecurityGroupIngress
+    Properties:
+      GroupId: !Ref Task
+      IpProtocol: tcp
+      FromPort: 80
+      ToPort: 80
+      SourceSecurityGroupId: !Ref Web
+  Acl: {Type: AWS::EC2::NetworkAcl, Properties: {VpcId: !Ref Vpc}}
+  AclEntry:
+    Type: AWS::EC2::NetworkAclEntry
+    Properties:
+      NetworkAclId: !Ref Acl
+      RuleNumber: 100
+      Protocol: -1
+      RuleAction: allow
+      CidrBlock: 0.0.0.0/0
+  AclOfC:
+    Type: AWS::EC2::SubnetNetworkAclAssociation
+    Properties: {SubnetId: !Ref PublicC, NetworkAclId: !Ref Acl}
+  Address: {Type: AWS::EC2::EIP, DependsOn: Attachment, Properties: {Domain: vpc}}
+  Nat:
+    Type: AWS::EC2::NatGateway
+    Properties: {SubnetId: !Ref PublicA, AllocationId: !GetAtt Address.AllocationId}
+Outputs:
+  VpcId: {Value: !Ref Vpc, Export: {Name: !Sub "${AWS::StackName}-vpc"}}
+  Group: {Value: !GetAtt Web.GroupId}
+"""
+
+SERVICES = """
+Parameters:
+  ZoneName: {Type: String, Default: my-project.jp}
+Resources:
+  Zone: {Type: AWS::Route53::HostedZone, Properties: {Name: !Ref ZoneName}}
+  Certificate:
+    Type: AWS::CertificateManager::Certificate
+    Properties:
+      DomainName: !Sub "www.${ZoneName}"
+      ValidationMethod: DNS
+      DomainValidationOptions: [{DomainName: !Sub "www.${ZoneName}", HostedZoneId: !Ref Zone}]
+  Record:
+    Type: AWS::Route53::RecordSet
+    Properties:
+      HostedZoneId: !Ref Zone
+      Name: !Sub "www.${ZoneName}"
+      Type: A
+      TTL: "60"
+      ResourceRecords: [198.18.1.1]
+  Repository:
+    Type: AWS::ECR::Repository
+    Properties: {ImageScanningConfiguration: {ScanOnPush: false}}
+  Logs: {Type: AWS::Logs::LogGroup, Properties: {RetentionInDays: 7}}
+  Cluster: {Type: AWS::ECS::Cluster}
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement:
+          - {Effect: Allow, Principal: {Service: ecs-tasks.amazonaws.com}, Action: "sts:AssumeRole"}
+      ManagedPolicyArns:
+        - arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy
+  Inline:
+    Type: AWS::IAM::Policy
+    Properties:
+      PolicyName: logs
+      Roles: [!Ref Role]
+      PolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{Effect: Allow, Action: "logs:*", Resource: "*"}]
+  Definition:
+    Type: AWS::ECS::TaskDefinition
+    Properties:
+      Family: web
+      Cpu: "256"
+      Memory: 512
+      NetworkMode: awsvpc
+      RequiresCompatibilities: [FARGATE]
+      ExecutionRoleArn: !GetAtt Role.Arn
+      ContainerDefinitions:
+        - Name: web
+          Image: !Sub "${Repository.RepositoryUri}:latest"
+          PortMappings: [{ContainerPort: 80}]
+          LogConfiguration:
+            LogDriver: awslogs
+            Options:
+              awslogs-group: !Ref Logs
+              awslogs-region: !Ref AWS::Region
+              awslogs-stream-prefix: web
+Outputs:
+  Repository: {Value: !GetAtt Repository.RepositoryUri}
+"""
+
+
+class Cloud:
+    """A store and the stack reconciler; sightings are written as the lower reconcilers do."""
+
+    def __init__(self) -> None:
+        self.store = Store.open(":memory:")
+
+    def call(self, service: str, operation: str, **request: Any) -> dict[str, Any]:
+        return invoke(self.store, service, operation, request)
+
+    async def settle(self) -> None:
+        reconciler = StackReconciler(self.store)
+        await reconciler.activate()
+        report = await reconciler.activate()
+        assert report.quiet, report
+
+    def status(self, name: str = "site") -> str:
+        found = self.call("cloudformation", "DescribeStacks", StackName=name)["Stacks"][0]
+        return str(found["StackStatus"])
+
+    def reasons(self, name: str = "site") -> list[str]:
+        events = self.call("cloudformation", "DescribeStackEvents", StackName=name)["StackEvents"]
+        return [
+            f"{e['LogicalResourceId']}: {e['ResourceStatusReason']}"
+            for e in events
+            if "FAILED" in e["ResourceStatus"]
+        ]
+
+    def ids(self) -> dict[str, str]:
+        found = self.call("cloudformation", "DescribeStackResources", StackName="site")
+        return {
+            r["LogicalResourceId"]: r.get("PhysicalResourceId", "") for r in found["StackResources"]
+        }
+
+    async def serve_zones(self) -> None:
+        """The name servers have caught up with every change so far."""
+        with self.store.transaction() as tx:
+            SERVED_SEEN.put(tx, ServedSeen("dns", tx.revision, float(tx.revision)))
+        await self.settle()
+
+    def see_nat_gateways(self) -> None:
+        found = self.call("ec2", "DescribeNatGateways")["NatGateways"]
+        with self.store.transaction() as tx:
+            for gateway in found:
+                identifier = gateway["NatGatewayId"]
+                if gateway["State"] in ("deleting", "deleted"):
+                    NAT_GATEWAYS_SEEN.delete(tx, nat_gateway_id=identifier)
+                else:
+                    NAT_GATEWAYS_SEEN.put(tx, NatGatewaySeen(identifier, 1.0))
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    cloud = Cloud()
+    yield cloud
+    cloud.store.close()
+
+
+async def test_a_network_is_made_updated_rolled_back_and_removed(cloud: Cloud) -> None:
+    cloud.call("cloudformation", "CreateStack", StackName="site", TemplateBody=NETWORK)
+    await cloud.settle()
+    assert cloud.status() == "CREATE_IN_PROGRESS", cloud.reasons()
+    cloud.see_nat_gateways()
+    await cloud.settle()
+    assert cloud.status() == "CREATE_COMPLETE", cloud.reasons()
+    ids = cloud.ids()
+    assert ids["Attachment"] == f"IGW|{ids['Vpc']}"
+    subnets = cloud.call("ec2", "DescribeSubnets", SubnetIds=[ids["PublicA"], ids["PublicC"]])
+    assert {s["CidrBlock"] for s in subnets["Subnets"]} == {"10.0.0.0/24", "10.0.1.0/24"}
+    tags = cloud.call("ec2", "DescribeVpcs", VpcIds=[ids["Vpc"]])["Vpcs"][0]["Tags"]
+    assert {"Key": "aws:cloudformation:logical-id", "Value": "Vpc"} in tags
+    group = cloud.call("ec2", "DescribeSecurityGroups", GroupIds=[ids["Web"]])["SecurityGroups"][0]
+    assert [p["FromPort"] for p in group["IpPermissionsEgress"]] == [80]
+
+    # in place: a rule more
+    wish = NETWORK.replace("FromPort: 443, ToPort: 443", "FromPort: 443, ToPort: 444")
+    cloud.call("cloudformation", "UpdateStack", StackName="site", TemplateBody=wish)
+    await cloud.settle()
+    assert cloud.status() == "UPDATE_COMPLETE", cloud.reasons()
+    group = cloud.call("ec2", "DescribeSecurityGroups", GroupIds=[ids["Web"]])["SecurityGroups"][0]
+    assert [p["ToPort"] for p in group["IpPermissions"]] == [444]
+
+    # a failing update goes back
+    bad = wish.replace("ToPort: 444", "ToPort: 445") + "  Zz: {Value: !Ref Bad}\n"
+    bad = bad.replace(
+        "Outputs:",
+        "  Bad:\n    Type: AWS::EC2::Subnet\n    DependsOn: Web\n"
+        "    Properties: {VpcId: !Ref Vpc, CidrBlock: 192.168.0.0/24}\nOutputs:",
+    )
+    cloud.call("cloudformation", "UpdateStack", StackName="site", TemplateBody=bad)
+    await cloud.settle()
+    assert cloud.status() == "UPDATE_ROLLBACK_COMPLETE", cloud.reasons()
+    assert any(reason.startswith("Bad: Resource handler returned") for reason in cloud.reasons())
+    group = cloud.call("ec2", "DescribeSecurityGroups", GroupIds=[ids["Web"]])["SecurityGroups"][0]
+    assert [p["ToPort"] for p in group["IpPermissions"]] == [444]
+
+    arn = cloud.call("cloudformation", "DescribeStacks", StackName="site")["Stacks"][0]["StackId"]
+    cloud.call("cloudformation", "DeleteStack", StackName="site")
+    await cloud.settle()
+    assert cloud.status(arn) == "DELETE_IN_PROGRESS"
+    cloud.see_nat_gateways()
+    await cloud.settle()
+    assert cloud.status(arn) == "DELETE_COMPLETE", cloud.reasons(arn)
+    with pytest.raises(AwsError, match="NotFound"):
+        cloud.call("ec2", "DescribeVpcs", VpcIds=[ids["Vpc"]])
+
+
+async def test_the_other_services_types_are_made_and_removed(cloud: Cloud) -> None:
+    with pytest.raises(AwsError, match=r"Requires capabilities : \[CAPABILITY_IAM\]"):
+        cloud.call("cloudformation", "CreateStack", StackName="site", TemplateBody=SERVICES)
+    cloud.call(
+        "cloudformation",
+        "CreateStack",
+        StackName="site",
+        TemplateBody=SERVICES,
+        Capabilities=["CAPABILITY_IAM"],
+        Tags=[{"Key": "team", "Value": "web"}],
+    )
+    await cloud.settle()
+    assert cloud.status() == "CREATE_IN_PROGRESS", cloud.reasons()
+    await cloud.serve_zones()
+    ids = cloud.ids()
+    records = cloud.call("route53", "ListResourceRecordSets", HostedZoneId=ids["Zone"])
+    assert "CNAME" in {r["Type"] for r in records["ResourceRecordSets"]}
+    await cloud.serve_zones()
+    with cloud.store.transaction() as tx:
+        ISSUED_SEEN.put(tx, IssuedSeen(ids["Certificate"], "pem", "pem", "01", 1.0, 4e9, 2.0))
+    await cloud.settle()
+    assert cloud.status() == "CREATE_COMPLETE", cloud.reasons()
+    assert ids["Definition"].endswith(":1")
+
+    arn = cloud.call("cloudformation", "DescribeStacks", StackName="site")["Stacks"][0]["StackId"]
+    cloud.call("cloudformation", "DeleteStack", StackName="site")
+    await cloud.settle()
+    assert cloud.status(arn) == "DELETE_COMPLETE", cloud.reasons(arn)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("Resources: {A: {Type: 'AWS::X::Y'}}", r"Unrecognized resource types: \[AWS::X::Y\]"),
+        ("Resources: {A: {Type: AWS::EC2::VPC}}\nTransform: AWS::LanguageExtensions",
+         "AWS::LanguageExtensions"),
+        ("Resources: {A: {Type: AWS::EC2::VPC, Properties: {CidrBlock: !GetAtt B.X}}, "
+         "B: {Type: AWS::EC2::VPC}}", r"does not support attribute \{X\}"),
+    ],
+)  # fmt: skip
+def test_a_wrong_template_is_refused_before_anything_is_made(
+    cloud: Cloud, body: str, text: str
+) -> None:
+    with pytest.raises(AwsError, match=text):
+        cloud.call("cloudformation", "CreateStack", StackName="site", TemplateBody=body)
+    with pytest.raises(AwsError, match="Stack with id site does not exist"):
+        cloud.status()
+
+
+def test_a_template_url_is_refused_by_name(cloud: Cloud) -> None:
+    with pytest.raises(AwsError, match="TemplateURL"):
+        cloud.call("cloudformation", "ValidateTemplate", TemplateURL="https://s3.amazonaws.com/b/k")
+
+
+def test_validation_tells_parameters_and_capabilities(cloud: Cloud) -> None:
+    answer = cloud.call("cloudformation", "ValidateTemplate", TemplateBody=SERVICES)
+    assert answer["Capabilities"] == ["CAPABILITY_IAM"]
+    assert answer["Parameters"] == [
+        {"ParameterKey": "ZoneName", "DefaultValue": "my-project.jp", "NoEcho": False}
+    ]

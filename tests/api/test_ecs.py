@@ -1,0 +1,422 @@
+"""ECS through its operations, with the real ec2 and elbv2 beside it."""
+
+from typing import Any
+
+import pytest
+from tests.api.ecs_cloud import CONTAINER, ROLE, Cloud
+
+from hiyoko.api import AwsError
+from hiyoko.services.ecs.seen import ContainerSeen
+
+
+@pytest.fixture
+def cloud() -> Cloud:
+    return Cloud.ready()
+
+
+def refusal(cloud: Cloud, name: str, /, **request: Any) -> tuple[str, str]:
+    with pytest.raises(AwsError) as refused:
+        cloud(name, **request)
+    return refused.value.code, refused.value.message
+
+
+def define_refusal(cloud: Cloud, **changes: Any) -> str:
+    with pytest.raises(AwsError) as refused:
+        cloud.define(**changes)
+    return refused.value.message
+
+
+# Clusters.
+
+
+def test_the_same_cluster_name_returns_the_first_cluster(cloud: Cloud) -> None:
+    first = cloud("CreateCluster", clusterName="c")["cluster"]
+    assert first["status"] == "ACTIVE"
+    assert cloud("ListClusters")["clusterArns"] == [first["clusterArn"]]
+
+
+def test_a_deleted_cluster_is_inactive_and_not_listed(cloud: Cloud) -> None:
+    assert cloud("DeleteCluster", cluster="c")["cluster"]["status"] == "INACTIVE"
+    assert cloud("ListClusters")["clusterArns"] == []
+    assert cloud("DescribeClusters", clusters=["c", "x"])["failures"] == [
+        {"arn": "arn:aws:ecs:ap-northeast-1:123456789012:cluster/x", "reason": "MISSING"}
+    ]
+    assert refusal(cloud, "ListTasks", cluster="c") == (
+        "ClusterNotFoundException",
+        "Cluster not found.",
+    )
+
+
+def test_a_cluster_with_a_task_or_a_service_is_not_deleted(cloud: Cloud) -> None:
+    cloud.run_task()
+    code, _ = refusal(cloud, "DeleteCluster", cluster="c")
+    assert code == "ClusterContainsTasksException"
+    cloud.serve()
+    code, _ = refusal(cloud, "DeleteCluster", cluster="c")
+    assert code == "ClusterContainsServicesException"
+
+
+# Task definitions.
+
+
+def test_revisions_count_up_and_are_never_used_twice(cloud: Cloud) -> None:
+    assert cloud.define().endswith(":2")
+    cloud("DeregisterTaskDefinition", taskDefinition="app:2")
+    cloud("DeleteTaskDefinitions", taskDefinitions=["app:2"])
+    assert cloud.define().endswith(":3")
+    assert refusal(cloud, "DescribeTaskDefinition", taskDefinition="app:2") == (
+        "ClientException",
+        "Unable to describe task definition.",
+    )
+
+
+def test_a_family_means_its_newest_active_revision(cloud: Cloud) -> None:
+    cloud.define()
+    cloud("DeregisterTaskDefinition", taskDefinition="app:2")
+    shown = cloud("DescribeTaskDefinition", taskDefinition="app")["taskDefinition"]
+    assert shown["revision"] == 1
+    assert shown["containerDefinitions"][0]["portMappings"] == [
+        {"containerPort": 80, "hostPort": 80, "protocol": "tcp"}
+    ]
+
+
+def test_what_was_described_can_be_registered_again(cloud: Cloud) -> None:
+    shown = cloud("DescribeTaskDefinition", taskDefinition="app")["taskDefinition"]
+    assert cloud.define(containerDefinitions=shown["containerDefinitions"]).endswith(":2")
+
+
+def test_a_definition_in_use_outlives_its_deletion(cloud: Cloud) -> None:
+    cloud.run_task()
+    cloud("DeregisterTaskDefinition", taskDefinition="app:1")
+    (deleted,) = cloud("DeleteTaskDefinitions", taskDefinitions=["app:1"])["taskDefinitions"]
+    assert deleted["status"] == "DELETE_IN_PROGRESS"
+    shown = cloud("DescribeTaskDefinition", taskDefinition="app:1")["taskDefinition"]
+    assert shown["status"] == "DELETE_IN_PROGRESS"
+
+
+def test_an_active_definition_is_not_deleted(cloud: Cloud) -> None:
+    answer = cloud("DeleteTaskDefinitions", taskDefinitions=["app:1"])
+    assert answer["taskDefinitions"] == []
+    assert answer["failures"][0]["reason"] == "InvalidParameterException"
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (
+            {"memory": "4096"},
+            "No Fargate configuration exists for given values: 256 CPU, 4096 memory. See the"
+            " Amazon ECS documentation for the valid values.",
+        ),
+        ({"cpu": None}, "Fargate requires that 'cpu' be defined at the task level."),
+        ({"memory": None}, "Fargate requires that 'memory' be defined at the task level."),
+        (
+            {"networkMode": "bridge"},
+            "Fargate only supports network mode \u2018awsvpc\u2019.",
+        ),
+        ({"containerDefinitions": []}, "Container list cannot be empty."),
+        (
+            {"containerDefinitions": [{**CONTAINER, "essential": False}]},
+            "Task definition doesn't have any essential container.",
+        ),
+        (
+            {
+                "containerDefinitions": [
+                    {**CONTAINER, "portMappings": [{"containerPort": 80, "hostPort": 81}]}
+                ]
+            },
+            "When networkMode=awsvpc, the host ports and container ports in port mappings must"
+            " match.",
+        ),
+        (
+            {
+                "containerDefinitions": [
+                    {**CONTAINER, "image": "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/a"}
+                ]
+            },
+            "Fargate requires task definition to have execution role ARN to support ECR images.",
+        ),
+        (
+            {
+                "containerDefinitions": [
+                    {
+                        **CONTAINER,
+                        "dependsOn": [{"containerName": "db", "condition": "START"}],
+                    }
+                ]
+            },
+            "Cannot depend on container + 'db' because it does not exist",
+        ),
+    ],
+)
+def test_fargate_refuses_a_definition_in_aws_words(
+    cloud: Cloud, changes: dict[str, Any], text: str
+) -> None:
+    assert define_refusal(cloud, **changes) == text
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("secrets", [{"name": "A", "valueFrom": "b"}]),
+        ("mountPoints", [{"sourceVolume": "v"}]),
+        ("environmentFiles", [{"type": "s3", "value": "arn"}]),
+        ("firelensConfiguration", {"type": "fluentbit"}),
+    ],
+)
+def test_a_container_feature_that_does_nothing_is_refused_by_name(
+    cloud: Cloud, member: str, value: object
+) -> None:
+    message = define_refusal(cloud, containerDefinitions=[{**CONTAINER, member: value}])
+    assert message == f"hiyoko does not implement containerDefinitions.{member}."
+
+
+def test_sizes_may_be_given_in_vcpu_and_gb(cloud: Cloud) -> None:
+    cloud.define(cpu=".5 vCPU", memory="1 GB")
+    shown = cloud("DescribeTaskDefinition", taskDefinition="app")["taskDefinition"]
+    assert (shown["cpu"], shown["memory"]) == ("512", "1024")
+
+
+def test_awslogs_needs_an_execution_role(cloud: Cloud) -> None:
+    logs = {
+        "logDriver": "awslogs",
+        "options": {
+            "awslogs-group": "g",
+            "awslogs-region": "ap-northeast-1",
+            "awslogs-stream-prefix": "p",
+        },
+    }
+    containers = [{**CONTAINER, "logConfiguration": logs}]
+    assert "execution role ARN to support log driver awslogs" in define_refusal(
+        cloud, containerDefinitions=containers
+    )
+    cloud.define(containerDefinitions=containers, executionRoleArn=ROLE)
+
+
+def test_definitions_are_listed_by_family_and_number(cloud: Cloud) -> None:
+    cloud.define()
+    cloud.define(family="api")
+    arns = cloud("ListTaskDefinitions")["taskDefinitionArns"]
+    assert [arn.rsplit("/", 1)[-1] for arn in arns] == ["api:1", "app:1", "app:2"]
+    page = cloud("ListTaskDefinitions", sort="DESC", maxResults=1)
+    assert page["taskDefinitionArns"][0].endswith("app:2")
+    page = cloud("ListTaskDefinitions", sort="DESC", nextToken=page["nextToken"])
+    assert page["taskDefinitionArns"][0].endswith("app:1")
+    assert cloud("ListTaskDefinitionFamilies", familyPrefix="ap")["families"] == ["api", "app"]
+
+
+# Tasks.
+
+
+def test_a_task_gets_an_interface_and_goes_from_provisioning_to_running(cloud: Cloud) -> None:
+    (task,) = cloud.run_task()
+    assert (task["lastStatus"], task["desiredStatus"]) == ("PROVISIONING", "RUNNING")
+    assert task["group"] == "family:app"
+    cloud.attach(task)
+    task = cloud.task(task["taskArn"])
+    assert (task["lastStatus"], task["connectivity"]) == ("PENDING", "CONNECTED")
+    cloud.run()
+    task = cloud.task(task["taskArn"])
+    assert (task["lastStatus"], task["startedAt"]) == ("RUNNING", cloud.clock.now())
+
+
+def test_describing_a_task_never_improves_it(cloud: Cloud) -> None:
+    (task,) = cloud.run_task()
+    cloud.clock.time += 600
+    assert cloud.task(task["taskArn"])["lastStatus"] == "PROVISIONING"
+
+
+def test_tasks_are_spread_over_the_zones(cloud: Cloud) -> None:
+    tasks = cloud.run_task(count=4)
+    zones = [task["availabilityZone"] for task in tasks]
+    assert sorted(zones) == ["ap-northeast-1a"] * 2 + ["ap-northeast-1c"] * 2
+
+
+def test_a_stopped_task_keeps_its_interface_until_it_has_left_the_world(cloud: Cloud) -> None:
+    (task,) = cloud.run_task()
+    cloud.run()
+    stopped = cloud("StopTask", cluster="c", task=task["taskArn"], reason="enough")["task"]
+    assert (stopped["desiredStatus"], stopped["lastStatus"]) == ("STOPPED", "STOPPING")
+    assert (stopped["stopCode"], stopped["stoppedReason"]) == ("UserInitiated", "enough")
+    cloud.schedule()
+    assert len(interfaces(cloud)) == 1
+    cloud.leave()
+    assert cloud.task(task["taskArn"])["lastStatus"] == "DEPROVISIONING"
+    cloud.schedule()
+    assert cloud.task(task["taskArn"])["lastStatus"] == "STOPPED"
+    assert interfaces(cloud) == []
+
+
+def interfaces(cloud: Cloud) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = cloud("DescribeNetworkInterfaces", "ec2")["NetworkInterfaces"]
+    return found
+
+
+def test_a_stopped_task_is_described_for_an_hour(cloud: Cloud) -> None:
+    (task,) = cloud.run_task()
+    cloud("StopTask", cluster="c", task=task["taskArn"])
+    cloud.leave()
+    cloud.schedule()
+    cloud.clock.time += 3599
+    cloud.schedule()
+    assert cloud.task(task["taskArn"])["lastStatus"] == "STOPPED"
+    cloud.clock.time += 1
+    cloud.schedule()
+    answer = cloud("DescribeTasks", cluster="c", tasks=[task["taskArn"]])
+    assert answer["failures"] == [{"arn": task["taskArn"], "reason": "MISSING"}]
+
+
+def test_an_essential_container_takes_the_task_with_it(cloud: Cloud) -> None:
+    (task,) = cloud.run_task()
+    cloud.run()
+    cloud.exit(task, code=3)
+    shown = cloud.task(task["taskArn"])
+    assert shown["desiredStatus"] == "STOPPED"
+    assert shown["stopCode"] == "EssentialContainerExited"
+    assert shown["stoppedReason"] == "Essential container in task exited"
+    assert shown["containers"][0]["exitCode"] == 3
+
+
+def test_a_failed_pull_is_the_stopped_reason(cloud: Cloud) -> None:
+    (task,) = cloud.run_task()
+    cloud.attach(task)
+    reason = "CannotPullContainerError: no route"
+    cloud.see(task, ContainerSeen("web", "STOPPED", reason=reason), failure=reason)
+    shown = cloud.task(task["taskArn"])
+    assert (shown["stopCode"], shown["stoppedReason"]) == ("TaskFailedToStart", reason)
+    assert "startedAt" not in shown
+    assert shown["containers"][0]["reason"] == reason
+
+
+def test_listing_goes_by_the_desired_status(cloud: Cloud) -> None:
+    first, second = cloud.run_task(count=2, startedBy="me")
+    cloud("StopTask", cluster="c", task=first["taskArn"])
+    assert cloud("ListTasks", cluster="c")["taskArns"] == [second["taskArn"]]
+    stopped = cloud("ListTasks", cluster="c", desiredStatus="STOPPED")["taskArns"]
+    assert stopped == [first["taskArn"]]
+    assert cloud("ListTasks", cluster="c", startedBy="me")["taskArns"] == [second["taskArn"]]
+    assert cloud("ListTasks", cluster="c", family="other")["taskArns"] == []
+
+
+def test_overrides_are_shown_for_every_container(cloud: Cloud) -> None:
+    (task,) = cloud.run_task(
+        overrides={"containerOverrides": [{"name": "web", "command": ["echo", "1"]}]}
+    )
+    assert task["overrides"]["containerOverrides"] == [{"name": "web", "command": ["echo", "1"]}]
+    code, message = refusal(
+        cloud,
+        "RunTask",
+        cluster="c",
+        taskDefinition="app",
+        launchType="FARGATE",
+        networkConfiguration=cloud.network,
+        overrides={"containerOverrides": [{"name": "db"}]},
+    )
+    assert code == "InvalidParameterException"
+    assert message == "Override for container named db is not a container in the TaskDefinition."
+
+
+def test_a_client_token_starts_tasks_once(cloud: Cloud) -> None:
+    (first,) = cloud.run_task(clientToken="t")
+    (second,) = cloud.run_task(clientToken="t")
+    assert first["taskArn"] == second["taskArn"]
+
+
+def test_an_unknown_subnet_is_named(cloud: Cloud) -> None:
+    with pytest.raises(AwsError) as refused:
+        cloud.run_task(
+            networkConfiguration={"awsvpcConfiguration": {"subnets": ["subnet-0123456789abcdef0"]}}
+        )
+    assert refused.value.code == "InvalidParameterException"
+    assert "(ErrorCode: InvalidSubnetID.NotFound)" in refused.value.message
+    assert cloud.tasks() == []
+
+
+def test_execute_command_and_ec2_are_refused_by_name(cloud: Cloud) -> None:
+    code, message = refusal(
+        cloud, "ExecuteCommand", cluster="c", command="sh", interactive=True, task="t"
+    )
+    assert (code, "ExecuteCommand" in message) == ("NotImplemented", True)
+    with pytest.raises(AwsError) as refused:
+        cloud.run_task(launchType="EC2")
+    assert "launchType" in refused.value.message
+
+
+def test_a_public_address_is_asked_of_ec2(cloud: Cloud) -> None:
+    network = {"awsvpcConfiguration": {"subnets": cloud.subnets, "assignPublicIp": "ENABLED"}}
+    cloud.run_task(networkConfiguration=network)
+    (interface,) = interfaces(cloud)
+    assert interface["Association"]["PublicIp"].startswith("198.19.")
+    assert interface["Description"].startswith(
+        "arn:aws:ecs:ap-northeast-1:123456789012:attachment/"
+    )
+
+
+# Tags.
+
+
+def test_tags_of_every_kind_of_resource(cloud: Cloud) -> None:
+    (task,) = cloud.run_task(tags=[{"key": "a", "value": "1"}])
+    service = cloud.serve()
+    for arn in (
+        task["taskArn"],
+        task["clusterArn"],
+        task["taskDefinitionArn"],
+        service["serviceArn"],
+    ):
+        cloud("TagResource", resourceArn=arn, tags=[{"key": "b", "value": "2"}])
+        cloud("UntagResource", resourceArn=arn, tagKeys=["a"])
+        answer = cloud("ListTagsForResource", resourceArn=arn)
+        assert answer["tags"] == [{"key": "b", "value": "2"}]
+
+
+# Services: what is checked.
+
+
+def test_the_same_service_is_returned_and_another_is_refused(cloud: Cloud) -> None:
+    first = cloud.serve()
+    assert cloud.serve()["serviceArn"] == first["serviceArn"]
+    with pytest.raises(AwsError) as refused:
+        cloud.serve(desiredCount=3)
+    assert refused.value.message == "Creation of service was not idempotent."
+
+
+def test_a_target_group_without_a_listener_is_refused(cloud: Cloud) -> None:
+    group = cloud.target_group(attached=False)
+    with pytest.raises(AwsError) as refused:
+        cloud.serve(loadBalancers=[balancer(group)])
+    assert refused.value.message == (
+        f"The target group with targetGroupArn {group} does not have an associated load balancer."
+    )
+
+
+def balancer(group: str, container: str = "web", port: int = 80) -> dict[str, Any]:
+    return {"targetGroupArn": group, "containerName": container, "containerPort": port}
+
+
+def test_a_load_balancer_names_a_real_container_and_port(cloud: Cloud) -> None:
+    group = cloud.target_group()
+    with pytest.raises(AwsError) as refused:
+        cloud.serve(loadBalancers=[balancer(group, "db")])
+    assert refused.value.message == "The container db does not exist in the task definition."
+    with pytest.raises(AwsError) as refused:
+        cloud.serve(loadBalancers=[balancer(group, port=81)])
+    assert refused.value.message == "The container web did not have a container port 81 defined."
+
+
+def test_a_service_above_zero_is_deleted_only_by_force(cloud: Cloud) -> None:
+    cloud.serve()
+    assert refusal(cloud, "DeleteService", cluster="c", service="web") == (
+        "InvalidParameterException",
+        "The service cannot be stopped while it is scaled above 0.",
+    )
+    answer = cloud("DeleteService", cluster="c", service="web", force=True)["service"]
+    assert (answer["status"], answer["desiredCount"]) == ("DRAINING", 0)
+    assert cloud("ListServices", cluster="c")["serviceArns"] == []
+    assert refusal(cloud, "UpdateService", cluster="c", service="web")[0] == (
+        "ServiceNotActiveException"
+    )
+    assert refusal(cloud, "UpdateService", cluster="c", service="no") == (
+        "ServiceNotFoundException",
+        "Service not found.",
+    )

@@ -1,0 +1,319 @@
+"""A registry and a task's network interface in a throw-away world, for the container tests."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import gzip
+import hashlib
+import io
+import re
+import ssl
+import tarfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+import dns.message
+import dns.rrset
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+import hiyoko.services.ecr
+from hiyoko import api
+from hiyoko.blueprint.tasks import Container, Task, Tasks
+from hiyoko.gateway.registry import Builder, RegistryHandler
+from hiyoko.plane.containers.blobs import Blobs, BuildFailed, BuiltImage
+from hiyoko.plane.containers.directory import ContainerState, Progress, task_id
+from hiyoko.plane.containers.logs import LogFile
+from hiyoko.plane.containers.plane import ContainerPlane, ContainersState, steps
+from hiyoko.plane.process import run
+from hiyoko.porter.build import add_manifest
+from hiyoko.reconcile.tasks import container_plane
+from hiyoko.settings import Settings
+from hiyoko.store.database import Store
+
+ACCOUNT, REGION = "123456789012", "ap-northeast-1"
+ECR = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+ENDPOINT = "198.18.0.80"
+ENI = "eni-0123456789abcdef0"
+APPLETS = (
+    "sh",
+    "sleep",
+    "cat",
+    "echo",
+    "id",
+    "httpd",
+    "wget",
+    "true",
+    "false",
+    "ip",
+    "test",
+    "touch",
+)
+
+
+class NoBuilder:
+    """Nothing is ever built."""
+
+    async def build(self, name: str) -> BuiltImage:
+        raise BuildFailed(f"no {name} here")
+
+
+def make_certificate(directory: Path, names: tuple[str, ...]) -> tuple[Path, Path]:
+    """A self-signed certificate, which is its own authority, and its key with it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    trust, both = directory / "trust.pem", directory / "server.pem"
+    trust.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    both.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return trust, both
+
+
+def add_busybox(blobs: Blobs, command: tuple[str, ...]) -> dict[str, Any]:
+    """An image of busybox alone, in the store; its manifest's digest, type and size."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        archive.add("/bin/busybox", "bin/busybox")
+        for name in APPLETS:
+            link = tarfile.TarInfo(f"bin/{name}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            archive.addfile(link)
+        for path, text in {
+            "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nweb:x:33:33:web:/:/bin/sh\n",
+            "etc/group": "root:x:0:\nweb:x:33:\n",
+        }.items():
+            info = tarfile.TarInfo(path)
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text.encode()))
+    layer = blobs.add(buffer.getvalue())
+    diff = f"sha256:{hashlib.sha256(gzip.decompress(buffer.getvalue())).hexdigest()}"
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {"Cmd": list(command)},
+        "rootfs": {"type": "layers", "diff_ids": [diff]},
+    }
+    size = blobs.path(layer).stat().st_size
+    media_type = "application/vnd.oci.image.layer.v1.tar+gzip"
+    return add_manifest(blobs, config, [{"mediaType": media_type, "digest": layer, "size": size}])
+
+
+def push(store: Store, settings: Settings, name: str, tag: str, command: tuple[str, ...]) -> str:
+    """A busybox image in an ECR repository; its digest."""
+    blobs = Blobs(settings.image_dir)
+    image = add_busybox(blobs, command)
+    api.invoke(store, "ecr", "CreateRepository", {"repositoryName": name})
+    api.invoke(
+        store,
+        "ecr",
+        "_PutManifest",
+        {
+            "repositoryName": name,
+            "tag": tag,
+            "digest": image["digest"],
+            "mediaType": image["media_type"],
+            "size": image["size"],
+            "manifest": blobs.read(image["digest"]).decode(),
+        },
+    )
+    digest: str = image["digest"]
+    return digest
+
+
+class _Names(asyncio.DatagramProtocol):
+    """Answers every question with the endpoint's address."""
+
+    transport: asyncio.DatagramTransport
+
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        question = dns.message.from_wire(data)
+        answer = dns.message.make_response(question)
+        name = question.question[0].name
+        answer.answer.append(dns.rrset.from_text(name, 60, "IN", "A", ENDPOINT))
+        self.transport.sendto(answer.to_wire(), addr)
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryWorld:
+    """What the tests need of it."""
+
+    store: Store
+    settings: Settings
+    trust: Path
+
+
+@asynccontextmanager
+async def registry_world(
+    directory: Path, builder: Builder | None = None
+) -> AsyncIterator[RegistryWorld]:
+    """The registry on 198.18.0.80:443, a resolver, and a task's namespace routed to both."""
+    assert hiyoko.services.ecr
+    settings = Settings(directory)
+    settings.run_dir.mkdir(exist_ok=True)
+    store = Store.open(":memory:")
+    trust, server = make_certificate(directory, (ECR, "registry-1.docker.io", "public.ecr.aws"))
+    await run("ip", "netns", "add", ENI)
+    await run("ip", "link", "add", "e-test", "type", "veth", "peer", "name", "eth0", "netns", ENI)
+    for command in (
+        "ip addr add 10.0.0.2/24 dev e-test",
+        "ip link set e-test up",
+        f"ip addr add {ENDPOINT}/32 dev lo",
+    ):
+        await run(*command.split())
+    for command in (
+        "ip link set lo up",
+        "ip addr add 10.0.0.5/24 dev eth0",
+        "ip link set eth0 up",
+        "ip route add default via 10.0.0.2",
+    ):
+        await run(*command.split(), netns=ENI)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server)
+    handler = RegistryHandler(store, settings, builder or NoBuilder())
+    runner = web.ServerRunner(web.Server(handler.handle))
+    await runner.setup()
+    await web.TCPSite(runner, ENDPOINT, 443, ssl_context=context).start()
+    loop = asyncio.get_running_loop()
+    names, _ = await loop.create_datagram_endpoint(_Names, local_addr=("10.0.0.2", 53))
+    try:
+        yield RegistryWorld(store, settings, trust)
+    finally:
+        names.close()
+        await runner.cleanup()
+        await run("ip", "link", "delete", "e-test")
+        await run("ip", "netns", "delete", ENI)
+        await run("ip", "addr", "delete", f"{ENDPOINT}/32", "dev", "lo")
+        store.close()
+
+
+def make_task(number: int, *containers: Container, run: bool = True) -> Task:
+    """A task on the test's interface."""
+    return Task(
+        arn=f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/c/{number:032x}",
+        account=ACCOUNT,
+        region=REGION,
+        zone=f"{REGION}a",
+        eni_id=ENI,
+        vpc_id="vpc-1",
+        address=IPv4Address("10.0.0.5"),
+        hostname="ip-10-0-0-5.ap-northeast-1.compute.internal",
+        resolver=IPv4Address("10.0.0.2"),
+        search_domain="ap-northeast-1.compute.internal",
+        cpu_units=256,
+        memory_mib=512,
+        containers=containers,
+        run=run,
+    )
+
+
+def make_container(image: str, *command: str, **more: Any) -> Container:
+    """A container with everything else at its default."""
+    settings: dict[str, Any] = {
+        "name": "web",
+        "image": image,
+        "essential": True,
+        "command": command,
+        "entry_point": (),
+        "environment": (),
+        "user": "",
+        "working_directory": "",
+        "cpu_shares": 2,
+        "memory_mib": None,
+        "read_only_root": False,
+        "stop_timeout_s": 5,
+        "log": None,
+        **more,
+    }
+    return Container(**settings)
+
+
+class Driver:
+    """What the reconciler does, without its store."""
+
+    def __init__(self, world: RegistryWorld) -> None:
+        self.world = world
+        self.woken = asyncio.Event()
+        self.plane = self.restarted()
+
+    def restarted(self) -> ContainerPlane:
+        """A plane that remembers nothing."""
+        self.plane = container_plane(
+            self.world.store, self.world.settings, self.world.trust, self.woken.set
+        )
+        return self.plane
+
+    async def turn(self, *tasks: Task) -> tuple[list[str], ContainersState]:
+        seen = await self.plane.observe()
+        taken = list(steps(Tasks(tasks), seen))
+        for step in taken:
+            await self.plane.apply(step)
+        after = await self.plane.observe()
+        self.plane.check_health(tasks, after)
+        return [str(step) for step in taken], after
+
+    async def settle(self, *tasks: Task) -> ContainersState:
+        """Until nothing is left to do."""
+        async with asyncio.timeout(40):
+            while True:
+                self.woken.clear()
+                taken, seen = await self.turn(*tasks)
+                if not taken and not seen.busy:
+                    return seen
+                if seen.busy:
+                    await self.woken.wait()
+
+    async def until(self, task: Task, status: str) -> ContainerState:
+        async with asyncio.timeout(20):
+            while True:
+                self.woken.clear()
+                seen = await self.settle(task)
+                found = seen.tasks[task_id(task.arn)].containers["web"]
+                if found.status == status:
+                    return found
+                await self.woken.wait()
+
+    def progress(self, task: Task) -> Progress:
+        found = self.plane.directory(task.arn).read()
+        assert found is not None
+        return found
+
+    async def line(self, task: Task, pattern: str) -> str:
+        """Wait until the container has printed such a line."""
+        log = LogFile(self.plane.directory(task.arn).container(task.arn, "web").log)
+        async with asyncio.timeout(10):
+            while True:
+                self.woken.clear()
+                for line in log.unread()[0]:
+                    if re.search(pattern, line.message):
+                        return line.message
+                await self.woken.wait()

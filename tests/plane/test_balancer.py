@@ -1,0 +1,382 @@
+"""A real HAProxy in a namespace of its own, real targets, curl.
+
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import json
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from hiyoko.blueprint.balancers import (
+    BalancerNode,
+    Condition,
+    FixedResponse,
+    Forward,
+    HealthCheck,
+    Listener,
+    Redirect,
+    Rule,
+    Target,
+    TargetGroup,
+)
+from hiyoko.plane.balancer.nodes import BalancerPlane, ReloadNode, StartNode, StopNode, steps
+from hiyoko.plane.balancer.observe import ServerSeen, describe_failure
+from hiyoko.plane.balancer.render import CertificateFile, Paths, digest_of, render_haproxy
+from hiyoko.plane.process import run
+
+ENI = "eni-0123456789abcdef0"
+ADDRESS = IPv4Address("10.0.0.10")
+GROUP = "arn:aws:elasticloadbalancing:r:1:targetgroup/web/0123456789abcdef"
+EMPTY = "arn:aws:elasticloadbalancing:r:1:targetgroup/none/0123456789abcdef"
+CERTIFICATES = ("arn:cert/default", "arn:cert/other")
+
+TARGET = """
+import asyncio, sys
+async def serve(reader, writer):
+    try:
+        while True:
+            head = await reader.readuntil(b"\\r\\n\\r\\n")
+            path = head.split()[1].decode()
+            if path == "/health" and len(sys.argv) > 3:
+                status, body = sys.argv[3], b"no"
+            elif path == "/drop":
+                break
+            elif path == "/echo":
+                status, body = "200 OK", head
+            else:
+                status, body = "200 OK", sys.argv[2].encode()
+            writer.write(f"HTTP/1.1 {status}\\r\\nServer: mine\\r\\n"
+                f"Content-Length: {len(body)}\\r\\n\\r\\n".encode() + body)
+            await writer.drain()
+    except (asyncio.IncompleteReadError, ConnectionError):
+        pass
+    finally:
+        writer.close()
+async def main():
+    server = await asyncio.start_server(serve, "10.0.0.10", int(sys.argv[1]))
+    print("ready", flush=True)
+    await server.serve_forever()
+asyncio.run(main())
+"""
+
+
+@contextlib.asynccontextmanager
+async def target(port: int, body: str, *health: str) -> AsyncIterator[None]:
+    process = await asyncio.create_subprocess_exec(
+        *("ip", "netns", "exec", ENI, sys.executable, "-c", TARGET, str(port), body, *health),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    await process.stdout.readline()
+    try:
+        yield
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+async def curl(*argv: str) -> Answer:
+    out = await run(
+        *("curl", "-s", "-m", "15", "-w", "=====%{response_code} %{header_json}"), *argv, netns=ENI
+    )
+    body, _, rest = out.rpartition("=====")
+    status, _, headers = rest.partition(" ")
+    named = {key: values[0] for key, values in json.loads(headers).items()}
+    return Answer(int(status), named, body)
+
+
+def bundle(path: Path, name: str) -> CertificateFile:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path.write_bytes(pem + private)
+    return CertificateFile(str(path), name)
+
+
+CHECK = HealthCheck("HTTP", None, "/health", 5, 2, 5, 2, "200")
+GOOD = Target("10.0.0.10", ADDRESS, 9001, "a")
+
+
+def group(*targets: Target, arn: str = GROUP, **changes: object) -> TargetGroup:
+    made = TargetGroup(arn, "web", "HTTP", "HTTP1", CHECK, targets)
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def rule(priority: int, action: object, *conditions: Condition) -> Rule:
+    return Rule(f"rule-{priority}", priority, conditions, action)  # type: ignore[arg-type]
+
+
+def node(*groups: TargetGroup, rules: tuple[Rule, ...] = ()) -> BalancerNode:
+    redirect = Redirect("HTTPS", "#{host}", "443", "/#{path}", "#{query}", 301)
+    default = rule(0, Forward(((GROUP, 1),)))
+    listeners = (
+        Listener("l80", 80, "HTTP", None, (), (rule(0, redirect),)),
+        Listener(
+            "l443",
+            443,
+            "HTTPS",
+            "p",
+            CERTIFICATES,
+            (*rules, default),
+            tls_versions=("TLSv1.3", "TLSv1.2"),
+            ciphers=("TLS_AES_128_GCM_SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256"),
+        ),
+        Listener("l8080", 8080, "HTTP", None, (), (*rules, default)),
+    )
+    return BalancerNode("lb", "web", ENI, "s", "a", ADDRESS, listeners, groups)
+
+
+class Place:
+    def __init__(self, tmp: Path) -> None:
+        self.plane = BalancerPlane(tmp / "deep" / "balancer")
+        self.paths = Paths(
+            {
+                CERTIFICATES[0]: bundle(tmp / "default.pem", "default.test"),
+                CERTIFICATES[1]: bundle(tmp / "other.pem", "other.test"),
+            }
+        )
+        self.tmp = tmp
+
+    async def become(self, wish: BalancerNode) -> None:
+        wished = {ENI: (wish, render_haproxy(wish, self.paths))}
+        for step in steps(wished, await self.plane.observe()):
+            await self.plane.apply(step)
+        assert steps(wished, await self.plane.observe()) == []
+
+    async def server(self, port: int = 9001) -> ServerSeen:
+        seen = (await self.plane.observe())[ENI].servers
+        return seen["tg.web.0123456789abcdef", f"10.0.0.10:{port}"]
+
+    async def until(self, up: bool, port: int = 9001) -> ServerSeen:
+        async with asyncio.timeout(15):
+            while True:
+                seen = await self.server(port)
+                if seen.up == up and seen.check:
+                    return seen
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    await run("ip", "netns", "add", ENI)
+    await run("ip", "-n", ENI, "link", "set", "lo", "up")
+    await run("ip", "-n", ENI, "addr", "add", f"{ADDRESS}/32", "dev", "lo")
+    made = Place(tmp_path)
+    try:
+        yield made
+    finally:
+        if await made.plane.observe():
+            await made.plane.apply(StopNode(ENI))
+        assert await made.plane.observe() == {}
+        await run("ip", "netns", "del", ENI)
+
+
+async def test_http_is_redirected_with_the_port_in_the_location(place: Place) -> None:
+    await place.become(node(group()))
+    answer = await curl("-H", "Host: Example.com:80", f"http://{ADDRESS}/a%20b?x=1&y=%41")
+    assert answer.status == 301
+    assert answer.headers["location"] == "https://example.com:443/a%20b?x=1&y=%41"
+    assert answer.headers["server"] == "awselb/2.0"
+    assert len(answer.body) == int(answer.headers["content-length"]) == 134
+    bare = await curl("-H", "Host: example.com", f"http://{ADDRESS}/")
+    assert bare.headers["location"] == "https://example.com:443/"
+
+
+async def test_a_target_is_initial_until_one_success_and_then_serves_over_tls(
+    place: Place,
+) -> None:
+    await place.become(node(group(GOOD)))
+    assert not (await place.server()).up
+    waiting = await curl(f"http://{ADDRESS}:8080/")
+    assert (waiting.status, len(waiting.body)) == (503, 162)
+    async with target(9001, "hello"):
+        await place.until(up=True)
+        tls = ("--cacert", str(place.tmp / "default.pem"))
+        to = ("--connect-to", f"::{ADDRESS}:443")
+        answer = await curl(*tls, *to, "https://default.test/x")
+        assert (answer.status, answer.body) == (200, "hello")
+        assert answer.headers["server"] == "mine"
+        other = ("--cacert", str(place.tmp / "other.pem"))
+        assert (await curl(*other, *to, "https://other.test/")).status == 200
+        version = await run(
+            *("curl", "-s", "-o", "/dev/null", "-w", "%{http_version}"), *tls, *to,
+            "https://default.test/", netns=ENI,
+        )  # fmt: skip
+        assert version == "2"
+
+
+async def test_a_target_gets_the_forwarding_headers_of_aws(place: Place) -> None:
+    await place.become(node(group(GOOD)))
+    async with target(9001, "hello"):
+        await place.until(up=True)
+        sent = ("-H", "X-Forwarded-For: 1.2.3.4", "-H", "X-Amzn-Trace-Id: Self=1-a;Root=1-b")
+        head = (await curl(*sent, f"http://{ADDRESS}:8080/echo")).body.lower()
+        assert "x-forwarded-for: 1.2.3.4, 10.0.0.10" in head
+        assert "x-forwarded-proto: http\r" in head
+        assert "x-forwarded-port: 8080\r" in head
+        assert "host: 10.0.0.10:8080\r" in head
+        trace = head.split("x-amzn-trace-id: ")[1].split("\r")[0]
+        assert trace.startswith("self=1-")
+        assert trace.endswith(";root=1-b")
+
+
+async def test_the_first_matching_rule_acts(place: Place) -> None:
+    rules = (
+        rule(
+            1,
+            FixedResponse(418, "text/plain", 'it\'s "100%" $HOME\\ あ\r\n'),
+            Condition("path-pattern", ("/fixed/*", "/tea")),
+        ),
+        rule(
+            2,
+            FixedResponse(299, "", ""),
+            Condition("host-header", ("*.Example.com",)),
+            Condition("http-request-method", ("GET",)),
+        ),
+        rule(
+            3,
+            Redirect("#{protocol}", "new.test", "#{port}", "/x/#{path}", "a=%20", 302),
+            Condition("query-string", pairs=(("v", "1?3"),)),
+        ),
+        rule(4, FixedResponse(403, "", ""), Condition("http-header", ("*bot*",), "User-Agent")),
+        rule(5, FixedResponse(404, "", ""), Condition("source-ip", ("10.0.0.0/8",))),
+    )
+    await place.become(node(group(), rules=rules))
+    url = f"http://{ADDRESS}:8080"
+    tea = await curl(f"{url}/tea?x")
+    assert (tea.status, tea.body) == (418, 'it\'s "100%" $HOME\\ あ\r\n')
+    assert tea.headers["content-type"] == "text/plain; charset=utf-8"
+    assert (await curl("-H", "Host: A.example.COM:99", url)).status == 299
+    moved = await curl("-H", "Host: example.com", f"{url}/p?u=1&V=123")
+    assert moved.headers["location"] == "http://new.test:8080/x/p?a=%20"
+    assert (await curl("-A", "GoogleBOT", f"{url}/TEA")).status == 403
+    assert (await curl(url)).status == 404
+
+
+async def test_an_unhealthy_target_says_why_and_the_node_fails_open(place: Place) -> None:
+    wish = node(group(replace(GOOD, settled=True)))
+    async with target(9001, "still here", "404 Not Found"):
+        await place.become(wish)
+        seen = await place.until(up=False)
+        assert describe_failure(seen) == (
+            "Target.ResponseCodeMismatch",
+            "Health checks failed with these codes: [404]",
+        )
+        answer = await curl(f"http://{ADDRESS}:8080/")
+        assert (answer.status, answer.body) == (200, "still here")
+
+
+async def test_a_reload_keeps_the_health_of_targets(place: Place) -> None:
+    async with target(9001, "hello"):
+        await place.become(node(group(GOOD)))
+        await place.until(up=True)
+        new = replace(GOOD, port=9002)
+        await place.become(node(group(replace(GOOD, settled=True), new)))
+        assert (await place.server()).up
+        assert not (await place.server(9002)).up
+        assert (await curl(f"http://{ADDRESS}:8080/")).status == 200
+
+
+async def test_a_refusing_target_is_502_a_dropping_one_too(place: Place) -> None:
+    async with target(9001, "hello"):
+        await place.become(node(group(replace(GOOD, settled=True))))
+        await place.until(up=True)
+        dropped = await curl(f"http://{ADDRESS}:8080/drop")
+        assert (dropped.status, len(dropped.body)) == (502, 122)
+        assert dropped.headers["server"] == "awselb/2.0"
+    refused = await curl(f"http://{ADDRESS}:8080/")
+    assert (refused.status, len(refused.body)) == (502, 122)
+
+
+async def test_a_silent_target_is_504_after_ten_seconds(place: Place) -> None:
+    # A route to a device that drops everything: neither refusal nor answer.
+    await run("ip", "-n", ENI, "link", "add", "void", "type", "dummy")
+    await run("ip", "-n", ENI, "link", "set", "void", "up", "arp", "off")
+    await run("ip", "-n", ENI, "route", "add", "10.9.0.0/16", "dev", "void")
+    silent = Target("10.9.0.1", IPv4Address("10.9.0.1"), 80, "a", settled=True)
+    await place.become(node(group(silent)))
+    answer = await curl(f"http://{ADDRESS}:8080/")
+    assert (answer.status, len(answer.body)) == (504, 132)
+
+
+async def test_no_target_is_503(place: Place) -> None:
+    await place.become(node(group()))
+    answer = await curl(f"http://{ADDRESS}:8080/")
+    assert (answer.status, len(answer.body)) == (503, 162)
+    assert "<h1>503 Service Temporarily Unavailable</h1>" in answer.body
+
+
+async def test_reloads_under_load_lose_no_request(place: Place) -> None:
+    async with target(9001, "hello"):
+        await place.become(node(group(replace(GOOD, settled=True))))
+        await place.until(up=True)
+        load = asyncio.create_task(
+            run("wrk", "-t1", "-c8", "-d4", f"http://{ADDRESS}:8080/", netns=ENI)
+        )
+        for count in range(4):
+            changed = replace(node(group(replace(GOOD, settled=True))), idle_timeout_s=30 + count)
+            await place.become(changed)
+        out = await load
+        assert "requests in" in out
+        assert "Socket errors" not in out
+        assert "Non-2xx" not in out
+
+
+async def test_a_running_node_is_adopted_and_a_broken_configuration_changes_nothing(
+    place: Place,
+) -> None:
+    wish = node(group())
+    await place.become(wish)
+    again = BalancerPlane(place.plane.directory)
+    observed = await again.observe()
+    text = render_haproxy(wish, place.paths)
+    assert observed[ENI].digest == digest_of(text)
+    assert observed[ENI].ports == (80, 443, 8080)
+    with pytest.raises(Exception, match="unknown keyword 'nonsense'"):
+        await again.apply(ReloadNode(wish, text + "nonsense\n"))
+    assert await again.observe() == observed
+
+
+async def test_a_node_without_its_namespace_is_refused(place: Place) -> None:
+    wish = replace(node(group()), eni_id="eni-missing")
+    with pytest.raises(Exception, match="no namespace yet"):
+        await place.plane.apply(StartNode(wish, render_haproxy(wish, place.paths)))

@@ -1,0 +1,151 @@
+"""A certificate is issued when its proof is found in the world's DNS, and not before."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.api.dns_cloud import Cloud, record
+from tests.plane.test_dns import internet, stop
+
+from hiyoko.plane.ca import CertificateFiles, certificate_path, root_certificate_path
+from hiyoko.plane.dns.dns_server import DnsServer
+from hiyoko.plane.process import run
+from hiyoko.reconcile.certificates import CertificateReconciler
+from hiyoko.reconcile.zones import ZoneReconciler
+from hiyoko.settings import Settings
+
+__all__ = ["internet"]
+
+
+@dataclass
+class Bench:
+    """A cloud with both reconcilers."""
+
+    cloud: Cloud
+    settings: Settings
+    zones: ZoneReconciler
+    certificates: CertificateReconciler
+
+    def status(self, arn: str) -> str:
+        return str(self.cloud.described(arn)["Status"])
+
+    def publish_proof(self, zone: str, arn: str) -> None:
+        proof = self.cloud.described(arn)["DomainValidationOptions"][0]["ResourceRecord"]
+        self.cloud.change(zone, ("UPSERT", record(proof["Name"], proof["Type"], proof["Value"])))
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    cloud, settings = Cloud(), Settings(tmp_path)
+    made = Bench(
+        cloud,
+        settings,
+        ZoneReconciler(cloud.store, DnsServer(settings)),
+        CertificateReconciler(cloud.store, CertificateFiles(settings)),
+    )
+    assert (await made.zones.activate()).refusals == {}
+    yield made
+    await stop(settings, signal.SIGTERM)
+
+
+async def test_it_is_not_issued_before_the_record_is_served_and_then_it_is(bench: Bench) -> None:
+    zone = bench.cloud.zone("my-project.jp")
+    arn = bench.cloud.certificate("my-project.jp", "*.my-project.jp")
+    await bench.zones.activate()
+    for _ in range(2):
+        await bench.certificates.activate()
+        assert bench.status(arn) == "PENDING_VALIDATION"
+    bench.publish_proof(zone, arn)
+    # The record is a row now, but nobody serves it yet: rows prove nothing.
+    report = await bench.certificates.activate()
+    assert bench.status(arn) == "PENDING_VALIDATION"
+    assert report.again_s is not None
+    await bench.zones.activate()
+    report = await bench.certificates.activate()
+    assert report.steps == ["issue a certificate for my-project.jp, *.my-project.jp"]
+    assert bench.status(arn) == "ISSUED"
+    assert (await bench.certificates.activate()).quiet
+
+
+async def test_openssl_verifies_the_chain_and_the_name(bench: Bench, tmp_path: Path) -> None:
+    zone = bench.cloud.zone("my-project.jp")
+    arn = bench.cloud.certificate("my-project.jp", "*.my-project.jp")
+    bench.publish_proof(zone, arn)
+    await bench.zones.activate()
+    await bench.certificates.activate()
+    got = bench.cloud("acm", "GetCertificate", CertificateArn=arn)
+    leaf, chain = tmp_path / "leaf.pem", tmp_path / "chain.pem"
+    leaf.write_text(got["Certificate"])
+    chain.write_text(got["CertificateChain"])
+    root = root_certificate_path(bench.settings)
+    said = await run(
+        *("openssl", "verify", "-x509_strict", "-purpose", "sslserver"),
+        *("-verify_hostname", "www.my-project.jp", "-CAfile", str(root)),
+        *("-untrusted", str(chain), str(leaf)),
+    )
+    assert said.strip().endswith("OK")
+    bundle = certificate_path(bench.settings, arn).read_text()
+    assert bundle.startswith(got["Certificate"])
+    assert "PRIVATE KEY" in bundle
+    database = "\n".join(bench.cloud.store.connection.iterdump())
+    assert "PRIVATE KEY" not in database
+
+
+async def test_a_proof_in_a_zone_that_is_not_delegated_proves_nothing(bench: Bench) -> None:
+    bench.cloud.zone("my-project.jp")
+    second = bench.cloud.zone("my-project.jp")
+    arn = bench.cloud.certificate("my-project.jp")
+    bench.publish_proof(second, arn)
+    await bench.zones.activate()
+    await bench.certificates.activate()
+    assert bench.status(arn) == "PENDING_VALIDATION"
+
+
+async def test_a_proof_in_a_private_zone_proves_nothing(bench: Bench) -> None:
+    zone = bench.cloud.private_zone("my-project.jp", bench.cloud.vpc())
+    arn = bench.cloud.certificate("my-project.jp")
+    bench.publish_proof(zone, arn)
+    await bench.zones.activate()
+    await bench.certificates.activate()
+    assert bench.status(arn) == "PENDING_VALIDATION"
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        ('0 issue "amazon.com"', "ISSUED"),
+        ('0 issue "letsencrypt.org"', "FAILED"),
+        ('0 issue ";"', "FAILED"),
+        ('0 iodef "mailto:x@my-project.jp"', "ISSUED"),
+    ],
+)
+async def test_caa_records_decide_who_may_issue(bench: Bench, value: str, status: str) -> None:
+    zone = bench.cloud.zone("my-project.jp")
+    bench.cloud.change(zone, ("CREATE", record("my-project.jp", "CAA", value)))
+    arn = bench.cloud.certificate("www.my-project.jp")
+    bench.publish_proof(zone, arn)
+    await bench.zones.activate()
+    await bench.certificates.activate()
+    shown = bench.cloud.described(arn)
+    assert shown["Status"] == status
+    assert shown.get("FailureReason") == ("CAA_ERROR" if status == "FAILED" else None)
+    if status == "FAILED":
+        # A failed request is final: nothing is tried again.
+        assert (await bench.certificates.activate()).quiet
+
+
+async def test_a_deleted_certificate_leaves_no_key(bench: Bench) -> None:
+    zone = bench.cloud.zone("my-project.jp")
+    arn = bench.cloud.certificate("my-project.jp")
+    bench.publish_proof(zone, arn)
+    await bench.zones.activate()
+    await bench.certificates.activate()
+    assert certificate_path(bench.settings, arn).exists()
+    bench.cloud("acm", "DeleteCertificate", CertificateArn=arn)
+    await bench.certificates.activate()
+    assert not certificate_path(bench.settings, arn).exists()
+    assert (await bench.certificates.activate()).quiet

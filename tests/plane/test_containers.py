@@ -1,0 +1,178 @@
+"""Real containers: pulled over a task's own interface, run, watched, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.plane.registry_world import (
+    ECR,
+    ENI,
+    Driver,
+    make_container,
+    make_task,
+    push,
+    registry_world,
+)
+
+from hiyoko.plane.containers.cgroups import remove_groups
+from hiyoko.plane.containers.directory import task_id
+from hiyoko.plane.process import run
+
+IMAGE = f"{ECR}/app:1"
+FOREVER = ("sh", "-c", "trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.05; done")
+
+
+@pytest.fixture
+async def driver(tmp_path: Path) -> AsyncIterator[Driver]:
+    async with registry_world(tmp_path) as world:
+        driver = Driver(world)
+        yield driver
+        await driver.settle()
+        await driver.plane.close()
+        remove_groups(world.settings)
+
+
+async def test_a_task_pulls_runs_stops_and_leaves_nothing(driver: Driver) -> None:
+    digest = push(driver.world.store, driver.world.settings, "app", "1", FOREVER)
+    task = make_task(1, make_container(IMAGE))
+    running = await driver.until(task, "RUNNING")
+    assert running.pid is not None
+    assert driver.progress(task).images[0].digest == digest
+    assert await driver.line(task, "ready")
+    # Adopted by a plane that remembers nothing.
+    await driver.plane.close()
+    driver.restarted()
+    again = await driver.settle(task)
+    assert again.tasks[task_id(task.arn)].containers["web"] == running
+    taken, _ = await driver.turn(replace(task, run=False))
+    assert taken == [f"stop task {task_id(task.arn)}"]
+    await driver.woken.wait()
+    seen = await driver.plane.observe()
+    assert seen.tasks[task_id(task.arn)].containers["web"].exit_code == 3
+    assert "bye" in await driver.line(task, "bye")
+    await driver.settle(replace(task, run=False))
+    assert list(driver.world.settings.task_dir.iterdir()) == []
+    assert str(driver.world.settings.task_dir) not in await run("mount")
+    assert task_id(task.arn) not in await run("ps", "axww")
+
+
+async def test_what_ignores_the_signal_is_killed_after_its_time(driver: Driver) -> None:
+    push(
+        driver.world.store,
+        driver.world.settings,
+        "app",
+        "1",
+        ("sh", "-c", "trap '' TERM; sleep 99"),
+    )
+    task = make_task(2, make_container(IMAGE, stop_timeout_s=1))
+    await driver.until(task, "RUNNING")
+    await driver.turn(replace(task, run=False))
+    await driver.woken.wait()
+    seen = await driver.plane.observe()
+    assert seen.tasks[task_id(task.arn)].containers["web"].exit_code == 137
+
+
+async def test_an_exit_is_noticed_at_once_with_its_code(driver: Driver) -> None:
+    push(driver.world.store, driver.world.settings, "app", "1", ("sh", "-c", "sleep 0.3; exit 42"))
+    ended = await driver.until(make_task(3, make_container(IMAGE)), "STOPPED")
+    assert ended.exit_code == 42
+    assert ended.finished_at is not None
+
+
+async def test_the_container_lives_in_the_tasks_network_and_identity(driver: Driver) -> None:
+    push(driver.world.store, driver.world.settings, "app", "1", ())
+    script = (
+        "id; cat /etc/hosts /etc/resolv.conf /etc/hostname; ip -4 addr show eth0; echo $A;"
+        " echo pwd=$PWD; ulimit -n; touch /x || echo denied; sleep 60"
+    )
+    container = make_container(
+        IMAGE, "sh", "-c", script, user="web", environment=(("A", "b c"),), working_directory="/etc"
+    )
+    task = make_task(4, container)
+    await driver.until(task, "RUNNING")
+    assert "uid=33(web) gid=33(web)" in await driver.line(task, "uid=")
+    assert await driver.line(task, "10.0.0.5 ip-10-0-0-5.ap-northeast-1.compute.internal")
+    assert await driver.line(task, "nameserver 10.0.0.2")
+    assert await driver.line(task, "inet 10.0.0.5/24")
+    assert await driver.line(task, "^b c$")
+    assert await driver.line(task, "pwd=/etc")
+    assert await driver.line(task, "denied")
+
+
+async def test_without_a_route_the_pull_fails_as_on_aws(driver: Driver) -> None:
+    push(driver.world.store, driver.world.settings, "app", "1", FOREVER)
+    # The endpoint is out of reach, silently; the resolver is not.
+    for command in (
+        "ip neigh add 10.0.0.9 lladdr 02:00:00:00:00:99 dev eth0",
+        "ip route add 198.18.0.0/15 via 10.0.0.9",
+    ):
+        await run(*command.split(), netns=ENI)
+    task = make_task(5, make_container(IMAGE))
+    await driver.settle(task)
+    failure = driver.progress(task).failure
+    assert failure == (
+        "CannotPullContainerError: pull image manifest has been retried 2 time(s): failed to"
+        f' resolve ref {IMAGE}: failed to do request: Head "https://{ECR}/v2/app/manifests/1":'
+        " dial tcp 198.18.0.80:443: i/o timeout"
+    )
+
+
+async def test_an_image_that_does_not_exist_is_not_found(driver: Driver) -> None:
+    task = make_task(6, make_container("nonesuch"))
+    await driver.settle(task)
+    assert driver.progress(task).failure == (
+        "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to"
+        " resolve ref docker.io/library/nonesuch:latest: docker.io/library/nonesuch:latest:"
+        " not found"
+    )
+
+
+async def test_a_command_that_is_not_in_the_image_says_so(driver: Driver) -> None:
+    push(driver.world.store, driver.world.settings, "app", "1", ())
+    task = make_task(7, make_container(IMAGE, "nonesuch"))
+    await driver.settle(task)
+    assert 'exec: "nonesuch": executable file not found in $PATH' in driver.progress(task).failure
+
+
+async def test_health_follows_the_check(driver: Driver) -> None:
+    push(driver.world.store, driver.world.settings, "app", "1", FOREVER)
+    container = make_container(
+        IMAGE,
+        health_command=("CMD-SHELL", "test -e /well"),
+        health_interval_s=1,
+        health_retries=1,
+    )
+    task = make_task(8, container)
+
+    async def until(health: str) -> None:
+        async with asyncio.timeout(10):
+            while True:
+                driver.woken.clear()
+                seen = await driver.settle(task)
+                if seen.tasks[task_id(task.arn)].containers["web"].health == health:
+                    return
+                await driver.woken.wait()
+
+    await until("UNHEALTHY")
+    root = driver.plane.directory(task.arn).container(task.arn, "web").rootfs
+    (root / "well").touch()
+    await until("HEALTHY")
+
+
+async def test_a_container_waits_for_what_it_depends_on(driver: Driver) -> None:
+    push(driver.world.store, driver.world.settings, "app", "1", FOREVER)
+    init = make_container(IMAGE, "sh", "-c", "sleep 0.5; exit 0", name="init", essential=False)
+    web = make_container(IMAGE, depends_on=(("init", "SUCCESS"),))
+    task = make_task(9, init, web)
+    seen = await driver.settle(task)
+    assert "web" not in seen.tasks[task_id(task.arn)].containers
+    async with asyncio.timeout(10):
+        while "web" not in seen.tasks[task_id(task.arn)].containers:
+            await driver.woken.wait()
+            driver.woken.clear()
+            seen = await driver.settle(task)
+    assert seen.tasks[task_id(task.arn)].containers["init"].exit_code == 0

@@ -1,0 +1,169 @@
+"""The registry as skopeo and a task see it, and the nginx that the porter built."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from tests.plane.registry_world import (
+    Driver,
+    NoBuilder,
+    add_busybox,
+    make_container,
+    make_task,
+    registry_world,
+)
+
+from hiyoko import api
+from hiyoko.gateway.images import import_image, list_images
+from hiyoko.gateway.registry import RegistryHandler
+from hiyoko.plane.containers.blobs import Blobs, BuiltImage, links
+from hiyoko.plane.containers.cgroups import remove_groups
+from hiyoko.plane.error import PlaneError
+from hiyoko.plane.process import run
+from hiyoko.porter.build import build
+from hiyoko.settings import Settings
+from hiyoko.store.database import Store
+
+LOCAL = "127.0.0.1:4566"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(tmp_path / "state")
+
+
+@pytest.fixture
+async def store(settings: Settings) -> AsyncIterator[Store]:
+    """The registry on the loopback, with its store."""
+    store = Store.open(":memory:")
+    handler = RegistryHandler(store, settings, NoBuilder())
+    runner = web.ServerRunner(web.Server(handler.handle))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 4566).start()
+    yield store
+    await runner.cleanup()
+    store.close()
+
+
+def token(store: Store) -> str:
+    answer = api.invoke(store, "ecr", "GetAuthorizationToken", {})
+    return base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode()
+
+
+async def oci_archive(directory: Path) -> Path:
+    """A busybox image in an archive, written by skopeo."""
+    blobs = Blobs(directory / "made")
+    image = add_busybox(blobs, ("sh",))
+    layout = directory / "layout"
+    (layout / "blobs").mkdir(parents=True)
+    (layout / "blobs" / "sha256").symlink_to(blobs.directory)
+    (layout / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    body = blobs.read(image["digest"])
+    entry = {"mediaType": image["media_type"], "digest": image["digest"], "size": len(body)}
+    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
+    archive = directory / "image.tar"
+    await run("skopeo", "copy", f"oci:{layout}", f"oci-archive:{archive}:app:1")
+    return archive
+
+
+async def test_skopeo_pushes_and_pulls_with_the_token(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    archive = await oci_archive(tmp_path)
+    target = f"docker://{LOCAL}/team/app:1"
+    push = ("skopeo", "copy", "--dest-tls-verify=false", f"oci-archive:{archive}", target)
+    with pytest.raises(PlaneError, match=r"(?i)unauthorized|authentication"):
+        await run(*push)
+    with pytest.raises(PlaneError, match="does not exist in the registry"):
+        await run(*push, "--dest-creds", token(store))
+    api.invoke(store, "ecr", "CreateRepository", {"repositoryName": "team/app"})
+    with pytest.raises(PlaneError, match=r"(?i)unauthorized|authentication"):
+        await run(*push, "--dest-creds", f"{token(store)}x")
+    await run(*push, "--dest-creds", token(store))
+    shown = await run("skopeo", "inspect", "--tls-verify=false", "--creds", token(store), target)
+    image = api.invoke(store, "ecr", "DescribeImages", {"repositoryName": "team/app"})
+    assert json.loads(shown)["Digest"] == image["imageDetails"][0]["imageDigest"]
+    assert json.loads(shown)["RepoTags"] == ["1"]
+    back = tmp_path / "back"
+    await run(
+        *("skopeo", "copy", "--src-tls-verify=false", "--src-creds", token(store)),
+        *(target, f"oci:{back}:1"),
+    )
+    assert (back / "index.json").is_file()
+    assert list((settings.image_dir / "uploads").iterdir()) == []
+
+
+async def test_docker_manifests_and_immutable_tags(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    archive = await oci_archive(tmp_path)
+    api.invoke(
+        store,
+        "ecr",
+        "CreateRepository",
+        {"repositoryName": "app", "imageTagMutability": "IMMUTABLE"},
+    )
+    push = ("skopeo", "copy", "--dest-tls-verify=false", "--dest-creds", token(store))
+    target = f"docker://{LOCAL}/app:1"
+    await run(*push, "--format", "v2s2", f"oci-archive:{archive}", target)
+    with pytest.raises(PlaneError, match="cannot be overwritten because the repository is immut"):
+        await run(*push, "--format", "oci", f"oci-archive:{archive}", target)
+
+
+async def test_archives_and_directories_are_imported(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    archive = await oci_archive(tmp_path)
+    docker = tmp_path / "docker.tar"
+    await run("skopeo", "copy", f"oci-archive:{archive}", f"docker-archive:{docker}:app:2")
+    plain = tmp_path / "plain"
+    (plain / "bin").mkdir(parents=True)
+    (plain / "bin" / "sh").write_text("#!")
+    await import_image(settings, store, "app:1", archive, "oci-archive")
+    await import_image(settings, store, "example.org/app:2", docker, "docker-archive")
+    await import_image(settings, store, "app:3", plain, "directory")
+    with pytest.raises(PlaneError, match="no such file"):
+        await import_image(settings, store, "app:4", tmp_path / "none", "oci-archive")
+    found = list_images(settings, store)
+    assert [(one["name"], one["tag"]) for one in found] == [
+        ("docker.io/library/app", "1"),
+        ("docker.io/library/app", "3"),
+        ("example.org/app", "2"),
+    ]
+    blobs = Blobs(settings.image_dir)
+    for one in found:
+        manifest = links(blobs.read(str(one["digest"])), str(one["digest"]))
+        assert all(blobs.has(digest) for digest in (manifest.config, *manifest.layers))
+
+
+BUILT = Path(__file__).parents[2] / "build" / "test"
+"""Where ``python -m hiyoko.porter.build --state-dir build/test nginx`` puts its image: a throw-away
+world has no way out, so the image is built before, on the host."""
+
+
+@pytest.mark.skipif(not (BUILT / "images" / "built").is_dir(), reason="no image in build/test")
+async def test_a_built_nginx_serves(tmp_path: Path) -> None:
+    settings = Settings(tmp_path)
+    settings.image_dir.symlink_to(BUILT / "images")
+
+    class Built:
+        async def build(self, name: str) -> BuiltImage:
+            built = build(settings.image_dir, name)
+            return BuiltImage(built["digest"], built["media_type"], built["size"])
+
+    async with registry_world(tmp_path, Built()) as world:
+        driver = Driver(world)
+        task = make_task(1, make_container("public.ecr.aws/nginx/nginx"))
+        await driver.settle(task)
+        assert driver.progress(task).failure == ""
+        page = await run("curl", "-sS", "--retry-connrefused", "--retry", "5", "http://10.0.0.5/")
+        assert "Welcome to nginx!" in page
+        assert await driver.line(task, '"GET / HTTP/1.1" 200')
+        await driver.settle()
+        await driver.plane.close()
+        remove_groups(settings)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import dns.edns
+import dns.flags
+import dns.message
+import dns.name
+import dns.opcode
+import dns.rcode
+import dns.rdatatype
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.plane.dns.zone import zone
+
+from hiyoko.plane.dns.answers import Authorities, question_key
+from hiyoko.plane.dns.authority import LoadedZone
+
+SERVER = "198.18.8.1"
+
+
+def authorities() -> Authorities:
+    loaded = LoadedZone.load(zone())
+    return Authorities({SERVER: {loaded.origin: loaded}})
+
+
+def answer(
+    query: dns.message.Message, *, tcp: bool = False, server: str = SERVER
+) -> dns.message.Message:
+    wire = authorities().answer(query.to_wire(), server, tcp=tcp)
+    assert wire is not None
+    return dns.message.from_wire(wire)
+
+
+def test_the_answer_is_authoritative_echoes_the_case_and_offers_no_recursion() -> None:
+    response = answer(dns.message.make_query("wWw.eXample.com.", "A"))
+    assert response.flags & dns.flags.AA
+    assert response.flags & dns.flags.RD
+    assert not response.flags & dns.flags.RA
+    assert str(response.question[0].name) == "wWw.eXample.com."
+    assert str(response.answer[0].name) == "wWw.eXample.com."
+
+
+def test_a_server_refuses_names_that_are_not_delegated_to_it() -> None:
+    assert answer(dns.message.make_query("example.org.", "A")).rcode() == dns.rcode.REFUSED
+    other = answer(dns.message.make_query("www.example.com.", "A"), server="198.18.8.2")
+    assert other.rcode() == dns.rcode.REFUSED
+
+
+@pytest.mark.parametrize(("payload", "cut"), [(None, True), (1232, True), (4096, True)])
+def test_what_does_not_fit_into_udp_is_cut_and_whole_over_tcp(
+    payload: int | None, cut: bool
+) -> None:
+    query = dns.message.make_query("big.example.com.", "TXT", payload=payload)
+    if payload is None:
+        query.use_edns(-1)
+    response = answer(query)
+    assert bool(response.flags & dns.flags.TC) == cut
+    assert response.answer == []
+    whole = answer(query, tcp=True)
+    assert not whole.flags & dns.flags.TC
+    assert len(whole.answer[0]) == 30
+
+
+def test_values_take_turns() -> None:
+    served = authorities()
+    firsts = set()
+    for number in range(3):
+        query = dns.message.make_query("www.example.com.", "A", id=number)
+        wire = served.answer(query.to_wire(), SERVER)
+        assert wire is not None
+        response = dns.message.from_wire(wire)
+        assert response.id == number
+        firsts.add(response.answer[0].to_text().splitlines()[0])
+    assert len(firsts) == 3
+
+
+def test_unknown_edns_versions_are_answered_badvers() -> None:
+    query = dns.message.make_query("www.example.com.", "A", use_edns=1)
+    assert answer(query).rcode() == dns.rcode.BADVERS
+
+
+@pytest.mark.parametrize("kind", ["AXFR", "IXFR"])
+def test_zone_transfers_are_refused(kind: str) -> None:
+    assert answer(dns.message.make_query("example.com.", kind)).rcode() == dns.rcode.REFUSED
+
+
+def test_updates_and_notifies_are_not_implemented() -> None:
+    query = dns.message.make_query("example.com.", "SOA")
+    query.set_opcode(dns.opcode.NOTIFY)
+    assert answer(query).rcode() == dns.rcode.NOTIMP
+
+
+def test_an_answer_gets_no_answer() -> None:
+    response = dns.message.make_response(dns.message.make_query("example.com.", "A"))
+    assert authorities().answer(response.to_wire(), SERVER) is None
+
+
+def test_options_do_not_make_another_question() -> None:
+    keys = set()
+    for number in range(2):
+        cookie = dns.edns.GenericOption(dns.edns.OptionType.COOKIE, bytes([number]) * 8)
+        query = dns.message.make_query("example.com.", "A", options=[cookie])
+        keys.add(question_key(query.to_wire()))
+    assert len(keys) == 1
+    assert keys != {None}
+
+
+@given(st.binary(max_size=80))
+def test_no_packet_whatever_makes_the_server_fail(wire: bytes) -> None:
+    served = authorities()
+    served.answer(wire, SERVER)
+    served.answer(b"\x00\x01\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + wire, SERVER)
+
+
+@given(st.sampled_from(["www", "c", "gone", "a.wild", "sub", "big", "@"]), st.integers(1, 260))
+def test_a_kept_answer_is_the_answer(label: str, kind: int) -> None:
+    name = "example.com." if label == "@" else f"{label}.example.com."
+    query = dns.message.make_query(name, dns.rdatatype.RdataType.make(kind)).to_wire()
+    served = authorities()
+    first = served.answer(query, SERVER)
+    for _ in range(30):
+        again = served.answer(query, SERVER)
+        assert first is not None
+        assert again is not None
+        assert len(again) == len(first)

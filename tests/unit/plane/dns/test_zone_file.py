@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
+
+from tests.unit.plane.dns.zone import zone
+
+from hiyoko.blueprint.zones import Delegation, VpcResolver, Zones
+from hiyoko.plane.dns import zone_file
+from hiyoko.plane.dns.dns_server import OpenResolver, PushZones, Served, StartServer, steps
+
+ZONES = Zones(
+    revision=3,
+    zones=(zone(),),
+    resolvers=(
+        VpcResolver("vpc-1", IPv4Address("10.0.0.2"), "us-east-1", (IPv4Network("10.0.0.0/16"),)),
+    ),
+    delegations=(Delegation("Z1", "com."),),
+)
+
+
+def served(zones: Zones = ZONES, *resolvers: str) -> Served:
+    return Served(zone_file.digest(zones), zones.revision, resolvers, {"vpc-1": "no router"})
+
+
+def test_a_stored_zone_set_is_read_back_whole() -> None:
+    assert zone_file.parse(zone_file.render(ZONES)) == ZONES
+
+
+def test_the_digest_is_of_the_answers_not_of_the_revision() -> None:
+    assert zone_file.digest(replace(ZONES, revision=9)) == zone_file.digest(ZONES)
+    assert zone_file.digest(replace(ZONES, zones=())) != zone_file.digest(ZONES)
+
+
+def test_without_a_process_it_is_started_and_given_the_zones() -> None:
+    assert list(steps(ZONES, None)) == [StartServer(), PushZones(ZONES)]
+
+
+def test_another_zone_set_is_pushed_and_the_same_one_is_not() -> None:
+    assert list(steps(ZONES, served(replace(ZONES, zones=())))) == [PushZones(ZONES)]
+    assert list(steps(replace(ZONES, revision=9), served(ZONES, "vpc-1"))) == []
+
+
+def test_a_resolver_that_does_not_listen_is_a_step() -> None:
+    assert list(steps(ZONES, served())) == [OpenResolver("vpc-1", "no router")]
