@@ -76,7 +76,8 @@ class Call:
         know it.
         """
         handler = find_operation(service, operation)
-        return handler(replace(self, service=service, operation=operation), request)
+        response: Response = handler(replace(self, service=service, operation=operation), request)
+        return response
 
 
 Handler = Callable[[Call, Any], Any]

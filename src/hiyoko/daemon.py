@@ -14,20 +14,20 @@ import signal
 import socket
 from pathlib import Path
 
+from hiyoko import services
 from hiyoko.clock import SystemClock
 from hiyoko.gateway.browser_proxy import BrowserProxy
 from hiyoko.gateway.local import LocalRoutes
 from hiyoko.gateway.registry import RegistryHandler
 from hiyoko.gateway.server import Gateway
 from hiyoko.plane.addresses import AWS_ENDPOINT, CLIENT, INTERNET_RESOLVER
-from hiyoko.plane.balancer.plane import BalancerPlane
 from hiyoko.plane.ca.authority import root_certificate_path
 from hiyoko.plane.ca.endpoints import endpoint_context
 from hiyoko.plane.ca.issuing import CertificateFiles
 from hiyoko.plane.dns.dns_server import DnsServer
 from hiyoko.plane.network.internet import prepare_internet
-from hiyoko.plane.network.plane import NetworkPlane
-from hiyoko.porter import PorterClient
+from hiyoko.plane.network import NetworkPlane
+from hiyoko.porter.client import PorterClient
 from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.reconcile.certificates import CertificateReconciler
 from hiyoko.reconcile.describe import describe
@@ -57,6 +57,7 @@ def options() -> tuple[Settings, argparse.Namespace]:
 
 async def serve(settings: Settings, given: argparse.Namespace) -> None:
     """Run until told to end."""
+    services.load()
     store = Store.open(settings.database)
     clock = SystemClock()
     await prepare_internet()
@@ -67,7 +68,7 @@ async def serve(settings: Settings, given: argparse.Namespace) -> None:
             NetworkReconciler(store, NetworkPlane(), clock),
             ZoneReconciler(store, DnsServer(settings), clock),
             CertificateReconciler(store, CertificateFiles(settings), clock),
-            BalancerReconciler(store, BalancerPlane(settings), clock),
+            BalancerReconciler.of(store, settings),
             TaskReconciler(store, containers, clock),
             EcsServicesReconciler(store, clock),
             StackReconciler(store, clock),
@@ -82,7 +83,7 @@ async def serve(settings: Settings, given: argparse.Namespace) -> None:
 
     store.watch(loop.wake)
     gateway = Gateway(store, settings, clock=clock)
-    registry = RegistryHandler(store, settings, PorterClient(settings))
+    registry = RegistryHandler(store, settings, PorterClient(settings.run_dir))
     for host in REGISTRY_HOSTS:
         gateway.register_host(host, registry.handle)
     gateway.register_registry(registry.handle)

@@ -78,13 +78,11 @@ class Cloud:
         return self("route53", "ListResourceRecordSets", HostedZoneId=zone, **more)
 
     def certificate(self, domain: str = "example.com", *others: str, **more: Any) -> str:
+        names: dict[str, Any] = {"SubjectAlternativeNames": list(others)} if others else {}
         made = self(
             "acm",
             "RequestCertificate",
-            DomainName=domain,
-            ValidationMethod="DNS",
-            **({"SubjectAlternativeNames": list(others)} if others else {}),
-            **more,
+            **{"DomainName": domain, "ValidationMethod": "DNS", **names, **more},
         )
         return str(made["CertificateArn"])
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.api.dns_cloud import Cloud
 
@@ -140,7 +142,7 @@ def test_elliptic_keys_are_listed_only_when_asked_for(cloud: Cloud) -> None:
     plain, curve = cloud.certificate(), cloud.certificate("b.com", KeyAlgorithm="EC_prime256v1")
     issue(cloud, plain)
 
-    def listed(**more: object) -> list[str]:
+    def listed(**more: Any) -> list[str]:
         found = cloud("acm", "ListCertificates", **more)["CertificateSummaryList"]
         return [entry["CertificateArn"] for entry in found]
 

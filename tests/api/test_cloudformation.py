@@ -17,10 +17,20 @@ import hiyoko.services.iam
 import hiyoko.services.logs
 import hiyoko.services.route53  # noqa: F401  registers the operations
 from hiyoko.api import AwsError, invoke
+from hiyoko.reconcile.ecs_services import EcsServicesReconciler
 from hiyoko.reconcile.stacks import StackReconciler
 from hiyoko.services.acm.seen import ISSUED_SEEN, IssuedSeen
-from hiyoko.services.ec2.seen import NAT_GATEWAYS_SEEN, NatGatewaySeen
+from hiyoko.services.ec2.seen import (
+    INTERFACES_SEEN,
+    NAT_GATEWAYS_SEEN,
+    InterfaceSeen,
+    NatGatewaySeen,
+)
+from hiyoko.services.ecs.seen import TASKS_SEEN, ContainerSeen, TaskSeen
+from hiyoko.services.elbv2.seen import NODES_SEEN, TARGETS_SEEN, NodeSeen, TargetSeen
 from hiyoko.services.route53.seen import SERVED_SEEN, ServedSeen
+from hiyoko.site.load import parse_site
+from hiyoko.site.render import render_template
 from hiyoko.store.database import Store
 
 NETWORK = """
@@ -189,6 +199,14 @@ class Cloud:
             if "FAILED" in e["ResourceStatus"]
         ]
 
+    def pending(self) -> list[str]:
+        found = self.call("cloudformation", "DescribeStackResources", StackName="site")
+        return [
+            f"{r['LogicalResourceId']} {r['ResourceStatus']} {r.get('ResourceStatusReason', '')}"
+            for r in found["StackResources"]
+            if r["ResourceStatus"].endswith("IN_PROGRESS")
+        ]
+
     def ids(self) -> dict[str, str]:
         found = self.call("cloudformation", "DescribeStackResources", StackName="site")
         return {
@@ -328,3 +346,113 @@ def test_validation_tells_parameters_and_capabilities(cloud: Cloud) -> None:
     assert answer["Parameters"] == [
         {"ParameterKey": "ZoneName", "DefaultValue": "my-project.jp", "NoEcho": False}
     ]
+
+
+SITE = """
+name: hello
+domain: hello-aws.my-project.jp
+services:
+  web:
+    image: nginx
+    expose: 80
+    deploy: {replicas: 2}
+"""
+
+
+class World:
+    """Sees at once whatever is wished, as the lower reconcilers do when nothing is in the way."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+
+    async def settle(self, rounds: int = 40) -> None:
+        """Let stacks, services and sightings go on until the stack rests."""
+        services = EcsServicesReconciler(self.cloud.store)
+        for _ in range(rounds):
+            await self.cloud.settle()
+            if not self.cloud.call("cloudformation", "_StacksInProgress")["Stacks"]:
+                return
+            await services.activate()
+            self.see()
+        raise AssertionError([self.cloud.reasons(), self.cloud.pending(), self.services()])
+
+    def services(self) -> list[Any]:
+        return [
+            self.cloud.call("ecs", "DescribeServices", cluster=c, services=arns)["services"]
+            for c in self.clusters()
+            if (arns := self.cloud.call("ecs", "ListServices", cluster=c)["serviceArns"])
+        ]
+
+    def see(self) -> None:
+        call = self.cloud.call
+        self.cloud.see_nat_gateways()
+        interfaces = call("ec2", "DescribeNetworkInterfaces")["NetworkInterfaces"]
+        balancers = call("elbv2", "DescribeLoadBalancers")["LoadBalancers"]
+        certificates = call("acm", "ListCertificates")["CertificateSummaryList"]
+        groups = call("elbv2", "DescribeTargetGroups")["TargetGroups"]
+        targets = [
+            (group["TargetGroupArn"], health["Target"])
+            for group in groups
+            for health in call(
+                "elbv2", "DescribeTargetHealth", TargetGroupArn=group["TargetGroupArn"]
+            )["TargetHealthDescriptions"]
+        ]
+        running = [arn for c in self.clusters() for arn in self.tasks(c, "RUNNING")]
+        stopped = [arn for c in self.clusters() for arn in self.tasks(c, "STOPPED")]
+        with self.cloud.store.transaction() as tx:
+            for interface in interfaces:
+                eni_id = interface["NetworkInterfaceId"]
+                INTERFACES_SEEN.put(tx, InterfaceSeen(eni_id, 1.0))
+                for balancer in balancers:
+                    arn = balancer["LoadBalancerArn"]
+                    if f"ELB {arn.partition('loadbalancer/')[2]}" == interface["Description"]:
+                        NODES_SEEN.put(tx, NodeSeen(eni_id, arn, (80, 443), "d", "d", 1.0))
+                        for group, target in targets:
+                            key = (group, target["Id"], target["Port"], eni_id)
+                            TARGETS_SEEN.put(tx, TargetSeen(*key, "healthy", "", "", 1.0))
+            SERVED_SEEN.put(tx, ServedSeen("dns", tx.revision, float(tx.revision)))
+            for certificate in certificates:
+                arn = certificate["CertificateArn"]
+                ISSUED_SEEN.put(tx, IssuedSeen(arn, "pem", "pem", "01", 1.0, 4e9, 2.0))
+            for arn in running:
+                web = ContainerSeen("web", "RUNNING", started_at=2.0)
+                TASKS_SEEN.put(tx, TaskSeen(arn, (web,), 1.0, 1.5))
+            for arn in stopped:
+                web = ContainerSeen("web", "STOPPED", exit_code=0, started_at=2.0, finished_at=3.0)
+                TASKS_SEEN.put(tx, TaskSeen(arn, (web,), 1.0, 1.5, gone=True))
+
+    def clusters(self) -> list[str]:
+        return list(self.cloud.call("ecs", "ListClusters")["clusterArns"])
+
+    def tasks(self, cluster: str, status: str) -> list[str]:
+        found = self.cloud.call("ecs", "ListTasks", cluster=cluster, desiredStatus=status)
+        return list(found["taskArns"])
+
+
+async def test_the_template_of_a_site_is_deployed_changed_and_removed(cloud: Cloud) -> None:
+    body = render_template(parse_site(SITE, "site.yaml"))
+    capabilities = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
+    world = World(cloud)
+    cloud.call(
+        "cloudformation",
+        "CreateStack",
+        StackName="site",
+        TemplateBody=body,
+        Capabilities=capabilities,
+    )
+    await world.settle()
+    assert cloud.status() == "CREATE_COMPLETE", cloud.reasons()
+    more = render_template(parse_site(SITE.replace("replicas: 2", "replicas: 3"), "site.yaml"))
+    cloud.call(
+        "cloudformation",
+        "UpdateStack",
+        StackName="site",
+        TemplateBody=more,
+        Capabilities=capabilities,
+    )
+    await world.settle()
+    assert cloud.status() == "UPDATE_COMPLETE", cloud.reasons()
+    arn = cloud.call("cloudformation", "DescribeStacks", StackName="site")["Stacks"][0]["StackId"]
+    cloud.call("cloudformation", "DeleteStack", StackName="site")
+    await world.settle()
+    assert cloud.status(arn) == "DELETE_COMPLETE", cloud.reasons(arn)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-IN_WORLD = os.getpid() != 1 and Path("/proc/1/cmdline").read_bytes().find(b"hiyoko.plane.keeper") >= 0
+IN_WORLD = (
+    os.getpid() != 1 and Path("/proc/1/cmdline").read_bytes().find(b"hiyoko.plane.keeper") >= 0
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -16,7 +18,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.plane)
             if not IN_WORLD:
                 item.add_marker(
-                    pytest.mark.skip(
-                        reason="needs a world of its own: run `make plane`"
-                    )
+                    pytest.mark.skip(reason="needs a world of its own: run `make plane`")
                 )

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-import hiyoko.services.ecr
+import hiyoko.services.ecr  # noqa: F401 - registers the operations
 from hiyoko import api
 from hiyoko.blueprint.tasks import Container, Task, Tasks
 from hiyoko.gateway.registry import Builder, RegistryHandler
@@ -177,7 +177,6 @@ async def registry_world(
     directory: Path, builder: Builder | None = None
 ) -> AsyncIterator[RegistryWorld]:
     """The registry on 198.18.0.80:443, a resolver, and a task's namespace routed to both."""
-    assert hiyoko.services.ecr
     settings = Settings(directory)
     settings.run_dir.mkdir(exist_ok=True)
     store = Store.open(":memory:")

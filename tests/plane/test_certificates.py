@@ -44,8 +44,8 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     made = Bench(
         cloud,
         settings,
-        ZoneReconciler(cloud.store, DnsServer(settings)),
-        CertificateReconciler(cloud.store, CertificateFiles(settings)),
+        ZoneReconciler(cloud.store, DnsServer(settings), cloud.clock),
+        CertificateReconciler(cloud.store, CertificateFiles(settings), cloud.clock),
     )
     assert (await made.zones.activate()).refusals == {}
     yield made

@@ -10,7 +10,7 @@ from hiyoko import launch
 from hiyoko.cli.errors import CommandError
 from hiyoko.settings import Settings
 
-KINDS = ("oci-archive", "docker-archive", "dir")
+KINDS = ("oci-archive", "docker-archive", "directory")
 
 
 def add(options: argparse.Namespace, settings: Settings) -> int:
@@ -18,14 +18,14 @@ def add(options: argparse.Namespace, settings: Settings) -> int:
     kind, _, place = options.source.partition(":")
     if kind not in KINDS or not place:
         raise CommandError(
-            f"{options.source!r}: write oci-archive:FILE, docker-archive:FILE or dir:FOLDER", 2
+            f"{options.source!r}: write oci-archive:FILE, docker-archive:FILE or directory:FOLDER", 2
         )
     path = Path(place).absolute()
     if not path.exists():
         raise CommandError(f"{path}: there is no such file or folder")
     body = {"name": options.name, "path": str(path), "kind": kind}
     answer = launch.get(settings, "/_hiyoko/images", "POST", body)
-    print(f"{answer['name']} {answer['digest']}")
+    print(f"{answer['name']}:{answer['tag']} {answer['digest']}")
     return 0
 
 
@@ -36,6 +36,6 @@ def show(options: argparse.Namespace, settings: Settings) -> int:
         print(json.dumps(images, indent=2))
         return 0
     for image in images:
-        size = f"{image['size_bytes'] / 1e6:.1f} MB" if image.get("size_bytes") else "not built yet"
-        print(f"{image['name']:<48} {image.get('digest', '')[:19]:<20} {size}")
+        name = f"{image['name']}:{image['tag']}"
+        print(f"{name:<56} {image['digest'][:19]}  {image['size'] / 1e6:.1f} MB")
     return 0

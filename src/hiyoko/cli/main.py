@@ -120,7 +120,7 @@ def _image(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     actions = image.add_subparsers(metavar="ACTION", required=True)
     add = _command(actions, "import", "image:add", "add an image under a name")
     add.add_argument("name", help="as in docker.io/library/app:1")
-    add.add_argument("source", help="oci-archive:FILE, docker-archive:FILE or dir:FOLDER")
+    add.add_argument("source", help="oci-archive:FILE, docker-archive:FILE or directory:FOLDER")
     _json(_command(actions, "list", "image:show", "what is there"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 from hiyoko import api
@@ -52,11 +53,11 @@ def _record(store: Store, reference: Reference, image: ImportedImage) -> None:
             rows.put_public_image(tx, row)
         return
     account, region = reference.ecr
-    where = {"account": account, "region": region}
+    invoke = partial(api.invoke, store, "ecr", account=account, region=region)
     with store.reading() as tx:
         known = rows.find_repository(tx, account, region, reference.path)
     if known is None:
-        api.invoke(store, "ecr", "CreateRepository", {"repositoryName": reference.path}, **where)
+        invoke("CreateRepository", {"repositoryName": reference.path})
     request = {
         "repositoryName": reference.path,
         "tag": reference.tag,
@@ -65,7 +66,7 @@ def _record(store: Store, reference: Reference, image: ImportedImage) -> None:
         "size": image.size,
         "manifest": image.manifest,
     }
-    api.invoke(store, "ecr", "_PutManifest", request, **where)
+    invoke("_PutManifest", request)
 
 
 def list_images(settings: Settings, store: Store) -> list[dict[str, str | int]]:

@@ -10,8 +10,9 @@ from typing import Any
 
 from aiohttp import web
 
+from hiyoko.gateway.images import import_image, list_images
 from hiyoko.gateway.server import Gateway
-from hiyoko.plane.containers.images import ImageError, import_image, list_images
+from hiyoko.plane.error import PlaneError
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
 
@@ -50,7 +51,7 @@ class LocalRoutes:
 
     async def get_images(self, request: web.BaseRequest) -> web.StreamResponse:
         """Images of the simulated internet."""
-        return web.json_response({"images": list_images(self.store, self.settings)})
+        return web.json_response({"images": list_images(self.settings, self.store)})
 
     async def post_image(self, request: web.BaseRequest) -> web.StreamResponse:
         """Import an image: ``{"name", "path", "kind"}``."""
@@ -60,10 +61,10 @@ class LocalRoutes:
         except (ValueError, KeyError, TypeError):
             return _error(400, "an image import needs name, path and kind")
         try:
-            digest = await import_image(self.settings, self.store, name, path, kind)
-        except ImageError as error:
+            image = await import_image(self.settings, self.store, name, path, kind)
+        except PlaneError as error:
             return _error(400, str(error))
-        return web.json_response({"name": name, "digest": digest})
+        return web.json_response(image)
 
 
 def _error(status: int, text: str) -> web.Response:

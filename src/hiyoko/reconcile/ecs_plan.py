@@ -349,7 +349,7 @@ class _Scheduler:
         mine = [view for view in staying if view in self.mine]
         sick = sum(1 for view in mine if self._is_sick(view))
         missing = self.service.desired_count - (len(mine) - sick)
-        count = missing
+        count = min(missing, upper - len(staying))
         if missing > 0 and count <= 0 and self._stuck(stopping):
             self._note_once(STUCK)
         if count <= 0:

@@ -4,3 +4,24 @@ A service keeps wishes and computes states from wishes and sightings. It knows n
 and no neighbour but through the neighbour's ``model``, ``rows`` and ``seen``, or by
 ``call.invoke`` inside its own transaction.
 """
+
+import importlib
+
+SERVICES = (
+    "acm",
+    "cloudformation",
+    "ec2",
+    "ecr",
+    "ecs",
+    "elbv2",
+    "iam",
+    "logs",
+    "route53",
+    "sts",
+)
+
+
+def load() -> None:
+    """Import every service: each registers its operations, tables and resource types."""
+    for name in SERVICES:
+        importlib.import_module(f"hiyoko.services.{name}")

@@ -31,12 +31,15 @@ class Transaction:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """A part that may fail by itself: its writes are undone when it raises, the rest stays."""
+        before = self.connection.total_changes
         self.connection.execute("SAVEPOINT part")
         try:
             yield
         except BaseException:
             self.connection.execute("ROLLBACK TO part")
             self.connection.execute("RELEASE part")
+            # SQLite goes on counting them; a commit of nothing else must wake nobody.
+            self.undone = self.connection.total_changes - before
             raise
         self.connection.execute("RELEASE part")
 

@@ -101,7 +101,7 @@ def state_file(node: BalancerNode, running: str = "") -> str:
                 continue
             rise = check.healthy_threshold if target.settled else 1
             full = rise + check.unhealthy_threshold - 1
-            parts = known.get((backend, server_name(target))) or _unknown(backend, target)
+            parts = known.get((backend, server_name(target))) or _unknown(backend, target, rise)
             lines.append(" ".join(_carried(parts, rise, full)))
     return "\n".join(lines) + "\n"
 
@@ -115,9 +115,9 @@ def _carried(parts: Sequence[str], rise: int, full: int) -> Sequence[str]:
     return (*parts[:_HEALTH], str(health), *parts[_HEALTH + 1 :])
 
 
-def _unknown(backend: str, target: Target) -> list[str]:
+def _unknown(backend: str, target: Target, rise: int) -> list[str]:
     return (
-        f"0 {backend} 0 {server_name(target)} {target.address} 0 0 1 1 0 1 0 0 6 0 0 0 - "
+        f"0 {backend} 0 {server_name(target)} {target.address} 0 0 1 1 0 1 0 {rise - 1} 6 0 0 0 - "
         f"{target.port} - 0 0 - - 0"
     ).split()
 

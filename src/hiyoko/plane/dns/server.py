@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hiyoko.blueprint.zones import VpcResolver, Zones
+from hiyoko.blueprint.zones import VpcResolver, Zone, Zones
 from hiyoko.plane.addresses import INTERNET_RESOLVER, ROOT_SERVER, VPC_RESOLVER_LINK_LOCAL
 from hiyoko.plane.dns import zone_file
 from hiyoko.plane.dns.answers import Authorities
@@ -39,18 +39,20 @@ class Loaded:
     """A zone set with everything that is made of it. Replaced whole, caches and all."""
 
     zones: Zones
+    parsed: dict[Zone, LoadedZone]
     digest: str
     authorities: Authorities
     internet: RecursiveAnswers
     vpcs: dict[str, RecursiveAnswers]
 
     @classmethod
-    def build(cls, zones: Zones, upstream: Upstream) -> Loaded:
-        """Parse every zone and start with empty caches."""
+    def build(cls, zones: Zones, upstream: Upstream, before: Loaded | None = None) -> Loaded:
+        """Parse every zone that is new, and start with empty caches."""
+        known = before.parsed if before is not None else {}
+        parsed = {zone: known.get(zone) or LoadedZone.load(zone) for zone in zones.zones}
         by_address: dict[str, dict[Any, LoadedZone]] = {}
         private: dict[str, dict[Any, LoadedZone]] = {}
-        for zone in zones.zones:
-            loaded = LoadedZone.load(zone)
+        for zone, loaded in parsed.items():
             for server in zone.servers:
                 by_address.setdefault(str(server), {})[loaded.origin] = loaded
             for vpc_id in zone.vpcs:
@@ -58,6 +60,7 @@ class Loaded:
         resolver = Resolver(upstream, str(ROOT_SERVER))
         return cls(
             zones=zones,
+            parsed=parsed,
             digest=zone_file.digest(zones),
             authorities=Authorities(by_address),
             internet=RecursiveAnswers(resolver),
@@ -100,7 +103,7 @@ class Server:
 
     def load(self) -> None:
         """Serve what the zone file says, from the next question on. Raises PlaneError."""
-        self.loaded = Loaded.build(read_zone_file(self.run_dir), self.upstream)
+        self.loaded = Loaded.build(read_zone_file(self.run_dir), self.upstream, self.loaded)
 
     def settle_resolvers(self) -> None:
         """Listen in every router that there is, and no longer where there is none."""
@@ -193,7 +196,12 @@ async def serve(run_dir: Path, ready: Path | None) -> None:
     upstream = Upstream()
     await upstream.open()
     service_pair = open_pair("0.0.0.0")
-    server = Server(run_dir, upstream, Loaded.build(read_zone_file(run_dir), upstream))
+    try:
+        zones = read_zone_file(run_dir)
+    except PlaneError:
+        # A file of another version, say: serve nothing, and be given the zones in a moment.
+        zones = Zones()
+    server = Server(run_dir, upstream, Loaded.build(zones, upstream))
     service = Service(service_pair, server.answer_world)
     service.start()
     server.settle_resolvers()

@@ -196,6 +196,7 @@ def refuse_task_level(request: Request) -> None:
         "inferenceAccelerators",
         "ephemeralStorage",
         "enableFaultInjection",
+        "trustedExecutionConfiguration",
     ):
         if request.get(member):
             raise unsupported(member)

@@ -18,6 +18,7 @@ NOT_HERE = (
     "vpcLatticeConfigurations",
     "role",
     "monitoring",
+    "gatewayConnectors",
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from hiyoko.api import Call, Request, Response, operation
+from hiyoko.api import Call, Request, Response, operation, unsupported
 from hiyoko.services.ecs import clusters, names, networks, rows, sight, tasks, views
 from hiyoko.services.ecs.errors import InvalidParameter, ServiceNotActive, ServiceNotFound
 from hiyoko.services.ecs.model import Cluster, Deployment, Service, TaskDefinition
@@ -255,6 +255,8 @@ def describe_services(call: Call, request: Request) -> Response:
 @operation("ListServices")
 def list_services(call: Call, request: Request) -> Response:
     """ARNs of the active services, ten a page."""
+    if (request.get("resourceManagementType") or "CUSTOMER") != "CUSTOMER":
+        raise unsupported("resourceManagementType", request["resourceManagementType"])
     cluster = names.cluster_of(call, request.get("cluster"))
     strategy = request.get("schedulingStrategy") or "REPLICA"
     kind = request.get("launchType") or "FARGATE"

@@ -261,8 +261,9 @@ def describe_tasks(call: Call, request: Request) -> Response:
 @operation("ListTasks")
 def list_tasks(call: Call, request: Request) -> Response:
     """ARNs of tasks by their *desired* status, RUNNING unless asked otherwise."""
-    if request.get("containerInstance"):
-        raise unsupported("containerInstance")
+    for member in ("containerInstance", "daemonName"):
+        if request.get(member):
+            raise unsupported(member)
     others = ("family", "serviceName", "desiredStatus", "launchType")
     if request.get("startedBy") and any(request.get(name) for name in others):
         raise InvalidParameter("startedBy must be the only filter.")

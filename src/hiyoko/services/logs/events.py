@@ -28,7 +28,12 @@ _TOKEN = re.compile(r"([fb])/(\d{32})(\d{24})/s")
 
 @operation("PutLogEvents")
 def put_log_events(call: Call, request: Request) -> Response:
-    """Add a batch; events that are too old or too new are left out and named."""
+    """Add a batch; events that are too old or too new are left out and named.
+
+    A ``sequenceToken`` is taken and not looked at, as AWS does since 2023.
+    """
+    if request.get("entity"):
+        raise unsupported("entity")
     group = group_of(call, request)
     stream = rows.get_stream(call.tx, group, request["logStreamName"])
     batch = request["logEvents"]
@@ -153,7 +158,10 @@ def _view(event: LogEvent) -> dict[str, Any]:
 
 @operation("FilterLogEvents")
 def filter_log_events(call: Call, request: Request) -> Response:
-    """A group's events by time, in some or all of its streams, that match a pattern."""
+    """A group's events by time, in some or all of its streams, that match a pattern.
+
+    ``interleaved`` changes nothing, as at AWS: events of several streams always are.
+    """
     if request.get("unmask"):
         raise unsupported("unmask")
     group = group_of(call, request)

@@ -1,0 +1,160 @@
+"""Tasks that ECS wishes become containers; what these do becomes sightings, logs and states."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.api.ecs_cloud import ROLE, Cloud
+from tests.plane.registry_world import ECR, ENI, RegistryWorld, push, registry_world
+
+import hiyoko.services.logs  # noqa: F401 - registers the operations
+from hiyoko import api
+from hiyoko.plane.containers.cgroups import remove_groups
+from hiyoko.plane.process import NETNS_DIR, run
+from hiyoko.reconcile.report import Report
+from hiyoko.reconcile.tasks import TaskReconciler, container_plane
+from hiyoko.services.ec2.seen import INTERFACES_SEEN, InterfaceSeen
+
+GROUP = {"awslogs-group": "/app", "awslogs-region": "ap-northeast-1"}
+
+
+class Hatchery:
+    """The reconciler with a store of its own, on the test's registry."""
+
+    def __init__(self, world: RegistryWorld) -> None:
+        # One store for the registry and for ECS, as in the daemon.
+        self.cloud = Cloud(store=world.store)
+        self.world = world
+        self.woken = asyncio.Event()
+        self.again()
+        world.store.watch(self.woken.set)
+
+    def again(self) -> None:
+        """A reconciler that remembers nothing."""
+        self.plane = container_plane(
+            self.world.store, self.world.settings, self.world.trust, self.woken.set
+        )
+        self.reconciler = TaskReconciler(self.world.store, self.plane)
+
+    async def activate(self) -> Report:
+        report = await self.reconciler.activate()
+        assert report.refusals == {}
+        return report
+
+    async def until(self, arn: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        async with asyncio.timeout(20):
+            while True:
+                self.woken.clear()
+                report = await self.activate()
+                task = self.cloud.task(arn)
+                if wanted(task):
+                    return task
+                if report.quiet:
+                    await self.woken.wait()
+
+    async def run_task(self, **definition: Any) -> str:
+        options = GROUP | {"awslogs-stream-prefix": "ecs"} | definition.pop("options", {})
+        container = {
+            "name": "web",
+            "image": f"{ECR}/app:1",
+            "essential": True,
+            "logConfiguration": {"logDriver": "awslogs", "options": options},
+            **definition,
+        }
+        self.cloud.define(containerDefinitions=[container], executionRoleArn=ROLE)
+        task = self.cloud.run_task()[0]
+        details = {one["name"]: one["value"] for one in task["attachments"][0]["details"]}
+        eni = details["networkInterfaceId"]
+        (NETNS_DIR / eni).touch()
+        await run("mount", "--bind", str(NETNS_DIR / ENI), str(NETNS_DIR / eni))
+        with self.world.store.transaction() as tx:
+            INTERFACES_SEEN.put(tx, InterfaceSeen(eni, 1.0))
+        arn: str = task["taskArn"]
+        return arn
+
+    def logged(self, arn: str) -> list[str]:
+        stream = f"ecs/web/{arn.rpartition('/')[2]}"
+        request = {"logGroupName": "/app", "logStreamName": stream, "startFromHead": True}
+        events = api.invoke(self.world.store, "logs", "GetLogEvents", request)["events"]
+        return [event["message"] for event in events]
+
+
+@pytest.fixture
+async def hatchery(tmp_path: Path) -> AsyncIterator[Hatchery]:
+    async with registry_world(tmp_path) as world:
+        hatchery = Hatchery(world)
+        cloud = hatchery.cloud
+        cloud.vpc = cloud("CreateVpc", "ec2", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnet = cloud("CreateSubnet", "ec2", VpcId=cloud.vpc, CidrBlock="10.0.0.0/24")
+        cloud.subnets.append(subnet["Subnet"]["SubnetId"])
+        cloud("CreateCluster", clusterName="c")
+        yield hatchery
+        for arn in hatchery.cloud("ListTasks", cluster="c")["taskArns"]:
+            hatchery.cloud("StopTask", cluster="c", task=arn)
+            await hatchery.until(arn, lambda task: task["lastStatus"] == "DEPROVISIONING")
+        await hatchery.plane.close()
+        remove_groups(world.settings)
+
+
+async def test_a_task_runs_logs_and_is_stopped(hatchery: Hatchery) -> None:
+    script = "trap 'echo bye; exit 7' TERM; echo hello; while :; do sleep 0.05; done"
+    digest = push(hatchery.world.store, hatchery.world.settings, "app", "1", ("sh", "-c", script))
+    api.invoke(hatchery.world.store, "logs", "CreateLogGroup", {"logGroupName": "/app"})
+    arn = await hatchery.run_task(stopTimeout=5)
+    task = await hatchery.until(arn, lambda task: task["lastStatus"] == "RUNNING")
+    assert task["containers"][0]["imageDigest"] == digest
+    assert task["pullStoppedAt"] >= task["pullStartedAt"]
+    await hatchery.until(arn, lambda _: hatchery.logged(arn) == ["hello"])
+    # A daemon that starts anew finds everything as it should be, and does nothing.
+    await hatchery.plane.close()
+    hatchery.again()
+    assert (await hatchery.activate()).quiet
+    hatchery.cloud("StopTask", cluster="c", task=arn)
+    task = await hatchery.until(arn, lambda task: task["lastStatus"] == "DEPROVISIONING")
+    assert task["containers"][0]["exitCode"] == 7
+    assert hatchery.logged(arn) == ["hello", "bye"]
+    assert (await hatchery.activate()).quiet
+    assert list(hatchery.world.settings.task_dir.iterdir()) == []
+
+
+async def test_an_essential_exit_stops_the_task(hatchery: Hatchery) -> None:
+    command = ("sh", "-c", "echo done; exit 5")
+    push(hatchery.world.store, hatchery.world.settings, "app", "1", command)
+    api.invoke(hatchery.world.store, "logs", "CreateLogGroup", {"logGroupName": "/app"})
+    arn = await hatchery.run_task()
+    task = await hatchery.until(arn, lambda task: task["lastStatus"] == "DEPROVISIONING")
+    assert task["stoppedReason"] == "Essential container in task exited"
+    assert task["containers"][0]["exitCode"] == 5
+    assert hatchery.logged(arn) == ["done"]
+
+
+async def test_a_missing_log_group_stops_the_task_before_its_container(hatchery: Hatchery) -> None:
+    push(hatchery.world.store, hatchery.world.settings, "app", "1", ("true",))
+    arn = await hatchery.run_task()
+    task = await hatchery.until(arn, lambda task: task["lastStatus"] == "DEPROVISIONING")
+    assert task["stoppedReason"] == (
+        "ResourceInitializationError: failed to validate logger args: create stream has been"
+        " retried 1 times: failed to create Cloudwatch log stream: ResourceNotFoundException:"
+        " The specified log group does not exist."
+    )
+    assert "exitCode" not in task["containers"][0]
+
+
+async def test_a_log_group_is_made_when_asked_for(hatchery: Hatchery) -> None:
+    push(
+        hatchery.world.store, hatchery.world.settings, "app", "1", ("sh", "-c", "echo x; sleep 60")
+    )
+    arn = await hatchery.run_task(options={"awslogs-create-group": "true"}, stopTimeout=2)
+    await hatchery.until(arn, lambda task: task["lastStatus"] == "RUNNING")
+    await hatchery.until(arn, lambda _: hatchery.logged(arn) == ["x"])
+
+
+async def test_a_task_stopped_before_anything_was_begun_is_gone(hatchery: Hatchery) -> None:
+    arn = await hatchery.run_task()
+    hatchery.cloud("StopTask", cluster="c", task=arn)
+    task = await hatchery.until(arn, lambda task: task["lastStatus"] == "DEPROVISIONING")
+    assert task["stopCode"] == "UserInitiated"
