@@ -1,4 +1,4 @@
-"""Writes docs/reference from the code: operations, resource types, command line, site.yaml, settings.
+"""Writes docs/reference from the code: operations, command line, site.yaml, settings.
 
 Run it after a change of any of these; ``tests/tidy/test_docs.py`` fails while the files differ.
 """
@@ -38,6 +38,7 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("network", Network),
     ("egress, each item", Egress),
 )
+_SCALAR = "string or integer or number or boolean"
 VARIABLES = {
     "HIYOKO_STATE_DIR": "as `--state-dir`",
     "HIYOKO_API_PORT": "as `--api-port`",
@@ -89,7 +90,9 @@ def operations_page() -> str:
         lines += table(("operation", "what it does"), ((n, summary(service, n)) for n in names))
     registry.load()
     lines += ["", f"## CloudFormation resource types ({len(type_names())})", ""]
-    lines += ["A property that is not listed is refused by name. *R*: a change makes a new resource."]
+    lines += [
+        "A property that is not listed is refused by name. *R*: a change makes a new resource."
+    ]
     for name in sorted(type_names()):
         lines += ["", f"### {name}", "", *_resource_type(name)]
     return "\n".join(lines) + "\n"
@@ -99,13 +102,9 @@ def _resource_type(name: str) -> Iterator[str]:
     kind = find_type(name)
     assert kind is not None
     known = ", ".join(
-        f"**{each}**" if each in kind.required else each
-        for each in (
-            f"{each}{'' if update is Update.IN_PLACE else ' *R*'}"
-            if each not in kind.required
-            else each
-            for each, update in sorted(kind.properties.items())
-        )
+        (f"**{each}**" if each in kind.required else each)
+        + ("" if update is Update.IN_PLACE else " *R*")
+        for each, update in sorted(kind.properties.items())
     )
     yield f"Properties: {known or 'none'}"
     if kind.ignored:
@@ -191,10 +190,10 @@ def _type(schema: Mapping[str, Any]) -> str:
         return str(schema["$ref"]).rpartition("/")[2]
     if "anyOf" in schema:
         kinds = dict.fromkeys(_type(each) for each in schema["anyOf"] if each.get("type") != "null")
-        return " or ".join(kinds)
+        return " or ".join(kinds).replace(_SCALAR, "scalar")
     if "enum" in schema:
         return ", ".join(f"`{each}`" for each in schema["enum"])
-    kind = str(schema.get("type", "any"))
+    kind = schema.get("type", "any")
     if kind == "array":
         return f"list of {_type(schema['items'])}"
     if kind == "object" and isinstance(schema.get("additionalProperties"), Mapping):
@@ -224,7 +223,13 @@ def _default(model: type[BaseModel], key: str) -> str:
 def settings_page() -> str:
     """Settings, where things lie, environment variables."""
     options_by_name = {action.dest: action for action in options(parser())}
-    lines = ["# Settings", "", NOTE, "Options go before the command: `hiyoko --api-port 5000 up`.", ""]
+    lines = [
+        "# Settings",
+        "",
+        NOTE,
+        "Options go before the command: `hiyoko --api-port 5000 up`.",
+        "",
+    ]
     rows = []
     for field in fields(Settings):
         default = "`$XDG_STATE_HOME/hiyoko`" if field.default is MISSING else f"`{field.default}`"

@@ -40,6 +40,7 @@ PROGRAMS = {
     "conmon": "conmon",
     "skopeo": "skopeo",
     "mmdebstrap": "mmdebstrap",
+    "conntrack": "conntrack",
 }
 ROOTLESS_PROGRAMS = {"newuidmap": "uidmap"}
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

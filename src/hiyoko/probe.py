@@ -27,6 +27,8 @@ import dns.rcode
 import dns.rdatatype
 
 HOPS_MAX = 16
+GLUELESS_MAX = 4
+"""How many name servers without an address on the way may themselves have to be looked up."""
 ANSWER_S = 10.0
 SILENCE_S = 1.0
 """How long nothing must come back: many times a round trip here, and enough on the internet."""
@@ -46,7 +48,7 @@ class ProbeError(Exception):
     """What was seen instead of what should be."""
 
 
-def walk_from_root(host: str, root: str) -> tuple[list[str], list[str]]:
+def walk_from_root(host: str, root: str, depth: int = 0) -> tuple[list[str], list[str]]:
     """Resolve A records from the root server: the servers asked on the way, the addresses."""
     name = dns.name.from_text(host)
     servers, way = [root], ["."]
@@ -66,7 +68,7 @@ def walk_from_root(host: str, root: str) -> tuple[list[str], list[str]]:
         if zone.rdtype != dns.rdatatype.NS or zone.name.to_text() in way:
             raise ProbeError(f"{host}: no address; {way[-1]} has no such record")
         way.append(zone.name.to_text())
-        servers = _glue(answer, zone) or _addresses_of(zone, root)
+        servers = _glue(answer, zone) or _addresses_of(zone, root, depth + 1)
     raise ProbeError(f"{host}: more than {HOPS_MAX} referrals")
 
 
@@ -94,10 +96,10 @@ def _glue(answer: dns.message.Message, zone: Any) -> list[str]:
     return found
 
 
-def _addresses_of(zone: Any, root: str) -> list[str]:
-    for item in zone:
+def _addresses_of(zone: Any, root: str, depth: int) -> list[str]:
+    for item in zone if depth <= GLUELESS_MAX else ():
         try:
-            return walk_from_root(item.target.to_text(), root)[1]
+            return walk_from_root(item.target.to_text(), root, depth)[1]
         except ProbeError:
             continue
     raise ProbeError(f"no name server of {zone.name} has an address")

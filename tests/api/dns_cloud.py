@@ -13,7 +13,12 @@ import hiyoko.services.ec2
 import hiyoko.services.elbv2
 import hiyoko.services.route53  # noqa: F401
 from hiyoko import api
+from hiyoko.services.elbv2 import rows as elbv2
+from hiyoko.services.elbv2.model import LoadBalancer
 from hiyoko.store.database import Store
+
+DNS_NAME = "Web-123.ap-northeast-1.elb.amazonaws.com"
+ALB_ZONE = "Z14GRHDCWA56QT"
 
 # ACM answers its key algorithms with a hyphen, other than its model says.
 REAL_VALUES = frozenset({"RSA-2048", "EC-prime256v1", "EC-secp384r1"})
@@ -94,3 +99,27 @@ class Cloud:
 def record(name: str, kind: str, *values: str, ttl: int = 300) -> dict[str, Any]:
     records = [{"Value": value} for value in values]
     return {"Name": name, "Type": kind, "TTL": ttl, "ResourceRecords": records}
+
+
+def alias(name: str, target: str, zone_id: str) -> dict[str, Any]:
+    target_of = {"HostedZoneId": zone_id, "DNSName": target, "EvaluateTargetHealth": True}
+    return {"Name": name, "Type": "A", "AliasTarget": target_of}
+
+
+def with_balancer(cloud: Cloud) -> None:
+    with cloud.store.transaction() as tx:
+        elbv2.LOAD_BALANCERS.insert(
+            tx,
+            LoadBalancer(
+                arn="arn:aws:elasticloadbalancing:ap-northeast-1:1:loadbalancer/app/Web/1",
+                account="123456789012",
+                region="ap-northeast-1",
+                name="Web",
+                dns_name=DNS_NAME,
+                scheme="internet-facing",
+                vpc_id="vpc-1",
+                security_groups=(),
+                nodes=(),
+                created_at=0.0,
+            ),
+        )

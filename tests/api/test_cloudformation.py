@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.api.shapes import check_output
 
 import hiyoko.services.acm
 import hiyoko.services.cloudformation
@@ -32,6 +34,8 @@ from hiyoko.services.route53.seen import SERVED_SEEN, ServedSeen
 from hiyoko.site.load import parse_site
 from hiyoko.site.render import render_template
 from hiyoko.store.database import Store
+from hiyoko.template import resource_type
+from hiyoko.template.resource_type import Handle, Made
 
 NETWORK = """
 AWSTemplateFormatVersion: "2010-09-09"
@@ -172,6 +176,16 @@ Outputs:
 """
 
 
+# The stack's own events carry these states, though the model of an event lacks them.
+STACK_EVENTS = frozenset(
+    {
+        "REVIEW_IN_PROGRESS",
+        "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+        "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+    }
+)
+
+
 class Cloud:
     """A store and the stack reconciler; sightings are written as the lower reconcilers do."""
 
@@ -179,13 +193,21 @@ class Cloud:
         self.store = Store.open(":memory:")
 
     def call(self, service: str, operation: str, **request: Any) -> dict[str, Any]:
-        return invoke(self.store, service, operation, request)
+        answer = invoke(self.store, service, operation, request)
+        if service == "cloudformation" and not operation.startswith("_"):
+            check_output(service, operation, answer, new_values=STACK_EVENTS)
+        return answer
 
     async def settle(self) -> None:
+        """Until nothing moves; and then nothing is written, or it would wake itself for ever."""
         reconciler = StackReconciler(self.store)
         await reconciler.activate()
+        with self.store.reading() as tx:
+            revision = tx.revision
         report = await reconciler.activate()
         assert report.quiet, report
+        with self.store.reading() as tx:
+            assert tx.revision == revision
 
     def status(self, name: str = "site") -> str:
         found = self.call("cloudformation", "DescribeStacks", StackName=name)["Stacks"][0]
@@ -442,7 +464,8 @@ async def test_the_template_of_a_site_is_deployed_changed_and_removed(cloud: Clo
     )
     await world.settle()
     assert cloud.status() == "CREATE_COMPLETE", cloud.reasons()
-    more = render_template(parse_site(SITE.replace("replicas: 2", "replicas: 3"), "site.yaml"))
+    other = SITE.replace("replicas: 2", "replicas: 3").replace("nginx", "httpd")
+    more = render_template(parse_site(other, "site.yaml"))
     cloud.call(
         "cloudformation",
         "UpdateStack",
@@ -452,7 +475,98 @@ async def test_the_template_of_a_site_is_deployed_changed_and_removed(cloud: Clo
     )
     await world.settle()
     assert cloud.status() == "UPDATE_COMPLETE", cloud.reasons()
+    (services,) = world.services()
+    assert services[0]["taskDefinition"].endswith(":2")
+    assert services[0]["runningCount"] == 3
+    active = cloud.call("ecs", "ListTaskDefinitions", status="ACTIVE")["taskDefinitionArns"]
+    assert [arn.rpartition(":")[2] for arn in active] == ["2"]
     arn = cloud.call("cloudformation", "DescribeStacks", StackName="site")["Stacks"][0]["StackId"]
     cloud.call("cloudformation", "DeleteStack", StackName="site")
     await world.settle()
     assert cloud.status(arn) == "DELETE_COMPLETE", cloud.reasons(arn)
+
+
+async def test_a_crash_in_the_middle_of_a_creation_leaves_no_orphan(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The resource and the record of its id are one transaction: both are there, or neither."""
+    kind = resource_type.find_type("AWS::EC2::VPC")
+    assert kind is not None
+    body = "Resources: {Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.9.0.0/16}}}"
+
+    def killed(handle: Handle) -> Made:
+        kind.create(handle)
+        raise KeyboardInterrupt
+
+    cloud.call("cloudformation", "CreateStack", StackName="site", TemplateBody=body)
+    with monkeypatch.context() as patch:
+        patch.setitem(resource_type._types, kind.name, replace(kind, create=killed))
+        with pytest.raises(KeyboardInterrupt):
+            await cloud.settle()
+    await cloud.settle()
+    assert cloud.status() == "CREATE_COMPLETE"
+    found = cloud.call("ec2", "DescribeVpcs")["Vpcs"]
+    assert [v["VpcId"] for v in found if v["CidrBlock"] == "10.9.0.0/16"] == [cloud.ids()["Vpc"]]
+
+
+async def test_a_vpc_in_use_by_others_holds_its_deletion_back_without_a_busy_loop(
+    cloud: Cloud,
+) -> None:
+    body = "Resources: {Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.9.0.0/16}}}"
+    cloud.call("cloudformation", "CreateStack", StackName="site", TemplateBody=body)
+    await cloud.settle()
+    vpc = cloud.ids()["Vpc"]
+    subnet = cloud.call("ec2", "CreateSubnet", VpcId=vpc, CidrBlock="10.9.0.0/24")["Subnet"]
+    cloud.call("cloudformation", "DeleteStack", StackName="site")
+    await cloud.settle()
+    assert cloud.status() == "DELETE_IN_PROGRESS"
+    cloud.call("ec2", "DeleteSubnet", SubnetId=subnet["SubnetId"])
+    await cloud.settle()
+    with pytest.raises(AwsError, match="does not exist"):
+        cloud.status()
+
+
+async def test_change_sets_answer_in_the_shapes_of_aws(cloud: Cloud) -> None:
+    def create(name: str, body: str, kind: str = "UPDATE") -> None:
+        cloud.call(
+            "cloudformation",
+            "CreateChangeSet",
+            StackName="site",
+            ChangeSetName=name,
+            ChangeSetType=kind,
+            TemplateBody=body,
+        )
+
+    body = (
+        "Resources:\n"
+        "  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.9.0.0/16}}\n"
+        "  Table: {Type: AWS::EC2::RouteTable, Properties: {VpcId: !Ref Vpc}}\n"
+    )
+    create("first", body, "CREATE")
+    cloud.call("cloudformation", "ExecuteChangeSet", StackName="site", ChangeSetName="first")
+    await cloud.settle()
+    create("second", body.replace("10.9", "10.8"))
+    shown = cloud.call(
+        "cloudformation",
+        "DescribeChangeSet",
+        StackName="site",
+        ChangeSetName="second",
+        IncludePropertyValues=True,
+    )
+    changes = [change["ResourceChange"] for change in shown["Changes"]]
+    assert [(c["LogicalResourceId"], c["Replacement"]) for c in changes] == [
+        ("Vpc", "True"),
+        ("Table", "True"),
+    ]
+    target = changes[0]["Details"][0]["Target"]
+    assert (target["BeforeValue"], target["AfterValue"]) == ("10.9.0.0/16", "10.8.0.0/16")
+    assert changes[1]["Details"][0]["CausingEntity"] == "Vpc"
+    cloud.call("cloudformation", "ListChangeSets", StackName="site")
+    cloud.call("cloudformation", "GetTemplate", StackName="site")
+    cloud.call("cloudformation", "GetTemplateSummary", StackName="site")
+    cloud.call("cloudformation", "ListStackResources", StackName="site")
+    cloud.call("cloudformation", "ListStacks")
+    cloud.call("cloudformation", "DescribeStackResource", StackName="site", LogicalResourceId="Vpc")
+    cloud.call("cloudformation", "ExecuteChangeSet", StackName="site", ChangeSetName="second")
+    await cloud.settle()
+    assert cloud.status() == "UPDATE_COMPLETE", cloud.reasons()

@@ -48,7 +48,8 @@ def test_a_deleted_cluster_is_inactive_and_not_listed(cloud: Cloud) -> None:
 
 
 def test_a_cluster_with_a_task_or_a_service_is_not_deleted(cloud: Cloud) -> None:
-    cloud.run_task()
+    (task,) = cloud.run_task()
+    cloud("StopTask", cluster="c", task=task["taskArn"])
     code, _ = refusal(cloud, "DeleteCluster", cluster="c")
     assert code == "ClusterContainsTasksException"
     cloud.serve()

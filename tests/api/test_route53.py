@@ -1,17 +1,11 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from tests.api.dns_cloud import Cloud, record
+from tests.api.conftest import Endpoint
+from tests.api.dns_cloud import ALB_ZONE, DNS_NAME, Cloud, alias, record, with_balancer
 
 from hiyoko.api import AwsError
-from hiyoko.services.elbv2 import rows as elbv2
-from hiyoko.services.elbv2.model import LoadBalancer
 from hiyoko.services.route53.seen import SERVED_SEEN, ServedSeen
-
-DNS_NAME = "Web-123.ap-northeast-1.elb.amazonaws.com"
-ALB_ZONE = "Z14GRHDCWA56QT"
 
 
 @pytest.fixture
@@ -21,30 +15,6 @@ def cloud() -> Cloud:
 
 def code_of(caught: pytest.ExceptionInfo[AwsError]) -> str:
     return caught.value.code
-
-
-def alias(name: str, target: str, zone_id: str) -> dict[str, Any]:
-    target_of = {"HostedZoneId": zone_id, "DNSName": target, "EvaluateTargetHealth": True}
-    return {"Name": name, "Type": "A", "AliasTarget": target_of}
-
-
-def with_balancer(cloud: Cloud) -> None:
-    with cloud.store.transaction() as tx:
-        elbv2.LOAD_BALANCERS.insert(
-            tx,
-            LoadBalancer(
-                arn="arn:aws:elasticloadbalancing:ap-northeast-1:1:loadbalancer/app/Web/1",
-                account="123456789012",
-                region="ap-northeast-1",
-                name="Web",
-                dns_name=DNS_NAME,
-                scheme="internet-facing",
-                vpc_id="vpc-1",
-                security_groups=(),
-                nodes=(),
-                created_at=0.0,
-            ),
-        )
 
 
 def test_a_public_zone_is_born_with_four_servers_below_four_domains_and_two_sets(
@@ -299,3 +269,40 @@ def test_tags_are_added_and_removed_in_one_call(cloud: Cloud) -> None:
     )
     found = cloud("route53", "ListTagsForResource", **of)["ResourceTagSet"]
     assert found["Tags"] == [{"Key": "b", "Value": "2"}]
+
+
+def test_boto3_sees_what_route_53_sends(endpoint: Endpoint) -> None:
+    client = endpoint.client("route53")
+    made = client.create_hosted_zone(Name="example.com", CallerReference="http")
+    assert made["ResponseMetadata"]["HTTPStatusCode"] == 201
+    assert made["HostedZone"]["Id"].startswith("/hostedzone/Z")
+    zone_id = made["HostedZone"]["Id"]
+    values = [{"Value": '"a <b> & \\"c\\""'}]
+    wanted = {"Name": "*.example.com", "Type": "TXT", "TTL": 60, "ResourceRecords": values}
+    batch = {"Changes": [{"Action": "CREATE", "ResourceRecordSet": wanted}]}
+    change = client.change_resource_record_sets(HostedZoneId=zone_id, ChangeBatch=batch)
+    shown = client.get_change(Id=change["ChangeInfo"]["Id"])["ChangeInfo"]
+    assert shown["Status"] == "PENDING"
+    pages = client.get_paginator("list_resource_record_sets").paginate(
+        HostedZoneId=zone_id, PaginationConfig={"PageSize": 1}
+    )
+    found = [r for page in pages for r in page["ResourceRecordSets"]]
+    assert [r["Type"] for r in found] == ["NS", "SOA", "TXT"]
+    assert found[2]["ResourceRecords"] == values
+    with pytest.raises(client.exceptions.InvalidChangeBatch, match="it already exists"):
+        client.change_resource_record_sets(HostedZoneId=zone_id, ChangeBatch=batch)
+    with pytest.raises(client.exceptions.NoSuchHostedZone):
+        client.get_hosted_zone(Id="ZNONE")
+
+
+def test_boto3_sees_what_certificate_manager_sends(endpoint: Endpoint) -> None:
+    client = endpoint.client("acm")
+    arn = client.request_certificate(DomainName="example.com", ValidationMethod="DNS")[
+        "CertificateArn"
+    ]
+    shown = client.describe_certificate(CertificateArn=arn)["Certificate"]
+    assert shown["Status"] == "PENDING_VALIDATION"
+    listed = client.list_certificates()["CertificateSummaryList"]
+    assert [entry["CertificateArn"] for entry in listed] == [arn]
+    with pytest.raises(client.exceptions.RequestInProgressException):
+        client.get_certificate(CertificateArn=arn)

@@ -186,7 +186,7 @@ async def registry_world(
     for command in (
         "ip addr add 10.0.0.2/24 dev e-test",
         "ip link set e-test up",
-        f"ip addr add {ENDPOINT}/32 dev lo",
+        f"ip addr replace {ENDPOINT}/32 dev lo",
     ):
         await run(*command.split())
     for command in (
@@ -211,7 +211,6 @@ async def registry_world(
         await runner.cleanup()
         await run("ip", "link", "delete", "e-test")
         await run("ip", "netns", "delete", ENI)
-        await run("ip", "addr", "delete", f"{ENDPOINT}/32", "dev", "lo")
         store.close()
 
 

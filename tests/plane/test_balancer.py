@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from hiyoko import api
 from hiyoko.blueprint.balancers import (
     BalancerNode,
     Condition,
@@ -37,6 +38,13 @@ from hiyoko.plane.balancer.nodes import BalancerPlane, ReloadNode, StartNode, St
 from hiyoko.plane.balancer.observe import ServerSeen, describe_failure
 from hiyoko.plane.balancer.render import CertificateFile, Paths, digest_of, render_haproxy
 from hiyoko.plane.process import run
+from hiyoko.reconcile.balancers import BalancerReconciler
+from hiyoko.reconcile.report import Report
+from hiyoko.services import elbv2
+from hiyoko.services.elbv2 import model, rows
+from hiyoko.services.elbv2.load_balancers import state
+from hiyoko.settings import Settings
+from hiyoko.store.database import Store
 
 ENI = "eni-0123456789abcdef0"
 ADDRESS = IPv4Address("10.0.0.10")
@@ -318,7 +326,7 @@ async def test_a_reload_keeps_the_health_of_targets(place: Place) -> None:
 
 async def test_a_refusing_target_is_502_a_dropping_one_too(place: Place) -> None:
     async with target(9001, "hello"):
-        await place.become(node(group(replace(GOOD, settled=True))))
+        await place.become(node(group(GOOD)))
         await place.until(up=True)
         dropped = await curl(f"http://{ADDRESS}:8080/drop")
         assert (dropped.status, len(dropped.body)) == (502, 122)
@@ -328,14 +336,48 @@ async def test_a_refusing_target_is_502_a_dropping_one_too(place: Place) -> None
 
 
 async def test_a_silent_target_is_504_after_ten_seconds(place: Place) -> None:
-    # A route to a device that drops everything: neither refusal nor answer.
-    await run("ip", "-n", ENI, "link", "add", "void", "type", "dummy")
+    # A route to a wire that nobody listens to: neither refusal nor answer.
+    await run("ip", "-n", ENI, "link", "add", "void", "type", "veth", "peer", "name", "hole")
+    await run("ip", "-n", ENI, "link", "set", "hole", "up")
     await run("ip", "-n", ENI, "link", "set", "void", "up", "arp", "off")
     await run("ip", "-n", ENI, "route", "add", "10.9.0.0/16", "dev", "void")
     silent = Target("10.9.0.1", IPv4Address("10.9.0.1"), 80, "a", settled=True)
     await place.become(node(group(silent)))
     answer = await curl(f"http://{ADDRESS}:8080/")
     assert (answer.status, len(answer.body)) == (504, 132)
+
+
+async def test_a_sticky_group_keeps_a_client_at_its_target(place: Place) -> None:
+    second = replace(GOOD, port=9002)
+    async with target(9001, "one"), target(9002, "two"):
+        await place.become(node(group(GOOD, second, stickiness_s=60)))
+        await place.until(up=True)
+        await place.until(up=True, port=9002)
+        url = f"http://{ADDRESS}:8080/"
+        first = await curl(url)
+        cookie = first.headers["set-cookie"].split(";")[0]
+        assert cookie.startswith("AWSALB=")
+        bodies = {(await curl("-H", f"Cookie: {cookie}", url)).body for _ in range(6)}
+        assert bodies == {first.body}
+        name, _, _ = cookie.rpartition(".")
+        # The time inside is over: the balance decides again.
+        stale = {(await curl("-H", f"Cookie: {name}.1000", url)).body for _ in range(4)}
+        assert stale == {"one", "two"}
+
+
+async def test_weights_divide_requests_and_a_group_without_targets_keeps_its_share(
+    place: Place,
+) -> None:
+    rules = (
+        rule(1, Forward(((GROUP, 0), (EMPTY, 1))), Condition("path-pattern", ("/none",))),
+        rule(2, Forward(((GROUP, 1), (EMPTY, 1))), Condition("path-pattern", ("/half",))),
+    )
+    async with target(9001, "hello"):
+        await place.become(node(group(GOOD), group(arn=EMPTY), rules=rules))
+        await place.until(up=True)
+        url = f"http://{ADDRESS}:8080"
+        assert (await curl(f"{url}/none")).status == 503
+        assert {(await curl(f"{url}/half")).status for _ in range(30)} == {200, 503}
 
 
 async def test_no_target_is_503(place: Place) -> None:
@@ -347,13 +389,13 @@ async def test_no_target_is_503(place: Place) -> None:
 
 async def test_reloads_under_load_lose_no_request(place: Place) -> None:
     async with target(9001, "hello"):
-        await place.become(node(group(replace(GOOD, settled=True))))
+        await place.become(node(group(GOOD)))
         await place.until(up=True)
         load = asyncio.create_task(
             run("wrk", "-t1", "-c8", "-d4", f"http://{ADDRESS}:8080/", netns=ENI)
         )
         for count in range(4):
-            changed = replace(node(group(replace(GOOD, settled=True))), idle_timeout_s=30 + count)
+            changed = replace(node(group(GOOD)), idle_timeout_s=30 + count)
             await place.become(changed)
         out = await load
         assert "requests in" in out
@@ -380,3 +422,101 @@ async def test_a_node_without_its_namespace_is_refused(place: Place) -> None:
     wish = replace(node(group()), eni_id="eni-missing")
     with pytest.raises(Exception, match="no namespace yet"):
         await place.plane.apply(StartNode(wish, render_haproxy(wish, place.paths)))
+
+
+BALANCER = "arn:aws:elasticloadbalancing:r:1:loadbalancer/app/web/0123456789abcdef"
+
+
+def wishes() -> Store:
+    """A balancer with one node, one HTTP listener, one group with one target."""
+    assert elbv2.__doc__
+    store = Store.open(":memory:")
+    place = ("1", "r")
+    lb_node = model.Node("subnet-1", "a", ENI, str(ADDRESS))
+    check = model.HealthCheck(path="/health", interval_s=5, timeout_s=2)
+    action = model.Action("forward", groups=(model.WeightedGroup(GROUP),))
+    with store.transaction() as tx:
+        rows.LOAD_BALANCERS.insert(
+            tx,
+            model.LoadBalancer(
+                BALANCER, *place, "web", "web.r", "internal", "vpc-1", ("sg-1",), (lb_node,), 0.0
+            ),
+        )
+        rows.TARGET_GROUPS.insert(
+            tx,
+            model.TargetGroup(
+                GROUP,
+                *place,
+                "web",
+                "HTTP",
+                9001,
+                "vpc-1",
+                0.0,
+                health_check=check,
+                attributes={"deregistration_delay.timeout_seconds": "1"},
+            ),
+        )
+        rows.LISTENERS.insert(
+            tx, model.Listener("l", *place, BALANCER, 8080, "HTTP", "rule", (action,))
+        )
+        rows.REGISTRATIONS.insert(
+            tx, model.Registration(GROUP, *place, "10.0.0.10", 9001, "a", 0.0)
+        )
+    return store
+
+
+def health(store: Store) -> str:
+    request = {"TargetGroupArn": GROUP, "Target": {"Id": "10.0.0.10", "Port": 9001}}
+    answer = api.invoke(store, "elbv2", "_TargetHealth", request)
+    return f"{answer['State']} {answer['Reason']}".strip()
+
+
+async def activate_until(reconciler: BalancerReconciler, wanted: str) -> None:
+    async with asyncio.timeout(30):
+        while health(reconciler.store) != wanted:
+            report = await reconciler.activate()
+            assert report.refusals == {}
+            await asyncio.sleep(min(report.again_s or 0.1, 0.1))
+
+
+async def settle(reconciler: BalancerReconciler) -> Report:
+    report = await reconciler.activate()
+    for _ in range(3):
+        if report.quiet:
+            break
+        report = await reconciler.activate()
+    assert report.quiet, report
+    return report
+
+
+async def test_a_wish_becomes_a_healthy_target_and_a_second_run_does_nothing(
+    place: Place,
+) -> None:
+    store = wishes()
+    reconciler = BalancerReconciler(store, place.plane, Settings(place.tmp))
+    assert health(store) == "initial Elb.RegistrationInProgress"
+    await activate_until(reconciler, "initial Elb.InitialHealthChecking")
+    with store.reading() as tx:
+        assert state(tx, rows.get_load_balancer(tx, BALANCER)) == "active"
+    async with target(9001, "hello"):
+        await activate_until(reconciler, "healthy")
+        assert (await settle(reconciler)).again_s == 2.0
+        assert (await curl(f"http://{ADDRESS}:8080/")).body == "hello"
+        # A new daemon: the same store, nothing remembered, nothing to do.
+        again = BalancerReconciler(store, BalancerPlane(place.plane.directory), Settings(place.tmp))
+        assert (await again.activate()).quiet
+    await activate_until(reconciler, "unhealthy Target.FailedHealthChecks")
+    api.invoke(
+        store,
+        "elbv2",
+        "DeregisterTargets",
+        {"TargetGroupArn": GROUP, "Targets": [{"Id": "10.0.0.10"}]},
+    )
+    assert health(store) == "draining Target.DeregistrationInProgress"
+    await activate_until(reconciler, "unused Target.NotRegistered")
+    with store.transaction() as tx:
+        rows.LISTENERS.delete(tx)
+        rows.LOAD_BALANCERS.delete(tx)
+    await settle(reconciler)
+    assert await place.plane.observe() == {}
+    assert not list(place.plane.directory.iterdir())

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 from tests.api.dns_cloud import Cloud, record
-from tests.plane.test_dns import internet, stop
+from tests.plane.dns_world import internet, stop
 
 from hiyoko.plane.ca import CertificateFiles, certificate_path, root_certificate_path
 from hiyoko.plane.dns.dns_server import DnsServer
 from hiyoko.plane.process import run
 from hiyoko.reconcile.certificates import CertificateReconciler
 from hiyoko.reconcile.zones import ZoneReconciler
+from hiyoko.services.acm.seen import ISSUED_SEEN
 from hiyoko.settings import Settings
 
 __all__ = ["internet"]
@@ -149,3 +150,47 @@ async def test_a_deleted_certificate_leaves_no_key(bench: Bench) -> None:
     await bench.certificates.activate()
     assert not certificate_path(bench.settings, arn).exists()
     assert (await bench.certificates.activate()).quiet
+
+
+async def test_a_lost_key_is_replaced_by_a_new_certificate(bench: Bench) -> None:
+    zone = bench.cloud.zone("my-project.jp")
+    arn = bench.cloud.certificate("my-project.jp")
+    bench.publish_proof(zone, arn)
+    await bench.zones.activate()
+    await bench.certificates.activate()
+    serial = bench.cloud.described(arn)["Serial"]
+    certificate_path(bench.settings, arn).unlink()
+    assert (await bench.certificates.activate()).steps
+    assert certificate_path(bench.settings, arn).exists()
+    assert bench.cloud.described(arn)["Serial"] != serial
+    assert (await bench.certificates.activate()).quiet
+
+
+async def test_a_daemon_that_died_before_the_note_finds_the_same_certificate(
+    bench: Bench,
+) -> None:
+    zone = bench.cloud.zone("my-project.jp")
+    arn = bench.cloud.certificate("my-project.jp")
+    bench.publish_proof(zone, arn)
+    await bench.zones.activate()
+    await bench.certificates.activate()
+    serial = bench.cloud.described(arn)["Serial"]
+    with bench.cloud.store.transaction() as tx:
+        ISSUED_SEEN.delete(tx, certificate_arn=arn)
+    assert bench.status(arn) == "PENDING_VALIDATION"
+    await bench.certificates.activate()
+    assert bench.cloud.described(arn)["Serial"] == serial
+
+
+async def test_without_dns_nothing_is_issued_and_it_is_tried_again(bench: Bench) -> None:
+    zone = bench.cloud.zone("my-project.jp")
+    arn = bench.cloud.certificate("my-project.jp")
+    bench.publish_proof(zone, arn)
+    await bench.zones.activate()
+    await stop(bench.settings, signal.SIGKILL)
+    report = await bench.certificates.activate()
+    assert report.again_s is not None
+    assert bench.status(arn) == "PENDING_VALIDATION"
+    assert (await bench.zones.activate()).steps
+    await bench.certificates.activate()
+    assert bench.status(arn) == "ISSUED"

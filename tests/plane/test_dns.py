@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import signal
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.api.dns_cloud import Cloud, record
-from tests.api.test_route53 import ALB_ZONE, DNS_NAME, alias, with_balancer
+from tests.api.dns_cloud import ALB_ZONE, DNS_NAME, Cloud, alias, record, with_balancer
+from tests.plane.dns_world import RESOLVER, dig, internet, stop
 
-from hiyoko.plane.dns.control import ask
+__all__ = ["internet"]
+
+from hiyoko.api import invoke
 from hiyoko.plane.dns.dns_server import DnsServer
 from hiyoko.plane.process import run
 from hiyoko.reconcile.zones import ZoneReconciler
@@ -24,25 +23,6 @@ from hiyoko.services.route53 import rows
 from hiyoko.services.route53.seen import DELEGATIONS_SEEN
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
-
-RESOLVER = "198.18.0.53"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def internet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The infrastructure's addresses, and a resolv.conf for dig's own look-ups."""
-    resolv = tmp_path_factory.mktemp("etc") / "resolv.conf"
-    resolv.write_text(f"nameserver {RESOLVER}\n")
-    commands = [
-        "ip link set lo up",
-        *(f"ip address replace 198.18.0.{n}/32 dev lo" for n in (1, 2, 53, 54, 80, 100)),
-        "ip route replace local 198.18.8.0/21 dev lo",
-        f"mount --bind {resolv} /etc/resolv.conf",
-    ]
-    for command in commands:
-        subprocess.run(command.split(), check=True)
-    yield
-    subprocess.run(["umount", "/etc/resolv.conf"], check=True)
 
 
 @pytest.fixture
@@ -56,22 +36,18 @@ async def dns(tmp_path: Path) -> AsyncIterator[tuple[Cloud, ZoneReconciler]]:
     await stop(settings, signal.SIGTERM)
 
 
-async def stop(settings: Settings, how: signal.Signals) -> None:
-    """End the process of this cloud, by its own word on which one it is."""
-    answer = await ask(settings.run_dir, "status")
-    assert answer is not None
-    descriptor = os.pidfd_open(answer["pid"])
-    signal.pidfd_send_signal(descriptor, how)
-    ended = asyncio.Event()
-    asyncio.get_running_loop().add_reader(descriptor, ended.set)
-    async with asyncio.timeout(10):
-        await ended.wait()
-    asyncio.get_running_loop().remove_reader(descriptor)
-    os.close(descriptor)
-
-
-async def dig(*arguments: str, netns: str | None = None) -> str:
-    return await run("dig", "+tries=1", "+time=2", *arguments, netns=netns)
+def attach_interface(cloud: Cloud, vpc_id: str) -> None:
+    """An interface in a new subnet: the VPC is in use, so it gets a router."""
+    subnet = cloud("ec2", "CreateSubnet", VpcId=vpc_id, CidrBlock="10.0.0.0/24")["Subnet"]
+    request = {
+        "SubnetId": subnet["SubnetId"],
+        "Groups": [],
+        "Description": "test",
+        "RequesterId": "amazon-ecs",
+        "InterfaceType": "interface",
+        "AssociatePublicIp": False,
+    }
+    invoke(cloud.store, "ec2", "_CreateManagedInterface", request)
 
 
 def server_of(store: Store, zone_id: str) -> str:
@@ -277,6 +253,7 @@ async def test_a_vpcs_resolver_listens_in_its_router_and_sees_its_private_zones(
     vpc, other = cloud.vpc(), cloud.vpc()
     for vpc_id in (vpc, other):
         cloud("ec2", "ModifyVpcAttribute", VpcId=vpc_id, EnableDnsHostnames={"Value": True})
+        attach_interface(cloud, vpc_id)
     inside, outside = cloud.private_zone("my-project.jp", vpc), cloud.zone("my-project.jp")
     cloud.change(inside, ("CREATE", record("a.my-project.jp", "A", "10.0.0.77")))
     cloud.change(inside, ("CREATE", record("out.my-project.jp", "CNAME", "public.ecr.aws")))

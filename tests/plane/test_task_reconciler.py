@@ -30,6 +30,7 @@ class Hatchery:
         self.cloud = Cloud(store=world.store)
         self.world = world
         self.woken = asyncio.Event()
+        self.handles: list[Path] = []
         self.again()
         world.store.watch(self.woken.set)
 
@@ -69,8 +70,10 @@ class Hatchery:
         task = self.cloud.run_task()[0]
         details = {one["name"]: one["value"] for one in task["attachments"][0]["details"]}
         eni = details["networkInterfaceId"]
-        (NETNS_DIR / eni).touch()
-        await run("mount", "--bind", str(NETNS_DIR / ENI), str(NETNS_DIR / eni))
+        # The test's one namespace under the name of the task's interface.
+        self.handles.append(NETNS_DIR / eni)
+        self.handles[-1].touch()
+        await run("mount", "--bind", str(NETNS_DIR / ENI), str(self.handles[-1]))
         with self.world.store.transaction() as tx:
             INTERFACES_SEEN.put(tx, InterfaceSeen(eni, 1.0))
         arn: str = task["taskArn"]
@@ -97,6 +100,9 @@ async def hatchery(tmp_path: Path) -> AsyncIterator[Hatchery]:
             hatchery.cloud("StopTask", cluster="c", task=arn)
             await hatchery.until(arn, lambda task: task["lastStatus"] == "DEPROVISIONING")
         await hatchery.plane.close()
+        for path in hatchery.handles:
+            await run("umount", str(path))
+            path.unlink()
         remove_groups(world.settings)
 
 

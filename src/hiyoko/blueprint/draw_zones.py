@@ -24,7 +24,7 @@ from hiyoko.blueprint.world_zones import (
     parent_zones,
 )
 from hiyoko.blueprint.zones import Delegation, RecordSet, VpcResolver, Zone, Zones
-from hiyoko.services.ec2.model import Vpc
+from hiyoko.services.ec2.model import Address, NetworkInterface, Vpc
 from hiyoko.services.elbv2.model import LoadBalancer
 from hiyoko.services.route53.model import HostedZone, server_name
 from hiyoko.services.route53.model import RecordSet as Wished
@@ -44,8 +44,15 @@ def draw_zones(
     records: Iterable[Wished],
     balancers: Iterable[LoadBalancer],
     vpcs: Iterable[Vpc],
+    interfaces: Iterable[NetworkInterface] = (),
+    addresses: Iterable[Address] = (),
 ) -> Zones:
-    """Everything that the world's DNS server serves, from these rows."""
+    """Everything that the world's DNS server serves, from these rows.
+
+    A VPC has a router, and so a resolver, as long as some interface is attached in it.
+    """
+    interfaces = tuple(interfaces)
+    living = {interface.vpc_id for interface in interfaces if interface.attachment_id}
     zones = sorted(hosted_zones, key=lambda z: (z.created_at, z.zone_id))
     vpcs = sorted(vpcs, key=lambda v: v.vpc_id)
     balancers = sorted(balancers, key=lambda b: b.arn)
@@ -56,6 +63,7 @@ def draw_zones(
     flatten = _Flatten(by_zone, {b.dns_name.lower(): b for b in balancers})
     seeing = {v.vpc_id for v in vpcs if v.dns_support and v.dns_hostnames}
     hosted = tuple(_hosted(zone, flatten, seeing) for zone in zones)
+    hosts = [h for h in _hosts(interfaces, addresses) if h.vpc_id in seeing]
     registered = _registered(zones)
     servers = sorted({n for zone in zones for n in zone.servers})
     return Zones(
@@ -69,10 +77,13 @@ def draw_zones(
             *aws_zones(
                 {server_name(n): route53_address(n) for n in servers},
                 {b.dns_name: _addresses(b) for b in balancers},
+                {host.name: host.public for host in hosts},
             ),
             *hosted,
         ),
-        resolvers=tuple(_resolver(vpc) for vpc in vpcs if vpc.dns_support),
+        resolvers=tuple(
+            _resolver(vpc, hosts) for vpc in vpcs if vpc.dns_support and vpc.vpc_id in living
+        ),
         delegations=_delegations(zones, registered, hosted),
     )
 
@@ -185,11 +196,40 @@ def _addresses(balancer: LoadBalancer) -> tuple[str, ...]:
     return tuple(sorted(address for address in found if address))[:ADDRESSES_MAX]
 
 
-def _resolver(vpc: Vpc) -> VpcResolver:
+@dataclass(frozen=True, slots=True)
+class _Host:
+    """An interface with a public address, and the name that this address has."""
+
+    name: str
+    vpc_id: str
+    private: IPv4Address
+    public: IPv4Address
+
+
+def _hosts(interfaces: Iterable[NetworkInterface], addresses: Iterable[Address]) -> list[_Host]:
+    """Public host names, sorted. An elastic address takes the place of one of Amazon's pool."""
+    elastic = {address.eni_id: address.public_ip for address in addresses if address.eni_id}
+    found = []
+    for interface in interfaces:
+        public = elastic.get(interface.eni_id) or interface.public_ip
+        if public:
+            name = _host_name(interface.region, public)
+            private = IPv4Address(interface.private_ip)
+            found.append(_Host(name, interface.vpc_id, private, IPv4Address(public)))
+    return sorted(found, key=lambda host: host.name)
+
+
+def _host_name(region: str, public: str) -> str:
+    domain = "compute-1" if region == "us-east-1" else f"{region}.compute"
+    return f"ec2-{public.replace('.', '-')}.{domain}.amazonaws.com."
+
+
+def _resolver(vpc: Vpc, hosts: Iterable[_Host]) -> VpcResolver:
     """The VPC's resolver: the primary CIDR's base plus two."""
     return VpcResolver(
         vpc_id=vpc.vpc_id,
         address=IPv4Network(vpc.cidr)[2],
         region=vpc.region,
         cidrs=tuple(IPv4Network(association.cidr) for association in vpc.cidrs),
+        hosts=tuple((host.name, host.private) for host in hosts if host.vpc_id == vpc.vpc_id),
     )

@@ -44,7 +44,8 @@ _WILDCARD_ZONES = {
 }
 """Zones of AWS and of the image registries, with the names that lead to the API endpoint."""
 
-_EMPTY_ZONES = ("elb.amazonaws.com.", "compute.amazonaws.com.", "acm-validations.aws.")
+HOST_ZONES = ("compute.amazonaws.com.", "compute-1.amazonaws.com.")
+_EMPTY_ZONES = ("elb.amazonaws.com.", *HOST_ZONES, "acm-validations.aws.")
 """Zones where only what really exists has a name: no wildcard above may answer for them."""
 
 
@@ -127,6 +128,7 @@ def parent_zones(
 def aws_zones(
     route53_servers: Mapping[str, IPv4Address],
     balancers: Mapping[str, tuple[str, ...]],
+    hosts: Mapping[str, IPv4Address],
 ) -> tuple[Zone, ...]:
     """AWS's own zones: API names, balancers' names, and the zones that name servers live in."""
     records: dict[str, list[RecordSet]] = {
@@ -142,6 +144,9 @@ def aws_zones(
     for dns_name, addresses in balancers.items():
         for name in (f"{dns_name.lower()}.", f"dualstack.{dns_name.lower()}."):
             records["elb.amazonaws.com."].append(RecordSet(name, "A", ADDRESS_TTL_S, addresses))
+    for name, address in hosts.items():
+        zone = next(zone for zone in HOST_ZONES if name.endswith(f".{zone}"))
+        records[zone].append(_address(name, address, ADDRESS_TTL_S))
     for name, address in route53_servers.items():
         records.setdefault(name.split(".", 1)[1], []).append(_address(name, address))
     return tuple(_zone(name, AWS_SERVER_NAME, AWS_DNS, records[name]) for name in sorted(records))

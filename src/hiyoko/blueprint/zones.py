@@ -38,12 +38,17 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class VpcResolver:
-    """A resolver that listens at ``address`` (and 169.254.169.253) in the VPC's router."""
+    """A resolver that listens at ``address`` (and 169.254.169.253) in the VPC's router.
+
+    ``hosts`` are public host names of the VPC's own interfaces with their private addresses: from
+    inside, such a name leads to the private one.
+    """
 
     vpc_id: str
     address: IPv4Address
     region: str
     cidrs: tuple[IPv4Network, ...] = ()
+    hosts: tuple[tuple[str, IPv4Address], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

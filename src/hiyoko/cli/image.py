@@ -18,7 +18,8 @@ def add(options: argparse.Namespace, settings: Settings) -> int:
     kind, _, place = options.source.partition(":")
     if kind not in KINDS or not place:
         raise CommandError(
-            f"{options.source!r}: write oci-archive:FILE, docker-archive:FILE or directory:FOLDER", 2
+            f"{options.source!r}: write oci-archive:FILE, docker-archive:FILE or directory:FOLDER",
+            2,
         )
     path = Path(place).absolute()
     if not path.exists():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from time import monotonic
+from datetime import datetime
 from types import TracebackType
 
-from hiyoko.cli.stack import Progress
+from hiyoko.cli.stack import TASK, Progress
 
 CLEAR = "\r\x1b[K"
 SHOWN_MAX = 3
@@ -20,7 +20,7 @@ class Live:
     name: str
     failures: list[tuple[str, str]] = field(default_factory=list)
     skipped: set[str] = field(default_factory=set)
-    _begun: dict[str, float] = field(default_factory=dict)
+    _begun: dict[str, datetime] = field(default_factory=dict)
     _done: int = 0
     _tty: bool = field(default_factory=sys.stdout.isatty)
 
@@ -41,8 +41,11 @@ class Live:
         """Show one event."""
         if event.kind == "AWS::CloudFormation::Stack" and event.logical_id == self.name:
             self._stack(event)
+        elif event.kind == TASK:
+            self.failures.append((f"task of {event.logical_id}", event.reason))
+            self._line(f"  !          task of {event.logical_id} stopped: {event.reason}")
         elif event.status.endswith("_IN_PROGRESS"):
-            self._begun.setdefault(event.logical_id, monotonic())
+            self._begun.setdefault(event.logical_id, event.at)
         else:
             self._finished(event)
         self._footer()
@@ -54,7 +57,8 @@ class Live:
     def _finished(self, event: Progress) -> None:
         begun = self._begun.pop(event.logical_id, None)
         self._done += 1
-        took = f"{monotonic() - begun:5.1f} s" if begun is not None else "       "
+        # By the cloud's clock: several events may come with one look.
+        took = f"{(event.at - begun).total_seconds():5.1f} s" if begun else "       "
         kind = event.kind.removeprefix("AWS::")
         if event.status.endswith("_FAILED"):
             if "cancelled" not in event.reason:

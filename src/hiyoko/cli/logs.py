@@ -29,8 +29,10 @@ def logs(options: argparse.Namespace, settings: Settings) -> int:
             f"there is no service {options.service}; there are {', '.join(site.services)}"
         )
     target = choose(options.target, settings, site.region)
-    group = SiteStack(site, target).outputs().get("LogGroup")
-    if group is None:
+    stack = SiteStack(site, target)
+    resources = stack.resources() if stack.describe() else {}
+    group = resources.get("LogGroup", {}).get("PhysicalResourceId")
+    if not group:
         raise CommandError(f"{site.name} is not deployed; deploy it with: hiyoko up")
     client = target.client("logs")
     since = int((time() - _seconds(options.since)) * 1000)

@@ -95,12 +95,14 @@ def parser() -> argparse.ArgumentParser:
     _site(commands, "template", "site:template", "print the CloudFormation template")
 
     ran = _command(commands, "run", "client:run", "run CMD as a client on the simulated internet")
-    ran.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD")
+    ran.add_argument(
+        "argv", nargs=argparse.REMAINDER, metavar="-- CMD", help="command and arguments"
+    )
     init = _command(commands, "init", "site:init", "write a commented site.yaml")
-    init.add_argument("file", nargs="?", default="site.yaml")
+    init.add_argument("file", nargs="?", default="site.yaml", help="default: site.yaml")
     init.add_argument("--schema", action="store_true", help="print the JSON Schema instead")
     env = _command(commands, "env", "client:env", "print exports that point AWS tools here")
-    env.add_argument("--region", default="ap-northeast-1")
+    env.add_argument("--region", default="ap-northeast-1", help="AWS region (default %(default)s)")
     _cloud(commands)
     _image(commands)
     return top
@@ -165,7 +167,12 @@ def _site(
         command.add_argument("file", nargs="?", default="site.yaml", help="default: site.yaml")
     else:
         command.add_argument("--file", default="site.yaml", help="default: site.yaml")
-    command.add_argument("--target", choices=("local", "aws"), default="local")
+    command.add_argument(
+        "--target",
+        choices=("local", "aws"),
+        default="local",
+        help="the cloud on this machine, or AWS (default %(default)s)",
+    )
     return command
 
 

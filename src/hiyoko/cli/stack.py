@@ -12,11 +12,15 @@ from botocore.exceptions import ClientError
 
 from hiyoko.cli.errors import CommandError
 from hiyoko.cli.target import Target
+from hiyoko.cli.troubles import Troubles
 from hiyoko.site.model import Site
 from hiyoko.site.render import render_template
 
 NO_CHANGE = ("didn't contain changes", "No updates are to be performed")
 BEGUN = "REVIEW_IN_PROGRESS"
+
+
+TASK = "task"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,9 @@ class Progress:
     kind: str
     status: str
     reason: str
+
+
+Show = Callable[[Progress], None]
 
 
 @dataclass(slots=True)
@@ -82,12 +89,13 @@ class SiteStack:
         return {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])}
 
     def resources(self) -> dict[str, dict[str, Any]]:
-        """Every resource of the stack by logical id."""
+        """Every resource of the stack that is there, by logical id."""
         pages = self.client.get_paginator("list_stack_resources").paginate(StackName=self.site.name)
         return {
             item["LogicalResourceId"]: item
             for page in pages
             for item in page["StackResourceSummaries"]
+            if item["ResourceStatus"] != "DELETE_COMPLETE"
         }
 
     def plan(self) -> Plan:
@@ -161,28 +169,58 @@ class SiteStack:
         if plan.new:
             self.client.delete_stack(StackName=self.site.name)
 
-    def execute(self, plan: Plan, show: Callable[[Progress], None]) -> str:
+    def execute(self, plan: Plan, show: Show) -> str:
         """Execute a plan to its end, showing each event; the stack's final status."""
         seen = {event["EventId"] for event in self._events()}
         self.client.execute_change_set(StackName=self.site.name, ChangeSetName=plan.name)
         return self._watch(self.site.name, seen, show)
 
-    def delete(self, show: Callable[[Progress], None]) -> str:
+    def delete(self, show: Show) -> str:
         """Delete the stack to the end, showing each event; the final status."""
         stack = self.describe()
         if stack is None:
             return "DELETE_COMPLETE"
+        self._remove_validation_records()
         # Once it is gone the stack is known by its ARN only.
         arn = stack["StackId"]
         seen = {event["EventId"] for event in self._events(arn)}
         self.client.delete_stack(StackName=arn)
         return self._watch(arn, seen, show)
 
-    def _watch(self, name: str, seen: set[str], show: Callable[[Progress], None]) -> str:
+    def _remove_validation_records(self) -> None:
+        """Empty the zone that this stack made of the records that prove its certificate.
+
+        CloudFormation writes them for a certificate and leaves them behind, and a zone that holds
+        them cannot be deleted.
+        """
+        zone = self.resources().get("HostedZone", {}).get("PhysicalResourceId")
+        if not zone:
+            return
+        client = self.target.client("route53")
+        pages = client.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone)
+        changes = [
+            {"Action": "DELETE", "ResourceRecordSet": record}
+            for page in pages
+            for record in page["ResourceRecordSets"]
+            if record["Type"] == "CNAME"
+            and any(
+                each["Value"].rstrip(".").endswith("acm-validations.aws")
+                for each in record.get("ResourceRecords", ())
+            )
+        ]
+        if changes:
+            client.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
+
+    def _watch(self, name: str, seen: set[str], show: Show) -> str:
+        troubles = Troubles(self.target)
         while True:
             status = str(self.client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
             for event in reversed(list(self._fresh(name, seen))):
+                if event["ResourceType"] == "AWS::ECS::Cluster":
+                    troubles.cluster = event.get("PhysicalResourceId", "")
                 show(_progress(event))
+            for service, reason in troubles.news():
+                show(Progress(datetime.now(UTC), service, TASK, "STOPPED", reason))
             if not status.endswith("_IN_PROGRESS"):
                 return status
             Event().wait(self.poll_s)

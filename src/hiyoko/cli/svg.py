@@ -9,6 +9,8 @@ from hiyoko.cli.view import SiteView
 from hiyoko.site.model import Site
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, TOP = 250, 56, 60, 18, 84
+TITLE_MAX, DETAIL_MAX = 30, 34
+"""Characters that fit on a tile in its two sizes of type."""
 COLOURS = {
     "healthy": "#1b7f4b",
     "initial": "#8a6d00",
@@ -113,9 +115,9 @@ def _tile(x: int, y: int, tile: Tile) -> str:
         f"<g><title>{escape(tile.title)} - {escape(tile.detail)}</title>"
         f'<rect class="tile" x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="4"/>'
         f"{bar if tile.colour else ''}"
-        f'<text x="{x + 14}" y="{y + 23}">{escape(_cut(tile.title, 33))}</text>'
+        f'<text x="{x + 14}" y="{y + 23}">{escape(_cut(tile.title, TITLE_MAX))}</text>'
         f'<text class="small"{fill} x="{x + 14}" y="{y + 42}">'
-        f"{escape(_cut(tile.detail, 42))}</text></g>"
+        f"{escape(_cut(tile.detail, DETAIL_MAX))}</text></g>"
     )
 
 

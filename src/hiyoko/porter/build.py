@@ -31,7 +31,7 @@ _CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 _LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 _EPOCH = 1_700_000_000
 """The time stamp of everything that we add: any constant will do."""
-_FORMAT = 1
+_FORMAT = 3
 """Counts up when recipes change in a way that must reach images built before."""
 _DROPPED = (
     "dev", "proc", "sys", "etc/apt", "etc/init.d", "etc/logrotate.d", "etc/cron.d",
@@ -139,9 +139,12 @@ def _package_members(
     members = {}
     for member in source.getmembers():
         path = _place(member.name, drop)
-        if path and not member.isdev():
+        if member.isdev() or (member.islnk() and not _place(member.linkname, drop)):
+            continue  # a hard link to a file that stays out has no content of its own
+        if path:
             members[path] = member
-    for path in sorted(members):
+    # A hard link can only be made after the file that it names.
+    for path in sorted(members, key=lambda path: (members[path].islnk(), path)):
         member = members[path]
         content = source.extractfile(member) if member.isfile() else None
         info = tarfile.TarInfo(path)

@@ -156,8 +156,9 @@ def _httpd(page: str) -> Recipe:
             ("usr/local/apache2/conf/mime.types", _MIME_TYPES, 0o644),
             ("usr/local/apache2/htdocs/index.html", page, 0o644),
             (
+                # By its whole path: busybox's shell would take its own httpd.
                 "usr/local/bin/httpd-foreground",
-                '#!/bin/sh\nrm -f /run/httpd.pid\nexec httpd -DFOREGROUND "$@"\n',
+                '#!/bin/sh\nrm -f /run/httpd.pid\nexec /usr/local/bin/httpd -DFOREGROUND "$@"\n',
                 0o755,
             ),
             (

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from hiyoko import api
@@ -63,6 +64,8 @@ class BalancerReconciler:
             wishes = _load(tx)
             before = {_key(row): row for row in TARGETS_SEEN.list(tx)}
             wished_before = {row.eni_id: row for row in NODES_SEEN.list(tx)}
+        observed = await self.plane.observe()
+        before = {key: row for key, row in before.items() if _knows(observed, key)}
         settled = {key for key, row in before.items() if row.state in ("healthy", "unhealthy")}
         drawn = draw_balancers(wishes, settled, now)
         files = _certificates(self.settings, all_certificates(drawn.nodes))
@@ -75,7 +78,6 @@ class BalancerReconciler:
                 )
                 continue
             wished[node.eni_id] = (node, render_haproxy(node, Paths(files, _threads())))
-        observed = await self.plane.observe()
         held = {node.eni_id for node in drawn.nodes} - wished.keys()
         todo = steps(wished, {k: v for k, v in observed.items() if k not in held})
         for step in todo:
@@ -85,6 +87,9 @@ class BalancerReconciler:
             observed = await self.plane.observe()
         nodes = _nodes_seen(wished, observed, wished_before, now)
         targets = _targets_seen([node for node, _ in wished.values()], observed, before, now)
+        # A node that waits for a certificate goes on as it is, and so does what was seen of it.
+        nodes |= {eni: row for eni, row in wished_before.items() if eni in held and eni in observed}
+        targets |= {key: row for key, row in before.items() if row.eni_id in held}
         report.saw_change = self._record(nodes, targets)
         self._expire(wishes, now)
         report.again_s = _again(wishes, targets)
@@ -137,6 +142,14 @@ def _load(tx: Transaction) -> BalancerRows:
 
 def _key(row: TargetSeen) -> SettledTarget:
     return row.group_arn, row.target_id, row.port, row.eni_id
+
+
+def _knows(observed: Mapping[str, NodeObserved], key: TargetKey) -> bool:
+    """False after a node's process was replaced: what was seen by another one does not count."""
+    group_arn, target_id, port, eni_id = key
+    there = observed.get(eni_id)
+    name = server_key(group_arn, IPv4Address(target_id), port)
+    return there is not None and name in there.servers
 
 
 def _threads() -> int:

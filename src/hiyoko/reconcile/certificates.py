@@ -12,6 +12,7 @@ from hiyoko.plane.dns.lookup import Lookup, from_the_root
 from hiyoko.plane.error import PlaneError
 from hiyoko.reconcile.report import Report
 from hiyoko.services.acm import rows as acm
+from hiyoko.services.acm.model import Certificate as Wished
 from hiyoko.services.acm.model import Status
 from hiyoko.services.acm.seen import (
     FAILURES_SEEN,
@@ -72,8 +73,17 @@ class CertificateReconciler:
             async with from_the_root() as lookup:
                 for certificate in draw_certificates(pending).requested:
                     await self._advance(certificate, lookup, report)
+        await self._restore([c for c in wished if c.arn in issued], report)
         self._forget(frozenset(c.arn.rsplit("/", 1)[-1] for c in wished), report)
         return report
+
+    async def _restore(self, issued: list[Wished], report: Report) -> None:
+        """Issue anew what was issued and whose files are gone: listeners can't do without."""
+        present = self.files.observe()
+        gone = [c for c in issued if c.arn.rsplit("/", 1)[-1] not in present]
+        for certificate in draw_certificates(gone).requested:
+            with report.attempt(f"issue the lost certificate for {certificate.domain} again"):
+                await self._issue(certificate)
 
     async def _advance(self, certificate: Certificate, lookup: Lookup, report: Report) -> None:
         """Look for every proof; when all are found and no CAA record forbids, issue."""

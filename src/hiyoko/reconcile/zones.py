@@ -44,16 +44,20 @@ class ZoneReconciler:
         report = Report(again_s=AGAIN_S)
         with self.store.reading() as tx:
             zones = draw(tx)
-        for step in steps(zones, await self.server.observe()):
-            with report.attempt(step):
-                await self.server.apply(step)
-        if report.steps:
-            # Resolvers open when asked for; what still does not listen is tried again.
-            for step in steps(zones, await self.server.observe()):
+        digest = zone_file.digest(zones)
+        served = await self.server.observe()
+        # A second round, because the first one may start the process: only then are there
+        # resolvers to open.
+        for _ in range(2):
+            wanted = tuple(steps(zones, digest, served))
+            report.refusals.clear()
+            for step in wanted:
                 with report.attempt(step):
                     await self.server.apply(step)
-        served = await self.server.observe()
-        if served is not None and served.digest == zone_file.digest(zones):
+            if not wanted:
+                break
+            served = await self.server.observe()
+        if served is not None and served.digest == digest:
             report.saw_change = self._record(zones, served)
         return report
 
@@ -97,4 +101,6 @@ def draw(tx: Transaction) -> Zones:
         records=route53.list_all_records(tx),
         balancers=elbv2.LOAD_BALANCERS.list(tx),
         vpcs=ec2.VPCS.table.list(tx),
+        interfaces=ec2.INTERFACES.table.list(tx),
+        addresses=ec2.ADDRESSES.table.list(tx),
     )

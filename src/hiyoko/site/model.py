@@ -24,6 +24,10 @@ FARGATE_MEMORY_MIB = {
 (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html)."""
 
 
+_Scalar = str | int | float | bool | None
+"""What YAML makes of a plain word."""
+
+
 def domain_name(value: str) -> str:
     """Check a domain name; returns it lower case without a trailing dot."""
     name = value.strip().rstrip(".").lower()
@@ -141,18 +145,19 @@ class Service(Part):
     """One kind of task: an image, how it is reached, how many."""
 
     image: str = Field(description="Image to run.", min_length=1)
-    command: Annotated[list[str], BeforeValidator(_words)] = Field(
-        default_factory=list, description="Overrides the image's command."
-    )
-    entrypoint: Annotated[list[str], BeforeValidator(_words)] = Field(
-        default_factory=list, description="Overrides the image's entry point."
-    )
-    environment: Annotated[dict[str, str], BeforeValidator(_environment)] = Field(
-        default_factory=dict, description="Environment variables."
-    )
-    expose: Annotated[int, BeforeValidator(_one_port)] = Field(
-        80, ge=1, le=65535, description="Port that the container listens on."
-    )
+    command: Annotated[
+        list[str], BeforeValidator(_words, json_schema_input_type=list[str] | str)
+    ] = Field(default_factory=list, description="Overrides the image's command.")
+    entrypoint: Annotated[
+        list[str], BeforeValidator(_words, json_schema_input_type=list[str] | str)
+    ] = Field(default_factory=list, description="Overrides the image's entry point.")
+    environment: Annotated[
+        dict[str, str],
+        BeforeValidator(_environment, json_schema_input_type=dict[str, _Scalar] | list[str]),
+    ] = Field(default_factory=dict, description="Environment variables.")
+    expose: Annotated[
+        int, BeforeValidator(_one_port, json_schema_input_type=int | str | list[int | str])
+    ] = Field(80, ge=1, le=65535, description="Port that the container listens on.")
     path: str | None = Field(
         None, pattern=r"^/", description="Paths of the domain that come here, as /api/*."
     )
@@ -180,8 +185,15 @@ class Network(Part):
         return str(network)
 
 
+def _name_may_be_left_out(schema: dict[str, Any]) -> None:
+    """A file without a name takes its folder's."""
+    schema["required"].remove("name")
+
+
 class Site(Part):
     """A site: a name, a domain, services."""
+
+    model_config = ConfigDict(json_schema_extra=_name_may_be_left_out)
 
     name: str = Field(
         description="Name of the site and of its stack.",
@@ -201,7 +213,9 @@ class Site(Part):
     )
     services: dict[str, Service] = Field(description="What runs.", min_length=1)
     network: Network = Field(default_factory=Network, description="The VPC.")
-    egress: Annotated[list[Egress], BeforeValidator(_egress)] = Field(
+    egress: Annotated[
+        list[Egress], BeforeValidator(_egress, json_schema_input_type=list[Egress | int | str])
+    ] = Field(
         default_factory=lambda: [Egress(port=443)],
         description="What tasks may reach outside; default: TCP 443 only.",
     )

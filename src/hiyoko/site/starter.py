@@ -1,7 +1,7 @@
 """The site.yaml that ``hiyoko init`` writes."""
 
 STARTER = """\
-# A site for hiyoko. `hiyoko up` publishes it here, with real packets; `hiyoko up --target aws` on AWS.
+# A site for hiyoko. `hiyoko up` publishes it here, `hiyoko up --target aws` on AWS.
 # Names are Compose's where Compose has one. An editor that reads JSON Schema knows them all:
 # hiyoko init --schema > site.schema.json
 

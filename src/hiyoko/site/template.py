@@ -1,8 +1,8 @@
 """A Site as CloudFormation resources: the product's only description of the architecture.
 
-internet -> ALB (public subnets) -> tasks (private subnets) -> NAT gateway -> internet, with security
-groups chained internet -> ALB -> task. Without a domain there is no ALB: the tasks stand in the
-public subnets with a public address.
+internet -> ALB (public subnets) -> tasks (private subnets) -> NAT gateway -> internet, with
+security groups chained internet -> ALB -> task. Without a domain there is no ALB: the tasks stand
+in the public subnets with a public address.
 
 Everything comes in sections, so that the rendered template reads from the outside in.
 """

@@ -23,6 +23,7 @@ class Transaction:
 
     connection: sqlite3.Connection
     revision: int
+    undone: int = 0
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run one statement with its values bound."""
@@ -31,7 +32,7 @@ class Transaction:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """A part that may fail by itself: its writes are undone when it raises, the rest stays."""
-        before = self.connection.total_changes
+        before, undone = self.connection.total_changes, self.undone
         self.connection.execute("SAVEPOINT part")
         try:
             yield
@@ -39,7 +40,7 @@ class Transaction:
             self.connection.execute("ROLLBACK TO part")
             self.connection.execute("RELEASE part")
             # SQLite goes on counting them; a commit of nothing else must wake nobody.
-            self.undone = self.connection.total_changes - before
+            self.undone = undone + self.connection.total_changes - before
             raise
         self.connection.execute("RELEASE part")
 
@@ -85,7 +86,7 @@ class Store:
         self._open = Transaction(self.connection, revision)
         try:
             yield self._open
-            wrote = self.connection.total_changes != changes
+            wrote = self.connection.total_changes - changes != self._open.undone
             if wrote:
                 self.connection.execute("UPDATE revision SET number = ?", (revision,))
             self.connection.execute("COMMIT")

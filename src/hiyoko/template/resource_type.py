@@ -108,6 +108,10 @@ def _nothing(_: Handle) -> None:
     return None
 
 
+def _silent(_: Handle) -> str:
+    return ""
+
+
 def _no_attributes(_: Handle) -> Mapping[str, Any]:
     return {}
 
@@ -129,6 +133,8 @@ class ResourceType:
     update: Change | None = None
     stable: Poll = _at_once
     gone: Poll = _at_once
+    note: Callable[[Handle], str] = _silent
+    """What its owner should know while it is waited for; told once, as an event's reason."""
     read: Read = _no_attributes
     required: frozenset[str] = frozenset()
     attributes: frozenset[str] = frozenset()

@@ -8,7 +8,7 @@ from hiyoko.blueprint import world_zones
 from hiyoko.blueprint.draw_zones import draw_zones, master_text
 from hiyoko.blueprint.zones import Zone, Zones
 from hiyoko.plane import addresses
-from hiyoko.services.ec2.model import CidrAssociation, Vpc
+from hiyoko.services.ec2.model import CidrAssociation, NetworkInterface, Vpc
 from hiyoko.services.elbv2.model import LoadBalancer, Node
 from hiyoko.services.route53.model import (
     GLOBAL,
@@ -66,6 +66,22 @@ def vpc(vpc_id: str = "vpc-1", *, support: bool = True, hostnames: bool = True) 
     )
 
 
+def interface(vpc_id: str) -> NetworkInterface:
+    return NetworkInterface(
+        account="123456789012",
+        region="ap-northeast-1",
+        eni_id=f"eni-{vpc_id}",
+        vpc_id=vpc_id,
+        subnet_id="subnet-1",
+        zone="ap-northeast-1a",
+        private_ip="10.0.0.9",
+        mac="02:00:00:00:00:01",
+        groups=(),
+        attachment_id="eni-attach-1",
+        public_ip="198.19.0.7",
+    )
+
+
 def draw(
     *zones: HostedZone,
     records: tuple[RecordSet, ...] = (),
@@ -78,6 +94,7 @@ def draw(
         records=(*(r for zone in zones for r in default_records(zone)), *records),
         balancers=balancers,
         vpcs=vpcs,
+        interfaces=[interface(v.vpc_id) for v in vpcs],
     )
 
 
@@ -213,3 +230,25 @@ def test_a_resolver_listens_at_base_plus_two_unless_dns_support_is_off() -> None
 def test_octal_escapes_become_decimal_ones() -> None:
     assert master_text(r"\052.example.com.") == r"\042.example.com."
     assert master_text(r'"a \"b\" \100"') == r'"a \"b\" \064"'
+
+
+def test_a_public_host_name_is_public_outside_and_private_inside() -> None:
+    name = "ec2-198-19-0-7.ap-northeast-1.compute.amazonaws.com."
+    for hostnames in (True, False):
+        drawn = draw_zones(
+            revision=1,
+            hosted_zones=[],
+            records=[],
+            balancers=[],
+            vpcs=[vpc("vpc-1", hostnames=hostnames)],
+            interfaces=[interface("vpc-1")],
+        )
+        outside = values(zone_named(drawn, "compute.amazonaws.com."), name, "A")
+        inside = {host: str(address) for host, address in drawn.resolvers[0].hosts}
+        assert outside == (("198.19.0.7",) if hostnames else None)
+        assert inside == ({name: "10.0.0.9"} if hostnames else {})
+
+
+def test_a_vpc_without_an_attached_interface_has_no_resolver() -> None:
+    drawn = draw_zones(revision=1, hosted_zones=[], records=[], balancers=[], vpcs=[vpc()])
+    assert drawn.resolvers == ()

@@ -144,7 +144,9 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 
 
 def thing(size: Any = 1, **more: Any) -> dict[str, Any]:
-    attributes = {k: more.pop(k) for k in ("DependsOn", "DeletionPolicy", "Condition") if k in more}
+    attributes: dict[str, Any] = {
+        k: more.pop(k) for k in ("DependsOn", "DeletionPolicy", "Condition") if k in more
+    }
     return {"Type": "Test::Shelf::Thing", "Properties": {"Size": size, **more}, **attributes}
 
 
@@ -422,3 +424,95 @@ async def test_every_crash_leaves_a_stack_that_converges(bench: Bench, tmp_path:
         invoke(bench.store, "cloudformation", "_AdvanceStack", {"StackId": arn})
     assert bench.status() == "CREATE_COMPLETE"
     assert bench.shelf.log == ["+a-1", "+b-2", "+c-3"]
+
+
+async def test_an_update_without_rollback_is_mended_by_the_next_update(bench: Bench) -> None:
+    await bench.create(template(A=thing()))
+    bench.shelf.refusing = {"B"}
+    bad = template(A=thing(2), B=thing(DependsOn="A"))
+    assert await bench.update(bad, DisableRollback=True) == "UPDATE_FAILED"
+    bench.shelf.refusing = set()
+    assert await bench.update(bad) == "UPDATE_COMPLETE"
+    assert bench.shelf.things == {"a-1": {"Size": 2}, "b-2": {"Size": 1}}
+
+
+async def test_an_update_that_is_cancelled_goes_back(bench: Bench) -> None:
+    await bench.create(template(A=thing()))
+    bench.shelf.unstable = {"A"}
+    assert await bench.update(template(A=thing(2))) == "UPDATE_IN_PROGRESS"
+    bench.call("CancelUpdateStack", StackName="site")
+    bench.shelf.unstable = set()
+    await bench.settle()
+    assert bench.status() == "UPDATE_ROLLBACK_COMPLETE"
+    assert bench.shelf.things == {"a-1": {"Size": 1}}
+    assert "A UPDATE_FAILED Resource update cancelled" in bench.events()
+
+
+async def test_a_rollback_that_fails_may_be_continued(bench: Bench) -> None:
+    await bench.create(template(A=thing(), C=thing()))
+    bench.shelf.broken = {"A"}
+    assert await bench.update(template(A=thing(2), C=thing())) == "UPDATE_ROLLBACK_FAILED"
+    with pytest.raises(AwsError, match="UPDATE_ROLLBACK_FAILED state and can not be updated"):
+        await bench.update(template(A=thing(3)))
+    bench.shelf.broken = set()
+    bench.call("ContinueUpdateRollback", StackName="site")
+    await bench.settle()
+    assert bench.status() == "UPDATE_ROLLBACK_COMPLETE"
+    assert bench.shelf.things["a-1"] == {"Size": 1}
+
+
+async def test_a_change_set_tells_property_faults_before_anything_is_made(bench: Bench) -> None:
+    bench.call(
+        "CreateChangeSet",
+        StackName="site",
+        ChangeSetName="cs",
+        ChangeSetType="CREATE",
+        TemplateBody=json.dumps(template(A=thing(Colour="red"))),
+    )
+    shown = bench.call("DescribeChangeSet", StackName="site", ChangeSetName="cs")
+    assert shown["Status"] == "FAILED"
+    assert "extraneous key [Colour] is not permitted" in shown["StatusReason"]
+    assert not bench.shelf.things
+
+
+async def test_a_stack_deleted_while_it_is_made_leaves_nothing(bench: Bench) -> None:
+    bench.shelf.unstable = {"A"}
+    await bench.create(template(A=thing(), B=thing(DependsOn="A")))
+    bench.call("DeleteStack", StackName="site")
+    await bench.settle()
+    assert not bench.shelf.things
+
+
+async def test_no_echo_parameters_are_masked_and_previous_values_are_kept(bench: Bench) -> None:
+    wish = template(A=thing({"Ref": "Secret"}))
+    wish["Parameters"] = {"Secret": {"Type": "String", "NoEcho": True}}
+    secret = {"ParameterKey": "Secret", "ParameterValue": "hush"}
+    await bench.create(wish, Parameters=[secret])
+    stack = bench.call("DescribeStacks", StackName="site")["Stacks"][0]
+    assert stack["Parameters"] == [{"ParameterKey": "Secret", "ParameterValue": "****"}]
+    wish["Resources"]["A"]["Properties"]["Label"] = "x"
+    kept = {"ParameterKey": "Secret", "UsePreviousValue": True}
+    await bench.update(wish, Parameters=[kept])
+    assert bench.shelf.things["a-1"] == {"Size": "hush", "Label": "x"}
+    events = bench.call("DescribeStackEvents", StackName="site")["StackEvents"]
+    assert "hush" not in json.dumps(events)
+
+
+def test_protection_holds_a_deletion_back(bench: Bench) -> None:
+    bench.call(
+        "CreateStack",
+        StackName="site",
+        TemplateBody=json.dumps(template(A=thing())),
+        EnableTerminationProtection=True,
+    )
+    with pytest.raises(AwsError, match="while TerminationProtection is enabled"):
+        bench.call("DeleteStack", StackName="site")
+
+
+def test_a_taken_name_is_refused_and_the_same_token_answered_again(bench: Bench) -> None:
+    body = json.dumps(template(A=thing()))
+    first = bench.call("CreateStack", StackName="site", TemplateBody=body, ClientRequestToken="t")
+    again = bench.call("CreateStack", StackName="site", TemplateBody=body, ClientRequestToken="t")
+    assert first == again
+    with pytest.raises(AwsError, match=r"Stack \[site\] already exists"):
+        bench.call("CreateStack", StackName="site", TemplateBody=body)

@@ -30,6 +30,7 @@ from hiyoko.plane.process import NETNS_DIR, command_line, run, spawn_detached
 CONFIG, MASTER_SOCKET, PID_FILE, LOG = "haproxy.cfg", "master.sock", "haproxy.pid", "haproxy.log"
 START_TIMEOUT_S = 10.0
 _POLL_S = 0.02
+_LOOKS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class BalancerPlane:
             return {}
         found: dict[str, NodeObserved] = {}
         for place in sorted(self.directory.iterdir()):
-            pid = _pid(place)
+            pid = await _find_pid(place)
             if pid is not None:
                 found[place.name] = await _observe(place, pid)
         return found
@@ -142,7 +143,7 @@ class BalancerPlane:
 
     async def _stop(self, eni_id: str) -> None:
         place = self.directory / eni_id
-        pid = _pid(place)
+        pid = await _find_pid(place)
         if pid is not None:
             await _end(pid)
         for path in place.iterdir():
@@ -179,6 +180,19 @@ def _pid(place: Path) -> int | None:
     return pid if str(place / CONFIG) in command_line(pid) else None
 
 
+async def _find_pid(place: Path) -> int | None:
+    """The master's pid. It executes itself anew after each load: then it has no name for a moment.
+
+    Without a second look, a daemon that looks at that moment would start another one.
+    """
+    for _ in range(_LOOKS):
+        pid = _pid(place)
+        if pid is not None or not (place / PID_FILE).exists():
+            return pid
+        await asyncio.sleep(_POLL_S)
+    return None
+
+
 async def _observe(place: Path, pid: int) -> NodeObserved:
     try:
         info = parse_info(await ask(place / STATS_SOCKET, "show info"))
@@ -193,7 +207,7 @@ async def _check(place: Path, text: str) -> None:
     trial = place / "trial.cfg"
     _write(trial, text)
     try:
-        await run("sh", "-c", 'cd "$1" && exec haproxy -q -c -f "$2"', "sh", str(place), str(trial))
+        await run("sh", "-c", 'cd "$1" && exec haproxy -c -f "$2"', "sh", str(place), str(trial))
     finally:
         trial.unlink(missing_ok=True)
 

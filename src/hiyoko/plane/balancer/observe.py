@@ -84,8 +84,8 @@ def state_file(node: BalancerNode, running: str = "") -> str:
     """The state that a new process starts from, so that a reload forgets no target's health.
 
     ``running`` is the old process's ``show servers state``. A target that it does not know starts
-    down, at the brink of its first success: AWS's ``initial``. One that has settled takes over
-    its state; its count is filled up where the thresholds have changed since.
+    down; its ``rise`` is 1, so that its first success takes it up: AWS's ``initial``. One that has
+    settled takes over its state; its count is filled up where the thresholds have changed since.
     """
     known: dict[tuple[str, str], list[str]] = {}
     for line in running.splitlines():
@@ -101,23 +101,22 @@ def state_file(node: BalancerNode, running: str = "") -> str:
                 continue
             rise = check.healthy_threshold if target.settled else 1
             full = rise + check.unhealthy_threshold - 1
-            parts = known.get((backend, server_name(target))) or _unknown(backend, target, rise)
+            parts = known.get((backend, server_name(target))) or _unknown(backend, target)
             lines.append(" ".join(_carried(parts, rise, full)))
     return "\n".join(lines) + "\n"
 
 
 def _carried(parts: Sequence[str], rise: int, full: int) -> Sequence[str]:
-    health = int(parts[_HEALTH])
-    if parts[_OP_STATE] == _RUNNING:
+    # HAProxy 2.6 counts anew for a server that is down, whatever the file says.
+    health = int(parts[_HEALTH]) if parts[_OP_STATE] == _RUNNING else 0
+    if health:
         health = min(health, full) if health >= rise else full
-    else:
-        health = min(health, rise - 1)
     return (*parts[:_HEALTH], str(health), *parts[_HEALTH + 1 :])
 
 
-def _unknown(backend: str, target: Target, rise: int) -> list[str]:
+def _unknown(backend: str, target: Target) -> list[str]:
     return (
-        f"0 {backend} 0 {server_name(target)} {target.address} 0 0 1 1 0 1 0 {rise - 1} 6 0 0 0 - "
+        f"0 {backend} 0 {server_name(target)} {target.address} 0 0 1 1 0 1 0 0 6 0 0 0 - "
         f"{target.port} - 0 0 - - 0"
     ).split()
 

@@ -107,7 +107,8 @@ def _defaults(node: BalancerNode) -> Iterator[str]:
     yield "  retries 0"
     yield "  option idle-close-on-response"
     yield "  load-server-state-from-file global"
-    yield "  unique-id-format 1-%{+X}Ts-%[uuid,regsub(-,,g),bytes(0,24)]"
+    # 24 random digits: the last group of two UUIDs, twelve each.
+    yield "  unique-id-format 1-%{+X}Ts-%[uuid,bytes(24,12)]%[uuid,bytes(24,12)]"
     for status, title in _ERRORS.items():
         yield (
             f'  http-error status {status} content-type "text/html" '
@@ -234,14 +235,17 @@ def _response_headers(listener: Listener) -> Iterator[str]:
 
 
 def _backend(group: TargetGroup) -> Iterator[str]:
-    check = group.health_check
+    targets = [target for target in group.targets if not target.draining]
+    if not targets:
+        yield own_answer(UNAVAILABLE, "")
+        return
     yield f"balance {_ALGORITHMS[group.algorithm]}"
-    # Nobody registered, or all still initial. What fails open counts as usable.
-    yield own_answer(UNAVAILABLE, " if { nbsrv lt 1 }")
+    # All still initial. What fails open counts as usable. A worker that is being replaced says
+    # that it has no servers, though it goes on to serve its connections.
+    yield own_answer(UNAVAILABLE, " if { nbsrv lt 1 } !{ stopping }")
     yield "http-request set-var(txn.to_target) bool(true)"
     yield "option allbackups"
-    yield from _check(check)
-    targets = [target for target in group.targets if not target.draining]
+    yield from _check(group.health_check)
     if group.stickiness_s is not None:
         yield from _sticky(group.stickiness_s, targets)
     for target in targets:

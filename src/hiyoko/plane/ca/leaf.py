@@ -20,6 +20,8 @@ Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 VALIDITY_DAYS = 198
 """https://docs.aws.amazon.com/acm/latest/userguide/acm-certificate-characteristics.html"""
+COMMON_NAME_MAX = 64
+"""RFC 5280, appendix A: ub-common-name."""
 DOMAIN_VALIDATED = x509.ObjectIdentifier("2.23.140.1.2.1")
 
 
@@ -48,13 +50,18 @@ def key_pem(key: Key) -> str:
 def leaf_certificate(
     names: Sequence[str], key: Key, issuer: Issuer, now: datetime
 ) -> x509.Certificate:
-    """A server certificate for these names; the first one is its common name."""
+    """A server certificate for these names; the first one is its common name.
+
+    A name that is too long for that stands in the alternative names only, which are then critical
+    (RFC 5280, section 4.2.1.6).
+    """
+    common = [names[0]] if len(names[0]) <= COMMON_NAME_MAX else []
     start = midnight(now)
     end = start + timedelta(days=VALIDITY_DAYS) - timedelta(seconds=1)
     public = key.public_key()
     return (
         x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]))
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in common]))
         .issuer_name(issuer.certificate.subject)
         .public_key(public)
         .serial_number(x509.random_serial_number())
@@ -66,7 +73,8 @@ def leaf_certificate(
         )
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False
+            x509.SubjectAlternativeName([x509.DNSName(name) for name in names]),
+            critical=not common,
         )
         .add_extension(
             x509.KeyUsage(

@@ -6,6 +6,7 @@ one (https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubel
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,9 @@ from pathlib import Path
 BATCH_BYTES = 512 * 1024
 """PutLogEvents takes at most 1 MiB and 10,000 events; each event counts 26 bytes more."""
 EVENTS_MAX = 5000
+FILE_BYTES_MAX = 64 << 20
+"""conmon begins the file anew here: a container that prints faster than we deliver loses lines, as
+on AWS with awslogs' default mode, non-blocking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ class LogFile:
         offset = self.offset
         try:
             with self.path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size < offset:
+                    offset = 0
                 file.seek(offset)
                 data = file.read(BATCH_BYTES)
         except FileNotFoundError:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hiyoko.plane.containers.directory import ContainerDirectory
+from hiyoko.plane.containers.logs import FILE_BYTES_MAX
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
 
@@ -124,6 +125,7 @@ class Runtime:
             *("--runtime-arg", f"--root={self.root}"),
             *("--exit-dir", str(container.exit_file.parent)),
             *("--log-path", f"k8s-file:{container.log}", "--log-level", "error"),
+            *("--log-size-max", str(FILE_BYTES_MAX)),
             *("--container-pidfile", str(container.pid_file)),
             *("--conmon-pidfile", str(container.monitor_pid_file), "--full-attach"),
         ]

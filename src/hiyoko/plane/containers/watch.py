@@ -62,7 +62,8 @@ class Watch:
             if self._inotify < 0:
                 raise OSError(ctypes.get_errno(), "inotify_init1")
             asyncio.get_running_loop().add_reader(self._inotify, self._grown)
-        for path in wanted - self._logs.keys():
+        # All of them every time: a log that reached its limit is a new file of the same name.
+        for path in wanted:
             number = _libc.inotify_add_watch(self._inotify, os.fsencode(path), IN_MODIFY)
             if number >= 0:
                 self._logs[path] = number

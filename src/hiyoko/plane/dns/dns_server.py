@@ -69,13 +69,13 @@ class OpenResolver(Step):
 DnsStep = StartServer | PushZones | OpenResolver
 
 
-def steps(zones: Zones, served: Served | None) -> Iterator[DnsStep]:
-    """What is missing until the process serves these zones."""
+def steps(zones: Zones, digest: str, served: Served | None) -> Iterator[DnsStep]:
+    """What is missing until the process serves these zones, whose digest is given."""
     if served is None:
         yield StartServer()
         yield PushZones(zones)
         return
-    if served.digest != zone_file.digest(zones):
+    if served.digest != digest:
         yield PushZones(zones)
         return
     for entry in zones.resolvers:

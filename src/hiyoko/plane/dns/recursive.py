@@ -45,11 +45,15 @@ _HOST = re.compile(rb"ip-(\d{1,3})-(\d{1,3})-(\d{1,3})-(\d{1,3})")
 
 @dataclass(slots=True)
 class RecursiveAnswers:
-    """Answers for the clients of one resolver. ``vpc`` is None for the internet's."""
+    """Answers for the clients of one resolver. ``vpc`` is None for the internet's.
+
+    ``hosts`` are the names that mean something else inside the VPC: private addresses.
+    """
 
     resolver: Resolver
     vpc: VpcResolver | None = None
     private: Mapping[dns.name.Name, LoadedZone] = field(default_factory=dict)
+    hosts: Mapping[dns.name.Name, str] = field(default_factory=dict)
     now: Callable[[], float] = time.monotonic
     _kept: dict[tuple[bytes, bool], tuple[float, Rendered]] = field(default_factory=dict)
 
@@ -111,6 +115,11 @@ class RecursiveAnswers:
             return zone.ask(name, rdtype)
         if self.vpc is None:
             return None
+        address = self.hosts.get(name)
+        if address is not None:
+            if rdtype not in (dns.rdatatype.A, dns.rdatatype.ANY):
+                return Reply()
+            return _single(name, dns.rdatatype.A, address)
         return provided(self.vpc, name, rdtype)
 
     def _crossing(self, reply: Reply, rdtype: Type) -> Name | None:

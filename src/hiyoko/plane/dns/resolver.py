@@ -104,8 +104,13 @@ class Resolver:
         if task is None:
             task = asyncio.create_task(self._search(name, rdtype, nested))
             self._under_way[name, rdtype] = task
-            task.add_done_callback(lambda _: self._under_way.pop((name, rdtype), None))
+            task.add_done_callback(lambda done: self._done(name, rdtype, done))
         return await asyncio.shield(task)
+
+    def _done(self, name: Name, rdtype: Type, task: asyncio.Task[_Kept]) -> None:
+        self._under_way.pop((name, rdtype), None)
+        if not task.cancelled():
+            task.exception()  # seen, also when all who waited for it have gone
 
     async def _search(self, name: Name, rdtype: Type, nested: int) -> _Kept:
         """Follow referrals from the closest known cut until somebody answers."""

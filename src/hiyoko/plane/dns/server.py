@@ -17,6 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import dns.name
+
 from hiyoko.blueprint.zones import VpcResolver, Zone, Zones
 from hiyoko.plane.addresses import INTERNET_RESOLVER, ROOT_SERVER, VPC_RESOLVER_LINK_LOCAL
 from hiyoko.plane.dns import zone_file
@@ -65,7 +67,12 @@ class Loaded:
             authorities=Authorities(by_address),
             internet=RecursiveAnswers(resolver),
             vpcs={
-                entry.vpc_id: RecursiveAnswers(resolver, entry, private.get(entry.vpc_id, {}))
+                entry.vpc_id: RecursiveAnswers(
+                    resolver,
+                    entry,
+                    private.get(entry.vpc_id, {}),
+                    {dns.name.from_text(name): str(address) for name, address in entry.hosts},
+                )
                 for entry in zones.resolvers
             },
         )

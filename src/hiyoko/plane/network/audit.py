@@ -87,7 +87,7 @@ async def _sound(wire: Wire, limit: asyncio.Semaphore) -> bool:
         try:
             printed = await run(
                 "ip", "-n", wire.eni_id, "-4", "-o", "-batch", "-",
-                stdin="link show dev eth0\naddress show dev eth0\nroute show default\n",
+                stdin="address show dev eth0\nroute show default\nlink show dev eth0\n",
             )  # fmt: skip
         except PlaneError:
             return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from hiyoko.blueprint.network import Network
 from hiyoko.plane.error import PlaneError
@@ -43,6 +44,16 @@ from hiyoko.plane.process import NETNS_DIR, run
 
 PARALLEL = 8
 """How many interfaces are completed at once: each is one short process."""
+
+_FORGET = """\
+[ "$(cat /proc/sys/net/netfilter/nf_conntrack_count)" != 0 ] || exit 0
+for address in "$@"; do
+    conntrack -D -s "$address" >/dev/null 2>&1
+    conntrack -D -r "$address" >/dev/null 2>&1
+done
+exit 0
+"""
+"""Forget the connections of addresses: from them, and (the answers' source) to them."""
 
 DOOMED = 4566
 """Device group of links that are being deleted."""
@@ -99,12 +110,27 @@ class NetworkPlane:
 
 
 def namespaces() -> frozenset[str]:
-    """The named namespaces that are ours, by the prefix of AWS's ids."""
+    """The named namespaces that are ours, by the prefix of AWS's ids.
+
+    A name is a file on which the namespace is mounted. One without a mount, left by whoever was
+    killed between the two, is no namespace.
+    """
     try:
-        names = os.listdir(NETNS_DIR)  # noqa: PTH208 - names are all that is wanted
+        plain = NETNS_DIR.stat().st_dev
+        entries = list(os.scandir(NETNS_DIR))
     except FileNotFoundError:
         return frozenset()
-    return frozenset(name for name in names if name.startswith(("vpc-", "eni-")))
+    return frozenset(
+        entry.name
+        for entry in entries
+        if entry.name.startswith(("vpc-", "eni-")) and Path(entry.path).stat().st_dev != plain
+    )
+
+
+async def _add_namespaces(names: list[str]) -> None:
+    for name in names:
+        (NETNS_DIR / name).unlink(missing_ok=True)
+    await _batch(None, "".join(f"netns add {name}\n" for name in names))
 
 
 async def _batch(netns: str | None, lines: str) -> None:
@@ -130,15 +156,25 @@ async def _apply_drop(
 
 
 async def _delete_links(netns: str, links: tuple[str, ...]) -> None:
-    """Delete links as one group: the kernel waits once for all of them, not 20 ms for each."""
-    if links:
-        lines = "".join(f"link set {link} group {DOOMED}\n" for link in links)
+    """Delete links as one group: the kernel waits once for all of them, not 20 ms for each.
+
+    The kernel removes the links of a deleted namespace in its own time: one that went while we
+    looked is no refusal.
+    """
+    if not links:
+        return
+    lines = "".join(f"link set {link} group {DOOMED}\n" for link in links)
+    try:
         await _batch(netns, f"{lines}link delete group {DOOMED}\n")
+    except PlaneError:
+        left = await run("ip", "-n", netns, "-o", "link", "show")
+        if any(f" {link}@" in left for link in links):
+            raise
 
 
 async def _put_router(step: PutRouter) -> None:
     if step.vpc_id not in namespaces():
-        await _batch(None, f"netns add {step.vpc_id}\n")
+        await _add_namespaces([step.vpc_id])
     await run("sysctl", "-qw", *ROUTER_SYSCTLS, netns=step.vpc_id)
     lines = [f"address replace {address}/32 dev lo\n" for address in step.resolvers]
     await _batch(step.vpc_id, "link set lo up\n" + "".join(lines))
@@ -151,12 +187,18 @@ async def _change_rules(step: ChangeRules) -> None:
         if step.text == step.whole:
             raise
         await run("nft", "-f", "-", stdin=step.whole, netns=step.vpc_id, timeout_s=120)
+    await _forget(step.vpc_id, step.forget)
+
+
+async def _forget(vpc_id: str, addresses: tuple[str, ...]) -> None:
+    if addresses:
+        await run("sh", "-c", _FORGET, "sh", *addresses, netns=vpc_id, timeout_s=120)
 
 
 async def _attach_interfaces(step: AttachInterfaces) -> None:
     there = namespaces()
     missing = [wire.eni_id for wire in step.wires if wire.eni_id not in there]
-    await _batch(None, "".join(f"netns add {name}\n" for name in missing))
+    await _add_namespaces(missing)
     await _delete_links(step.vpc_id, tuple(sorted(step.replace)))
     # A namespace that was there before may still hold the end of a pair whose router has gone.
     for wire in step.wires:
@@ -164,6 +206,9 @@ async def _attach_interfaces(step: AttachInterfaces) -> None:
             await _delete_orphan(wire.eni_id)
     await _batch(step.vpc_id, "".join(wire.create for wire in step.wires))
     limit = asyncio.Semaphore(PARALLEL)
+    # An address is given again after its interface has gone: what its old owner's groups let
+    # through must not count as established for the new one.
+    await _forget(step.vpc_id, tuple(str(wire.address) for wire in step.wires))
     results = await asyncio.gather(
         *(_complete(wire, limit) for wire in step.wires), return_exceptions=True
     )
@@ -186,7 +231,7 @@ async def _complete(wire: Wire, limit: asyncio.Semaphore) -> None:
         if wire.nat:
             # The table first: it makes the kernel track connections, whose limits are set next.
             await run("nft", "-f", "-", stdin=wire.nat, netns=wire.eni_id)
-            await run("sysctl", "-qw", *SYSCTLS, netns=wire.eni_id)
+            await run("sysctl", "-eqw", *SYSCTLS, netns=wire.eni_id)
 
 
 async def _attach_gateway(vpc_id: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network
 
 from hiyoko.blueprint.network import (
@@ -68,21 +69,20 @@ _CHAINS = (
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Text that puts one part in place (also over an older one), and its fingerprint.
+    """Text that puts one part in place (also over an older one).
 
-    ``keys`` are the addresses under which the part is listed in shared sets and maps; they are
-    kept with the fingerprint, so that the part can be taken out without knowing its blueprint.
+    ``print`` is what the kernel keeps for it: the body's fingerprint and the keys under which the
+    part is listed in shared sets and maps, so that it can be taken out without its blueprint.
     """
 
     name: str
     body: str
-    keys: str = ""
+    print: str
 
-    @property
-    def print(self) -> str:
-        """What the kernel keeps for this part: the fingerprint and the keys."""
-        digest = fingerprint(self.body)
-        return f"{digest};{self.keys}" if self.keys else digest
+    @classmethod
+    def of(cls, name: str, body: str, *keys: str) -> Part:
+        """The part with this text."""
+        return cls(name, body, ";".join((fingerprint(body), *keys)))
 
 
 def parts(vpc: Vpc) -> tuple[Part, ...]:
@@ -101,7 +101,11 @@ def parts(vpc: Vpc) -> tuple[Part, ...]:
 
 def render_rules(vpc: Vpc) -> str:
     """The whole table from nothing, as one transaction that replaces any older one."""
-    every = parts(vpc)
+    return render_whole(parts(vpc))
+
+
+def render_whole(every: tuple[Part, ...]) -> str:
+    """The whole table of these parts."""
     body = "".join(part.body + _note(part) for part in every)
     return f"add table {TABLE}\ndelete table {TABLE}\nadd table {TABLE}\n{body}"
 
@@ -123,6 +127,11 @@ def render_changes(wished: tuple[Part, ...], seen: dict[str, str]) -> tuple[str,
         names.append(f"-{name}")
         lines += [*_unlist(name, seen[name]), *_drop(name), _forget(name)]
     return "".join(lines), tuple(names)
+
+
+def public_of(seen: str) -> str:
+    """The public address in what the kernel keeps for an interface; ``-`` for none."""
+    return seen.split(";")[2]
 
 
 def _note(part: Part) -> str:
@@ -230,7 +239,7 @@ def _base(vpc: Vpc) -> Part:
     }
     declared = "".join(f"add chain {TABLE} {name} {{ type {kind} }}\n" for name, kind in _CHAINS)
     filled = "".join(_chain(name, rules[name]) for name, _ in _CHAINS)
-    return Part("base", _SETS + declared + filled)
+    return Part.of("base", _SETS + declared + filled)
 
 
 def _members(vpc: Vpc) -> dict[str, list[str]]:
@@ -247,14 +256,14 @@ def _group_members(group: SecurityGroup, members: list[str]) -> Part:
     text = f"add set {TABLE} {name} {{ type ipv4_addr; }}\nflush set {TABLE} {name}\n"
     if members:
         text += f"add element {TABLE} {name} {{ {', '.join(members)} }}\n"
-    return Part(f"members/{name}", text)
+    return Part.of(f"members/{name}", text)
 
 
 def _group_rules(group: SecurityGroup, known: frozenset[str]) -> Part:
     name = group.group_id
     ingress = [line for rule in group.ingress for line in _group_rule(rule, "saddr", known)]
     egress = [line for rule in group.egress for line in _group_rule(rule, "daddr", known)]
-    return Part(f"rules/{name}", _chain(f"{name}-in", ingress) + _chain(f"{name}-out", egress))
+    return Part.of(f"rules/{name}", _chain(f"{name}-in", ingress) + _chain(f"{name}-out", egress))
 
 
 def _group_rule(rule: GroupRule, side: str, known: frozenset[str]) -> Iterator[str]:
@@ -271,7 +280,7 @@ def _group_rule(rule: GroupRule, side: str, known: frozenset[str]) -> Iterator[s
 def _acl(acl: Acl) -> Part:
     ingress = [_acl_entry(entry, "saddr") for entry in acl.ingress]
     egress = [_acl_entry(entry, "daddr") for entry in acl.egress]
-    return Part(
+    return Part.of(
         f"acl/{acl.acl_id}",
         _chain(f"{acl.acl_id}-in", [*ingress, "drop"])
         + _chain(f"{acl.acl_id}-out", [*egress, "drop"]),
@@ -306,6 +315,7 @@ def _protocol(rule: GroupRule | AclEntry) -> str:
             return f"meta l4proto {value} "
 
 
+@lru_cache(maxsize=4096)
 def _interface(interface: Interface, subnet: Subnet, known: frozenset[str]) -> Part:
     eni, link = interface.eni_id, f'"{interface_link(interface.eni_id)}"'
     address, mark = str(interface.address), subnet_mark(subnet.cidr)
@@ -332,4 +342,4 @@ def _interface(interface: Interface, subnet: Subnet, known: frozenset[str]) -> P
         text += f"add element {TABLE} private {{ {address} }}\n"
         text += f"add element {TABLE} public {{ {public} }}\n"
     forwards = "forwards" if interface.forwards else "-"
-    return Part(f"eni/{eni}", text, f"{address};{public};{mark};{forwards}")
+    return Part.of(f"eni/{eni}", text, address, public, mark, forwards)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hiyoko.blueprint.network import Network, Vpc
+from hiyoko.blueprint.network import Interface, Network, Vpc
 from hiyoko.blueprint.step import Step
-from hiyoko.plane.network.names import internet_link
+from hiyoko.plane.network.names import GATEWAY_LINK, LOCAL_TABLE, interface_link, internet_link
 from hiyoko.plane.network.observed import Observed, ObservedRouter
-from hiyoko.plane.network.rules import Part, parts, render_changes, render_rules
+from hiyoko.plane.network.rules import Part, parts, public_of, render_changes, render_whole
 from hiyoko.plane.network.wiring import KernelRoute, KernelRule, Wire, Wiring, wiring
 
 
@@ -29,13 +29,15 @@ class ChangeRules(Step):
     """Change parts of a router's nftables table in one transaction.
 
     ``whole`` replaces the table, also in one transaction, should the kernel refuse the change
-    because it holds something else than its fingerprints say.
+    because it holds something else than its fingerprints say. ``forget`` are the private
+    addresses of interfaces that lost a public address: its connections end with it.
     """
 
     vpc_id: str
     names: tuple[str, ...]
     text: str
     whole: str
+    forget: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"change rules of {self.vpc_id}: {_few(self.names)}"
@@ -191,12 +193,22 @@ def standing(network: Network, observed: Observed) -> tuple[set[str], set[str]]:
             continue
         routers.add(wish.vpc.vpc_id)
         interfaces |= {
-            wire.eni_id
-            for wire in wish.wiring.wires
+            each.eni_id
+            for each, wire in zip(wish.vpc.interfaces, wish.wiring.wires, strict=True)
             if _complete(wire, seen, observed)
             and seen.parts.get(f"eni/{wire.eni_id}") == by_name[f"eni/{wire.eni_id}"]
+            and _reached(wish.wiring, each, seen, observed)
         }
     return routers, interfaces
+
+
+def _reached(wired: Wiring, interface: Interface, seen: ObservedRouter, observed: Observed) -> bool:
+    """Whether packets find the interface, by its private and its public address."""
+    link = interface_link(interface.eni_id)
+    if KernelRoute(LOCAL_TABLE, str(interface.address), link) not in seen.routes:
+        return False
+    public = str(interface.public_address)
+    return public not in wired.public or observed.public.get(public) == internet_link(wired.vpc_id)
 
 
 def _puts(wish: Wish, observed: Observed) -> Iterator[NetworkStep]:
@@ -213,10 +225,15 @@ def _puts(wish: Wish, observed: Observed) -> Iterator[NetworkStep]:
     linked = seen.gateway and link in observed.internet_links
     if wired.gateway and not linked:
         yield AttachGateway(vpc_id)
-    routes, rules = wired.routes - seen.routes, wired.rules - seen.rules
+    # The kernel drops a device's routes with the device.
+    remade = {wire.link for wire in broken} | (set() if linked else {GATEWAY_LINK})
+    kept = {route for route in seen.routes if route.device not in remade}
+    routes, rules = wired.routes - kept, wired.rules - seen.rules
     if routes or rules:
         yield PutRoutes(vpc_id, tuple(sorted(routes)), tuple(sorted(rules)))
-    public = {address for address in wired.public if observed.public.get(address) != link}
+    public = {
+        address for address in wired.public if not linked or observed.public.get(address) != link
+    }
     if public:
         yield PublishAddresses(vpc_id, tuple(sorted(public)))
 
@@ -224,12 +241,20 @@ def _puts(wish: Wish, observed: Observed) -> Iterator[NetworkStep]:
 def _rule_changes(wish: Wish, seen: ObservedRouter) -> Iterator[ChangeRules]:
     vpc_id = wish.vpc.vpc_id
     if "base" not in seen.parts:
-        whole = render_rules(wish.vpc)
+        whole = render_whole(wish.parts)
         yield ChangeRules(vpc_id, tuple(f"+{part.name}" for part in wish.parts), whole, whole)
         return
     text, names = render_changes(wish.parts, dict(seen.parts))
     if names:
-        yield ChangeRules(vpc_id, names, text, render_rules(wish.vpc))
+        forget = tuple(_unpublished(wish, seen))
+        yield ChangeRules(vpc_id, names, text, render_whole(wish.parts), forget)
+
+
+def _unpublished(wish: Wish, seen: ObservedRouter) -> Iterator[str]:
+    for interface in wish.vpc.interfaces:
+        old = seen.parts.get(f"eni/{interface.eni_id}")
+        if old is not None and public_of(old) not in ("-", str(interface.public_address)):
+            yield str(interface.address)
 
 
 def _complete(wire: Wire, seen: ObservedRouter, observed: Observed) -> bool:

@@ -56,6 +56,15 @@ def _stable(handle: Handle) -> Progress:
     return Progress.WAITING
 
 
+def _note(handle: Handle) -> str:
+    """The record to write, as AWS's event tells it."""
+    for option in _describe(handle).get("DomainValidationOptions", []):
+        if record := option.get("ResourceRecord"):
+            name, kind, value = record["Name"], record["Type"], record["Value"]
+            return f"Content of DNS Record is: {{Name: {name},Type: {kind},Value: {value}}}"
+    return ""
+
+
 def _write_validation_records(handle: Handle, certificate: dict[str, Any]) -> None:
     wanted: dict[str, dict[str, dict[str, str]]] = {}
     zones = {
@@ -136,6 +145,7 @@ register(
         _delete,
         _update,
         stable=_stable,
+        note=_note,
         read=lambda handle: {"CertificateArn": handle.physical_id},
         required=frozenset({"DomainName"}),
         attributes=frozenset({"CertificateArn"}),

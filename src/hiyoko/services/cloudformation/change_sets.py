@@ -8,14 +8,16 @@ from dataclasses import replace
 from hiyoko.api import Call, Request, Response, operation, unsupported
 from hiyoko.services.cloudformation import rows, views
 from hiyoko.services.cloudformation.errors import (
-    AlreadyExists,
+    ChangeSetAlreadyExists,
     ChangeSetNotFound,
     InvalidChangeSetStatus,
+    PropertyFaultError,
     ValidationError,
 )
 from hiyoko.services.cloudformation.foreseen import foreseen, same_outputs
 from hiyoko.services.cloudformation.model import ChangeSet, Stack, Wish
-from hiyoko.services.cloudformation.run import Run
+from hiyoko.services.cloudformation.properties import check_properties, fault_text
+from hiyoko.services.cloudformation.run import Run, masked
 from hiyoko.services.cloudformation.stacks import (
     begin_update,
     check_updatable,
@@ -25,7 +27,9 @@ from hiyoko.services.cloudformation.stacks import (
     new_stack,
 )
 from hiyoko.services.cloudformation.wishes import wish_of
+from hiyoko.template.changes import Change
 from hiyoko.template.read import read_template
+from hiyoko.template.resource_type import find_type
 
 NO_CHANGES = (
     "The submitted information didn't contain changes. Submit different information to create a"
@@ -41,13 +45,13 @@ def create_change_set(call: Call, request: Request) -> Response:
         raise unsupported("ChangeSetType", kind)
     name, stack_name = request["ChangeSetName"], request["StackName"]
     stack = _stack_for(call, kind, stack_name, name)
-    for other in rows.list_change_sets(call.tx, stack.id):
-        if other.name == name:
-            raise AlreadyExists(f"{name}")
+    if any(item.name == name for item in _pending(call, stack)):
+        raise ChangeSetAlreadyExists(name, stack.name)
     reviewing = stack.status == "REVIEW_IN_PROGRESS"
     wish = wish_of(call, request, stack.id, stack.name, None if reviewing else stack.wish)
     changes = foreseen(call, stack, wish)
     empty = not changes and same_outputs(stack.wish, wish)
+    reason = NO_CHANGES if empty else "; ".join(_faults(changes))
     change_set = ChangeSet(
         id=call.arn("cloudformation", f"changeSet/{name}/{call.ids.uuid()}"),
         name=name,
@@ -58,16 +62,39 @@ def create_change_set(call: Call, request: Request) -> Response:
         type=kind,
         wish=wish,
         created_at=call.now,
-        status="FAILED" if empty else "CREATE_COMPLETE",
-        execution_status="UNAVAILABLE" if empty else "AVAILABLE",
-        status_reason=NO_CHANGES if empty else "",
+        status="FAILED" if reason else "CREATE_COMPLETE",
+        execution_status="UNAVAILABLE" if reason else "AVAILABLE",
+        status_reason=reason,
         description=request.get("Description"),
         changes=json.dumps([views.change(c, values=False) for c in changes]),
-        changes_with_values=json.dumps([views.change(c, values=True) for c in changes]),
+        changes_with_values=masked(
+            json.dumps([views.change(c, values=True) for c in changes]), wish
+        ),
         on_failure=request.get("OnStackFailure", "ROLLBACK"),
     )
     rows.put_change_set(call.tx, change_set)
     return {"Id": change_set.id, "StackId": stack.id}
+
+
+def _pending(call: Call, stack: Stack) -> list[ChangeSet]:
+    """The stack's change sets that were not overtaken by an execution: their names are taken."""
+    over = ("EXECUTE_IN_PROGRESS", "OBSOLETE")
+    every = rows.list_change_sets(call.tx, stack.id)
+    return [item for item in every if item.execution_status not in over]
+
+
+def _faults(changes: list[Change]) -> list[str]:
+    """Property faults, found before anything is made: AWS validates change sets early too."""
+    found = []
+    for change in changes:
+        kind = find_type(change.type)
+        if kind is None or change.after is None:
+            continue
+        try:
+            check_properties(kind, change.after)
+        except PropertyFaultError as error:
+            found.append(fault_text(change.logical_id, error))
+    return found
 
 
 def _stack_for(call: Call, kind: str, stack_name: str, change_set_name: str) -> Stack:
@@ -103,7 +130,7 @@ def _find(call: Call, request: Request) -> ChangeSet:
                 "StackName must be specified if ChangeSetName is not specified as an ARN."
             )
         stack = get_stack(call, request["StackName"])
-        every = rows.list_change_sets(call.tx, stack.id)
+        every = reversed(rows.list_change_sets(call.tx, stack.id))
         found = next((item for item in every if item.name == name), None)
     if found is None:
         raise ChangeSetNotFound(name)
@@ -157,7 +184,7 @@ def _shown_parameters(item: ChangeSet) -> dict[str, str]:
 def list_change_sets(call: Call, request: Request) -> Response:
     """A stack's change sets."""
     stack = get_living_stack(call, request["StackName"])
-    shown, more = views.page(rows.list_change_sets(call.tx, stack.id), request)
+    shown, more = views.page(_pending(call, stack), request)
     return {
         "Summaries": [
             views.change_set_summary(item, _execution_status(call, item)) for item in shown

@@ -126,6 +126,8 @@ def start(
 ) -> None:
     """Begin with one resource: create it, change it, or find it as wished."""
     row = run.resources.get(resource.logical_id)
+    if row is not None and not row.physical.physical_id:
+        row = None  # an update without rollback left only its failure behind
     verb = "CREATE" if row is None else "UPDATE"
     row = _touched(run, row, resource)
     kind = find_type(resource.type)
@@ -150,7 +152,7 @@ def start(
     old = json.loads(row.physical.properties)
     same_metadata = row.metadata == json.dumps(resource.metadata or {})
     row = replace(row, physical=physical, metadata=json.dumps(resource.metadata or {}))
-    if old == properties:
+    if old == properties and not row.status.endswith("FAILED"):
         if not same_metadata:
             row = run.put(replace(row, status="UPDATE_IN_PROGRESS"))
             run.put(replace(row, status="UPDATE_COMPLETE", done=True))
@@ -283,7 +285,8 @@ def _attempt(
 
 
 def _fail(run: Run, row: StackResource, verb: str, reason: str) -> None:
-    if row.operation != run.stack.operation or row.logical_id not in run.resources:
+    known = run.resources.get(row.logical_id)
+    if known is None or known.operation != row.operation:
         run.put(replace(row, status=f"{verb}_IN_PROGRESS", reason=""))
     run.put(replace(row, status=f"{verb}_FAILED", reason=reason, done=True, at=run.call.now))
 
@@ -305,20 +308,25 @@ def _poll(run: Run, row: StackResource) -> bool:
     verb = row.status.partition("_")[0]
     handle = run.handle(row.logical_id, row.physical)
 
-    def ask() -> tuple[Progress, Mapping[str, Any]]:
+    def ask() -> tuple[Progress, Mapping[str, Any], str]:
         progress = kind.stable(handle)
-        return progress, kind.read(handle) if progress is Progress.DONE else {}
+        if progress is Progress.DONE:
+            return progress, kind.read(handle), ""
+        return progress, {}, kind.note(handle)
 
     answer = _attempt(run, row, kind, verb, ask)
     if answer is None:
         return True
-    progress, attributes = answer
+    progress, attributes, note = answer
     if progress is Progress.WAITING:
         left = row.started_at + SETTLE_S_MAX - run.call.now
         if left <= 0:
             _fail(run, row, verb, "Exceeded attempts to wait")
             return True
         run.wake_in(left)
+        if note and note != row.reason:
+            run.put(replace(row, reason=note))
+            return True
         return False
     merged = {**json.loads(row.physical.attributes), **attributes}
     physical = replace(row.physical, attributes=json.dumps(merged))
@@ -429,7 +437,8 @@ def backward(run: Run) -> bool:
 def _undo(run: Run, row: StackResource) -> None:
     before = row.previous
     if before is None:
-        run.doom(row.logical_id, row.type, row.physical)
+        keep = row.deletion_policy == "Retain"
+        run.doom(row.logical_id, row.type, row.physical, retain=keep)
         run.put(replace(row, operation="", done=True), tell=False)
         return
     touched = row.physical.properties != before.properties

@@ -38,6 +38,15 @@ class ChangeSetNotFound(AwsError):
         super().__init__("ChangeSetNotFound", f"ChangeSet [{name}] does not exist", status=404)
 
 
+class ChangeSetAlreadyExists(AwsError):
+    """The stack has a change set of this name."""
+
+    def __init__(self, name: str, stack: str) -> None:
+        super().__init__(
+            "AlreadyExistsException", f"ChangeSet {name} already exists for the stack {stack}"
+        )
+
+
 class InvalidChangeSetStatus(AwsError):
     """The change set cannot be executed."""
 

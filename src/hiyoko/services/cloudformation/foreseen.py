@@ -28,7 +28,7 @@ def foreseen(call: Call, stack: Stack, wish: Wish) -> list[Change]:
             row.deletion_policy,
         )
         for row in rows.list_resources(call.tx, stack.id)
-        if not row.status.startswith("DELETE_")
+        if row.physical.physical_id and not row.status.startswith("DELETE_")
     }
     world = ForeseenWorld(existing, Around(call))
     with in_aws_words():

@@ -43,6 +43,17 @@ def pseudo_parameters(call: Call, stack_id: str, name: str) -> dict[str, Any]:
     }
 
 
+def masked(text: str, wish: Wish) -> str:
+    """JSON text with the values of a wish's NoEcho parameters hidden."""
+    if not text or not wish.template:
+        return text
+    for name, parameter in read_template(wish.template).parameters.items():
+        secret = json.dumps(wish.parameters.get(name, ""))[1:-1]
+        if parameter.no_echo and secret:
+            text = text.replace(secret, "****")
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Around:
     """What a template may ask of the account: other stacks' exports and the region's zones."""
@@ -166,6 +177,7 @@ class Run:
         properties: str = "",
     ) -> None:
         """An event of a resource."""
+        properties = self.masked(properties)
         stamp = f"{int(self.call.now * 1000)}-{self.stack.event_count}"
         self._event(
             logical_id,
@@ -176,6 +188,10 @@ class Run:
             properties,
             event_id=f"{logical_id}-{status}-{stamp}",
         )
+
+    def masked(self, text: str) -> str:
+        """JSON text with the values of NoEcho parameters hidden."""
+        return masked(text, self.stack.wish)
 
     def _event(
         self,

@@ -14,9 +14,7 @@ from hiyoko.template.resource_type import NotStabilizedError, Progress, Resource
 
 # What services answer while something still uses the resource. Network interfaces of load
 # balancers and tasks go a little later than their owners, so this is tried again.
-_BUSY = frozenset(
-    {"DependencyViolation", "ResourceInUse", "ResourceInUseException", "OperationNotPermitted"}
-)
+_BUSY = frozenset({"DependencyViolation", "ResourceInUse", "ResourceInUseException"})
 _GONE = ("NotFound", "NoSuch", "InvalidAllocationID", "ClusterNotFound", "ServiceNotFound")
 
 _ENDS = {

@@ -75,7 +75,7 @@ def delete_cluster(call: Call, request: Request) -> Response:
             "ClusterContainsServicesException",
             "The Cluster cannot be deleted while Services are active.",
         )
-    if counts.running or counts.pending:
+    if counts.unfinished:
         raise AwsError(
             "ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active."
         )

@@ -18,6 +18,8 @@ class Counts:
 
     running: int
     pending: int
+    unfinished: int
+    """Every task that is not STOPPED yet: the ones that are stopping too."""
     active_services: int
 
 
@@ -51,5 +53,6 @@ def counts(tx: Transaction, cluster: Cluster) -> Counts:
     return Counts(
         running=states.count("RUNNING"),
         pending=sum(states.count(state) for state in PENDING),
+        unfinished=sum(1 for state in states if state != "STOPPED"),
         active_services=sum(1 for service in services if service.deleted_at is None),
     )

@@ -158,7 +158,7 @@ def _read_group(handle: Handle) -> Shown:
 
 def _create_listener(handle: Handle) -> Made:
     given = handle.given("LoadBalancerArn", "MutualAuthentication", *_LISTENER)
-    answer = _call(handle, "CreateListener", **given)
+    answer = _call(handle, "CreateListener", Tags=handle.tags(), **given)
     arn = str(answer["Listeners"][0]["ListenerArn"])
     _attributes(handle, arn, "Listener")
     return Made(arn)
@@ -169,11 +169,13 @@ def _update_listener(handle: Handle) -> None:
         given = handle.given("MutualAuthentication", *_LISTENER)
         _call(handle, "ModifyListener", ListenerArn=handle.physical_id, **given)
     _attributes(handle, handle.physical_id, "Listener")
+    _retag(handle)
 
 
 def _create_rule(handle: Handle) -> Made:
     given = handle.given("ListenerArn", "Actions", "Conditions", "Priority")
-    return Made(str(_call(handle, "CreateRule", **given)["Rules"][0]["RuleArn"]))
+    answer = _call(handle, "CreateRule", Tags=handle.tags(), **given)
+    return Made(str(answer["Rules"][0]["RuleArn"]))
 
 
 def _update_rule(handle: Handle) -> None:
@@ -183,6 +185,7 @@ def _update_rule(handle: Handle) -> None:
     if handle.changed("Priority"):
         pair = {"RuleArn": handle.physical_id, "Priority": handle.properties["Priority"]}
         _call(handle, "SetRulePriorities", RulePriorities=[pair])
+    _retag(handle)
 
 
 def _add_certificates(handle: Handle) -> Made:
@@ -255,7 +258,7 @@ register(
     ResourceType(
         "AWS::ElasticLoadBalancingV2::Listener",
         {
-            **in_place(*_LISTENER, "ListenerAttributes", "MutualAuthentication"),
+            **in_place(*_LISTENER, "ListenerAttributes", "MutualAuthentication", "Tags"),
             **replaces("LoadBalancerArn"),
         },
         _create_listener,
@@ -264,16 +267,18 @@ register(
         read=lambda handle: {"ListenerArn": handle.physical_id},
         required=frozenset({"DefaultActions", "LoadBalancerArn"}),
         attributes=frozenset({"ListenerArn"}),
+        tags=True,
     ),
     ResourceType(
         "AWS::ElasticLoadBalancingV2::ListenerRule",
-        {**in_place("Actions", "Conditions", "Priority"), **replaces("ListenerArn")},
+        {**in_place("Actions", "Conditions", "Priority", "Tags"), **replaces("ListenerArn")},
         _create_rule,
         _delete("Rule"),
         _update_rule,
         read=lambda handle: {"RuleArn": handle.physical_id, "IsDefault": False},
         required=frozenset({"Actions", "Conditions", "Priority", "ListenerArn"}),
         attributes=frozenset({"RuleArn", "IsDefault"}),
+        tags=True,
     ),
     ResourceType(
         "AWS::ElasticLoadBalancingV2::ListenerCertificate",

@@ -129,6 +129,13 @@ def test_every_endpoint_name_gets_a_certificate_of_its_own(settings: Settings, n
     assert shake_hands(client, server, name)["subject"] == ((("commonName", name),),)
 
 
+def test_a_name_too_long_for_a_common_name_is_still_served(settings: Settings) -> None:
+    server = endpoint_context(settings, ["amazonaws.com"])
+    client = ssl.create_default_context(cadata=trust_bundle(settings))
+    found = shake_hands(client, server, f"{'a' * 60}.s3.ap-northeast-1.amazonaws.com")
+    assert found["subject"] == ()
+
+
 def test_a_strangers_name_gets_no_certificate(settings: Settings) -> None:
     server = endpoint_context(settings, ["amazonaws.com"])
     client = ssl.create_default_context(cadata=trust_bundle(settings))

@@ -1,0 +1,235 @@
+"""ECR through the operations, every answer checked against AWS's shapes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from tests.api.shapes import check_output
+from tests.golden.golden import FixedClock
+
+import hiyoko.services.ecr  # noqa: F401 - registers the operations
+from hiyoko import api
+from hiyoko.api import AwsError
+from hiyoko.services.ecr.model import sign_token
+from hiyoko.services.ecr.rows import SECRETS
+from hiyoko.store.database import Store
+
+DIGESTS = [f"sha256:{number:064x}" for number in range(10)]
+
+
+class Ecr:
+    def __init__(self) -> None:
+        self.store = Store.open(":memory:")
+        self.clock = FixedClock()
+
+    def __call__(
+        self, name: str, /, account: str = "123456789012", **request: Any
+    ) -> dict[str, Any]:
+        answer = api.invoke(self.store, "ecr", name, request, account=account, clock=self.clock)
+        if not name.startswith("_"):
+            # The model's "at least one" is meant for requests; AWS answers empty lists.
+            check_output("ecr", name, {key: one for key, one in answer.items() if one != []})
+        return answer
+
+    def push(self, number: int, tag: str | None, **more: Any) -> None:
+        self(
+            "_PutManifest",
+            repositoryName="app",
+            tag=tag,
+            digest=DIGESTS[number],
+            mediaType="application/vnd.oci.image.manifest.v1+json",
+            size=100 + number,
+            manifest="{}",
+            **more,
+        )
+
+
+@pytest.fixture
+def ecr() -> Ecr:
+    ecr = Ecr()
+    ecr("CreateRepository", repositoryName="app", tags=[{"Key": "a", "Value": "1"}])
+    return ecr
+
+
+def refused(ecr: Ecr, name: str, **request: Any) -> AwsError:
+    with pytest.raises(AwsError) as error:
+        ecr(name, **request)
+    return error.value
+
+
+def test_a_repository_is_made_shown_and_deleted(ecr: Ecr) -> None:
+    shown = ecr("DescribeRepositories")["repositories"][0]
+    assert shown["repositoryArn"] == "arn:aws:ecr:ap-northeast-1:123456789012:repository/app"
+    assert shown["repositoryUri"] == "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/app"
+    assert refused(ecr, "CreateRepository", repositoryName="app").message == (
+        "The repository with name 'app' already exists in the registry with id '123456789012'"
+    )
+    ecr.push(1, "1")
+    assert refused(ecr, "DeleteRepository", repositoryName="app").code == (
+        "RepositoryNotEmptyException"
+    )
+    ecr("DeleteRepository", repositoryName="app", force=True)
+    error = refused(ecr, "DescribeRepositories", repositoryNames=["app"])
+    assert error.message == (
+        "The repository with name 'app' does not exist in the registry with id '123456789012'"
+    )
+    assert ecr("DescribeRepositories") == {"repositories": []}
+
+
+def test_accounts_and_regions_are_strangers(ecr: Ecr) -> None:
+    assert ecr("DescribeRepositories", account="210987654321") == {"repositories": []}
+
+
+def test_repositories_come_in_pages(ecr: Ecr) -> None:
+    for name in ("bb", "cc"):
+        ecr("CreateRepository", repositoryName=name)
+    first = ecr("DescribeRepositories", maxResults=2)
+    rest = ecr("DescribeRepositories", maxResults=2, nextToken=first["nextToken"])
+    names = [row["repositoryName"] for page in (first, rest) for row in page["repositories"]]
+    assert names == ["app", "bb", "cc"]
+    assert "nextToken" not in rest
+    assert refused(ecr, "DescribeRepositories", nextToken="?").code == "InvalidParameterException"
+
+
+def test_a_tag_moves_and_leaves_the_old_image_untagged(ecr: Ecr) -> None:
+    ecr.push(1, "latest")
+    ecr.push(2, "latest")
+    ids = ecr("ListImages", repositoryName="app")["imageIds"]
+    assert ids == [
+        {"imageDigest": DIGESTS[1]},
+        {"imageDigest": DIGESTS[2], "imageTag": "latest"},
+    ]
+    found = ecr("DescribeImages", repositoryName="app", filter={"tagStatus": "TAGGED"})
+    assert [one["imageTags"] for one in found["imageDetails"]] == [["latest"]]
+
+
+def test_an_immutable_tag_stays(ecr: Ecr) -> None:
+    ecr("PutImageTagMutability", repositoryName="app", imageTagMutability="IMMUTABLE")
+    ecr.push(1, "1")
+    ecr.push(1, "1")
+    with pytest.raises(AwsError) as error:
+        ecr.push(2, "1")
+    assert error.value.message == (
+        "The image tag '1' already exists in the 'app' repository and cannot be overwritten"
+        " because the repository is immutable."
+    )
+
+
+def test_unknown_images_are_a_failure_in_a_batch_and_an_error_alone(ecr: Ecr) -> None:
+    ecr.push(1, "1")
+    got = ecr(
+        "BatchGetImage", repositoryName="app", imageIds=[{"imageTag": "1"}, {"imageTag": "2"}]
+    )
+    assert got["images"][0]["imageId"] == {"imageDigest": DIGESTS[1], "imageTag": "1"}
+    assert got["failures"] == [
+        {
+            "imageId": {"imageTag": "2"},
+            "failureCode": "ImageNotFound",
+            "failureReason": "Requested image not found",
+        }
+    ]
+    error = refused(ecr, "DescribeImages", repositoryName="app", imageIds=[{"imageTag": "2"}])
+    assert error.message == (
+        "The image with imageId {imageDigest:'null', imageTag:'2'} does not exist within the"
+        " repository with name 'app' in the registry with id '123456789012'"
+    )
+
+
+def test_deleting_by_tag_takes_the_image_with_its_last_tag(ecr: Ecr) -> None:
+    ecr.push(1, "a")
+    ecr.push(1, "b")
+    gone = ecr("BatchDeleteImage", repositoryName="app", imageIds=[{"imageTag": "a"}])
+    assert gone["imageIds"] == [{"imageDigest": DIGESTS[1], "imageTag": "a"}]
+    assert len(ecr("ListImages", repositoryName="app")["imageIds"]) == 1
+    ecr("BatchDeleteImage", repositoryName="app", imageIds=[{"imageTag": "b"}])
+    assert ecr("ListImages", repositoryName="app")["imageIds"] == []
+
+
+def test_a_member_of_an_index_can_not_be_deleted(ecr: Ecr) -> None:
+    ecr.push(1, None)
+    ecr.push(2, "multi", members=[DIGESTS[1]])
+    answer = ecr("BatchDeleteImage", repositoryName="app", imageIds=[{"imageDigest": DIGESTS[1]}])
+    assert answer["failures"][0]["failureCode"] == "ImageReferencedByManifestList"
+
+
+def lifecycle(**selection: Any) -> str:
+    rule = {"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}
+    return json.dumps({"rules": [rule]})
+
+
+def test_a_lifecycle_policy_keeps_the_newest(ecr: Ecr) -> None:
+    for number in range(4):
+        ecr.clock.time = 1000.0 + number
+        ecr.push(number, str(number))
+    text = lifecycle(tagStatus="any", countType="imageCountMoreThan", countNumber=2)
+    ecr("PutLifecyclePolicy", repositoryName="app", lifecyclePolicyText=text)
+    assert ecr("GetLifecyclePolicy", repositoryName="app")["lifecyclePolicyText"] == text
+    ecr.clock.time = 2000.0
+    ecr.push(5, "5")
+    tags = [one["imageTag"] for one in ecr("ListImages", repositoryName="app")["imageIds"]]
+    assert tags == ["3", "5"]
+    ecr("DeleteLifecyclePolicy", repositoryName="app")
+    assert refused(ecr, "GetLifecyclePolicy", repositoryName="app").code == (
+        "LifecyclePolicyNotFoundException"
+    )
+
+
+def test_a_lifecycle_rule_by_age_is_refused_by_name(ecr: Ecr) -> None:
+    text = lifecycle(tagStatus="any", countType="sinceImagePushed", countNumber=2, countUnit="days")
+    error = refused(ecr, "PutLifecyclePolicy", repositoryName="app", lifecyclePolicyText=text)
+    assert "sinceImagePushed" in error.message
+
+
+def test_tags_of_a_repository(ecr: Ecr) -> None:
+    arn = "arn:aws:ecr:ap-northeast-1:123456789012:repository/app"
+    ecr("TagResource", resourceArn=arn, tags=[{"Key": "b", "Value": "2"}])
+    ecr("UntagResource", resourceArn=arn, tagKeys=["a"])
+    assert ecr("ListTagsForResource", resourceArn=arn) == {"tags": [{"Key": "b", "Value": "2"}]}
+
+
+def token_of(answer: dict[str, Any]) -> str:
+    said = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode()
+    user, _, token = said.partition(":")
+    assert user == "AWS"
+    return token
+
+
+def test_a_token_opens_its_own_account_for_twelve_hours(ecr: Ecr) -> None:
+    answer = ecr("GetAuthorizationToken")
+    token = token_of(answer)
+    assert answer["authorizationData"][0]["expiresAt"] == int(ecr.clock.now()) + 12 * 3600
+    ecr("_CheckToken", token=token)
+    with pytest.raises(AwsError) as other:
+        ecr("_CheckToken", account="210987654321", token=token)
+    assert other.value.status == 403
+    ecr.clock.time += 12 * 3600 + 1
+    assert "expired" in refused(ecr, "_CheckToken", token=token).message
+
+
+def test_a_token_can_not_be_made_without_the_secret(ecr: Ecr) -> None:
+    ecr("GetAuthorizationToken")
+    forged = sign_token("00" * 32, "123456789012", int(ecr.clock.now()) + 1000)
+    for token in (forged, "nonsense", ""):
+        assert refused(ecr, "_CheckToken", token=token).status == 401
+    with ecr.store.reading() as tx:
+        assert len(SECRETS.list(tx)) == 1
+
+
+def test_what_is_not_done_is_refused_by_name(ecr: Ecr) -> None:
+    error = refused(
+        ecr,
+        "CreateRepository",
+        repositoryName="x",
+        encryptionConfiguration={"encryptionType": "KMS"},
+    )
+    assert "encryptionConfiguration.encryptionType" in error.message
+    error = refused(
+        ecr,
+        "CreateRepository",
+        repositoryName="x",
+        imageScanningConfiguration={"scanOnPush": True},
+    )
+    assert "scanOnPush" in error.message

@@ -1,0 +1,91 @@
+"""Rows of a balancer as nodes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+from hiyoko.blueprint import balancers as b
+from hiyoko.blueprint.draw_balancers import BalancerRows, draw_balancers
+from hiyoko.services.elbv2 import model as m
+
+PLACE = ("1", "r")
+FORWARD = m.Action("forward", groups=(m.WeightedGroup("g"),))
+BALANCER = m.LoadBalancer(
+    "lb",
+    *PLACE,
+    "web",
+    "web.r",
+    "internal",
+    "vpc",
+    ("sg",),
+    (m.Node("s2", "c", "eni-2", "10.0.2.4"), m.Node("s1", "a", "eni-1", "10.0.1.4")),
+    0.0,
+    attributes={"idle_timeout.timeout_seconds": "9"},
+)
+ROWS = BalancerRows(
+    load_balancers=(BALANCER,),
+    listeners=(
+        m.Listener(
+            "l443", *PLACE, "lb", 443, "HTTPS", "d", (FORWARD,),
+            "ELBSecurityPolicy-TLS13-1-3-2021-06", ("cert",),
+        ),
+        m.Listener(
+            "l80", *PLACE, "lb", 80, "HTTP", "d", (m.Action("redirect", redirect=m.Redirect()),)
+        ),
+    ),
+    rules=(
+        m.Rule("r2", *PLACE, "l443", 2, (m.Condition("path-pattern", ("/b",)),), (FORWARD,)),
+        m.Rule("r1", *PLACE, "l443", 1, (m.Condition("path-pattern", ("/a",)),), (FORWARD,)),
+    ),
+    target_groups=(
+        m.TargetGroup("g", *PLACE, "web", "HTTP", 80, "vpc", 0.0),
+        m.TargetGroup("unused", *PLACE, "unused", "HTTP", 80, "vpc", 0.0),
+    ),
+    registrations=(
+        m.Registration("g", *PLACE, "10.0.1.10", 80, "a", 0.0),
+        m.Registration("g", *PLACE, "10.0.1.9", 80, "a", 0.0, deregistered_at=0.0),
+        m.Registration("g", *PLACE, "10.0.3.9", 80, "d", 0.0),
+    ),
+)  # fmt: skip
+
+
+def test_each_subnet_has_a_node_with_all_listeners_and_the_used_groups() -> None:
+    nodes = draw_balancers(ROWS).nodes
+    assert [node.eni_id for node in nodes] == ["eni-1", "eni-2"]
+    assert nodes[0].address == IPv4Address("10.0.1.4")
+    assert nodes[0].idle_timeout_s == 9
+    assert [listener.port for listener in nodes[0].listeners] == [80, 443]
+    assert nodes[0].listeners[1].tls_versions == ("TLSv1.3",)
+    assert [group.arn for group in nodes[0].groups] == ["g"]
+
+
+def test_rules_come_by_priority_and_the_default_one_last() -> None:
+    listener = draw_balancers(ROWS).nodes[0].listeners[1]
+    assert [rule.arn for rule in listener.rules] == ["r1", "r2", "d"]
+    assert listener.rules[2].action == b.Forward((("g", 1),))
+
+
+def test_targets_outside_the_enabled_zones_and_expired_ones_are_left_out() -> None:
+    def targets(now: float) -> list[tuple[str, bool]]:
+        group = draw_balancers(ROWS, now=now).nodes[0].groups[0]
+        return [(target.target_id, target.draining) for target in group.targets]
+
+    assert targets(10.0) == [("10.0.1.9", True), ("10.0.1.10", False)]
+    assert targets(300.0) == [("10.0.1.10", False)]
+
+
+def test_a_target_settles_node_by_node() -> None:
+    drawn = draw_balancers(ROWS, {("g", "10.0.1.10", 80, "eni-2")})
+    settled = [node.groups[0].targets[1].settled for node in drawn.nodes]
+    assert settled == [False, True]
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    turned = replace(
+        ROWS,
+        listeners=ROWS.listeners[::-1],
+        rules=ROWS.rules[::-1],
+        registrations=ROWS.registrations[::-1],
+    )
+    assert draw_balancers(turned) == draw_balancers(ROWS)

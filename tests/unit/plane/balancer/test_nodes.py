@@ -1,0 +1,34 @@
+"""Which steps make the observed nodes the wished ones."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from hiyoko.blueprint.balancers import BalancerNode
+from hiyoko.plane.balancer.nodes import ReloadNode, StartNode, StopNode, steps
+from hiyoko.plane.balancer.observe import NodeObserved
+from hiyoko.plane.balancer.render import Paths, digest_of, render_haproxy
+
+NODE = BalancerNode("lb", "web", "eni-1", "s", "a", IPv4Address("10.0.0.1"), (), ())
+TEXT = render_haproxy(NODE, Paths())
+
+
+def observed(digest: str) -> NodeObserved:
+    return NodeObserved(1, digest, (), {})
+
+
+def test_a_missing_node_is_started_and_a_stray_one_stopped_last() -> None:
+    found = steps({"eni-1": (NODE, TEXT)}, {"eni-0": observed("x")})
+    assert found == [StartNode(NODE, TEXT), StopNode("eni-0")]
+
+
+def test_another_configuration_is_a_reload_and_the_same_one_is_nothing() -> None:
+    wished = {"eni-1": (NODE, TEXT)}
+    assert steps(wished, {"eni-1": observed("old")}) == [ReloadNode(NODE, TEXT)]
+    assert steps(wished, {"eni-1": observed(digest_of(TEXT))}) == []
+
+
+def test_steps_are_shown_in_words() -> None:
+    assert str(StartNode(NODE, TEXT)) == "start balancer web on eni-1"
+    assert str(ReloadNode(NODE, TEXT)) == "reload balancer web on eni-1"
+    assert str(StopNode("eni-1")) == "stop balancer on eni-1"

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import io
+import os
+import stat
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hiyoko.plane.containers.layers import resolve, unpack, unpack_once
+
+Fill = Callable[[tarfile.TarFile], None]
+
+
+def add(tar: tarfile.TarFile, name: str, text: str = "", **more: object) -> None:
+    info = tarfile.TarInfo(name)
+    info.uid, info.gid, info.mode = os.getuid(), os.getgid(), 0o644
+    for key, value in more.items():
+        setattr(info, key, value)
+    info.size = len(text)
+    tar.addfile(info, io.BytesIO(text.encode()))
+
+
+@pytest.fixture
+def layer(tmp_path: Path) -> Callable[[Fill], Path]:
+    def make(fill: Fill) -> Path:
+        path = tmp_path / "layer.tar.gz"
+        with tarfile.open(path, "w:gz") as tar:
+            fill(tar)
+        return path
+
+    return make
+
+
+def test_files_links_and_modes_arrive(layer: Callable[[Fill], Path], tmp_path: Path) -> None:
+    def fill(tar: tarfile.TarFile) -> None:
+        add(tar, "./usr/bin/tool", "x", mode=0o4755)
+        add(tar, "usr/bin/hard", type=tarfile.LNKTYPE, linkname="usr/bin/tool")
+        add(tar, "bin", type=tarfile.SYMTYPE, linkname="usr/bin")
+        add(tar, "bin/late", "through the link")
+
+    root = tmp_path / "root"
+    root.mkdir()
+    unpack(layer(fill), root)
+    tool = root / "usr" / "bin" / "tool"
+    assert stat.S_IMODE(tool.stat().st_mode) == 0o4755
+    assert (root / "usr" / "bin" / "hard").stat().st_ino == tool.stat().st_ino
+    assert (root / "usr" / "bin" / "late").read_text() == "through the link"
+    assert (root / "bin").is_symlink()
+
+
+@pytest.mark.parametrize("link", ["/etc", "../../../../etc", ".."])
+def test_a_link_does_not_lead_out_of_the_layer(
+    layer: Callable[[Fill], Path], tmp_path: Path, link: str
+) -> None:
+    def fill(tar: tarfile.TarFile) -> None:
+        add(tar, "way", type=tarfile.SYMTYPE, linkname=link)
+        add(tar, "way/new-file", "inside")
+
+    root = tmp_path / "a" / "root"
+    root.mkdir(parents=True)
+    unpack(layer(fill), root)
+    inside = list(tmp_path.rglob("new-file"))
+    assert all(path.is_relative_to(root) for path in inside)
+    assert len(inside) == 1
+
+
+def test_dots_in_names_are_refused_and_nothing_is_left(
+    layer: Callable[[Fill], Path], tmp_path: Path
+) -> None:
+    blob = layer(lambda tar: add(tar, "a/../../b", "x"))
+    with pytest.raises(ValueError, match="leaves the image"):
+        unpack_once(blob, tmp_path / "layers" / "root")
+    assert list((tmp_path / "layers").iterdir()) == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="whiteouts are device nodes, which need root")
+def test_whiteouts_become_what_overlayfs_knows(
+    layer: Callable[[Fill], Path], tmp_path: Path
+) -> None:
+    def fill(tar: tarfile.TarFile) -> None:
+        add(tar, "etc/.wh.gone")
+        add(tar, "var/.wh..wh..opq")
+
+    root = tmp_path / "root"
+    root.mkdir()
+    unpack(layer(fill), root)
+    hidden = (root / "etc" / "gone").lstat()
+    assert stat.S_ISCHR(hidden.st_mode)
+    assert hidden.st_rdev == 0
+    assert os.getxattr(root / "var", "user.overlay.opaque") == b"y"
+
+
+def test_a_circle_of_links_ends(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(ValueError, match="too many links"):
+        resolve(tmp_path, ["a", "c"])
