@@ -28,7 +28,7 @@ from hiyoko.plane.containers.bundle import (
     render_config,
     resolv_conf,
 )
-from hiyoko.plane.containers.cgroups import limits_enforced, own_group
+from hiyoko.plane.containers.cgroups import limits_enforced, own_group, remove_groups
 from hiyoko.plane.containers.directory import (
     ContainerDirectory,
     ContainerState,
@@ -275,7 +275,11 @@ class ContainerPlane:
             case StopTask(arn):
                 self._begin(arn, step, self._stop(arn, self._jobs.pop(arn, None)))
             case RemoveTask(name):
-                await asyncio.to_thread(shutil.rmtree, self.settings.task_dir / name)
+                top = self.settings.task_dir
+                await asyncio.to_thread(shutil.rmtree, top / name)
+                # With the last task goes the cloud's own control group; never beside a start.
+                if not self._jobs and not any(top.iterdir()):
+                    remove_groups(self.settings)
             case _:
                 assert_never(step)
 
