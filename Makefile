@@ -30,6 +30,8 @@ unit: $(VENV)/.dev ## what needs no privileges
 	@$(BIN)/pytest -q tests/unit tests/golden tests/tidy tests/api
 
 plane: $(VENV)/.dev ## real packets, in a throw-away world
+	@for image in nginx httpd amazon-ecs-sample; do \
+	    $(BIN)/python -m hiyoko.porter.build --state-dir build/test $$image >/dev/null; done
 	@$(WORLD) $(BIN)/pytest -q tests/plane
 
 e2e: $(VENV)/.dev ## every example: deploy, prove, remove

@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from multiprocessing.queues import Queue
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -58,7 +59,7 @@ def call(sock: socket.socket, request: bytes) -> bytes:
     return body
 
 
-def client(address: tuple[str, int], request: bytes, seconds: float, results: object) -> None:
+def client(address: tuple[str, int], request: bytes, seconds: float, results: Queue[float]) -> None:
     """Call in a closed loop for so long, then put the count."""
     with socket.create_connection(address) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -67,11 +68,15 @@ def client(address: tuple[str, int], request: bytes, seconds: float, results: ob
         while (now := time.perf_counter()) - start < seconds:
             call(sock, request)
             count += 1
-    results.put(count / (now - start))  # type: ignore[attr-defined]
+    results.put(count / (now - start))
 
 
 def load_client(
-    address: tuple[str, int], request: bytes, seconds: float, connections: int, results: object
+    address: tuple[str, int],
+    request: bytes,
+    seconds: float,
+    connections: int,
+    results: Queue[float],
 ) -> None:
     """Several connections from one process, each a closed loop."""
 
@@ -91,7 +96,7 @@ def load_client(
         counts = await asyncio.gather(*(one() for _ in range(connections)))
         return sum(counts) / seconds
 
-    results.put(asyncio.run(main()))  # type: ignore[attr-defined]
+    results.put(asyncio.run(main()))
 
 
 def rate(address: tuple[str, int], request: bytes, connections: int, seconds: float) -> float:
@@ -110,7 +115,7 @@ def rate(address: tuple[str, int], request: bytes, connections: int, seconds: fl
     return found
 
 
-def boto3_times(url: str, service: str, method: str, results: object) -> None:
+def boto3_times(url: str, service: str, method: str, results: Queue[list[float]]) -> None:
     import boto3
 
     made = boto3.client(
@@ -126,7 +131,7 @@ def boto3_times(url: str, service: str, method: str, results: object) -> None:
         start = time.perf_counter()
         getattr(made, method)()
         times.append((time.perf_counter() - start) * 1000)
-    results.put(times)  # type: ignore[attr-defined]
+    results.put(times)
 
 
 @dataclass

@@ -25,8 +25,8 @@ from hiyoko.plane.ca.authority import root_certificate_path
 from hiyoko.plane.ca.endpoints import endpoint_context
 from hiyoko.plane.ca.issuing import CertificateFiles
 from hiyoko.plane.dns.dns_server import DnsServer
-from hiyoko.plane.network.internet import prepare_internet
 from hiyoko.plane.network import NetworkPlane
+from hiyoko.plane.network.internet import prepare_internet
 from hiyoko.porter.client import PorterClient
 from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.reconcile.certificates import CertificateReconciler

@@ -208,10 +208,11 @@ class Cloud:
 
     def schedule(self) -> Report:
         """Let the scheduler act until there is nothing left for it to do at this moment."""
+        report = self.schedule_once()
         for _ in range(20):
-            report = self.schedule_once()
             if not report.steps:
                 return report
+            report = self.schedule_once()
         raise AssertionError(f"the scheduler does not come to rest: {report.steps}")
 
     def schedule_once(self) -> Report:

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from .conftest import Cloud
+from tests.e2e.conftest import Cloud
 
 SITE = "examples/2-https/site.yaml"
 URL = "https://hello-aws.my-project.jp/"

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from .conftest import Cloud, free_port
+from tests.e2e.conftest import Cloud, free_port
 
 SITE = "examples/2-https/site.yaml"
 

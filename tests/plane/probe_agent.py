@@ -68,14 +68,14 @@ def probe(timeout_s: float, questions: list[tuple[int, str, int]]) -> list[bool]
     deadline = time.monotonic() + timeout_s
     while waiting.get_map() and (left := deadline - time.monotonic()) > 0:
         for key, _ in waiting.select(left):
-            sock = key.fileobj
-            assert isinstance(sock, socket.socket)
-            waiting.unregister(sock)
+            ready = key.fileobj
+            assert isinstance(ready, socket.socket)
+            waiting.unregister(ready)
             if questions[key.data][0] == TCP:
-                answers[key.data] = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+                answers[key.data] = ready.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
             else:
                 try:
-                    answers[key.data] = sock.recv(512) == b"?"
+                    answers[key.data] = ready.recv(512) == b"?"
                 except OSError:
                     answers[key.data] = False
     for sock in opened:

@@ -18,7 +18,7 @@ from tests.plane.registry_world import (
     registry_world,
 )
 
-from hiyoko.plane.containers.cgroups import remove_groups
+from hiyoko.plane.containers.cgroups import limits_enforced, remove_groups
 from hiyoko.plane.containers.directory import task_id
 from hiyoko.plane.process import run
 
@@ -176,3 +176,52 @@ async def test_a_container_waits_for_what_it_depends_on(driver: Driver) -> None:
             driver.woken.clear()
             seen = await driver.settle(task)
     assert seen.tasks[task_id(task.arn)].containers["init"].exit_code == 0
+
+
+async def test_a_check_that_takes_too_long_is_ended(driver: Driver) -> None:
+    push(driver.world.store, driver.world.settings, "app", "1", FOREVER)
+    container = make_container(
+        IMAGE,
+        health_command=("CMD", "sleep", "4242"),
+        health_interval_s=1,
+        health_timeout_s=1,
+        health_retries=1,
+    )
+    task = make_task(10, container)
+    await driver.until(task, "RUNNING")
+    async with asyncio.timeout(10):
+        await driver.woken.wait()
+    assert "sleep 4242" not in await run("ps", "axww")
+
+
+async def test_what_died_between_create_and_start_is_made_again(driver: Driver) -> None:
+    push(driver.world.store, driver.world.settings, "app", "1", FOREVER)
+    task = make_task(11, make_container(IMAGE))
+    first = await driver.until(task, "RUNNING")
+    # As a daemon leaves it that was killed before it could write down the start.
+    files = driver.plane.directory(task.arn).container(task.arn, "web")
+    (files.path / "started").unlink()
+    second = await driver.until(task, "RUNNING")
+    assert second.pid != first.pid
+    assert files.cid in await run("ps", "axww")
+
+
+async def test_a_world_that_ended_is_told_as_killed_containers(driver: Driver) -> None:
+    push(driver.world.store, driver.world.settings, "app", "1", FOREVER)
+    task = make_task(12, make_container(IMAGE))
+    running = await driver.until(task, "RUNNING")
+    # Nobody is left to write the exit code: the monitor goes first, then the container.
+    await run("kill", "-9", str(running.monitor))
+    await run("kill", "-9", str(running.pid))
+    ended = await driver.until(task, "STOPPED")
+    assert ended.exit_code == 137
+
+
+@pytest.mark.skipif(not limits_enforced(), reason="control groups can't be made here")
+async def test_too_much_memory_is_told_as_aws_tells_it(driver: Driver) -> None:
+    greedy = ("sh", "-c", "x=0123456789abcdef; while :; do x=$x$x; done")
+    push(driver.world.store, driver.world.settings, "app", "1", greedy)
+    task = make_task(13, make_container(IMAGE, memory_mib=16))
+    ended = await driver.until(task, "STOPPED")
+    assert ended.exit_code == 137
+    assert ended.reason == "OutOfMemoryError: Container killed due to memory usage"

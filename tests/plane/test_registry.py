@@ -25,7 +25,7 @@ from hiyoko.plane.containers.blobs import Blobs, BuiltImage, links
 from hiyoko.plane.containers.cgroups import remove_groups
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
-from hiyoko.porter.build import build
+from hiyoko.porter.build import FORMAT, build
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
 
@@ -142,12 +142,21 @@ async def test_archives_and_directories_are_imported(
 
 
 BUILT = Path(__file__).parents[2] / "build" / "test"
-"""Where ``python -m hiyoko.porter.build --state-dir build/test nginx`` puts its image: a throw-away
+"""Where ``python -m hiyoko.porter.build --state-dir build/test NAME`` puts its image: a throw-away
 world has no way out, so the image is built before, on the host."""
 
 
-@pytest.mark.skipif(not (BUILT / "images" / "built").is_dir(), reason="no image in build/test")
-async def test_a_built_nginx_serves(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("image", "recipe", "words"),
+    [
+        ("public.ecr.aws/nginx/nginx", "nginx", "Welcome to nginx!"),
+        ("httpd:2.4", "httpd", "It works!"),
+        ("amazon/amazon-ecs-sample", "amazon-ecs-sample", "Amazon ECS task"),
+    ],
+)
+async def test_a_built_image_serves(tmp_path: Path, image: str, recipe: str, words: str) -> None:
+    if not (BUILT / "images" / "built" / f"{recipe}.{FORMAT}.json").exists():
+        pytest.skip(f"run `python -m hiyoko.porter.build --state-dir build/test {recipe}` first")
     settings = Settings(tmp_path)
     settings.image_dir.symlink_to(BUILT / "images")
 
@@ -158,11 +167,11 @@ async def test_a_built_nginx_serves(tmp_path: Path) -> None:
 
     async with registry_world(tmp_path, Built()) as world:
         driver = Driver(world)
-        task = make_task(1, make_container("public.ecr.aws/nginx/nginx"))
+        task = make_task(1, make_container(image))
         await driver.settle(task)
         assert driver.progress(task).failure == ""
         page = await run("curl", "-sS", "--retry-connrefused", "--retry", "5", "http://10.0.0.5/")
-        assert "Welcome to nginx!" in page
+        assert words in page
         assert await driver.line(task, '"GET / HTTP/1.1" 200')
         await driver.settle()
         await driver.plane.close()

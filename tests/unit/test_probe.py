@@ -27,7 +27,11 @@ NO_RECORDS: Answer = ([], [], [], 0)
 
 
 def records(lines: list[str]) -> list[dns.rrset.RRset]:
-    return [dns.rrset.from_text(*line.split(maxsplit=4)) for line in lines]
+    made = []
+    for line in lines:
+        name, ttl, rdclass, rdtype, value = line.split(maxsplit=4)
+        made.append(dns.rrset.from_text(name, int(ttl), rdclass, rdtype, value))
+    return made
 
 
 class Servers:
@@ -82,7 +86,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Servers]:
     made.start(ROOT)
     made.start(CHILD)
     ask = partial(dns.query.udp_with_fallback, port=made.port)
-    monkeypatch.setattr(probe.dns.query, "udp_with_fallback", ask)
+    monkeypatch.setattr(dns.query, "udp_with_fallback", ask)
     yield made
     made.stop()
 

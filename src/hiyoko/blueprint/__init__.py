@@ -1,6 +1,7 @@
 """All that must exist: frozen data, drawn from rows by pure functions, nothing left to decide.
 
-- ``network``       VPCs down to interfaces, routes, rules: applied by ``plane.network``, read by ``reach``
+- ``network``       VPCs down to interfaces, routes, rules: applied by ``plane.network``, read by
+                    ``reach``
 - ``balancers``     one node per load balancer and enabled subnet, with everything HAProxy needs
 - ``zones``         what each DNS server answers, and where resolvers listen
 - ``certificates``  what to prove and issue, and which certificate files balancers need

@@ -181,7 +181,8 @@ def _condition(conditions: list[dict[str, Any]]) -> str:
             [],
         )
         shown = [v if isinstance(v, str) else f"{v.get('Key', '')}={v['Value']}" for v in values]
-        words.append(f"{condition['Field'].removesuffix('-pattern')} {' or '.join(shown)}")
+        field = condition["Field"].removesuffix("-pattern").removesuffix("-header")
+        words.append(f"{field} {' or '.join(shown)}")
     return ", ".join(words) or "everything else"
 
 

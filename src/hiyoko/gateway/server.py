@@ -129,7 +129,7 @@ class Gateway:
             answer = render.result(exchange)
         except (AwsError, RequestFault, UnknownOperation) as error:
             answer = render.refusal(exchange, error)
-        except Exception as bug:  # noqa: BLE001  the one place that turns a bug into InternalFailure
+        except Exception as bug:  # the one place that turns a bug into InternalFailure
             answer = render.failure(exchange, bug)
         if _log.isEnabledFor(logging.INFO):
             name = exchange.operation.name if exchange.operation is not None else "?"

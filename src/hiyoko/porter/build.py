@@ -31,7 +31,7 @@ _CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 _LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 _EPOCH = 1_700_000_000
 """The time stamp of everything that we add: any constant will do."""
-_FORMAT = 3
+FORMAT = 3
 """Counts up when recipes change in a way that must reach images built before."""
 _DROPPED = (
     "dev", "proc", "sys", "etc/apt", "etc/init.d", "etc/logrotate.d", "etc/cron.d",
@@ -258,7 +258,7 @@ def build(image_dir: Path, name: str) -> dict[str, Any]:
     if recipe is None:
         raise BuildError(f"there is no recipe for an image named {name!r}")
     blobs = Blobs(image_dir)
-    mark = image_dir / "built" / f"{name}.{_FORMAT}.json"
+    mark = image_dir / "built" / f"{name}.{FORMAT}.json"
     try:
         known: dict[str, Any] = json.loads(mark.read_text())
         if blobs.has(known["digest"]):

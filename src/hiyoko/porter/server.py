@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 
 SOCKET_NAME = "porter.sock"
 
@@ -33,7 +34,9 @@ def _serve(connection: socket.socket, state_dir: str) -> None:
             _build(name, state_dir, stream.write, stream.flush)
 
 
-def _build(name: str, state_dir: str, write, flush) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _build(
+    name: str, state_dir: str, write: Callable[[bytes], object], flush: Callable[[], object]
+) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "hiyoko.porter.build", "--state-dir", state_dir, name],
         stdin=subprocess.DEVNULL,
@@ -51,7 +54,7 @@ def _build(name: str, state_dir: str, write, flush) -> None:  # type: ignore[no-
         _tell(json.dumps({"error": said}).encode() + b"\n", write, flush)
 
 
-def _tell(line: bytes, write, flush) -> bool:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _tell(line: bytes, write: Callable[[bytes], object], flush: Callable[[], object]) -> bool:
     """Pass a line on; False when nobody listens any more."""
     try:
         write(line)

@@ -46,6 +46,8 @@ def _mapping(dumper: _Dumper, data: dict[str, Any]) -> yaml.Node:
 
 
 def _text(dumper: _Dumper, data: str) -> yaml.Node:
+    if "\n" in data:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", data, style="|")
     if data == "" or data[:1].isdigit():
         return dumper.represent_scalar("tag:yaml.org,2002:str", data, style='"')
     return dumper.represent_scalar("tag:yaml.org,2002:str", data)

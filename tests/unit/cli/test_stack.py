@@ -52,7 +52,7 @@ def zones_are(scripts: Scripts, *zones: tuple[str, str, bool]) -> None:
     )
 
 
-def change_set_is_made(scripts: Scripts, kind: str, parameters: list[dict[str, Any]]) -> None:
+def change_set_is_made(scripts: Scripts, kind: str, parameters: Any) -> None:
     wanted = {
         "StackName": "shop",
         "ChangeSetName": ANY,

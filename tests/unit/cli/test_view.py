@@ -96,7 +96,7 @@ FORWARD = {"Type": "forward", "TargetGroupArn": GROUP}
                 },
                 {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/x"]}},
             ],
-            "host-header a.example.com, path /x",
+            "host a.example.com, path /x",
         ),
         (
             [

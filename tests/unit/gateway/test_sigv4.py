@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from hiyoko.gateway import sigv4
+from hiyoko.gateway.exchange import Caller
 from hiyoko.spec.error import RequestFault
 from hiyoko.spec.http import HttpRequest
 
@@ -23,12 +24,13 @@ def test_what_botocore_signs_is_read() -> None:
     signed = AWSRequest("GET", "https://ec2.amazonaws.com/")
     SigV4Auth(Credentials("AKIAX", "s"), "ec2", "eu-west-3").add_auth(signed)
     caller = sigv4.caller_of(request(dict(signed.headers)))
-    assert caller == sigv4.Caller("AKIAX", "123456789012", "eu-west-3", "ec2")
+    assert caller == Caller("AKIAX", "123456789012", "eu-west-3", "ec2")
 
 
 def test_a_presigned_address_is_read() -> None:
     signed = AWSRequest("GET", "https://sts.amazonaws.com/?Action=GetCallerIdentity")
     SigV4QueryAuth(Credentials("210987654321", "s"), "sts", "us-gov-west-1").add_auth(signed)
+    assert signed.url is not None
     caller = sigv4.caller_of(request({}, signed.url.partition("?")[2]))
     assert (caller.account, caller.region) == ("210987654321", "us-gov-west-1")
 

@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,7 @@ class Runtime:
         self.root.mkdir(parents=True, exist_ok=True)
         container.exit_file.parent.mkdir(exist_ok=True)
         container.exit_file.unlink(missing_ok=True)
+        (container.bundle / "oom").unlink(missing_ok=True)
         reader, writer = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -98,6 +100,8 @@ class Runtime:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
+                # conmon notes a kill for memory as a file "oom" in its working directory.
+                cwd=container.bundle,
                 pass_fds=(writer,),
                 env={"PATH": os.environ.get("PATH", ""), "_OCI_SYNCPIPE": str(writer)},
             )
@@ -154,14 +158,32 @@ class Runtime:
         self, container: ContainerDirectory, argv: tuple[str, ...], timeout_s: float
     ) -> bool:
         """Run a command in the container; whether it ended with 0 in time."""
+        pid_file = container.path / "check.pid"
+        pid_file.unlink(missing_ok=True)
+        command = ("exec", "--pid-file", str(pid_file), container.cid, *argv)
         try:
-            await self._runc("exec", container.cid, *argv, timeout_s=timeout_s)
+            await self._runc(*command, timeout_s=timeout_s)
         except PlaneError:
+            _end_leftover(pid_file, container.pid_file)
             return False
         return True
 
     async def _runc(self, *arguments: str, timeout_s: float = CREATE_TIMEOUT_S) -> str:
         return await run(_program("runc"), f"--root={self.root}", *arguments, timeout_s=timeout_s)
+
+
+def _end_leftover(pid_file: Path, init_file: Path) -> None:
+    """End a command that outlived runc, which was ended for taking too long.
+
+    Only when it is in the container's own pid namespace: the number may be another's by now.
+    """
+    try:
+        pid, init = int(pid_file.read_text()), int(init_file.read_text())
+        if Path(f"/proc/{pid}/ns/pid").readlink() == Path(f"/proc/{init}/ns/pid").readlink():
+            os.kill(pid, signal.SIGKILL)
+    except (OSError, ValueError):
+        # It has ended, as it should.
+        return
 
 
 async def _read_answer(reader: int) -> dict[str, Any]:

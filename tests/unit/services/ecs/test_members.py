@@ -21,7 +21,8 @@ def test_every_member_of_every_request_is_read_or_refused(service: str) -> None:
     unread = {
         (operation, member)
         for operation in api.operations(service)
-        for member in model.operation_model(operation).input_shape.members
+        if (shape := model.operation_model(operation).input_shape) is not None
+        for member in shape.members
         if f'"{member}"' not in source and (service, member) not in AS_AWS_DOES
     }
     # ExecuteCommand is refused as a whole.
