@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 FILE ?= examples/2-https/site.yaml
 WORLD := $(BIN)/python -m hiyoko.plane.world --
 
-.PHONY: help up down test check fix unit plane e2e golden bench clean
+.PHONY: help up down test check fix unit plane e2e golden docs bench clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -39,6 +39,9 @@ e2e: $(VENV)/.dev ## every example: deploy, prove, remove
 
 golden: $(VENV)/.dev ## rewrite the golden files; review the diff
 	@HIYOKO_GOLDEN=rewrite $(BIN)/pytest -q tests/golden
+
+docs: $(VENV)/.dev ## write docs/reference anew from the code
+	@$(BIN)/python tools/gen_reference.py
 
 bench: $(VENV)/.dev ## the figures of the README
 	@$(BIN)/python bench/run.py
