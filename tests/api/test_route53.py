@@ -119,18 +119,6 @@ def test_a_set_needs_ttl_and_values_or_an_alias(cloud: Cloud) -> None:
         cloud.change(zone, ("CREATE", both))
 
 
-@pytest.mark.parametrize(
-    ("member", "value"),
-    [("SetIdentifier", "x"), ("Weight", 0), ("HealthCheckId", "x"), ("Failover", "PRIMARY")],
-)
-def test_other_routing_than_simple_is_refused_by_name(
-    cloud: Cloud, member: str, value: object
-) -> None:
-    wanted = record("a.example.com", "A", "192.0.2.1") | {member: value}
-    with pytest.raises(AwsError, match=f"hiyoko does not implement {member}"):
-        cloud.change(cloud.zone(), ("CREATE", wanted))
-
-
 def test_records_are_listed_by_reversed_name_and_paged_from_an_inclusive_start(
     cloud: Cloud,
 ) -> None:

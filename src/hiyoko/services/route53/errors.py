@@ -20,6 +20,44 @@ def no_such_change(change_id: str) -> AwsError:
     return AwsError("NoSuchChange", f"Could not find resource with ID: {change_id}", status=404)
 
 
+def no_such_health_check(check_id: str) -> AwsError:
+    """The account has no health check of this id."""
+    return AwsError("NoSuchHealthCheck", f"No health check found with ID: {check_id}", status=404)
+
+
+def health_check_already_exists() -> AwsError:
+    """The caller reference made another health check, or one that is gone."""
+    return AwsError(
+        "HealthCheckAlreadyExists",
+        "A health check has already been created with the specified caller reference.",
+        status=409,
+    )
+
+
+def health_check_version_mismatch() -> AwsError:
+    """Somebody else has updated the health check since it was read."""
+    return AwsError(
+        "HealthCheckVersionMismatch",
+        "The value of HealthCheckVersion in the request doesn't match the value of"
+        " HealthCheckVersion in the health check.",
+        status=409,
+    )
+
+
+def health_check_in_use(check_id: str) -> AwsError:
+    """A calculated health check counts on this one."""
+    return AwsError(
+        "HealthCheckInUse", f"The health check {check_id} is a child of a calculated health check."
+    )
+
+
+def too_many_health_checks(limit: int) -> AwsError:
+    """The account has as many health checks as it may."""
+    return AwsError(
+        "TooManyHealthChecks", f"This account can't have more than {limit} health checks."
+    )
+
+
 def hosted_zone_already_exists() -> AwsError:
     """A caller reference makes one zone, ever."""
     return AwsError(

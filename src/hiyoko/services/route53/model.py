@@ -1,4 +1,4 @@
-"""Hosted zones, record sets and changes as they are wished."""
+"""Hosted zones, record sets, health checks and changes as they are wished."""
 
 from __future__ import annotations
 
@@ -8,6 +8,18 @@ from hiyoko.services.route53.names import NAME_SERVER_TLDS
 
 GLOBAL = "aws-global"
 """Route 53 belongs to no Region; its rows carry botocore's name for that."""
+
+CHECKER_REGIONS = (
+    "us-east-1",
+    "us-west-1",
+    "us-west-2",
+    "eu-west-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-northeast-1",
+    "sa-east-1",
+)
+"""Where Route 53 has health checkers, in the order that it lists them."""
 
 SOA_TTL_S = 900
 NS_TTL_S = 172800
@@ -63,8 +75,21 @@ class AliasTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class GeoLocation:
+    """Where queries come from: a continent, a country (``*`` is the default), a subdivision."""
+
+    continent: str | None = None
+    country: str | None = None
+    subdivision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RecordSet:
-    """A record set: a TTL with values, or an alias (then ``ttl_s`` is None)."""
+    """A record set: a TTL with values, or an alias (then ``ttl_s`` is None).
+
+    Sets of one name and type that differ in ``set_id`` are a group with one routing policy; the
+    simple set has none. ``latency_region`` is the Region of a latency set.
+    """
 
     account: str
     region: str
@@ -74,6 +99,69 @@ class RecordSet:
     ttl_s: int | None
     values: tuple[str, ...]
     alias: AliasTarget | None = None
+    set_id: str = ""
+    weight: int | None = None
+    latency_region: str | None = None
+    failover: str | None = None
+    geo: GeoLocation | None = None
+    multivalue: bool = False
+    health_check_id: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What makes it this set of its zone."""
+        return self.name, self.type, self.set_id
+
+    @property
+    def policy(self) -> str:
+        """The routing policy, as Route 53's messages call it."""
+        if self.weight is not None:
+            return "weighted"
+        if self.latency_region is not None:
+            return "latency"
+        if self.failover is not None:
+            return "failover"
+        if self.geo is not None:
+            return "geolocation"
+        return "multivalue answer" if self.multivalue else "simple"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheckConfig:
+    """What a health check asks. ``regions`` are the checkers'; ``interval_s`` is 10 or 30.
+
+    A CALCULATED one has ``children`` of which ``health_threshold`` must be healthy, and no target.
+    """
+
+    type: str
+    address: str | None = None
+    port: int | None = None
+    path: str | None = None
+    domain: str | None = None
+    search: str | None = None
+    interval_s: int = 30
+    failure_threshold: int = 3
+    measure_latency: bool = False
+    inverted: bool = False
+    disabled: bool = False
+    sni: bool = True
+    regions: tuple[str, ...] = ()
+    children: tuple[str, ...] = ()
+    health_threshold: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """A health check. ``version`` grows with each update."""
+
+    account: str
+    region: str
+    check_id: str
+    caller_reference: str
+    version: int
+    config: HealthCheckConfig
+    created_at: float
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +178,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class CallerReference:
-    """A caller reference that made a zone; it stays used when the zone is gone."""
+    """A caller reference that made something; it stays used when that is gone."""
 
     account: str
     region: str

@@ -12,6 +12,7 @@ from hiyoko.services.route53 import errors, names, rows, views
 from hiyoko.services.route53.batch import Batch, Wanted
 from hiyoko.services.route53.changes import submit
 from hiyoko.services.route53.model import GLOBAL, AliasTarget, HostedZone, RecordSet
+from hiyoko.services.route53.routing import parse_routing
 from hiyoko.services.route53.values import SINGLE_VALUE_TYPES, VALUE_MAX
 
 PAGE = 300
@@ -22,19 +23,6 @@ TTL_MAX = 2147483647
 """https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html#limits-api-requests-changeresourcerecordsets"""
 
 _ALIAS_TYPES = frozenset({"A", "AAAA"})
-_ROUTING = (
-    "SetIdentifier",
-    "Weight",
-    "Region",
-    "GeoLocation",
-    "Failover",
-    "MultiValueAnswer",
-    "HealthCheckId",
-    "TrafficPolicyInstanceId",
-    "CidrRoutingConfig",
-    "GeoProximityLocation",
-    "AZAffinity",
-)
 
 
 @operation("ChangeResourceRecordSets")
@@ -43,8 +31,9 @@ def change_resource_record_sets(call: Call, request: Request) -> Response:
     zone = rows.get_zone(call.tx, call.account, request["HostedZoneId"])
     batch = request["ChangeBatch"]
     changes = [_wanted(zone, change) for change in batch["Changes"]]
+    _check_health_checks(call, changes)
     _check_size(changes)
-    before = {(r.name, r.type): r for r in rows.list_records(call.tx, zone.zone_id)}
+    before = {r.key: r for r in rows.list_records(call.tx, zone.zone_id)}
     work = Batch(zone, dict(before), lambda alias: _alias_wrong(call, zone, alias))
     work.apply(changes)
     if work.messages:
@@ -62,16 +51,17 @@ def change_resource_record_sets(call: Call, request: Request) -> Response:
 def list_resource_record_sets(call: Call, request: Request) -> Response:
     """The zone's sets from a start position (inclusive), a page at a time."""
     zone = rows.get_zone(call.tx, call.account, request["HostedZoneId"])
-    if request.get("StartRecordIdentifier"):
-        raise unsupported("StartRecordIdentifier")
     start_name, start_type = request.get("StartRecordName"), request.get("StartRecordType") or ""
+    start_set = request.get("StartRecordIdentifier") or ""
+    if start_set and not start_type:
+        raise errors.invalid_input("The input is not valid: an identifier needs a type.")
     if start_type and not start_name:
         raise errors.invalid_input("The input is not valid: a type needs a name to start at.")
     size = _page_size(request)
     records = rows.list_records(call.tx, zone.zone_id)
     if start_name:
-        start = (names.order(_name(start_name)), start_type)
-        records = [r for r in records if (names.order(r.name), r.type) >= start]
+        start = (names.order(_name(start_name)), start_type, start_set)
+        records = [r for r in records if (names.order(r.name), r.type, r.set_id) >= start]
     response: dict[str, Any] = {
         "ResourceRecordSets": [views.record_set(record) for record in records[:size]],
         "IsTruncated": len(records) > size,
@@ -80,6 +70,8 @@ def list_resource_record_sets(call: Call, request: Request) -> Response:
     if len(records) > size:
         response["NextRecordName"] = records[size].name
         response["NextRecordType"] = records[size].type
+        if records[size].set_id:
+            response["NextRecordIdentifier"] = records[size].set_id
     return response
 
 
@@ -99,11 +91,13 @@ def _name(text: str) -> str:
 
 def _wanted(zone: HostedZone, change: Mapping[str, Any]) -> Wanted:
     given = change["ResourceRecordSet"]
-    for member in _ROUTING:
-        if given.get(member) is not None:
-            raise unsupported(member)
     name, kind = _name(given["Name"]), given["Type"]
-    _check_one_of(change["Action"], name, given)
+    where = (
+        f"[Action={change['Action']}, Name={name}, Type={kind},"
+        f" SetIdentifier={given.get('SetIdentifier') or 'null'}]"
+    )
+    _check_one_of(where, given)
+    routing = parse_routing(where, given)
     if given.get("AliasTarget"):
         if kind not in _ALIAS_TYPES:
             raise unsupported("AliasTarget with Type", kind)
@@ -113,12 +107,26 @@ def _wanted(zone: HostedZone, change: Mapping[str, Any]) -> Wanted:
         values = tuple(record["Value"] for record in given["ResourceRecords"])
         _check_values(kind, ttl, values)
     record = RecordSet(
-        zone.account, GLOBAL, zone.zone_id, name, kind, ttl_s=ttl, values=values, alias=alias
+        zone.account,
+        GLOBAL,
+        zone.zone_id,
+        name,
+        kind,
+        ttl_s=ttl,
+        values=values,
+        alias=alias,
+        **routing,
     )
     return Wanted(change["Action"], record)
 
 
-def _check_one_of(action: str, name: str, given: Mapping[str, Any]) -> None:
+def _check_health_checks(call: Call, changes: list[Wanted]) -> None:
+    for change in changes:
+        if change.action != "DELETE" and change.record.health_check_id:
+            rows.get_check(call.tx, call.account, change.record.health_check_id)
+
+
+def _check_one_of(where: str, given: Mapping[str, Any]) -> None:
     has_records = given.get("TTL") is not None and bool(given.get("ResourceRecords"))
     has_part = given.get("TTL") is not None or bool(given.get("ResourceRecords"))
     has_alias = given.get("AliasTarget") is not None
@@ -130,8 +138,7 @@ def _check_one_of(action: str, name: str, given: Mapping[str, Any]) -> None:
         return
     raise errors.invalid_input(
         "Invalid request: Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords],"
-        f" or TrafficPolicyInstanceId], but found {found} in Change with [Action={action},"
-        f" Name={name}, Type={given['Type']}, SetIdentifier=null]"
+        f" or TrafficPolicyInstanceId], but found {found} in Change with {where}"
     )
 
 

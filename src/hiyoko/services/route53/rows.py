@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from hiyoko.services.route53 import errors
-from hiyoko.services.route53.model import CallerReference, Change, HostedZone, RecordSet
+from hiyoko.services.route53.model import (
+    CallerReference,
+    Change,
+    HealthCheck,
+    HostedZone,
+    RecordSet,
+)
 from hiyoko.services.route53.names import order
 from hiyoko.store.database import Transaction
 from hiyoko.store.table import Table
 
 ZONES = Table("route53_zone", HostedZone, key=("zone_id",), index=("account", "name"))
-RECORDS = Table("route53_record", RecordSet, key=("zone_id", "name", "type"))
+RECORDS = Table("route53_record_set", RecordSet, key=("zone_id", "name", "type", "set_id"))
 CHANGES = Table("route53_change", Change, key=("change_id",), index=("revision",))
 REFERENCES = Table("route53_caller_reference", CallerReference, key=("account", "reference"))
+CHECKS = Table("route53_health_check", HealthCheck, key=("check_id",), index=("account",))
+CHECK_REFERENCES = Table(
+    "route53_health_check_reference", CallerReference, key=("account", "reference")
+)
 
 
 def get_zone(tx: Transaction, account: str, zone_id: str) -> HostedZone:
@@ -61,7 +71,8 @@ def delete_zone(tx: Transaction, zone: HostedZone) -> None:
 
 def list_records(tx: Transaction, zone_id: str) -> list[RecordSet]:
     """A zone's record sets in Route 53's order: reversed names, the apex NS before the SOA."""
-    return sorted(RECORDS.list(tx, zone_id=zone_id), key=lambda r: (order(r.name), r.type))
+    found = RECORDS.list(tx, zone_id=zone_id)
+    return sorted(found, key=lambda r: (order(r.name), r.type, r.set_id))
 
 
 def count_records(tx: Transaction, zone_id: str) -> int:
@@ -77,7 +88,8 @@ def put_record(tx: Transaction, record: RecordSet) -> None:
 
 def delete_record(tx: Transaction, record: RecordSet) -> None:
     """Delete a record set."""
-    RECORDS.delete(tx, zone_id=record.zone_id, name=record.name, type=record.type)
+    name, kind, set_id = record.key
+    RECORDS.delete(tx, zone_id=record.zone_id, name=name, type=kind, set_id=set_id)
 
 
 def find_reference(tx: Transaction, account: str, reference: str) -> CallerReference | None:
@@ -88,6 +100,44 @@ def find_reference(tx: Transaction, account: str, reference: str) -> CallerRefer
 def insert_reference(tx: Transaction, reference: CallerReference) -> None:
     """Remember a caller reference for good."""
     REFERENCES.insert(tx, reference)
+
+
+def get_check(tx: Transaction, account: str, check_id: str) -> HealthCheck:
+    """The account's health check. Raises NoSuchHealthCheck."""
+    check = CHECKS.find(tx, check_id=check_id)
+    if check is None or check.account != account:
+        raise errors.no_such_health_check(check_id)
+    return check
+
+
+def list_checks(tx: Transaction, account: str) -> list[HealthCheck]:
+    """The account's health checks, by id."""
+    return CHECKS.list(tx, account=account)
+
+
+def list_all_checks(tx: Transaction) -> list[HealthCheck]:
+    """Every account's health checks."""
+    return CHECKS.list(tx)
+
+
+def put_check(tx: Transaction, check: HealthCheck) -> None:
+    """Add or replace a health check."""
+    CHECKS.put(tx, check)
+
+
+def delete_check(tx: Transaction, check: HealthCheck) -> None:
+    """Delete a health check."""
+    CHECKS.delete(tx, check_id=check.check_id)
+
+
+def check_reference_used(tx: Transaction, account: str, reference: str) -> bool:
+    """True when the account has made a health check with this caller reference, ever."""
+    return CHECK_REFERENCES.find(tx, account=account, reference=reference) is not None
+
+
+def insert_check_reference(tx: Transaction, reference: CallerReference) -> None:
+    """Remember a health check's caller reference for good."""
+    CHECK_REFERENCES.insert(tx, reference)
 
 
 def get_change(tx: Transaction, account: str, change_id: str) -> Change:

@@ -1,4 +1,6 @@
-"""What the zone reconciler saw of the DNS server. Only ``reconcile.zones`` writes these rows."""
+"""What was seen of the DNS server (written by ``reconcile.zones`` only) and by the health checkers
+(written by ``reconcile.health_checks`` only).
+"""
 
 from __future__ import annotations
 
@@ -29,5 +31,32 @@ class DelegationSeen:
     seen_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class CheckerSeen:
+    """What the checker of one Region found last, and how it judges the target.
+
+    ``healthy`` turns only after ``streak`` results in a row against it. ``failure`` is the last
+    failed result's words.
+    """
+
+    region: str
+    address: str
+    healthy: bool
+    streak: int
+    status: str
+    checked_at: float
+    failure: str = ""
+    failed_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheckSeen:
+    """What a health check's checkers say. No row: nobody has checked yet."""
+
+    check_id: str
+    checkers: tuple[CheckerSeen, ...]
+
+
 SERVED_SEEN = Table("route53_served_seen", ServedSeen, key=("key",))
 DELEGATIONS_SEEN = Table("route53_delegation_seen", DelegationSeen, key=("zone_id",))
+HEALTH_CHECKS_SEEN = Table("route53_health_check_seen", HealthCheckSeen, key=("check_id",))

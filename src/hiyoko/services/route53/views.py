@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from hiyoko.services.route53.model import Change, HostedZone, RecordSet, ZoneVpc
+from hiyoko.services.route53.model import (
+    Change,
+    HealthCheck,
+    HealthCheckConfig,
+    HostedZone,
+    RecordSet,
+    ZoneVpc,
+)
 
 
 def hosted_zone(zone: HostedZone, record_count: int) -> dict[str, Any]:
@@ -45,7 +52,7 @@ def change_info(change: Change, *, in_sync: bool) -> dict[str, Any]:
 
 def record_set(record: RecordSet) -> dict[str, Any]:
     """A ResourceRecordSet."""
-    shown: dict[str, Any] = {"Name": record.name, "Type": record.type}
+    shown: dict[str, Any] = {"Name": record.name, "Type": record.type, **_routing(record)}
     if record.alias is not None:
         shown["AliasTarget"] = {
             "HostedZoneId": record.alias.zone_id,
@@ -56,6 +63,59 @@ def record_set(record: RecordSet) -> dict[str, Any]:
         shown["TTL"] = record.ttl_s
         shown["ResourceRecords"] = [{"Value": value} for value in record.values]
     return shown
+
+
+def _routing(record: RecordSet) -> dict[str, Any]:
+    """The members of a set that is one of several."""
+    geo = record.geo
+    location = geo and {
+        "ContinentCode": geo.continent,
+        "CountryCode": geo.country,
+        "SubdivisionCode": geo.subdivision,
+    }
+    members = {
+        "SetIdentifier": record.set_id or None,
+        "Weight": record.weight,
+        "Region": record.latency_region,
+        "GeoLocation": location and {k: v for k, v in location.items() if v is not None},
+        "Failover": record.failover,
+        "MultiValueAnswer": True if record.multivalue else None,
+        "HealthCheckId": record.health_check_id,
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def health_check(check: HealthCheck) -> dict[str, Any]:
+    """A HealthCheck."""
+    return {
+        "Id": check.check_id,
+        "CallerReference": check.caller_reference,
+        "HealthCheckConfig": _check_config(check.config),
+        "HealthCheckVersion": check.version,
+    }
+
+
+def _check_config(config: HealthCheckConfig) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "Type": config.type,
+        "IPAddress": config.address,
+        "Port": config.port,
+        "ResourcePath": config.path,
+        "FullyQualifiedDomainName": config.domain,
+        "SearchString": config.search,
+        "Inverted": config.inverted,
+        "Disabled": config.disabled,
+    }
+    if config.type == "CALCULATED":
+        shown["HealthThreshold"] = config.health_threshold
+        shown["ChildHealthChecks"] = list(config.children)
+    else:
+        shown["RequestInterval"] = config.interval_s
+        shown["FailureThreshold"] = config.failure_threshold
+        shown["MeasureLatency"] = config.measure_latency
+        shown["EnableSNI"] = config.sni
+        shown["Regions"] = list(config.regions) or None
+    return {name: value for name, value in shown.items() if value is not None}
 
 
 def tags(pairs: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -8,6 +9,7 @@ from hiyoko.services.route53.batch import Batch, Wanted
 from hiyoko.services.route53.model import (
     GLOBAL,
     AliasTarget,
+    GeoLocation,
     HostedZone,
     RecordSet,
     default_records,
@@ -38,7 +40,7 @@ def alias(name: str, kind: str, target: str, zone_id: str = "Z1") -> RecordSet:
 
 def batch(*present: RecordSet, elsewhere: str | None = None) -> Batch:
     records = (*default_records(ZONE), *present)
-    return Batch(ZONE, {(r.name, r.type): r for r in records}, lambda _: elsewhere)
+    return Batch(ZONE, {r.key: r for r in records}, lambda _: elsewhere)
 
 
 A = record("a.example.com.", "A", "192.0.2.1")
@@ -46,7 +48,7 @@ CNAME = record("c.example.com.", "CNAME", "a.example.com")
 
 
 def messages(work: Batch, *changes: tuple[str, RecordSet]) -> list[str]:
-    work.apply(Wanted(action, wanted) for action, wanted in changes)
+    work.apply([Wanted(action, wanted) for action, wanted in changes])
     return work.messages
 
 
@@ -68,7 +70,7 @@ def test_delete_takes_the_values_in_any_order() -> None:
     turned = replace(two, values=tuple(reversed(two.values)))
     work = batch(two)
     assert messages(work, ("DELETE", turned)) == []
-    assert ("a.example.com.", "A") not in work.records
+    assert ("a.example.com.", "A", "") not in work.records
 
 
 def test_changes_see_the_earlier_ones_of_their_batch() -> None:
@@ -132,3 +134,76 @@ def test_an_alias_elsewhere_is_judged_by_whoever_knows_the_target() -> None:
     assert messages(batch(), ("CREATE", wanted)) == []
     said = messages(batch(elsewhere="that target was not found"), ("CREATE", wanted))
     assert said[0].endswith("but that target was not found")
+
+
+def weighted(set_id: str, ttl: int = 60, weight: int = 1) -> RecordSet:
+    return replace(
+        record("w.example.com.", "A", "192.0.2.1", ttl=ttl), set_id=set_id, weight=weight
+    )
+
+
+def routed(set_id: str, **routing: Any) -> RecordSet:
+    return replace(record("w.example.com.", "A", "192.0.2.1"), set_id=set_id, **routing)
+
+
+def test_sets_of_a_group_are_told_apart_by_their_identifiers() -> None:
+    work = batch(weighted("a"))
+    assert messages(work, ("CREATE", weighted("b")), ("DELETE", weighted("a"))) == []
+    assert ("w.example.com.", "A", "b") in work.records
+    assert messages(batch(weighted("a")), ("CREATE", weighted("a"))) == [
+        "Tried to create resource record set [name='w.example.com.', type='A',"
+        " set-identifier='a'] but it already exists"
+    ]
+
+
+def test_a_group_has_one_policy() -> None:
+    simple = record("w.example.com.", "A", "192.0.2.1")
+    assert messages(batch(weighted("a")), ("CREATE", simple)) == [
+        "RRSet with DNS name w.example.com., type A cannot be created as other RRSets exist with"
+        " the same name and type."
+    ]
+    start = "RRSet with DNS name w.example.com., type A, SetIdentifier b cannot be created as"
+    latency = routed("b", latency_region="us-east-1")
+    for present in (simple, latency):
+        wanted = weighted("b") if present is simple else replace(weighted("b"), set_id="c")
+        found = messages(batch(present), ("CREATE", wanted))
+        assert found == [
+            f"{start.replace(' b ', f' {wanted.set_id} ')} a non-weighted set exists with the same"
+            " name and type."
+        ]
+
+
+def test_a_weighted_group_has_one_ttl_when_the_batch_is_done() -> None:
+    assert messages(batch(weighted("a")), ("CREATE", weighted("b", ttl=30))) == [
+        "RRSet with DNS name w.example.com. and type A, SetIdentifier b cannot be created as"
+        " weighted sets must contain the same TTL."
+    ]
+    work = batch(weighted("a"), weighted("b"))
+    both = [("UPSERT", weighted("a", ttl=30)), ("UPSERT", weighted("b", ttl=30))]
+    assert messages(work, *both) == []
+
+
+@pytest.mark.parametrize(
+    "routing",
+    [
+        {"latency_region": "us-east-1"},
+        {"failover": "PRIMARY"},
+        {"geo": GeoLocation(country="JP")},
+    ],
+)
+def test_no_two_sets_of_a_group_mean_the_same(routing: dict[str, Any]) -> None:
+    found = messages(batch(routed("a", **routing)), ("CREATE", routed("b", **routing)))
+    assert len(found) == 1
+    assert "SetIdentifier b cannot be created as a" in found[0]
+
+
+def test_a_delete_repeats_the_routing_but_multivalue() -> None:
+    assert messages(batch(weighted("a")), ("DELETE", weighted("a", weight=2))) != []
+    assert messages(batch(routed("a", multivalue=True)), ("DELETE", routed("a"))) == []
+
+
+def test_an_alias_may_point_at_a_group() -> None:
+    assert (
+        messages(batch(weighted("a")), ("CREATE", alias("x.example.com.", "A", "w.example.com.")))
+        == []
+    )

@@ -1,0 +1,89 @@
+"""The routing members of a record set: which policy, and whether its parts fit together.   (pure)
+
+The messages follow Route 53's pattern: what was expected, what was found, where.
+https://docs.aws.amazon.com/Route53/latest/APIReference/API_ResourceRecordSet.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hiyoko.api import unsupported
+from hiyoko.services.route53 import errors
+from hiyoko.services.route53.model import GeoLocation
+
+SIMPLE_ONLY_TYPES = frozenset({"NS", "SOA", "DS"})
+DEFAULT_COUNTRY = "*"
+CONTINENTS = frozenset({"AF", "AN", "AS", "EU", "NA", "OC", "SA"})
+SUBDIVIDED = frozenset({"US"})
+"""Countries whose subdivisions this cloud's places have."""
+
+_REFUSED = ("TrafficPolicyInstanceId", "CidrRoutingConfig", "GeoProximityLocation", "AZAffinity")
+_POLICIES = ("Weight", "Region", "Failover", "GeoLocation", "MultiValueAnswer")
+_EXPECTED = (
+    "Weight, Region, Failover, GeoLocation, MultiValueAnswer, GeoProximityLocation,"
+    " or CidrRoutingConfig"
+)
+
+
+def parse_routing(where: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The routing fields of a ``model.RecordSet``; ``where`` ends a message. Raises AwsError."""
+    for member in _REFUSED:
+        if given.get(member) is not None:
+            raise unsupported(member)
+    found = [member for member in _POLICIES if given.get(member) is not None]
+    if not given.get("MultiValueAnswer"):
+        found = [member for member in found if member != "MultiValueAnswer"]
+    set_id = given.get("SetIdentifier")
+    check_id = given.get("HealthCheckId")
+    if not set_id:
+        if found or check_id:
+            raise _invalid(f"Missing field 'SetIdentifier' in Change with {where}")
+        return {}
+    if len(found) != 1:
+        many = "more than one" if found else "none"
+        raise _invalid(
+            f"Expected exactly one of [{_EXPECTED}], but found {many} in Change with {where}"
+        )
+    _check_fits(where, found[0], given)
+    geo = given.get("GeoLocation")
+    return {
+        "set_id": set_id,
+        "weight": int(given["Weight"]) if given.get("Weight") is not None else None,
+        "latency_region": given.get("Region"),
+        "failover": given.get("Failover"),
+        "geo": None if geo is None else parse_place(geo),
+        "multivalue": bool(given.get("MultiValueAnswer")),
+        "health_check_id": check_id,
+    }
+
+
+def _check_fits(where: str, policy: str, given: Mapping[str, Any]) -> None:
+    kind, alias = given["Type"], given.get("AliasTarget")
+    if kind in SIMPLE_ONLY_TYPES:
+        raise _invalid(f"{policy} is not allowed for type {kind} in Change with {where}")
+    if policy == "MultiValueAnswer" and (kind == "CNAME" or alias):
+        what = "an alias" if alias else "type CNAME"
+        raise _invalid(f"MultiValueAnswer is not allowed for {what} in Change with {where}")
+    watched = given.get("HealthCheckId") or (alias and alias.get("EvaluateTargetHealth"))
+    if given.get("Failover") == "PRIMARY" and not watched:
+        # Nobody would ever fail over to the secondary.
+        raise _invalid(f"Missing field 'HealthCheckId' in Change with {where}")
+
+
+def parse_place(given: Mapping[str, Any]) -> GeoLocation:
+    """A GeoLocation. A continent stands alone; a subdivision needs its country."""
+    continent, country = given.get("ContinentCode"), given.get("CountryCode")
+    subdivision = given.get("SubdivisionCode")
+    if bool(continent) == bool(country) or (continent and subdivision):
+        raise _invalid("Expected exactly one of [ContinentCode, CountryCode] in GeoLocation")
+    if continent and continent not in CONTINENTS:
+        raise _invalid(f"{continent} is not a valid ContinentCode")
+    if subdivision and country not in SUBDIVIDED:
+        raise unsupported("GeoLocation.SubdivisionCode with CountryCode", country)
+    return GeoLocation(continent, country, subdivision)
+
+
+def _invalid(text: str) -> Exception:
+    return errors.invalid_input(f"Invalid request: {text}")
