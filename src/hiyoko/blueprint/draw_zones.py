@@ -1,20 +1,23 @@
-r"""Draws what DNS must answer: the world's own zones, and every hosted zone of every account.
+"""Draws what DNS must answer: the world's own zones, and every hosted zone of every account.
 
 The registrar of this internet is simple: a name belongs to whoever made the first public hosted
 zone of it, and its parent delegates to that zone's name servers. A zone below another delegated
 zone is reached only through NS records in that one, as everywhere.
-
-Route 53 writes odd bytes as octal escapes (``\052``), master files as decimal ones (``\042``):
-texts are translated here, so that a plane never meets the former.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
+from hiyoko.blueprint.draw_records import (
+    ALL_HEALTHY,
+    Draft,
+    Unhealthy,
+    balancer_addresses,
+    master_text,
+)
 from hiyoko.blueprint.world_zones import (
     ROUTE53_SERVERS,
     aws_zones,
@@ -23,18 +26,11 @@ from hiyoko.blueprint.world_zones import (
     parent_of,
     parent_zones,
 )
-from hiyoko.blueprint.zones import Delegation, RecordSet, VpcResolver, Zone, Zones
+from hiyoko.blueprint.zones import Delegation, VpcResolver, Zone, Zones
 from hiyoko.services.ec2.model import Address, NetworkInterface, Vpc
 from hiyoko.services.elbv2.model import LoadBalancer
 from hiyoko.services.route53.model import HostedZone, server_name
 from hiyoko.services.route53.model import RecordSet as Wished
-
-BALANCER_TTL_S = 60
-"""https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resource-record-sets-values-alias-common.html"""
-ADDRESSES_MAX = 8
-ALIAS_HOPS_MAX = 8
-
-_OCTAL = re.compile(r"\\([0-3][0-7]{2})|\\.", re.DOTALL)
 
 
 def draw_zones(
@@ -46,6 +42,7 @@ def draw_zones(
     vpcs: Iterable[Vpc],
     interfaces: Iterable[NetworkInterface] = (),
     addresses: Iterable[Address] = (),
+    unhealthy: Unhealthy = ALL_HEALTHY,
 ) -> Zones:
     """Everything that the world's DNS server serves, from these rows.
 
@@ -56,13 +53,9 @@ def draw_zones(
     zones = sorted(hosted_zones, key=lambda z: (z.created_at, z.zone_id))
     vpcs = sorted(vpcs, key=lambda v: v.vpc_id)
     balancers = sorted(balancers, key=lambda b: b.arn)
-    by_zone: dict[str, dict[tuple[str, str], Wished]] = {zone.zone_id: {} for zone in zones}
-    for record in records:
-        if record.zone_id in by_zone:
-            by_zone[record.zone_id][record.name, record.type] = record
-    flatten = _Flatten(by_zone, {b.dns_name.lower(): b for b in balancers})
+    draft = Draft.of(zones, records, balancers, unhealthy)
     seeing = {v.vpc_id for v in vpcs if v.dns_support and v.dns_hostnames}
-    hosted = tuple(_hosted(zone, flatten, seeing) for zone in zones)
+    hosted = tuple(_hosted(zone, draft, seeing) for zone in zones)
     hosts = [h for h in _hosts(interfaces, addresses) if h.vpc_id in seeing]
     registered = _registered(zones)
     servers = sorted({n for zone in zones for n in zone.servers})
@@ -76,7 +69,7 @@ def draw_zones(
             ),
             *aws_zones(
                 {server_name(n): route53_address(n) for n in servers},
-                {b.dns_name: _addresses(b) for b in balancers},
+                {b.dns_name: balancer_addresses(b) for b in balancers},
                 {host.name: host.public for host in hosts},
             ),
             *hosted,
@@ -91,11 +84,6 @@ def draw_zones(
 def route53_address(number: int) -> IPv4Address:
     """Where ``ns-N.awsdns-...`` answers."""
     return ROUTE53_SERVERS[number]
-
-
-def master_text(text: str) -> str:
-    """The text with Route 53's octal escapes as a master file's decimal ones (RFC 1035, 5.1)."""
-    return _OCTAL.sub(lambda m: f"\\{int(m[1], 8):03d}" if m[1] else m[0], text)
 
 
 def _registered(zones: Iterable[HostedZone]) -> list[HostedZone]:
@@ -147,53 +135,15 @@ def _reached_above(name: str, reached: Mapping[str, tuple[HostedZone, str]]) -> 
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Flatten:
-    """Aliases become the records that they stand for."""
-
-    by_zone: Mapping[str, Mapping[tuple[str, str], Wished]]
-    balancers: Mapping[str, LoadBalancer]
-
-    def served(self, record: Wished) -> RecordSet:
-        """The record set as it is answered. Without values: the name exists, the type does not."""
-        ttl, values = self._resolved(record, ALIAS_HOPS_MAX)
-        return RecordSet(
-            name=master_text(record.name),
-            type=record.type,
-            ttl_s=ttl,
-            values=tuple(master_text(value) for value in values),
-        )
-
-    def _resolved(self, record: Wished, hops: int) -> tuple[int, tuple[str, ...]]:
-        alias = record.alias
-        if alias is None:
-            return record.ttl_s or 0, record.values
-        balancer = self.balancers.get(alias.dns_name.removeprefix("dualstack.").rstrip("."))
-        if balancer is not None:
-            return BALANCER_TTL_S, _addresses(balancer) if record.type == "A" else ()
-        target = self.by_zone.get(alias.zone_id, {}).get((alias.dns_name, record.type))
-        if target is None or hops == 0:
-            return BALANCER_TTL_S, ()
-        return self._resolved(target, hops - 1)
-
-
-def _hosted(zone: HostedZone, flatten: _Flatten, seeing: set[str]) -> Zone:
+def _hosted(zone: HostedZone, draft: Draft, seeing: set[str]) -> Zone:
     """A hosted zone. A private one is seen by VPCs that have both DNS attributes."""
-    records = sorted(flatten.by_zone[zone.zone_id].values(), key=lambda r: (r.name, r.type))
     return Zone(
         zone_id=zone.zone_id,
         name=master_text(zone.name),
         servers=tuple(route53_address(n) for n in zone.servers),
-        records=tuple(flatten.served(record) for record in records),
+        records=draft.served(zone.zone_id),
         vpcs=tuple(sorted(v.vpc_id for v in zone.vpcs if v.vpc_id in seeing)),
     )
-
-
-def _addresses(balancer: LoadBalancer) -> tuple[str, ...]:
-    """A balancer's public addresses; private ones when it is internal, also in public DNS."""
-    internal = balancer.scheme == "internal"
-    found = (n.private_ip if internal else n.public_ip for n in balancer.nodes)
-    return tuple(sorted(address for address in found if address))[:ADDRESSES_MAX]
 
 
 @dataclass(frozen=True, slots=True)

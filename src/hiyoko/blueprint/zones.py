@@ -3,20 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
+
+
+class Policy(StrEnum):
+    """How one of several record sets is chosen. SIMPLE: there is one, nothing to choose."""
+
+    SIMPLE = "simple"
+    WEIGHTED = "weighted"
+    LATENCY = "latency"
+    FAILOVER = "failover"
+    GEOLOCATION = "geolocation"
+    MULTIVALUE = "multivalue"
 
 
 @dataclass(frozen=True, slots=True)
 class RecordSet:
     """A record set ready to be served: aliases are already addresses.
 
-    ``name`` is absolute and lower case, ``values`` are in presentation format.
+    ``name`` is absolute and lower case, ``values`` are in presentation format. With a policy other
+    than SIMPLE there are ``choices`` instead, and the server takes one for each question.
     """
 
     name: str
     type: str
     ttl_s: int
     values: tuple[str, ...]
+    policy: Policy = Policy.SIMPLE
+    choices: tuple[Choice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One set of a group: what is answered when it is chosen, and all that the choice goes by.
+
+    ``record`` may itself be a choice (an alias to another group). Only the field of the group's
+    policy counts: ``weight``, the latency ``region``, ``primary``, or the place.
+    """
+
+    set_id: str
+    record: RecordSet
+    healthy: bool = True
+    weight: int = 0
+    region: str = ""
+    primary: bool = False
+    continent: str = ""
+    country: str = ""
+    subdivision: str = ""
 
 
 @dataclass(frozen=True, slots=True)

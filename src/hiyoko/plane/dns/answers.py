@@ -2,15 +2,19 @@
 
 An authoritative answer depends only on the question, the address asked and the zone set in force,
 so it is rendered once and kept: a repeated question costs a dictionary look-up and no parsing. The
-key is the question's own bytes, so the case that a client sent comes back to it.
+key is the question's own bytes, so the case that a client sent comes back to it. Where a routing
+policy chooses, nothing is kept: each question is a new choice.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from random import Random
 
+import dns.edns
 import dns.exception
 import dns.flags
 import dns.message
@@ -21,7 +25,9 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
+from hiyoko.blueprint.places import HOME, Place, locate
 from hiyoko.plane.dns.authority import LoadedZone, Records, Reply, deepest
+from hiyoko.plane.dns.choice import Asker
 
 UDP_PLAIN_MAX = 512
 UDP_EDNS_MAX = 4096
@@ -77,9 +83,12 @@ class Authorities:
     """Authoritative answers, by the address that was asked."""
 
     by_address: Mapping[str, Mapping[dns.name.Name, LoadedZone]]
+    chance: Random = field(default_factory=Random)
     _cache: dict[tuple[str, bytes, bool], Rendered] = field(default_factory=dict)
 
-    def answer(self, wire: bytes, address: str, *, tcp: bool = False) -> bytes | None:
+    def answer(
+        self, wire: bytes, address: str, client: str = "", *, tcp: bool = False
+    ) -> bytes | None:
         """The answer; None for what deserves none (not a question at all)."""
         key = question_key(wire)
         if key is not None:
@@ -89,14 +98,25 @@ class Authorities:
         query = parse_question(wire)
         if query is None or isinstance(query, bytes):
             return query
-        rendered = Rendered(tuple(self._render(query, address, tcp)))
+        subnet = client_subnet(query)
+        reply = self._reply(query, address, subnet.address if subnet else client)
+        if reply.chosen:
+            turn = self.chance.randrange(ROTATIONS_MAX)
+            return to_wire(query, reply, tcp=tcp, turn=turn, subnet=subnet)
+        count = max((len(r.data) for r in reply.answer), default=1)
+        rendered = Rendered(
+            tuple(
+                to_wire(query, reply, tcp=tcp, turn=turn)[2:]
+                for turn in range(min(count, ROTATIONS_MAX))
+            )
+        )
         if key is not None:
             if len(self._cache) >= CACHE_MAX:
                 self._cache.clear()
             self._cache[address, key, tcp] = rendered
         return rendered.next(wire)
 
-    def _render(self, query: dns.message.Message, address: str, tcp: bool) -> Iterator[bytes]:
+    def _reply(self, query: dns.message.Message, address: str, client: str) -> Reply:
         question = query.question[0]
         rcode = unanswerable(query)
         zones = self.by_address.get(address, {})
@@ -105,12 +125,21 @@ class Authorities:
             zone = deepest(zones, question.name, question.rdtype)
             rcode = dns.rcode.REFUSED if zone is None else None
         if zone is None or rcode is not None:
-            reply = Reply(rcode=rcode or dns.rcode.REFUSED, aa=False)
-        else:
-            reply = zone.ask(question.name, question.rdtype)
-        count = max((len(r.data) for r in reply.answer), default=1)
-        for turn in range(min(count, ROTATIONS_MAX)):
-            yield to_wire(query, reply, tcp=tcp, turn=turn)[2:]
+            return Reply(rcode=rcode or dns.rcode.REFUSED, aa=False)
+        return zone.ask(question.name, question.rdtype, Asker(place_of(client), self.chance))
+
+
+def place_of(client: str) -> Place | None:
+    """Where an address in text form is; home when there is none."""
+    return locate(ipaddress.ip_address(client)) if client else HOME
+
+
+def client_subnet(query: dns.message.Message) -> dns.edns.ECSOption | None:
+    """The network that a resolver asks for (RFC 7871); None when it does not say."""
+    for option in query.options:
+        if isinstance(option, dns.edns.ECSOption) and option.srclen:
+            return option
+    return None
 
 
 def parse_question(wire: bytes) -> dns.message.Message | bytes | None:
@@ -145,14 +174,21 @@ def to_wire(
     tcp: bool,
     turn: int = 0,
     recursion: bool = False,
+    subnet: dns.edns.ECSOption | None = None,
 ) -> bytes:
-    """The reply on the wire: at most what the client takes, else cut short with TC set."""
+    """The reply on the wire: at most what the client takes, else cut short with TC set.
+
+    ``subnet`` is given back when the answer was made for it.
+    """
     size = TCP_MAX
     if not tcp:
         size = UDP_PLAIN_MAX
         if query.edns >= 0:
             size = min(max(query.payload, UDP_PLAIN_MAX), UDP_EDNS_MAX)
     response = _response(query, reply, recursion)
+    if subnet is not None:
+        scoped = dns.edns.ECSOption(subnet.address, subnet.srclen, subnet.srclen)
+        response.use_edns(0, 0, UDP_EDNS_MAX, options=[scoped])
     response.answer = [_rrset(records, turn) for records in reply.answer]
     response.authority = [_rrset(records, 0) for records in reply.authority]
     response.additional = [_rrset(records, 0) for records in reply.additional]

@@ -3,11 +3,14 @@
 The algorithm is RFC 1034, section 4.3.2, with wildcards as RFC 4592 has them: walk down to the
 closest encloser; a cut on the way is a referral, an existing name without the type is no data, and
 ``*`` below the closest encloser stands in only for names that do not exist at all.
+
+Sets with a routing policy are chosen among for each question, which the reply tells: it is no
+other question's answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import dns.name
@@ -16,12 +19,16 @@ import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 
-from hiyoko.blueprint.zones import Zone
+from hiyoko.blueprint.zones import Policy, RecordSet, Zone
+from hiyoko.plane.dns.choice import Asker, choose
 
 Name = dns.name.Name
 Type = dns.rdatatype.RdataType
 
+Data = tuple[dns.rdata.Rdata, ...]
+
 CNAME_HOPS_MAX = 16
+ANYBODY = Asker()
 _WILDCARD = dns.name.Name([b"*"])
 _ADDITIONAL_FOR = (dns.rdatatype.NS, dns.rdatatype.MX, dns.rdatatype.SRV)
 
@@ -40,7 +47,8 @@ class Records:
 class Reply:
     """What a zone says. ``aa`` is off in a referral.
 
-    ``leaves_to`` is the target of a CNAME that leads out of the zone.
+    ``leaves_to`` is the target of a CNAME that leads out of the zone. ``chosen``: a routing policy
+    had a say, so another question may get another answer.
     """
 
     rcode: dns.rcode.Rcode = dns.rcode.NOERROR
@@ -49,17 +57,23 @@ class Reply:
     authority: list[Records] = field(default_factory=list)
     additional: list[Records] = field(default_factory=list)
     leaves_to: Name | None = None
+    chosen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedZone:
-    """A zone ready to be asked. Names are lower case; ``names`` has the empty ones too."""
+    """A zone ready to be asked. Names are lower case; ``names`` has the empty ones too.
+
+    ``routed`` are the sets to choose among; ``data`` is what each of their leaves says.
+    """
 
     origin: Name
     zone_id: str
     nodes: Mapping[Name, Mapping[Type, Records]]
     names: frozenset[Name]
     soa: Records | None
+    routed: Mapping[Name, tuple[RecordSet, ...]] = field(default_factory=dict)
+    data: Mapping[RecordSet, Data] = field(default_factory=dict)
 
     @classmethod
     def load(cls, zone: Zone) -> LoadedZone:
@@ -67,30 +81,37 @@ class LoadedZone:
         origin = dns.name.from_text(zone.name)
         nodes: dict[Name, dict[Type, Records]] = {}
         names: set[Name] = {origin}
+        routed: dict[Name, list[RecordSet]] = {}
+        data: dict[RecordSet, Data] = {}
         for record in zone.records:
             owner = dns.name.from_text(record.name)
             rdtype = dns.rdatatype.from_text(record.type)
             node = nodes.setdefault(owner, {})
-            if record.values:
-                data = tuple(
-                    dns.rdata.from_text(
-                        dns.rdataclass.IN, rdtype, value, origin=dns.name.root, relativize=False
-                    )
-                    for value in record.values
-                )
-                node[rdtype] = Records(owner, rdtype, record.ttl_s, data)
+            if record.policy is not Policy.SIMPLE:
+                routed.setdefault(owner, []).append(record)
+                data |= {leaf: _data(leaf) for leaf in _leaves(record)}
+            elif record.values:
+                node[rdtype] = Records(owner, rdtype, record.ttl_s, _data(record))
             above = owner
             while above != origin and above not in names and len(above) > len(origin):
                 names.add(above)
                 above = above.parent()
         soa = nodes.get(origin, {}).get(dns.rdatatype.SOA)
-        return cls(origin, zone.zone_id, nodes, frozenset(names), soa)
+        return cls(
+            origin,
+            zone.zone_id,
+            nodes,
+            frozenset(names),
+            soa,
+            {owner: tuple(sets) for owner, sets in routed.items()},
+            data,
+        )
 
-    def ask(self, name: Name, rdtype: Type) -> Reply:
-        """The zone's reply. ``name`` is in or below the zone."""
+    def ask(self, name: Name, rdtype: Type, asker: Asker = ANYBODY) -> Reply:
+        """The zone's reply to this asker. ``name`` is in or below the zone."""
         reply = Reply()
         for _ in range(CNAME_HOPS_MAX):
-            target = self._step(name, rdtype, reply)
+            target = self._step(name, rdtype, reply, asker)
             if target is None:
                 break
             if not target.is_subdomain(self.origin):
@@ -100,18 +121,22 @@ class LoadedZone:
         self._complete(reply)
         return reply
 
-    def _step(self, name: Name, rdtype: Type, reply: Reply) -> Name | None:
+    def _step(self, name: Name, rdtype: Type, reply: Reply, asker: Asker) -> Name | None:
         """Answer for one name; the target when it is an alias to be followed."""
         cut = self._cut(name, rdtype)
         if cut is not None:
             reply.aa = bool(reply.answer)
             reply.authority.append(cut)
             return None
-        node = self._node(name)
-        if node is None:
+        owner = self._owner(name)
+        if owner is None:
             reply.rcode = dns.rcode.NXDOMAIN
             self._negative(reply)
             return None
+        node = self.nodes.get(owner, {})
+        if owner in self.routed:
+            reply.chosen = True
+            node = {**node, **self._chosen(owner, asker)}
         if rdtype == dns.rdatatype.ANY:
             reply.answer += [_owned(records, name) for records in node.values()]
         elif rdtype in node:
@@ -137,14 +162,27 @@ class LoadedZone:
                 return delegation
         return None
 
-    def _node(self, name: Name) -> Mapping[Type, Records] | None:
-        """The name's record sets (its own, or the wildcard's); None when it does not exist."""
+    def _owner(self, name: Name) -> Name | None:
+        """Whose record sets the name has (its own, or the wildcard's); None: it does not exist."""
         if name in self.names:
-            return self.nodes.get(name, {})
+            return name
         encloser = name.parent()
         while encloser not in self.names:
             encloser = encloser.parent()
-        return self.nodes.get(_WILDCARD.concatenate(encloser))
+        wildcard = _WILDCARD.concatenate(encloser)
+        return wildcard if wildcard in self.nodes else None
+
+    def _chosen(self, owner: Name, asker: Asker) -> dict[Type, Records]:
+        """What the asker gets of an owner's groups; a group may have nothing for it."""
+        node = {}
+        for record in self.routed[owner]:
+            leaves = choose(record, asker)
+            data = [datum for leaf in leaves for datum in self.data[leaf]]
+            if data:
+                rdtype = dns.rdatatype.from_text(record.type)
+                ttl_s = min(leaf.ttl_s for leaf in leaves)
+                node[rdtype] = Records(owner, rdtype, ttl_s, tuple(dict.fromkeys(data)))
+        return node
 
     def _negative(self, reply: Reply) -> None:
         if self.soa is None:
@@ -184,6 +222,25 @@ def _targets(sections: Iterable[Records]) -> list[Name]:
 def _owned(records: Records, name: Name) -> Records:
     """The records under the name that was asked: a wildcard's, or the query's own case."""
     return Records(name, records.type, records.ttl_s, records.data)
+
+
+def _data(record: RecordSet) -> Data:
+    """A set's values, parsed."""
+    rdtype = dns.rdatatype.from_text(record.type)
+    return tuple(
+        dns.rdata.from_text(
+            dns.rdataclass.IN, rdtype, value, origin=dns.name.root, relativize=False
+        )
+        for value in record.values
+    )
+
+
+def _leaves(record: RecordSet) -> Iterator[RecordSet]:
+    """The simple sets that a group ends in."""
+    if record.policy is Policy.SIMPLE:
+        yield record
+    for choice in record.choices:
+        yield from _leaves(choice.record)
 
 
 def deepest(zones: Mapping[Name, LoadedZone], name: Name, rdtype: Type) -> LoadedZone | None:

@@ -31,7 +31,8 @@ from hiyoko.plane.dns.answers import (
     to_wire,
     unanswerable,
 )
-from hiyoko.plane.dns.authority import LoadedZone, Name, Records, Reply, Type, deepest
+from hiyoko.plane.dns.authority import ANYBODY, LoadedZone, Name, Records, Reply, Type, deepest
+from hiyoko.plane.dns.choice import Asker
 from hiyoko.plane.dns.resolver import Resolver
 
 KEPT_S = 1.0
@@ -47,13 +48,15 @@ _HOST = re.compile(rb"ip-(\d{1,3})-(\d{1,3})-(\d{1,3})-(\d{1,3})")
 class RecursiveAnswers:
     """Answers for the clients of one resolver. ``vpc`` is None for the internet's.
 
-    ``hosts`` are the names that mean something else inside the VPC: private addresses.
+    ``hosts`` are the names that mean something else inside the VPC: private addresses. ``asker`` is
+    who private zones see.
     """
 
     resolver: Resolver
     vpc: VpcResolver | None = None
     private: Mapping[dns.name.Name, LoadedZone] = field(default_factory=dict)
     hosts: Mapping[dns.name.Name, str] = field(default_factory=dict)
+    asker: Asker = ANYBODY
     now: Callable[[], float] = time.monotonic
     _kept: dict[tuple[bytes, bool], tuple[float, Rendered]] = field(default_factory=dict)
 
@@ -85,7 +88,7 @@ class RecursiveAnswers:
             )
         )
         key = question_key(wire)
-        if key is not None and reply.rcode != dns.rcode.SERVFAIL:
+        if key is not None and reply.rcode != dns.rcode.SERVFAIL and not reply.chosen:
             if len(self._kept) >= KEPT_MAX:
                 self._kept.clear()
             self._kept[key, tcp] = (self.now() + KEPT_S, rendered)
@@ -104,6 +107,7 @@ class RecursiveAnswers:
             whole.answer += reply.answer
             whole.authority = [r for r in reply.authority if r.type == dns.rdatatype.SOA]
             whole.rcode = reply.rcode
+            whole.chosen |= reply.chosen
             if left is None:
                 return whole
             name = left
@@ -112,7 +116,7 @@ class RecursiveAnswers:
     def _inside(self, name: Name, rdtype: Type) -> Reply | None:
         zone = deepest(self.private, name, dns.rdatatype.A)
         if zone is not None:
-            return zone.ask(name, rdtype)
+            return zone.ask(name, rdtype, self.asker)
         if self.vpc is None:
             return None
         address = self.hosts.get(name)

@@ -35,7 +35,9 @@ TTL_MAX_S = 86400
 class Ask(Protocol):
     """Asks servers a question; raises NoAnswer."""
 
-    async def ask(self, servers: list[str], name: Name, rdtype: Type) -> dns.message.Message:
+    async def ask(
+        self, servers: list[str], name: Name, rdtype: Type, subnet: str = ""
+    ) -> dns.message.Message:
         """The first usable answer."""
         ...
 
@@ -62,10 +64,14 @@ def _with_ttl(records: Records | None, ttl_s: int) -> Records | None:
 
 @dataclass(slots=True)
 class Resolver:
-    """A recursive resolver that knows nothing but the root's address."""
+    """A recursive resolver that knows nothing but the root's address.
+
+    It asks on behalf of the clients in ``subnet`` (one resolver, and one cache, to each place).
+    """
 
     upstream: Ask
     root: str
+    subnet: str = ""
     now: Callable[[], float] = time.monotonic
     _kept: dict[tuple[Name, Type], _Kept] = field(default_factory=dict)
     _cuts: dict[Name, tuple[float, list[str]]] = field(default_factory=dict)
@@ -117,7 +123,7 @@ class Resolver:
         start = name.parent() if rdtype == dns.rdatatype.DS and len(name) > 1 else name
         cut, servers = self._closest_cut(start)
         for _ in range(REFERRALS_MAX):
-            response = await self.upstream.ask(servers, name, rdtype)
+            response = await self.upstream.ask(servers, name, rdtype, self.subnet)
             kept = self._taken(response, name, rdtype, cut)
             if kept is not None:
                 return kept

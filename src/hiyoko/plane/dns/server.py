@@ -17,13 +17,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import dns.message
 import dns.name
 
+from hiyoko.blueprint.places import HOME, PLACES, Place, place_of_region
 from hiyoko.blueprint.zones import VpcResolver, Zone, Zones
 from hiyoko.plane.addresses import INTERNET_RESOLVER, ROOT_SERVER, VPC_RESOLVER_LINK_LOCAL
 from hiyoko.plane.dns import zone_file
-from hiyoko.plane.dns.answers import Authorities
+from hiyoko.plane.dns.answers import Authorities, client_subnet, parse_question, place_of
 from hiyoko.plane.dns.authority import LoadedZone
+from hiyoko.plane.dns.choice import Asker
 from hiyoko.plane.dns.control import ZONE_FILE, socket_path
 from hiyoko.plane.dns.recursive import RecursiveAnswers
 from hiyoko.plane.dns.resolver import Resolver
@@ -32,6 +35,12 @@ from hiyoko.plane.dns.sockets import identity, open_pair, open_pairs_in
 from hiyoko.plane.dns.upstream import Upstream
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import NETNS_DIR
+
+NOWHERE = "192.0.2.0"
+"""Asked for on behalf of clients that are nowhere on this internet (RFC 5737)."""
+
+_SUBNET_MARK = b"\x00\x08\x00"
+"""How a client subnet option begins: only questions that have these bytes need a closer look."""
 
 Answer = bytes | Awaitable[bytes | None] | None
 
@@ -44,7 +53,7 @@ class Loaded:
     parsed: dict[Zone, LoadedZone]
     digest: str
     authorities: Authorities
-    internet: RecursiveAnswers
+    internet: dict[Place | None, RecursiveAnswers]
     vpcs: dict[str, RecursiveAnswers]
 
     @classmethod
@@ -59,19 +68,20 @@ class Loaded:
                 by_address.setdefault(str(server), {})[loaded.origin] = loaded
             for vpc_id in zone.vpcs:
                 private.setdefault(vpc_id, {})[loaded.origin] = loaded
-        resolver = Resolver(upstream, str(ROOT_SERVER))
+        resolvers = {place: _resolver(upstream, place) for place in (*PLACES, None)}
         return cls(
             zones=zones,
             parsed=parsed,
             digest=zone_file.digest(zones),
             authorities=Authorities(by_address),
-            internet=RecursiveAnswers(resolver),
+            internet={place: RecursiveAnswers(made) for place, made in resolvers.items()},
             vpcs={
                 entry.vpc_id: RecursiveAnswers(
-                    resolver,
+                    resolvers[place_of_region(entry.region)],
                     entry,
                     private.get(entry.vpc_id, {}),
                     {dns.name.from_text(name): str(address) for name, address in entry.hosts},
+                    Asker(place_of_region(entry.region)),
                 )
                 for entry in zones.resolvers
             },
@@ -97,13 +107,15 @@ class Server:
     listening: dict[str, Listening] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
-    def answer_world(self, wire: bytes, address: str, *, tcp: bool) -> Answer:
+    def answer_world(self, wire: bytes, address: str, client: str, *, tcp: bool) -> Answer:
         """For the simulated internet: the resolver at its address, authority at the others."""
         if address == str(INTERNET_RESOLVER):
-            return _recursive(self.loaded.internet, wire, tcp)
-        return self.loaded.authorities.answer(wire, address, tcp=tcp)
+            return _recursive(self.loaded.internet[_place(wire, client)], wire, tcp)
+        return self.loaded.authorities.answer(wire, address, client, tcp=tcp)
 
-    def answer_vpc(self, vpc_id: str, wire: bytes, address: str, *, tcp: bool) -> Answer:
+    def answer_vpc(
+        self, vpc_id: str, wire: bytes, address: str, client: str, *, tcp: bool
+    ) -> Answer:
         """For the clients of a VPC's resolver."""
         answers = self.loaded.vpcs.get(vpc_id)
         return None if answers is None else _recursive(answers, wire, tcp)
@@ -181,6 +193,24 @@ class Server:
                 return {"error": str(error)}
         self.settle_resolvers()
         return self.status()
+
+
+def _resolver(upstream: Upstream, place: Place | None) -> Resolver:
+    """The resolver of a place's clients; home's needs no subnet, it is where everybody else is."""
+    if place is None:
+        return Resolver(upstream, str(ROOT_SERVER), NOWHERE)
+    subnet = "" if place == HOME else str(place.network.network_address)
+    return Resolver(upstream, str(ROOT_SERVER), subnet)
+
+
+def _place(wire: bytes, client: str) -> Place | None:
+    """Where a resolver's client is: where it says that its own client is, or where it asks from."""
+    if _SUBNET_MARK in wire:
+        query = parse_question(wire)
+        subnet = client_subnet(query) if isinstance(query, dns.message.Message) else None
+        if subnet is not None:
+            client = subnet.address
+    return place_of(client)
 
 
 def _recursive(answers: RecursiveAnswers, wire: bytes, tcp: bool) -> Answer:

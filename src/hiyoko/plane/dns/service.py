@@ -28,10 +28,10 @@ _ANCILLARY = socket.CMSG_SPACE(_PKTINFO.size)
 
 
 class Answering(Protocol):
-    """Answers a question that was sent to an address: now, later or never."""
+    """Answers a client's question that was sent to an address: now, later or never."""
 
     def __call__(
-        self, wire: bytes, address: str, *, tcp: bool
+        self, wire: bytes, address: str, client: str, *, tcp: bool
     ) -> bytes | Awaitable[bytes | None] | None:
         """The answer, something to await it from, or None for no answer at all."""
         ...
@@ -74,7 +74,7 @@ class Service:
                     self._question(wire, data[4:8], client)
 
     def _question(self, wire: bytes, address: bytes, client: tuple[str, int]) -> None:
-        answer = self.answering(wire, socket.inet_ntoa(address), tcp=False)
+        answer = self.answering(wire, socket.inet_ntoa(address), client[0], tcp=False)
         if isinstance(answer, bytes):
             self._send(answer, address, client)
         elif answer is not None and len(self._tasks) < WAITING_MAX:
@@ -111,6 +111,12 @@ class Service:
     async def _converse(self, client: socket.socket) -> None:
         self._clients += 1
         address = client.getsockname()[0]
+        try:
+            peer = client.getpeername()[0]
+        except OSError:
+            client.close()  # it has gone already
+            self._clients -= 1
+            return
         writer = None
         try:
             reader, writer = await asyncio.open_connection(sock=client)
@@ -118,7 +124,7 @@ class Service:
                 async with asyncio.timeout(TCP_IDLE_S):
                     size = int.from_bytes(await reader.readexactly(2))
                     wire = await reader.readexactly(size)
-                answer = self.answering(wire, address, tcp=True)
+                answer = self.answering(wire, address, peer, tcp=True)
                 if answer is not None and not isinstance(answer, bytes):
                     answer = await answer
                 if answer is None:

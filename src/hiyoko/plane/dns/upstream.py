@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+import dns.edns
 import dns.exception
 import dns.flags
 import dns.message
@@ -19,6 +20,8 @@ PORT = 53
 TRY_S = 0.8
 ROUNDS = 2
 TCP_S = 3.0
+SUBNET_BITS = 24
+"""How much of a client's address is told (RFC 7871, section 11.1)."""
 PAYLOAD = 1232
 """https://www.dnsflagday.net/2020/"""
 
@@ -65,21 +68,32 @@ class Upstream(asyncio.DatagramProtocol):
         """An ICMP error: the try's time limit moves on to the next server."""
 
     async def ask(
-        self, servers: Sequence[str], name: dns.name.Name, rdtype: dns.rdatatype.RdataType
+        self,
+        servers: Sequence[str],
+        name: dns.name.Name,
+        rdtype: dns.rdatatype.RdataType,
+        subnet: str = "",
     ) -> dns.message.Message:
-        """The first usable answer. Raises NoAnswer."""
+        """The first usable answer. Raises NoAnswer. ``subnet``: on behalf of these clients."""
+        options = [dns.edns.ECSOption(subnet, SUBNET_BITS)] if subnet else []
         for _ in range(ROUNDS):
             for server in servers:
-                response = await self._try(server, name, rdtype)
+                response = await self._try(server, name, rdtype, options)
                 if response is not None:
                     return response
         raise NoAnswer(f"{name} {dns.rdatatype.to_text(rdtype)}: no answer from {list(servers)}")
 
     async def _try(
-        self, server: str, name: dns.name.Name, rdtype: dns.rdatatype.RdataType
+        self,
+        server: str,
+        name: dns.name.Name,
+        rdtype: dns.rdatatype.RdataType,
+        options: Sequence[dns.edns.Option],
     ) -> dns.message.Message | None:
         assert self._transport is not None, "open() comes first"
-        query = dns.message.make_query(name, rdtype, use_edns=0, payload=PAYLOAD)
+        query = dns.message.make_query(
+            name, rdtype, use_edns=0, payload=PAYLOAD, options=[*options]
+        )
         query.flags &= ~dns.flags.RD
         query.id = secrets.randbelow(65536)
         while (query.id, server) in self._waiting:

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import fields
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from hiyoko.blueprint.zones import Delegation, RecordSet, VpcResolver, Zone, Zones
+from hiyoko.blueprint.zones import (
+    Choice,
+    Delegation,
+    Policy,
+    RecordSet,
+    VpcResolver,
+    Zone,
+    Zones,
+)
+
+_CHOICE_FIELDS = {f.name: f.default for f in fields(Choice) if f.name != "record"}
+"""What a choice has beside its record; defaults are left out of the file."""
 
 
 def render(zones: Zones) -> str:
@@ -27,7 +39,7 @@ def _answers(zones: Zones) -> dict[str, Any]:
                 "zone_id": zone.zone_id,
                 "name": zone.name,
                 "servers": [str(server) for server in zone.servers],
-                "records": [[r.name, r.type, r.ttl_s, *r.values] for r in zone.records],
+                "records": [_record(record) for record in zone.records],
                 "vpcs": zone.vpcs,
             }
             for zone in zones.zones
@@ -44,6 +56,27 @@ def _answers(zones: Zones) -> dict[str, Any]:
         ],
         "delegations": [[entry.zone_id, entry.parent] for entry in zones.delegations],
     }
+
+
+def _record(record: RecordSet) -> list[Any]:
+    """A set as a list: values follow; where there is a policy, it and its choices do instead."""
+    start = [record.name, record.type, record.ttl_s]
+    if record.policy is Policy.SIMPLE:
+        return [*start, *record.values]
+    return [*start, {"policy": record.policy, "choices": [_choice(c) for c in record.choices]}]
+
+
+def _choice(choice: Choice) -> list[Any]:
+    values = {name: getattr(choice, name) for name in _CHOICE_FIELDS}
+    return [_record(choice.record), {k: v for k, v in values.items() if v != _CHOICE_FIELDS[k]}]
+
+
+def _parsed(data: list[Any]) -> RecordSet:
+    name, kind, ttl_s, *rest = data
+    if not rest or isinstance(rest[0], str):
+        return RecordSet(name, kind, ttl_s, tuple(rest))
+    choices = tuple(Choice(record=_parsed(record), **given) for record, given in rest[0]["choices"])
+    return RecordSet(name, kind, ttl_s, (), Policy(rest[0]["policy"]), choices)
 
 
 def digest(zones: Zones) -> str:
@@ -76,9 +109,6 @@ def _zone(data: dict[str, Any]) -> Zone:
         zone_id=data["zone_id"],
         name=data["name"],
         servers=tuple(IPv4Address(server) for server in data["servers"]),
-        records=tuple(
-            RecordSet(name, kind, ttl_s, tuple(values))
-            for name, kind, ttl_s, *values in data["records"]
-        ),
+        records=tuple(_parsed(record) for record in data["records"]),
         vpcs=tuple(data["vpcs"]),
     )

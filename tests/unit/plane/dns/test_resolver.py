@@ -43,7 +43,11 @@ class Internet:
     asked: list[tuple[str, str]] = field(default_factory=list)
 
     async def ask(
-        self, servers: list[str], name: dns.name.Name, rdtype: dns.rdatatype.RdataType
+        self,
+        servers: list[str],
+        name: dns.name.Name,
+        rdtype: dns.rdatatype.RdataType,
+        subnet: str = "",
     ) -> dns.message.Message:
         self.asked.append((servers[0], name.to_text()))
         query = dns.message.make_query(name, rdtype)

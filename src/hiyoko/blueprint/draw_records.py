@@ -1,0 +1,156 @@
+r"""Draws a hosted zone's record sets: aliases become what they stand for, groups become choices.
+
+Route 53 writes odd bytes as octal escapes (``\052``), master files as decimal ones (``\042``):
+texts are translated here, so that a plane never meets the former.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hiyoko.blueprint.zones import Choice, Policy, RecordSet
+from hiyoko.services.elbv2.model import LoadBalancer
+from hiyoko.services.route53.model import GeoLocation, HostedZone
+from hiyoko.services.route53.model import RecordSet as Wished
+
+BALANCER_TTL_S = 60
+"""https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resource-record-sets-values-alias-common.html"""
+ADDRESSES_MAX = 8
+ALIAS_HOPS_MAX = 8
+
+Groups = Mapping[tuple[str, str], Sequence[Wished]]
+
+_OCTAL = re.compile(r"\\([0-3][0-7]{2})|\\.", re.DOTALL)
+_POLICIES = {
+    "simple": Policy.SIMPLE,
+    "weighted": Policy.WEIGHTED,
+    "latency": Policy.LATENCY,
+    "failover": Policy.FAILOVER,
+    "geolocation": Policy.GEOLOCATION,
+    "multivalue answer": Policy.MULTIVALUE,
+}
+_NOWHERE = GeoLocation()
+
+
+@dataclass(frozen=True, slots=True)
+class Unhealthy:
+    """What is known to be unhealthy: health checks by id, load balancers by ARN."""
+
+    checks: frozenset[str] = frozenset()
+    balancers: frozenset[str] = frozenset()
+
+
+ALL_HEALTHY = Unhealthy()
+
+
+def master_text(text: str) -> str:
+    """The text with Route 53's octal escapes as a master file's decimal ones (RFC 1035, 5.1)."""
+    return _OCTAL.sub(lambda m: f"\\{int(m[1], 8):03d}" if m[1] else m[0], text)
+
+
+def balancer_addresses(balancer: LoadBalancer) -> tuple[str, ...]:
+    """A balancer's public addresses; private ones when it is internal, also in public DNS."""
+    internal = balancer.scheme == "internal"
+    found = (n.private_ip if internal else n.public_ip for n in balancer.nodes)
+    return tuple(sorted(address for address in found if address))[:ADDRESSES_MAX]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """All that record sets are drawn from."""
+
+    by_zone: Mapping[str, Groups]
+    balancers: Mapping[str, LoadBalancer]
+    unhealthy: Unhealthy
+
+    @classmethod
+    def of(
+        cls,
+        zones: Iterable[HostedZone],
+        records: Iterable[Wished],
+        balancers: Iterable[LoadBalancer],
+        unhealthy: Unhealthy,
+    ) -> Draft:
+        """Sort the rows by zone and group."""
+        by_zone: dict[str, dict[tuple[str, str], list[Wished]]] = {z.zone_id: {} for z in zones}
+        for record in sorted(records, key=lambda r: r.key):
+            if record.zone_id in by_zone:
+                group = by_zone[record.zone_id].setdefault((record.name, record.type), [])
+                group.append(record)
+        return cls(by_zone, {b.dns_name.lower(): b for b in balancers}, unhealthy)
+
+    def served(self, zone_id: str) -> tuple[RecordSet, ...]:
+        """A zone's sets as they are answered."""
+        return tuple(self._group(group, ALIAS_HOPS_MAX) for group in self.by_zone[zone_id].values())
+
+    def _group(self, group: Sequence[Wished], hops: int) -> RecordSet:
+        first = group[0]
+        policy = _POLICIES[first.policy]
+        if policy is Policy.SIMPLE:
+            return self._record(first, hops)
+        return RecordSet(
+            name=master_text(first.name),
+            type=first.type,
+            ttl_s=0,
+            values=(),
+            policy=policy,
+            choices=tuple(self._choice(record, hops) for record in group),
+        )
+
+    def _choice(self, wished: Wished, hops: int) -> Choice:
+        record = self._record(wished, hops)
+        place = wished.geo or _NOWHERE
+        return Choice(
+            set_id=wished.set_id,
+            record=record,
+            healthy=self._healthy(wished, hops),
+            weight=wished.weight or 0,
+            region=wished.latency_region or "",
+            primary=wished.failover == "PRIMARY",
+            continent=place.continent or "",
+            country=place.country or "",
+            subdivision=place.subdivision or "",
+        )
+
+    def _record(self, wished: Wished, hops: int) -> RecordSet:
+        """One set. Without values: the name exists, the type does not."""
+        name = master_text(wished.name)
+        alias = wished.alias
+        if alias is None:
+            values = tuple(master_text(value) for value in wished.values)
+            return RecordSet(name, wished.type, wished.ttl_s or 0, values)
+        balancer = self._balancer(alias.dns_name)
+        if balancer is not None:
+            values = balancer_addresses(balancer) if wished.type == "A" else ()
+            return RecordSet(name, wished.type, BALANCER_TTL_S, values)
+        target = self._target(wished)
+        if target is None or hops == 0:
+            return RecordSet(name, wished.type, BALANCER_TTL_S, ())
+        return replace(self._group(target, hops - 1), name=name)
+
+    def _healthy(self, wished: Wished, hops: int) -> bool:
+        """No check: healthy. An alias that evaluates its target is as healthy as any of it is."""
+        if wished.health_check_id in self.unhealthy.checks:
+            return False
+        alias = wished.alias
+        if alias is None or not alias.evaluate_health:
+            return True
+        balancer = self._balancer(alias.dns_name)
+        if balancer is not None:
+            return balancer.arn not in self.unhealthy.balancers
+        target = self._target(wished)
+        if target is None:
+            return False
+        return hops == 0 or any(self._healthy(record, hops - 1) for record in target)
+
+    def _balancer(self, dns_name: str) -> LoadBalancer | None:
+        return self.balancers.get(dns_name.removeprefix("dualstack.").rstrip("."))
+
+    def _target(self, wished: Wished) -> Sequence[Wished] | None:
+        """The group that an alias inside a hosted zone points to."""
+        alias = wished.alias
+        if alias is None:
+            return None
+        return self.by_zone.get(alias.zone_id, {}).get((alias.dns_name, wished.type))

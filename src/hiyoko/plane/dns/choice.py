@@ -1,0 +1,78 @@
+"""Which of several record sets a question gets: Route 53's routing policies.   (pure)
+
+Every policy first looks among the healthy sets; when none is, all count as healthy.
+https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/health-checks-how-route-53-chooses-records.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import assert_never
+
+from hiyoko.blueprint.places import HOME, Place, distance_km
+from hiyoko.blueprint.zones import Choice, Policy, RecordSet
+
+MULTIVALUE_MAX = 8
+DEFAULT_COUNTRY = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks: the place (None is nowhere known), and the chance that this question has."""
+
+    place: Place | None = HOME
+    chance: Random = field(default_factory=Random)
+
+
+def choose(record: RecordSet, asker: Asker) -> list[RecordSet]:
+    """The simple sets that are answered now: several for multivalue, none for "no answer"."""
+    if record.policy is Policy.SIMPLE:
+        return [record] if record.values else []
+    picked = _pick(record.policy, record.choices, asker)
+    return [leaf for choice in picked for leaf in choose(choice.record, asker)]
+
+
+def _pick(policy: Policy, group: Sequence[Choice], asker: Asker) -> Sequence[Choice]:
+    match policy:
+        case Policy.WEIGHTED:
+            return [_by_weight(_living(group), asker.chance)]
+        case Policy.LATENCY:
+            at = asker.place or HOME
+            return [min(_living(group), key=lambda choice: distance_km(at, choice.region))]
+        case Policy.FAILOVER:
+            ordered = sorted(group, key=lambda choice: not choice.primary)
+            return _living(ordered)[:1]
+        case Policy.GEOLOCATION:
+            return _living(_by_place(group, asker.place))[:1]
+        case Policy.MULTIVALUE:
+            living = _living(group)
+            return asker.chance.sample(living, min(len(living), MULTIVALUE_MAX))
+        case Policy.SIMPLE:
+            return group
+        case _:
+            assert_never(policy)
+
+
+def _living(group: Sequence[Choice]) -> Sequence[Choice]:
+    return [choice for choice in group if choice.healthy] or group
+
+
+def _by_weight(group: Sequence[Choice], chance: Random) -> Choice:
+    """A set by its share of the weights; those of weight 0 only where there is no other."""
+    weights = [choice.weight for choice in group]
+    if not any(weights):
+        return chance.choice(group)
+    return chance.choices(group, weights)[0]
+
+
+def _by_place(group: Sequence[Choice], place: Place | None) -> Sequence[Choice]:
+    """The sets that a place may get, the most specific one first, the default last."""
+    wanted = [("", DEFAULT_COUNTRY, "")]
+    if place is not None:
+        country = ("", place.country, "")
+        wanted = [(place.continent, "", ""), *wanted]
+        wanted = [("", place.country, place.subdivision), country, *wanted]
+    by_place = {(c.continent, c.country, c.subdivision): c for c in group}
+    return [by_place[key] for key in dict.fromkeys(wanted) if key in by_place]
