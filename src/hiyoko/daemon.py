@@ -24,6 +24,7 @@ from hiyoko.plane.addresses import AWS_ENDPOINT, CLIENT, INTERNET_RESOLVER
 from hiyoko.plane.ca.authority import root_certificate_path
 from hiyoko.plane.ca.endpoints import endpoint_context
 from hiyoko.plane.ca.issuing import CertificateFiles
+from hiyoko.plane.checkers import Checkers
 from hiyoko.plane.dns.dns_server import DnsServer
 from hiyoko.plane.network import NetworkPlane
 from hiyoko.plane.network.internet import prepare_internet
@@ -32,6 +33,7 @@ from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.reconcile.certificates import CertificateReconciler
 from hiyoko.reconcile.describe import describe
 from hiyoko.reconcile.ecs_services import EcsServicesReconciler
+from hiyoko.reconcile.health_checks import HealthCheckReconciler
 from hiyoko.reconcile.loop import Loop
 from hiyoko.reconcile.network import NetworkReconciler
 from hiyoko.reconcile.stacks import StackReconciler
@@ -67,6 +69,7 @@ async def serve(settings: Settings, given: argparse.Namespace) -> None:
         [
             NetworkReconciler(store, NetworkPlane(), clock),
             ZoneReconciler(store, DnsServer(settings), clock),
+            HealthCheckReconciler(store, Checkers(), clock),
             CertificateReconciler(store, CertificateFiles(settings), clock),
             BalancerReconciler.of(store, settings),
             TaskReconciler(store, containers, clock),

@@ -9,6 +9,22 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 
 INTERNET = IPv4Network("198.18.0.0/15")
+HEALTH_CHECKERS = {
+    region: IPv4Address("198.18.0.128") + number
+    for number, region in enumerate(
+        (
+            "us-east-1",
+            "us-west-1",
+            "us-west-2",
+            "eu-west-1",
+            "ap-southeast-1",
+            "ap-southeast-2",
+            "ap-northeast-1",
+            "sa-east-1",
+        )
+    )
+}
+"""Where Route 53's health checkers ask from, by their Region."""
 PUBLIC_POOL = IPv4Network("198.19.0.0/16")
 
 ROOT_SERVER = IPv4Address("198.18.0.1")

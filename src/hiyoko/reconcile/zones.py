@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hiyoko.blueprint.draw_records import ALL_HEALTHY
 from hiyoko.blueprint.draw_zones import draw_zones
 from hiyoko.blueprint.zones import Zones
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.dns import zone_file
 from hiyoko.plane.dns.dns_server import DnsServer, Served, steps
+from hiyoko.reconcile.health_checks import unhealthy
 from hiyoko.reconcile.report import Report
 from hiyoko.services.ec2 import rows as ec2
 from hiyoko.services.elbv2 import rows as elbv2
@@ -94,13 +96,16 @@ class ZoneReconciler:
 
 
 def draw(tx: Transaction) -> Zones:
-    """The zone set of this store."""
+    """The zone set of this store. Health is looked at only where a policy goes by it."""
+    records = route53.list_all_records(tx)
+    routed = any(record.set_id for record in records)
     return draw_zones(
         revision=tx.revision,
         hosted_zones=route53.list_all_zones(tx),
-        records=route53.list_all_records(tx),
+        records=records,
         balancers=elbv2.LOAD_BALANCERS.list(tx),
         vpcs=ec2.VPCS.table.list(tx),
         interfaces=ec2.INTERFACES.table.list(tx),
         addresses=ec2.ADDRESSES.table.list(tx),
+        unhealthy=unhealthy(tx) if routed else ALL_HEALTHY,
     )

@@ -12,6 +12,7 @@ from hiyoko.plane.addresses import (
     AWS_DNS,
     AWS_ENDPOINT,
     CLIENT,
+    HEALTH_CHECKERS,
     INTERNET_RESOLVER,
     PARENT_SERVER,
     ROOT_SERVER,
@@ -39,6 +40,7 @@ _SYSCTLS = (
 )
 
 _HOSTS = (CLIENT, ROOT_SERVER, PARENT_SERVER, INTERNET_RESOLVER, AWS_DNS, AWS_ENDPOINT)
+_CHECKERS = tuple(HEALTH_CHECKERS.values())
 
 
 def render_internet() -> str:
@@ -55,7 +57,7 @@ def render_internet() -> str:
         [
             "link set lo up\n",
             *(f"link set {end} arp off addrgenmode none up\n" for end in (VOID, f"{VOID}-end")),
-            *(f"address replace {address}/32 dev lo\n" for address in _HOSTS),
+            *(f"address replace {address}/32 dev lo\n" for address in (*_HOSTS, *_CHECKERS)),
             f"route replace local {ROUTE53_SERVERS} dev lo table local\n",
             *(f"route replace {cidr} dev {VOID} src {CLIENT}\n" for cidr in swallowed),
         ]

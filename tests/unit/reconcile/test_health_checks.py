@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from tests.api.dns_cloud import Cloud, record
+
+from hiyoko.blueprint.health_checks import Probe
+from hiyoko.plane.checkers import Checkers, Outcome
+from hiyoko.reconcile import zones
+from hiyoko.reconcile.health_checks import HealthCheckReconciler
+from hiyoko.services.route53.seen import HEALTH_CHECKS_SEEN
+
+GOOD, BAD = Outcome(True, "Success: fine"), Outcome(False, "Failure: not fine")
+
+
+@dataclass
+class FakeCheckers:
+    """Finds everywhere what it is told to."""
+
+    outcome: Outcome = GOOD
+    asked: list[str] = field(default_factory=list)
+
+    async def check(self, probe: Probe) -> dict[str, Outcome]:
+        self.asked.append(probe.check_id)
+        return dict.fromkeys(probe.regions, self.outcome)
+
+
+def world() -> tuple[Cloud, FakeCheckers, HealthCheckReconciler]:
+    cloud, checkers = Cloud(), FakeCheckers()
+    made = HealthCheckReconciler(cloud.store, cast(Checkers, checkers), cloud.clock)
+    return cloud, checkers, made
+
+
+def create(cloud: Cloud, **config: Any) -> str:
+    wanted = {"Type": "HTTP", "IPAddress": "198.19.0.1", "FailureThreshold": 2, **config}
+    made = cloud(
+        "route53",
+        "CreateHealthCheck",
+        CallerReference=cloud.ids.uuid(),
+        HealthCheckConfig=wanted,
+    )
+    return str(made["HealthCheck"]["Id"])
+
+
+async def turn(cloud: Cloud, reconciler: HealthCheckReconciler, seconds: float = 30.0) -> bool:
+    cloud.clock.time += seconds
+    return (await reconciler.activate()).saw_change
+
+
+async def test_a_check_turns_after_its_threshold_in_both_directions() -> None:
+    cloud, checkers, reconciler = world()
+    create(cloud)
+    assert not await turn(cloud, reconciler)
+    checkers.outcome = BAD
+    assert [await turn(cloud, reconciler) for _ in range(3)] == [False, True, False]
+    checkers.outcome = GOOD
+    assert [await turn(cloud, reconciler) for _ in range(3)] == [False, True, False]
+
+
+async def test_nothing_is_asked_before_its_time() -> None:
+    cloud, checkers, reconciler = world()
+    create(cloud)
+    report = await reconciler.activate()
+    assert report.again_s == 30.0
+    cloud.clock.time += 29.0
+    assert (await reconciler.activate()).again_s == 1.0
+    assert len(checkers.asked) == 1
+    cloud.clock.time += 1.0
+    await reconciler.activate()
+    assert len(checkers.asked) == 2
+
+
+async def test_what_was_found_is_shown_by_region_and_goes_with_the_check() -> None:
+    cloud, checkers, reconciler = world()
+    checkers.outcome = BAD
+    made = create(cloud)
+    await reconciler.activate()
+    for operation in ("GetHealthCheckStatus", "GetHealthCheckLastFailureReason"):
+        found = cloud("route53", operation, HealthCheckId=made)["HealthCheckObservations"]
+        assert len(found) == 8
+        assert found[0]["StatusReport"]["Status"] == "Failure: not fine"
+        assert len({entry["IPAddress"] for entry in found}) == 8
+    cloud("route53", "DeleteHealthCheck", HealthCheckId=made)
+    await reconciler.activate()
+    with cloud.store.reading() as tx:
+        assert HEALTH_CHECKS_SEEN.list(tx) == []
+
+
+async def test_disabled_and_calculated_checks_are_not_asked() -> None:
+    cloud, checkers, reconciler = world()
+    create(cloud, Disabled=True)
+    report = await reconciler.activate()
+    assert (checkers.asked, report.again_s, report.quiet) == ([], None, True)
+
+
+async def test_zones_are_drawn_by_what_was_found() -> None:
+    cloud, checkers, reconciler = world()
+    zone, watched = cloud.zone(), create(cloud, FailureThreshold=1)
+    more = {"SetIdentifier": "a", "Failover": "PRIMARY", "HealthCheckId": watched}
+    cloud.change(zone, ("CREATE", record("a.example.com", "A", "198.19.0.1") | more))
+
+    def healthy() -> bool:
+        with cloud.store.reading() as tx:
+            drawn = zones.draw(tx)
+        served = next(z for z in drawn.zones if z.name == "example.com.")
+        return next(r for r in served.records if r.choices).choices[0].healthy
+
+    assert healthy()
+    checkers.outcome = BAD
+    assert await turn(cloud, reconciler)
+    assert not healthy()
