@@ -338,6 +338,56 @@ async def test_the_other_services_types_are_made_and_removed(cloud: Cloud) -> No
     assert cloud.status(arn) == "DELETE_COMPLETE", cloud.reasons(arn)
 
 
+FAILOVER = """
+Resources:
+  Zone: {Type: AWS::Route53::HostedZone, Properties: {Name: example.com}}
+  Check:
+    Type: AWS::Route53::HealthCheck
+    Properties:
+      HealthCheckConfig:
+        {Type: HTTP, IPAddress: 198.19.0.1, Port: "80", FailureThreshold: 3, Inverted: "false"}
+      HealthCheckTags: [{Key: Name, Value: site}]
+  Records:
+    Type: AWS::Route53::RecordSetGroup
+    Properties:
+      HostedZoneId: !Ref Zone
+      RecordSets:
+        - Name: www.example.com
+          Type: A
+          TTL: "60"
+          ResourceRecords: [198.19.0.1]
+          SetIdentifier: one
+          Failover: PRIMARY
+          HealthCheckId: !GetAtt Check.HealthCheckId
+        - Name: www.example.com
+          Type: A
+          TTL: "60"
+          ResourceRecords: [198.19.0.2]
+          SetIdentifier: two
+          Failover: SECONDARY
+"""
+
+
+async def test_a_checked_failover_pair_is_made_changed_and_removed(cloud: Cloud) -> None:
+    cloud.call("cloudformation", "CreateStack", StackName="site", TemplateBody=FAILOVER)
+    await cloud.settle()
+    await cloud.serve_zones()
+    await cloud.serve_zones()
+    assert cloud.status() == "CREATE_COMPLETE", cloud.reasons()
+    check = cloud.ids()["Check"]
+    changed = FAILOVER.replace("FailureThreshold: 3", "FailureThreshold: 5")
+    cloud.call("cloudformation", "UpdateStack", StackName="site", TemplateBody=changed)
+    await cloud.settle()
+    assert cloud.status() == "UPDATE_COMPLETE", cloud.reasons()
+    shown = cloud.call("route53", "GetHealthCheck", HealthCheckId=check)["HealthCheck"]
+    assert shown["HealthCheckConfig"]["FailureThreshold"] == 5
+    arn = cloud.call("cloudformation", "DescribeStacks", StackName="site")["Stacks"][0]["StackId"]
+    cloud.call("cloudformation", "DeleteStack", StackName="site")
+    await cloud.settle()
+    assert cloud.status(arn) == "DELETE_COMPLETE", cloud.reasons(arn)
+    assert cloud.call("route53", "ListHealthChecks")["HealthChecks"] == []
+
+
 @pytest.mark.parametrize(
     ("body", "text"),
     [

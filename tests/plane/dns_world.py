@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from hiyoko.plane.addresses import HEALTH_CHECKERS
 from hiyoko.plane.dns.control import ask
 from hiyoko.plane.process import run
 from hiyoko.settings import Settings
@@ -25,6 +26,7 @@ def internet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     commands = [
         "ip link set lo up",
         *(f"ip address replace 198.18.0.{n}/32 dev lo" for n in (1, 2, 53, 54, 80, 100)),
+        *(f"ip address replace {address}/32 dev lo" for address in HEALTH_CHECKERS.values()),
         "ip route replace local 198.18.8.0/21 dev lo",
         f"mount --bind {resolv} /etc/resolv.conf",
     ]

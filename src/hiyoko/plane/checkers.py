@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import http
+import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -74,9 +75,14 @@ async def _ask(probe: Probe, region: str, address: str) -> Outcome:
             return Outcome(True, f"Success: {await _http(probe, address, *streams)}")
     except _Failed as error:
         return Outcome(False, f"Failure: {error}")
-    except (OSError, EOFError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return Outcome(False, f"Failure: {reason}")
+    except OSError as error:
+        # asyncio puts words of its own into strerror.
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        return Outcome(False, f"Failure: {reason}.")
+    except EOFError:
+        return Outcome(False, "Failure: The connection was closed before a whole response.")
+    except (ValueError, IndexError):
+        return Outcome(False, "Failure: The response is not HTTP.")
 
 
 @asynccontextmanager

@@ -63,12 +63,12 @@ def _create_zone(handle: Handle) -> Made:
     zone_id = str(answer["HostedZone"]["Id"]).removeprefix("/hostedzone/")
     for vpc in vpcs[1:]:
         _call(handle, "AssociateVPCWithHostedZone", HostedZoneId=zone_id, VPC=vpc)
-    _retag_zone(handle, zone_id)
+    _retag(handle, "hostedzone", zone_id, "HostedZoneTags")
     return Made(zone_id, {"ChangeId": answer["ChangeInfo"]["Id"]})
 
 
-def _retag_zone(handle: Handle, zone_id: str) -> None:
-    old, new = handle.old.get("HostedZoneTags", []), handle.properties.get("HostedZoneTags", [])
+def _retag(handle: Handle, kind: str, resource_id: str, member: str) -> None:
+    old, new = handle.old.get(member, []), handle.properties.get(member, [])
     keys = {tag["Key"] for tag in new}
     request: Shown = {
         "AddTags": [tag for tag in new if tag not in old],
@@ -79,8 +79,8 @@ def _retag_zone(handle: Handle, zone_id: str) -> None:
         _call(
             handle,
             "ChangeTagsForResource",
-            ResourceType="hostedzone",
-            ResourceId=zone_id,
+            ResourceType=kind,
+            ResourceId=resource_id,
             **request,
         )
 
@@ -95,7 +95,7 @@ def _update_zone(handle: Handle) -> None:
         _call(handle, "AssociateVPCWithHostedZone", HostedZoneId=zone_id, VPC=vpc)
     for vpc in (vpc for vpc in old if vpc not in new):
         _call(handle, "DisassociateVPCFromHostedZone", HostedZoneId=zone_id, VPC=vpc)
-    _retag_zone(handle, zone_id)
+    _retag(handle, "hostedzone", zone_id, "HostedZoneTags")
 
 
 def _read_zone(handle: Handle) -> Shown:
@@ -151,6 +151,8 @@ def _record(properties: Mapping[str, Any]) -> Shown:
         record["ResourceRecords"] = [{"Value": value} for value in record["ResourceRecords"]]
     if "AliasTarget" in record:
         record["AliasTarget"] = {"EvaluateTargetHealth": False, **record["AliasTarget"]}
+    if "MultiValueAnswer" in record:
+        record["MultiValueAnswer"] = str(record["MultiValueAnswer"]).lower() == "true"
     return record
 
 
@@ -222,7 +224,62 @@ def _delete_records(handle: Handle) -> None:
     _change(handle, _zone_id(handle, handle.properties), changes)
 
 
+# Health checks
+
+_CHECK_FLAGS = ("EnableSNI", "Inverted", "Disabled", "MeasureLatency")
+_CHECK_RESET = ("FullyQualifiedDomainName", "Regions", "ResourcePath", "ChildHealthChecks")
+_CHECK_FIXED = ("Type", "RequestInterval", "MeasureLatency")
+
+
+def _check_config(properties: Mapping[str, Any]) -> Shown:
+    """The settings; a template may give flags and numbers as text."""
+    config = dict(properties["HealthCheckConfig"])
+    config |= {name: str(config[name]).lower() == "true" for name in _CHECK_FLAGS if name in config}
+    return config
+
+
+def _create_check(handle: Handle) -> Made:
+    answer = _call(
+        handle,
+        "CreateHealthCheck",
+        CallerReference=handle.name(64),
+        HealthCheckConfig=_check_config(handle.properties),
+    )
+    check_id = str(answer["HealthCheck"]["Id"])
+    _retag(handle, "healthcheck", check_id, "HealthCheckTags")
+    return Made(check_id, {})
+
+
+def _update_check(handle: Handle) -> None:
+    if handle.changed("HealthCheckConfig"):
+        old, new = _check_config(handle.old), _check_config(handle.properties)
+        for name in _CHECK_FIXED:
+            if old.get(name) != new.get(name):
+                raise NotStabilizedError(f"{name} of a health check can't be changed.")
+        changed = {name: value for name, value in new.items() if name not in _CHECK_FIXED}
+        gone = [name for name in _CHECK_RESET if name in old and name not in new]
+        if gone:
+            changed["ResetElements"] = gone
+        _call(handle, "UpdateHealthCheck", HealthCheckId=handle.physical_id, **changed)
+    _retag(handle, "healthcheck", handle.physical_id, "HealthCheckTags")
+
+
+def _delete_check(handle: Handle) -> None:
+    _call(handle, "DeleteHealthCheck", HealthCheckId=handle.physical_id)
+
+
 register(
+    ResourceType(
+        "AWS::Route53::HealthCheck",
+        in_place("HealthCheckConfig", "HealthCheckTags"),
+        _create_check,
+        _delete_check,
+        _update_check,
+        read=lambda handle: {"HealthCheckId": handle.physical_id},
+        required=frozenset({"HealthCheckConfig"}),
+        attributes=frozenset({"HealthCheckId"}),
+        missing=frozenset({"NoSuchHealthCheck"}),
+    ),
     ResourceType(
         "AWS::Route53::HostedZone",
         {**in_place("HostedZoneConfig", "HostedZoneTags", "VPCs"), **replaces("Name")},

@@ -37,6 +37,7 @@ _REFUSED = (
     "RoutingControlArn",
     "HealthCheckSourceId",
 )
+_CALCULATED_ONLY = ("HealthThreshold", "ChildHealthChecks")
 _ENDPOINT_ONLY = (
     "IPAddress",
     "Port",
@@ -138,6 +139,7 @@ def update_health_check(call: Call, request: Request) -> Response:
     if request.get("HealthCheckVersion") not in (None, check.version):
         raise errors.health_check_version_mismatch()
     _refuse(request)
+    _check_members(check.config.type, request)
     changes: dict[str, Any] = {}
     for element in request.get("ResetElements") or ():
         name, default = _RESET[element]
@@ -215,13 +217,7 @@ def _config(given: Mapping[str, Any]) -> HealthCheckConfig:
         raise unsupported("MeasureLatency")
     if given.get("EndpointType", "PUBLIC") != "PUBLIC":
         raise unsupported("EndpointType", given["EndpointType"])
-    if kind == "CALCULATED":
-        wrong = next((name for name in _ENDPOINT_ONLY if given.get(name) is not None), None)
-    else:
-        names = ("HealthThreshold", "ChildHealthChecks")
-        wrong = next((name for name in names if given.get(name) is not None), None)
-    if wrong:
-        raise errors.invalid_input(f"{wrong} is not allowed for health checks of type {kind}.")
+    _check_members(kind, given)
     settings = {
         name: convert(given[member])
         for member, (name, convert) in _UPDATED.items()
@@ -233,6 +229,13 @@ def _config(given: Mapping[str, Any]) -> HealthCheckConfig:
         settings["interval_s"] = int(given.get("RequestInterval") or 30)
         settings.setdefault("sni", kind in HTTPS_TYPES)
     return HealthCheckConfig(type=kind, **settings)
+
+
+def _check_members(kind: str, given: Mapping[str, Any]) -> None:
+    foreign = _ENDPOINT_ONLY if kind == "CALCULATED" else _CALCULATED_ONLY
+    for name in foreign:
+        if given.get(name) is not None:
+            raise errors.invalid_input(f"{name} is not allowed for health checks of type {kind}.")
 
 
 def _check_config(call: Call, config: HealthCheckConfig) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import dns.edns
 import dns.flags
 import dns.message
@@ -12,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.plane.dns.zone import zone
 
+from hiyoko.blueprint.places import find_place
+from hiyoko.blueprint.zones import Choice, Policy, RecordSet
 from hiyoko.plane.dns.answers import Authorities, question_key
 from hiyoko.plane.dns.authority import LoadedZone
 
@@ -123,3 +127,40 @@ def test_a_kept_answer_is_the_answer(label: str, kind: int) -> None:
         assert first is not None
         assert again is not None
         assert len(again) == len(first)
+
+
+def test_a_chosen_answer_is_not_kept_and_names_the_subnet_it_was_made_for() -> None:
+    places = ("ap-northeast-1", "198.19.0.1"), ("us-east-1", "198.19.0.2")
+    routed = RecordSet(
+        "near.example.com.",
+        "A",
+        0,
+        (),
+        Policy.LATENCY,
+        tuple(
+            Choice(region, RecordSet("near.example.com.", "A", 60, (address,)), region=region)
+            for region, address in places
+        ),
+    )
+    made = zone()
+    loaded = LoadedZone.load(replace(made, records=(*made.records, routed)))
+    served = Authorities({SERVER: {loaded.origin: loaded}})
+    virginia = find_place("virginia")
+    assert virginia is not None
+    option = dns.edns.ECSOption(str(virginia.client), 24)
+    plain = dns.message.make_query("near.example.com.", "A")
+    told = dns.message.make_query("near.example.com.", "A", use_edns=0, options=[option])
+
+    def asked(query: dns.message.Message, client: str) -> tuple[str, dns.message.Message]:
+        wire = served.answer(query.to_wire(), SERVER, client)
+        assert wire is not None
+        response = dns.message.from_wire(wire)
+        return response.answer[0][0].to_text(), response
+
+    assert asked(plain, "198.18.0.100")[0] == "198.19.0.1"
+    assert asked(plain, str(virginia.client))[0] == "198.19.0.2"
+    address, response = asked(told, "198.18.0.100")
+    assert address == "198.19.0.2"
+    scopes = [o.scopelen for o in response.options if isinstance(o, dns.edns.ECSOption)]
+    assert scopes == [24]
+    assert served._cache == {}

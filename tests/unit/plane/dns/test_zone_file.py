@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from tests.unit.plane.dns.zone import zone
 
-from hiyoko.blueprint.zones import Delegation, VpcResolver, Zones
+from hiyoko.blueprint.zones import Choice, Delegation, Policy, RecordSet, VpcResolver, Zones
 from hiyoko.plane.dns import zone_file
 from hiyoko.plane.dns.dns_server import DnsStep, OpenResolver, PushZones, Served, StartServer, steps
 
@@ -29,6 +29,31 @@ def missing(zones: Zones, found: Served | None) -> list[DnsStep]:
 
 def test_a_stored_zone_set_is_read_back_whole() -> None:
     assert zone_file.parse(zone_file.render(ZONES)) == ZONES
+
+
+def test_choices_are_read_back_whole() -> None:
+    leaf = RecordSet("w.example.com.", "A", 60, ("192.0.2.1",))
+    inner = RecordSet(
+        "w.example.com.",
+        "A",
+        0,
+        (),
+        Policy.GEOLOCATION,
+        (
+            Choice("us", leaf, country="US", subdivision="VA"),
+            Choice("asia", leaf, continent="AS"),
+        ),
+    )
+    outer = replace(
+        inner,
+        policy=Policy.FAILOVER,
+        choices=(Choice("a", inner, primary=True, healthy=False), Choice("b", leaf)),
+    )
+    zones = Zones(zones=(replace(zone(), records=(outer, leaf)),))
+    assert zone_file.parse(zone_file.render(zones)) == zones
+    well = replace(outer, choices=(replace(outer.choices[0], healthy=True), outer.choices[1]))
+    other = Zones(zones=(replace(zone(), records=(well, leaf)),))
+    assert zone_file.digest(other) != zone_file.digest(zones)
 
 
 def test_the_digest_is_of_the_answers_not_of_the_revision() -> None:
