@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import ssl
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ from hiyoko.blueprint.places import find_place
 from hiyoko.clock import SystemClock
 from hiyoko.plane.addresses import HEALTH_CHECKERS
 from hiyoko.plane.dns.dns_server import DnsServer
+from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
 from hiyoko.reconcile.health_checks import HealthCheckReconciler
 from hiyoko.reconcile.zones import ZoneReconciler
@@ -162,11 +164,13 @@ async def test_place_decides_by_client_subnet_or_by_the_clients_address(world: W
     for name, (by_country, by_region) in expected.items():
         place = find_place(name)
         assert place is not None
-        await run("ip", "address", "replace", f"{place.client}/32", "dev", "lo")
-        for way in ((f"+subnet={place.network}",), ("-b", str(place.client))):
+        client = str(place.network[200])
+        await run("ip", "address", "replace", f"{client}/32", "dev", "lo")
+        for way in ((f"+subnet={place.network}",), ("-b", client)):
             for at in (world.server, RESOLVER):
                 assert await world.short("g.my-project.jp", *way, at=at) == [by_country]
                 assert await world.short("l.my-project.jp", *way, at=at) == [by_region]
+        await run("ip", "address", "delete", f"{client}/32", "dev", "lo")
     # From nowhere, and without a default: the name exists, and that is all.
     for at in (world.server, RESOLVER):
         said = await dig(f"@{at}", "g.my-project.jp", "+subnet=192.0.2.0/24")
@@ -174,6 +178,30 @@ async def test_place_decides_by_client_subnet_or_by_the_clients_address(world: W
         assert "ANSWER: 0" in said
     scoped = await dig(f"@{world.server}", "g.my-project.jp", "+subnet=198.18.130.0/24")
     assert "CLIENT-SUBNET: 198.18.130.0/24/24" in scoped
+
+
+async def test_who_runs_from_elsewhere_is_there_for_everybody(world: World) -> None:
+    await world.create(
+        a("g", "198.19.0.1", "jp", GeoLocation={"CountryCode": "JP"}),
+        a("g", "198.19.0.2", "us", GeoLocation={"CountryCode": "US", "SubdivisionCode": "VA"}),
+    )
+    site = Site()
+
+    async def there(place: str, *command: str) -> str:
+        enter = (sys.executable, "-m", "hiyoko.plane.enter", "1", "--from", place)
+        return (await run(*enter, "--", *command)).strip()
+
+    async with served(site, HOSTS[0]):
+        for place, address in (("virginia", "198.19.0.2"), ("osaka", "198.19.0.1")):
+            for _ in range(2):  # made, then found
+                found = await there(place, "dig", "+short", f"@{RESOLVER}", "g.my-project.jp")
+                assert found == address
+            assert await there(place, "curl", "-sS", f"http://{HOSTS[0]}/") == site.body
+    assert site.peers == {"198.18.130.100", "198.18.129.100"}
+    for place in ("virginia", "osaka"):
+        await run("ip", "netns", "delete", f"from-{place}")
+    with pytest.raises(PlaneError, match="no place is named atlantis; there are: tokyo, osaka"):
+        await there("atlantis", "true")
 
 
 async def test_a_failed_health_check_flips_the_answer_and_back(world: World) -> None:

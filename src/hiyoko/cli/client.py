@@ -25,13 +25,13 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     argv = options.argv[1:] if options.argv[:1] == ["--"] else options.argv
     if not argv:
         raise CommandError("what shall run? as in: hiyoko run -- curl -v https://example.com/", 2)
-    command = client_command(settings, argv)
+    command = client_command(settings, argv, options.place)
     sys.stdout.flush()
     os.execvpe(command[0], command, os.environ)
 
 
-def client_command(settings: Settings, argv: list[str]) -> list[str]:
-    """The command that runs ``argv`` as a client on the simulated internet."""
+def client_command(settings: Settings, argv: list[str], place: str | None = None) -> list[str]:
+    """The command that runs ``argv`` as a client on the simulated internet, at a place of it."""
     require(settings)
     world = launch.find_world(settings)
     assert world is not None
@@ -40,7 +40,9 @@ def client_command(settings: Settings, argv: list[str]) -> list[str]:
     return [
         *(sys.executable, "-m", "hiyoko.plane.enter", str(world.init)),
         *("--trust", str(settings.trust_bundle), "--resolver", str(INTERNET_RESOLVER)),
-        *("--scratch", str(scratch), "--", *argv),
+        *("--scratch", str(scratch)),
+        *(("--from", place) if place else ()),
+        *("--", *argv),
     ]
 
 

@@ -96,6 +96,12 @@ def parser() -> argparse.ArgumentParser:
 
     ran = _command(commands, "run", "client:run", "run CMD as a client on the simulated internet")
     ran.add_argument(
+        "--from",
+        dest="place",
+        metavar="PLACE",
+        help="connect from there: tokyo (default), virginia, frankfurt, sydney...",
+    )
+    ran.add_argument(
         "argv", nargs=argparse.REMAINDER, metavar="-- CMD", help="command and arguments"
     )
     init = _command(commands, "init", "site:init", "write a commented site.yaml")

@@ -1,11 +1,13 @@
 """Going into the world: a child process joins its namespaces and becomes a program there.
 
-``python -m hiyoko.plane.enter INIT_PID [--detach] [--trust FILE --resolver ADDRESS] -- CMD...``
+``python -m hiyoko.plane.enter INIT_PID [--detach] [--from PLACE]
+[--trust FILE --resolver ADDRESS --scratch DIR] -- CMD...``
 
 With ``--detach`` the program becomes a child of the world's init and its pid *as the host sees it*
 is printed. Without it we wait and pass the exit status on, so a terminal works as usual.
 ``--trust`` and ``--resolver`` give the program the trust store and the resolver of a client on the
-simulated internet, by mounts that only it can see: nothing in /etc changes.
+simulated internet, by mounts that only it can see: nothing in /etc changes. ``--from`` names the
+place on earth where that client is.
 """
 
 from __future__ import annotations
@@ -15,8 +17,12 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hiyoko.plane.keeper import MS_PRIVATE, MS_REC, mount
+
+if TYPE_CHECKING:
+    from hiyoko.blueprint.places import Place
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x10000000, 0x20000000, 0x40000000
 MS_BIND = 4096
@@ -91,10 +97,16 @@ def become_client(trust: str, resolver: str, scratch: str) -> None:
         os.environ[name] = trust
 
 
-def _in_child(argv: Sequence[str], client: tuple[str, str, str] | None) -> None:
+def _in_child(
+    argv: Sequence[str], client: tuple[str, str, str] | None, place: Place | None = None
+) -> None:
     """The forked child: become the program. Never returns."""
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if place is not None:
+            from hiyoko.plane.visitors import move_to
+
+            move_to(place)
         if client is not None:
             become_client(*client)
         os.execvp(argv[0], list(argv))
@@ -106,7 +118,12 @@ def _in_child(argv: Sequence[str], client: tuple[str, str, str] | None) -> None:
         os._exit(126)
 
 
-def run_inside(init: int, argv: Sequence[str], client: tuple[str, str, str] | None) -> int:
+def run_inside(
+    init: int,
+    argv: Sequence[str],
+    client: tuple[str, str, str] | None,
+    place: Place | None = None,
+) -> int:
     """Run a program in the world and return its exit status as a shell would."""
     cwd = os.getcwd()  # noqa: PTH109
     join(init)
@@ -114,7 +131,7 @@ def run_inside(init: int, argv: Sequence[str], client: tuple[str, str, str] | No
         os.chdir(cwd)
     child = os.fork()
     if child == 0:
-        _in_child(argv, client)
+        _in_child(argv, client, place)
     # The terminal sends its signals to the child as well: it decides, we only report.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
@@ -148,7 +165,18 @@ def main() -> int:
             options[options.index("--resolver") + 1],
             options[options.index("--scratch") + 1],
         )
-    return run_inside(init, command, client)
+    place = None
+    if "--from" in options:
+        # Only here: everybody else shall not wait for these to be loaded.
+        from hiyoko.blueprint.places import PLACES, find_place
+
+        name = options[options.index("--from") + 1]
+        place = find_place(name)
+        if place is None:
+            known = ", ".join(each.name for each in PLACES)
+            sys.stderr.write(f"hiyoko: no place is named {name}; there are: {known}\n")
+            return 2
+    return run_inside(init, command, client, place)
 
 
 def _split(argv: list[str]) -> tuple[list[str], str, list[str]]:

@@ -107,6 +107,12 @@ def test_what_follows_run_is_left_alone() -> None:
     assert options.json is False
 
 
+def test_run_may_be_told_where_from() -> None:
+    options = main.parser().parse_args(["run", "--from", "virginia", "--", "curl", "--from", "x"])
+    assert options.place == "virginia"
+    assert options.argv[-3:] == ["curl", "--from", "x"]
+
+
 def test_a_missing_site_file_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["plan", "missing.yaml"]) == 2
     assert "hiyoko init" in capsys.readouterr().err
