@@ -38,6 +38,13 @@ def check(cloud: Cloud) -> str:
         {"GeoLocation": {"ContinentCode": "AS"}},
         {"GeoLocation": {"CountryCode": "US", "SubdivisionCode": "VA"}},
         {"GeoLocation": {"CountryCode": "*"}},
+        {"GeoProximityLocation": {"AWSRegion": "us-east-1", "Bias": -10}},
+        {
+            "GeoProximityLocation": {
+                "Coordinates": {"Latitude": "35", "Longitude": "139.7"},
+                "Bias": 0,
+            }
+        },
     ],
 )
 def test_what_was_given_is_listed_and_deletes_it(cloud: Cloud, routing: dict[str, Any]) -> None:
@@ -93,14 +100,14 @@ def test_types_and_aliases_that_a_policy_does_not_take_are_refused(cloud: Cloud)
     ("member", "value"),
     [
         ("CidrRoutingConfig", {"CollectionId": "x", "LocationName": "y"}),
-        ("GeoProximityLocation", {"AWSRegion": "us-east-1"}),
+        ("GeoProximityLocation.LocalZoneGroup", {"LocalZoneGroup": "us-east-1-bue-1"}),
         ("AZAffinity", {"Scope": "Global"}),
         ("TrafficPolicyInstanceId", "x"),
     ],
 )
 def test_other_policies_are_refused_by_name(cloud: Cloud, member: str, value: object) -> None:
     with pytest.raises(AwsError, match=f"hiyoko does not implement {member}"):
-        cloud.change(cloud.zone(), ("CREATE", a("x", **{member: value})))
+        cloud.change(cloud.zone(), ("CREATE", a("x", **{member.split(".")[0]: value})))
 
 
 def test_a_record_set_needs_a_health_check_that_exists(cloud: Cloud) -> None:

@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from hiyoko.blueprint.places import REGION_TOWNS
 from hiyoko.blueprint.zones import Choice, Policy, RecordSet
 from hiyoko.services.elbv2.model import LoadBalancer
-from hiyoko.services.route53.model import GeoLocation, HostedZone
+from hiyoko.services.route53.model import GeoLocation, GeoProximity, HostedZone
 from hiyoko.services.route53.model import RecordSet as Wished
 
 BALANCER_TTL_S = 60
@@ -29,6 +30,7 @@ _POLICIES = {
     "latency": Policy.LATENCY,
     "failover": Policy.FAILOVER,
     "geolocation": Policy.GEOLOCATION,
+    "geoproximity": Policy.GEOPROXIMITY,
     "multivalue answer": Policy.MULTIVALUE,
 }
 _NOWHERE = GeoLocation()
@@ -55,6 +57,15 @@ def balancer_addresses(balancer: LoadBalancer) -> tuple[str, ...]:
     internal = balancer.scheme == "internal"
     found = (n.private_ip if internal else n.public_ip for n in balancer.nodes)
     return tuple(sorted(address for address in found if address))[:ADDRESSES_MAX]
+
+
+def _coordinates(at: GeoProximity | None) -> tuple[float, float]:
+    """Where on the globe a set's resource is."""
+    if at is None:
+        return 0.0, 0.0
+    if at.region is not None:
+        return REGION_TOWNS[at.region]
+    return float(at.latitude or 0), float(at.longitude or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +113,7 @@ class Draft:
     def _choice(self, wished: Wished, hops: int) -> Choice:
         record = self._record(wished, hops)
         place = wished.geo or _NOWHERE
+        latitude, longitude = _coordinates(wished.proximity)
         return Choice(
             set_id=wished.set_id,
             record=record,
@@ -112,6 +124,9 @@ class Draft:
             continent=place.continent or "",
             country=place.country or "",
             subdivision=place.subdivision or "",
+            latitude=latitude,
+            longitude=longitude,
+            bias=wished.proximity.bias if wished.proximity else 0,
         )
 
     def _record(self, wished: Wished, hops: int) -> RecordSet:

@@ -115,10 +115,14 @@ def locate(address: IPv4Address | IPv6Address) -> Place | None:
     return _BY_NETWORK.get(int(address) >> 8, HOME)
 
 
-@cache
 def distance_km(place: Place, region: str) -> float:
-    """How far it is from a place to a Region, over the globe."""
-    latitude, longitude = REGION_TOWNS[region]
+    """How far it is from a place to a Region."""
+    return globe_km(place, *REGION_TOWNS[region])
+
+
+@cache
+def globe_km(place: Place, latitude: float, longitude: float) -> float:
+    """How far it is from a place to a point, over the globe."""
     north, south = radians(place.latitude), radians(latitude)
     half = (
         sin((north - south) / 2) ** 2

@@ -15,6 +15,7 @@ class Policy(StrEnum):
     LATENCY = "latency"
     FAILOVER = "failover"
     GEOLOCATION = "geolocation"
+    GEOPROXIMITY = "geoproximity"
     MULTIVALUE = "multivalue"
 
 
@@ -39,7 +40,8 @@ class Choice:
     """One set of a group: what is answered when it is chosen, and all that the choice goes by.
 
     ``record`` may itself be a choice (an alias to another group). Only the field of the group's
-    policy counts: ``weight``, the latency ``region``, ``primary``, or the place.
+    policy counts: ``weight``, the latency ``region``, ``primary``, the codes of a place, or where
+    on the globe it is, with its bias.
     """
 
     set_id: str
@@ -51,6 +53,9 @@ class Choice:
     continent: str = ""
     country: str = ""
     subdivision: str = ""
+    latitude: float = 0.0
+    longitude: float = 0.0
+    bias: int = 0
 
 
 @dataclass(frozen=True, slots=True)

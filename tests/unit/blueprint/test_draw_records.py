@@ -6,9 +6,11 @@ from typing import Any
 from tests.unit.blueprint.test_draw_zones import DNS_NAME, balancer, hosted
 
 from hiyoko.blueprint.draw_records import Draft, Unhealthy
+from hiyoko.blueprint.places import REGION_TOWNS
 from hiyoko.blueprint.zones import Choice, Policy, RecordSet
-from hiyoko.services.route53.model import GLOBAL, AliasTarget, GeoLocation
+from hiyoko.services.route53.model import GLOBAL, AliasTarget, GeoLocation, GeoProximity
 from hiyoko.services.route53.model import RecordSet as Wished
+from hiyoko.services.route53.routing import PROXIMITY_REGIONS
 
 ZONE = hosted("example.com.", "Z1")
 
@@ -33,6 +35,10 @@ def choices(record: RecordSet) -> dict[str, Choice]:
     return {choice.set_id: choice for choice in record.choices}
 
 
+def test_every_region_that_a_set_may_name_is_somewhere() -> None:
+    assert frozenset(REGION_TOWNS) == PROXIMITY_REGIONS
+
+
 def test_a_group_becomes_one_set_with_choices() -> None:
     drawn = served(
         wished("w.example.com.", "a", weight=3),
@@ -52,6 +58,8 @@ def test_each_policy_has_its_own_fields() -> None:
         wished("f.example.com.", "a", failover="PRIMARY", health_check_id="x"),
         wished("g.example.com.", "a", geo=GeoLocation(country="US", subdivision="VA")),
         wished("m.example.com.", "a", multivalue=True),
+        wished("p.example.com.", "a", proximity=GeoProximity(latitude="1.5", longitude="-2")),
+        wished("q.example.com.", "a", proximity=GeoProximity(region="us-east-1", bias=7)),
     )
     found = {name[0]: (record.policy, record.choices[0]) for name, record in drawn.items()}
     assert found["l"][0] is Policy.LATENCY
@@ -59,6 +67,9 @@ def test_each_policy_has_its_own_fields() -> None:
     assert (found["f"][0], found["f"][1].primary) == (Policy.FAILOVER, True)
     assert (found["g"][1].country, found["g"][1].subdivision) == ("US", "VA")
     assert found["m"][0] is Policy.MULTIVALUE
+    assert found["p"][0] is Policy.GEOPROXIMITY
+    assert (found["p"][1].latitude, found["p"][1].longitude) == (1.5, -2.0)
+    assert (found["q"][1].latitude, found["q"][1].longitude, found["q"][1].bias) == (38.9, -77.5, 7)
 
 
 def test_an_alias_to_a_group_chooses_as_the_group_does() -> None:

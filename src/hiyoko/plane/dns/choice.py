@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import assert_never
 
-from hiyoko.blueprint.places import HOME, Place, distance_km
+from hiyoko.blueprint.places import HOME, Place, distance_km, globe_km
 from hiyoko.blueprint.zones import Choice, Policy, RecordSet
 
 MULTIVALUE_MAX = 8
@@ -41,6 +41,9 @@ def _pick(policy: Policy, group: Sequence[Choice], asker: Asker) -> Sequence[Cho
         case Policy.LATENCY:
             at = asker.place or HOME
             return [min(_living(group), key=lambda choice: distance_km(at, choice.region))]
+        case Policy.GEOPROXIMITY:
+            at = asker.place or HOME
+            return [min(_living(group), key=lambda choice: _biased_km(at, choice))]
         case Policy.FAILOVER:
             ordered = sorted(group, key=lambda choice: not choice.primary)
             return _living(ordered)[:1]
@@ -65,6 +68,16 @@ def _by_weight(group: Sequence[Choice], chance: Random) -> Choice:
     if not any(weights):
         return chance.choice(group)
     return chance.choices(group, weights)[0]
+
+
+def _biased_km(place: Place, choice: Choice) -> float:
+    """The distance as its bias bends it.
+
+    https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/routing-policy-geoproximity.html
+    """
+    distance = globe_km(place, choice.latitude, choice.longitude)
+    share = choice.bias / 100
+    return distance * (1 - share) if share >= 0 else distance / (1 + share)
 
 
 def _by_place(group: Sequence[Choice], place: Place | None) -> Sequence[Choice]:

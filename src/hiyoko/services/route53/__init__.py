@@ -9,10 +9,10 @@
 - ``routing``  a set's routing policy: what fits together  (pure)
 - ``batch``    a change batch applied to a zone's sets, all or nothing   (pure)
 
-Works: public and private zones; simple, weighted, latency, failover, geolocation and multivalue
-routing; health checks of endpoints and calculated ones; aliases to load balancers and inside a
-zone; tags.
-Refused by name: geoproximity and IP-based routing, health checks of alarms and routing controls,
+Works: public and private zones; simple, weighted, latency, failover, geolocation, geoproximity and
+multivalue routing; health checks of endpoints and calculated ones; aliases to load balancers and
+inside a zone; tags.
+Refused by name: IP-based routing, Local Zones, health checks of alarms and routing controls,
 reusable delegation sets, traffic policies, query logging, DNSSEC.
 
 Reference: https://docs.aws.amazon.com/Route53/latest/APIReference/

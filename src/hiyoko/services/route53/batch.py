@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecord
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hiyoko.services.route53.model import AliasTarget, HostedZone, RecordSet
 from hiyoko.services.route53.names import is_within
@@ -16,7 +16,13 @@ from hiyoko.services.route53.values import BadValue, check_value
 GROUP_MAX = 100
 """https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html"""
 
-_UNIQUE = {"latency": "Region", "failover": "Failover value", "geolocation": "GeoLocation"}
+_GROUP_MAX_OF = {"geoproximity": 30}
+_UNIQUE = {
+    "latency": "Region",
+    "failover": "Failover value",
+    "geolocation": "GeoLocation",
+    "geoproximity": "GeoProximityLocation",
+}
 
 FindAlias = Callable[[AliasTarget], str | None]
 """What is wrong with an alias to something outside the zone; None when nothing is."""
@@ -157,8 +163,9 @@ class Batch:
                     f"{start}, SetIdentifier {record.set_id} cannot be created as weighted"
                     " sets must contain the same TTL."
                 )
-            if len(others) >= GROUP_MAX:
-                wrong.append(f"{start} cannot be created as {GROUP_MAX} sets exist already.")
+            most = _GROUP_MAX_OF.get(record.policy, GROUP_MAX)
+            if len(others) >= most:
+                wrong.append(f"{start} cannot be created as {most} sets exist already.")
         return wrong
 
     def _wrong_alias(self, record: RecordSet) -> list[str]:
@@ -197,7 +204,8 @@ def _shown(record: RecordSet) -> str:
 
 def _role(record: RecordSet) -> object:
     """What no other set of the group may be."""
-    return record.latency_region, record.failover, record.geo
+    at = record.proximity and replace(record.proximity, bias=0)
+    return record.latency_region, record.failover, record.geo, at
 
 
 def _comparable(record: RecordSet) -> tuple[object, ...]:
@@ -207,5 +215,12 @@ def _comparable(record: RecordSet) -> tuple[object, ...]:
     """
     alias = record.alias
     target = (alias.zone_id, alias.dns_name, alias.evaluate_health) if alias else None
-    routing = (record.weight, record.latency_region, record.failover, record.geo)
-    return record.ttl_s, sorted(record.values), target, routing, record.health_check_id
+    routing = (
+        record.weight,
+        record.latency_region,
+        record.failover,
+        record.geo,
+        record.proximity,
+        record.health_check_id,
+    )
+    return record.ttl_s, sorted(record.values), target, routing

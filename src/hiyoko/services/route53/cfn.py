@@ -34,6 +34,7 @@ _RECORD = (
     "Weight",
     "Region",
     "GeoLocation",
+    "GeoProximityLocation",
     "Failover",
     "MultiValueAnswer",
     "HealthCheckId",

@@ -84,6 +84,16 @@ class GeoLocation:
 
 
 @dataclass(frozen=True, slots=True)
+class GeoProximity:
+    """Where a resource is: in a Region, or at coordinates. A bias draws more queries or fewer."""
+
+    region: str | None = None
+    latitude: str | None = None
+    longitude: str | None = None
+    bias: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RecordSet:
     """A record set: a TTL with values, or an alias (then ``ttl_s`` is None).
 
@@ -105,6 +115,7 @@ class RecordSet:
     failover: str | None = None
     geo: GeoLocation | None = None
     multivalue: bool = False
+    proximity: GeoProximity | None = None
     health_check_id: str | None = None
 
     @property
@@ -123,6 +134,8 @@ class RecordSet:
             return "failover"
         if self.geo is not None:
             return "geolocation"
+        if self.proximity is not None:
+            return "geoproximity"
         return "multivalue answer" if self.multivalue else "simple"
 
 

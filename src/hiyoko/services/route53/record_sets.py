@@ -98,6 +98,8 @@ def _wanted(zone: HostedZone, change: Mapping[str, Any]) -> Wanted:
     )
     _check_one_of(where, given)
     routing = parse_routing(where, given)
+    if zone.private and routing.get("proximity"):
+        raise errors.invalid_input("Private zones have no geoproximity routing.")
     if given.get("AliasTarget"):
         if kind not in _ALIAS_TYPES:
             raise unsupported("AliasTarget with Type", kind)

@@ -11,16 +11,33 @@ from typing import Any
 
 from hiyoko.api import unsupported
 from hiyoko.services.route53 import errors
-from hiyoko.services.route53.model import GeoLocation
+from hiyoko.services.route53.model import GeoLocation, GeoProximity
 
 SIMPLE_ONLY_TYPES = frozenset({"NS", "SOA", "DS"})
 DEFAULT_COUNTRY = "*"
 CONTINENTS = frozenset({"AF", "AN", "AS", "EU", "NA", "OC", "SA"})
+_REGIONS = """
+    us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 ca-west-1 mx-central-1 sa-east-1
+    eu-west-1 eu-west-2 eu-west-3 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2
+    af-south-1 il-central-1 me-central-1 me-south-1 ap-south-1 ap-south-2 ap-east-1 ap-east-2
+    ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-southeast-1 ap-southeast-2 ap-southeast-3
+    ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 cn-north-1 cn-northwest-1
+    us-gov-east-1 us-gov-west-1 eusc-de-east-1
+"""
+PROXIMITY_REGIONS = frozenset(_REGIONS.split())
+"""Regions that a resource may be in: Route 53's own list for latency."""
 SUBDIVIDED = frozenset({"US"})
 """Countries whose subdivisions this cloud's places have."""
 
-_REFUSED = ("TrafficPolicyInstanceId", "CidrRoutingConfig", "GeoProximityLocation", "AZAffinity")
-_POLICIES = ("Weight", "Region", "Failover", "GeoLocation", "MultiValueAnswer")
+_REFUSED = ("TrafficPolicyInstanceId", "CidrRoutingConfig", "AZAffinity")
+_POLICIES = (
+    "Weight",
+    "Region",
+    "Failover",
+    "GeoLocation",
+    "MultiValueAnswer",
+    "GeoProximityLocation",
+)
 _EXPECTED = (
     "Weight, Region, Failover, GeoLocation, MultiValueAnswer, GeoProximityLocation,"
     " or CidrRoutingConfig"
@@ -54,6 +71,7 @@ def parse_routing(where: str, given: Mapping[str, Any]) -> dict[str, Any]:
         "latency_region": given.get("Region"),
         "failover": given.get("Failover"),
         "geo": None if geo is None else parse_place(geo),
+        "proximity": parse_proximity(given.get("GeoProximityLocation")),
         "multivalue": bool(given.get("MultiValueAnswer")),
         "health_check_id": check_id,
     }
@@ -83,6 +101,29 @@ def parse_place(given: Mapping[str, Any]) -> GeoLocation:
     if subdivision and country not in SUBDIVIDED:
         raise unsupported("GeoLocation.SubdivisionCode with CountryCode", country)
     return GeoLocation(continent, country, subdivision)
+
+
+def parse_proximity(given: Mapping[str, Any] | None) -> GeoProximity | None:
+    """A GeoProximityLocation: a Region or coordinates."""
+    if given is None:
+        return None
+    if given.get("LocalZoneGroup"):
+        raise unsupported("GeoProximityLocation.LocalZoneGroup")
+    region, coordinates = given.get("AWSRegion"), given.get("Coordinates") or {}
+    if bool(region) == bool(coordinates):
+        raise _invalid(
+            "Expected exactly one of [AWSRegion, LocalZoneGroup, Coordinates] in"
+            " GeoProximityLocation"
+        )
+    bias = int(given.get("Bias") or 0)
+    if region:
+        if region not in PROXIMITY_REGIONS:
+            raise _invalid(f"{region} is not a valid AWSRegion")
+        return GeoProximity(region=region, bias=bias)
+    latitude, longitude = str(coordinates["Latitude"]), str(coordinates["Longitude"])
+    if abs(float(latitude)) > 90 or abs(float(longitude)) > 180:
+        raise _invalid(f"{latitude}, {longitude} are not valid Coordinates")
+    return GeoProximity(latitude=latitude, longitude=longitude, bias=bias)
 
 
 def _invalid(text: str) -> Exception:

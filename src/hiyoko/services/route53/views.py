@@ -78,11 +78,22 @@ def _routing(record: RecordSet) -> dict[str, Any]:
         "Weight": record.weight,
         "Region": record.latency_region,
         "GeoLocation": location and {k: v for k, v in location.items() if v is not None},
+        "GeoProximityLocation": _proximity(record),
         "Failover": record.failover,
         "MultiValueAnswer": True if record.multivalue else None,
         "HealthCheckId": record.health_check_id,
     }
     return {name: value for name, value in members.items() if value is not None}
+
+
+def _proximity(record: RecordSet) -> dict[str, Any] | None:
+    found = record.proximity
+    if found is None:
+        return None
+    shown: dict[str, Any] = {"Bias": found.bias}
+    if found.region:
+        return shown | {"AWSRegion": found.region}
+    return shown | {"Coordinates": {"Latitude": found.latitude, "Longitude": found.longitude}}
 
 
 def health_check(check: HealthCheck) -> dict[str, Any]:

@@ -143,6 +143,18 @@ def test_latency_takes_the_nearest_healthy_region() -> None:
     assert picked(sick, at("tokyo")) == ["us-east-1"]
 
 
+def test_geoproximity_takes_the_nearest_as_the_bias_bends_it() -> None:
+    def near(place: str, bias: int) -> list[str]:
+        tokyo = choice("tokyo", latitude=35.7, longitude=139.7)
+        virginia = choice("virginia", latitude=38.9, longitude=-77.5, bias=bias)
+        return picked(group(Policy.GEOPROXIMITY, tokyo, virginia), at(place))
+
+    assert near("seoul", 0) == ["tokyo"]
+    assert near("oregon", 0) == ["virginia"]
+    assert near("seoul", 99) == ["virginia"]
+    assert near("oregon", -60) == ["tokyo"]
+
+
 def test_a_choice_may_be_another_group() -> None:
     inner = group(
         Policy.FAILOVER, choice("p", primary=True, healthy=False), choice("s", healthy=True)
