@@ -3,12 +3,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from tests.api.dns_cloud import Cloud, record
+from tests.api.dns_cloud import ALB_ZONE, DNS_NAME, Cloud, alias, record, with_balancer
 
 from hiyoko.blueprint.health_checks import Probe
 from hiyoko.plane.checkers import Checkers, Outcome
 from hiyoko.reconcile import zones
 from hiyoko.reconcile.health_checks import HealthCheckReconciler
+from hiyoko.services.elbv2 import rows as elbv2
+from hiyoko.services.elbv2.model import Action, Listener, Registration, WeightedGroup
+from hiyoko.services.elbv2.seen import TARGETS_SEEN, TargetSeen
 from hiyoko.services.route53.seen import HEALTH_CHECKS_SEEN
 
 GOOD, BAD = Outcome(True, "Success: fine"), Outcome(False, "Failure: not fine")
@@ -110,3 +113,29 @@ async def test_zones_are_drawn_by_what_was_found() -> None:
     checkers.outcome = BAD
     assert await turn(cloud, reconciler)
     assert not healthy()
+
+
+async def test_a_balancer_without_a_healthy_target_gives_way_to_the_secondary() -> None:
+    cloud = Cloud()
+    with_balancer(cloud)
+    zone = cloud.zone()
+    primary = alias("a.example.com", DNS_NAME, ALB_ZONE)
+    primary |= {"SetIdentifier": "alb", "Failover": "PRIMARY"}
+    spare = record("a.example.com", "A", "198.19.0.9")
+    spare |= {"SetIdentifier": "spare", "Failover": "SECONDARY"}
+    cloud.change(zone, ("CREATE", primary), ("CREATE", spare))
+    with cloud.store.transaction() as tx:
+        arn = elbv2.LOAD_BALANCERS.list(tx)[0].arn
+        forward = (Action("forward", groups=(WeightedGroup("g"),)),)
+        owner = ("123456789012", "ap-northeast-1")
+        elbv2.LISTENERS.insert(tx, Listener("l", *owner, arn, 80, "HTTP", "d", forward))
+        elbv2.REGISTRATIONS.insert(tx, Registration("g", *owner, "10.0.0.1", 80, None, 0.0))
+    for state, expected in (("initial", False), ("healthy", True), ("unhealthy", False)):
+        with cloud.store.transaction() as tx:
+            seen = TargetSeen("g", "10.0.0.1", 80, "eni-1", state, "", "", 0.0)
+            TARGETS_SEEN.put(tx, seen)
+        with cloud.store.reading() as tx:
+            drawn = zones.draw(tx)
+        served = next(z for z in drawn.zones if z.name == "example.com.")
+        group = next(r for r in served.records if r.choices)
+        assert {c.set_id: c.healthy for c in group.choices} == {"alb": expected, "spare": True}

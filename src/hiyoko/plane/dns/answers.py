@@ -3,7 +3,7 @@
 An authoritative answer depends only on the question, the address asked and the zone set in force,
 so it is rendered once and kept: a repeated question costs a dictionary look-up and no parsing. The
 key is the question's own bytes, so the case that a client sent comes back to it. Where a routing
-policy chooses, nothing is kept: each question is a new choice.
+policy chooses, each question is a new choice, and what is kept is the answer to each outcome.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
+from typing import TypeVar
 
 import dns.edns
 import dns.exception
@@ -35,6 +36,12 @@ UDP_EDNS_MAX = 4096
 TCP_MAX = 65535
 CACHE_MAX = 20_000
 ROTATIONS_MAX = 8
+OUTCOMES_MAX = 64
+SUBNET_MARK = b"\x00\x08\x00"
+"""How a client subnet option begins: only questions that have these bytes need a closer look."""
+
+CacheKey = tuple[str, bytes, bool]
+T = TypeVar("T")
 
 _HEADER = struct.Struct("!HHHHHH")
 _OPT_START = b"\x00\x00\x29"
@@ -79,12 +86,49 @@ class Rendered:
 
 
 @dataclass(slots=True)
+class Routed:
+    """A question whose answer is chosen anew each time, with the answers to some outcomes.
+
+    An outcome is known by the very data that it answers: the entries keep them alive.
+    """
+
+    query: dns.message.Message
+    zone: LoadedZone
+    tcp: bool
+    _kept: dict[tuple[int, ...], tuple[Reply, Rendered]] = field(default_factory=dict)
+
+    def next(self, wire: bytes, asker: Asker) -> bytes:
+        """The answer to this question from this asker."""
+        question = self.query.question[0]
+        reply = self.zone.ask(question.name, question.rdtype, asker)
+        outcome = tuple(id(records.data) for records in reply.answer)
+        kept = self._kept.get(outcome)
+        if kept is None:
+            if len(self._kept) >= OUTCOMES_MAX:
+                self._kept.clear()
+            kept = self._kept[outcome] = (reply, rendered(self.query, reply, self.tcp))
+        return kept[1].next(wire)
+
+
+def rendered(query: dns.message.Message, reply: Reply, tcp: bool) -> Rendered:
+    """The reply in every order that it is given in."""
+    count = max((len(r.data) for r in reply.answer), default=1)
+    return Rendered(
+        tuple(
+            to_wire(query, reply, tcp=tcp, turn=turn)[2:]
+            for turn in range(min(count, ROTATIONS_MAX))
+        )
+    )
+
+
+@dataclass(slots=True)
 class Authorities:
     """Authoritative answers, by the address that was asked."""
 
     by_address: Mapping[str, Mapping[dns.name.Name, LoadedZone]]
     chance: Random = field(default_factory=Random)
-    _cache: dict[tuple[str, bytes, bool], Rendered] = field(default_factory=dict)
+    _cache: dict[CacheKey, Rendered] = field(default_factory=dict)
+    _routed: dict[CacheKey, Routed] = field(default_factory=dict)
 
     def answer(
         self, wire: bytes, address: str, client: str = "", *, tcp: bool = False
@@ -95,38 +139,43 @@ class Authorities:
             kept = self._cache.get((address, key, tcp))
             if kept is not None:
                 return kept.next(wire)
+            routed = self._routed.get((address, key, tcp))
+            if routed is not None and SUBNET_MARK not in wire:
+                return routed.next(wire, Asker(place_of(client), self.chance))
         query = parse_question(wire)
         if query is None or isinstance(query, bytes):
             return query
         subnet = client_subnet(query)
-        reply = self._reply(query, address, subnet.address if subnet else client)
-        if reply.chosen:
+        asker = Asker(place_of(subnet.address if subnet else client), self.chance)
+        zone, reply = self._reply(query, address, asker)
+        if zone is not None and reply.chosen:
+            if key is not None and subnet is None:
+                _keep(self._routed, (address, key, tcp), Routed(query, zone, tcp))
             turn = self.chance.randrange(ROTATIONS_MAX)
             return to_wire(query, reply, tcp=tcp, turn=turn, subnet=subnet)
-        count = max((len(r.data) for r in reply.answer), default=1)
-        rendered = Rendered(
-            tuple(
-                to_wire(query, reply, tcp=tcp, turn=turn)[2:]
-                for turn in range(min(count, ROTATIONS_MAX))
-            )
-        )
+        made = rendered(query, reply, tcp)
         if key is not None:
-            if len(self._cache) >= CACHE_MAX:
-                self._cache.clear()
-            self._cache[address, key, tcp] = rendered
-        return rendered.next(wire)
+            _keep(self._cache, (address, key, tcp), made)
+        return made.next(wire)
 
-    def _reply(self, query: dns.message.Message, address: str, client: str) -> Reply:
+    def _reply(
+        self, query: dns.message.Message, address: str, asker: Asker
+    ) -> tuple[LoadedZone | None, Reply]:
+        """The zone that answers, if any, and what it says."""
         question = query.question[0]
         rcode = unanswerable(query)
-        zones = self.by_address.get(address, {})
-        zone = None
-        if rcode is None:
-            zone = deepest(zones, question.name, question.rdtype)
-            rcode = dns.rcode.REFUSED if zone is None else None
-        if zone is None or rcode is not None:
-            return Reply(rcode=rcode or dns.rcode.REFUSED, aa=False)
-        return zone.ask(question.name, question.rdtype, Asker(place_of(client), self.chance))
+        if rcode is not None:
+            return None, Reply(rcode=rcode, aa=False)
+        zone = deepest(self.by_address.get(address, {}), question.name, question.rdtype)
+        if zone is None:
+            return None, Reply(rcode=dns.rcode.REFUSED, aa=False)
+        return zone, zone.ask(question.name, question.rdtype, asker)
+
+
+def _keep(cache: dict[CacheKey, T], key: CacheKey, value: T) -> None:
+    if len(cache) >= CACHE_MAX:
+        cache.clear()
+    cache[key] = value
 
 
 def place_of(client: str) -> Place | None:

@@ -28,6 +28,7 @@ Type = dns.rdatatype.RdataType
 Data = tuple[dns.rdata.Rdata, ...]
 
 CNAME_HOPS_MAX = 16
+MADE_MAX = 10_000
 ANYBODY = Asker()
 _WILDCARD = dns.name.Name([b"*"])
 _ADDITIONAL_FOR = (dns.rdatatype.NS, dns.rdatatype.MX, dns.rdatatype.SRV)
@@ -74,6 +75,9 @@ class LoadedZone:
     soa: Records | None
     routed: Mapping[Name, tuple[RecordSet, ...]] = field(default_factory=dict)
     data: Mapping[RecordSet, Data] = field(default_factory=dict)
+    _made: dict[tuple[Name, tuple[RecordSet, ...]], Records] = field(
+        default_factory=dict, compare=False
+    )
 
     @classmethod
     def load(cls, zone: Zone) -> LoadedZone:
@@ -176,13 +180,24 @@ class LoadedZone:
         """What the asker gets of an owner's groups; a group may have nothing for it."""
         node = {}
         for record in self.routed[owner]:
-            leaves = choose(record, asker)
-            data = [datum for leaf in leaves for datum in self.data[leaf]]
-            if data:
-                rdtype = dns.rdatatype.from_text(record.type)
-                ttl_s = min(leaf.ttl_s for leaf in leaves)
-                node[rdtype] = Records(owner, rdtype, ttl_s, tuple(dict.fromkeys(data)))
+            leaves = tuple(choose(record, asker))
+            if leaves:
+                made = self._records(owner, leaves)
+                node[made.type] = made
         return node
+
+    def _records(self, owner: Name, leaves: tuple[RecordSet, ...]) -> Records:
+        """The leaves as one set; the same one again for the same leaves, while it is kept."""
+        made = self._made.get((owner, leaves))
+        if made is None:
+            data = [datum for leaf in leaves for datum in self.data[leaf]]
+            rdtype = dns.rdatatype.from_text(leaves[0].type)
+            ttl_s = min(leaf.ttl_s for leaf in leaves)
+            made = Records(owner, rdtype, ttl_s, tuple(dict.fromkeys(data)))
+            if len(self._made) >= MADE_MAX:
+                self._made.clear()
+            self._made[owner, leaves] = made
+        return made
 
     def _negative(self, reply: Reply) -> None:
         if self.soa is None:

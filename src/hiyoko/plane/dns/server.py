@@ -24,7 +24,13 @@ from hiyoko.blueprint.places import HOME, PLACES, Place, place_of_region
 from hiyoko.blueprint.zones import VpcResolver, Zone, Zones
 from hiyoko.plane.addresses import INTERNET_RESOLVER, ROOT_SERVER, VPC_RESOLVER_LINK_LOCAL
 from hiyoko.plane.dns import zone_file
-from hiyoko.plane.dns.answers import Authorities, client_subnet, parse_question, place_of
+from hiyoko.plane.dns.answers import (
+    SUBNET_MARK,
+    Authorities,
+    client_subnet,
+    parse_question,
+    place_of,
+)
 from hiyoko.plane.dns.authority import LoadedZone
 from hiyoko.plane.dns.choice import Asker
 from hiyoko.plane.dns.control import ZONE_FILE, socket_path
@@ -38,9 +44,6 @@ from hiyoko.plane.process import NETNS_DIR
 
 NOWHERE = "192.0.2.0"
 """Asked for on behalf of clients that are nowhere on this internet (RFC 5737)."""
-
-_SUBNET_MARK = b"\x00\x08\x00"
-"""How a client subnet option begins: only questions that have these bytes need a closer look."""
 
 Answer = bytes | Awaitable[bytes | None] | None
 
@@ -205,7 +208,7 @@ def _resolver(upstream: Upstream, place: Place | None) -> Resolver:
 
 def _place(wire: bytes, client: str) -> Place | None:
     """Where a resolver's client is: where it says that its own client is, or where it asks from."""
-    if _SUBNET_MARK in wire:
+    if SUBNET_MARK in wire:
         query = parse_question(wire)
         subnet = client_subnet(query) if isinstance(query, dns.message.Message) else None
         if subnet is not None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from random import Random
 
 import dns.edns
 import dns.flags
@@ -127,6 +129,30 @@ def test_a_kept_answer_is_the_answer(label: str, kind: int) -> None:
         assert first is not None
         assert again is not None
         assert len(again) == len(first)
+
+
+def test_each_question_is_a_new_choice_though_its_answers_are_kept() -> None:
+    leaves = [RecordSet("w.example.com.", "A", 60, (f"198.19.0.{n}",)) for n in range(4)]
+    choices = tuple(Choice(str(n), leaf, weight=n) for n, leaf in enumerate(leaves))
+    routed = RecordSet("w.example.com.", "A", 0, (), Policy.WEIGHTED, choices)
+    through = RecordSet("c.example.com.", "CNAME", 60, ("w.example.com.",))
+    made = zone()
+    loaded = LoadedZone.load(replace(made, records=(*made.records, routed, through)))
+    served = Authorities({SERVER: {loaded.origin: loaded}}, Random(3))
+    for name in ("w.example.com.", "c.example.com."):
+        found: Counter[str] = Counter()
+        for number in range(3000):
+            query = dns.message.make_query(name, "A", id=number)
+            wire = served.answer(query.to_wire(), SERVER, "198.18.0.100")
+            assert wire is not None
+            response = dns.message.from_wire(wire)
+            assert response.id == number
+            found[response.answer[-1][0].to_text()] += 1
+        assert found == {
+            "198.19.0.1": pytest.approx(500, rel=0.15),
+            "198.19.0.2": pytest.approx(1000, rel=0.15),
+            "198.19.0.3": pytest.approx(1500, rel=0.15),
+        }
 
 
 def test_a_chosen_answer_is_not_kept_and_names_the_subnet_it_was_made_for() -> None:
