@@ -127,6 +127,11 @@ def test_checks_are_listed_in_pages_counted_and_their_accounts_own(cloud: Cloud)
     assert caught.value.status == 404
 
 
+def test_the_checkers_addresses_are_known(cloud: Cloud) -> None:
+    ranges = cloud("route53", "GetCheckerIpRanges")["CheckerIpRanges"]
+    assert (len(ranges), ranges[0]) == (8, "198.18.0.128/32")
+
+
 def test_a_calculated_check_holds_its_children(cloud: Cloud) -> None:
     child = create(cloud)["Id"]
     above = {"Type": "CALCULATED", "ChildHealthChecks": [child], "HealthThreshold": 1}

@@ -4,6 +4,8 @@
                     ``reach``
 - ``balancers``     one node per load balancer and enabled subnet, with everything HAProxy needs
 - ``zones``         what each DNS server answers, and where resolvers listen
+- ``health_checks`` what each health checker asks
+- ``places``        where on earth addresses and Regions are
 - ``certificates``  what to prove and issue, and which certificate files balancers need
 - ``tasks``         tasks and their containers
 - ``step``          a difference between blueprint and world, as a value

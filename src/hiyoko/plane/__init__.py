@@ -7,6 +7,8 @@ memory), and applies one step at a time, so that doing it twice does nothing.
 - ``network``     routers, interfaces, routes, nftables
 - ``balancer``    HAProxy
 - ``dns``         authoritative servers and resolvers
+- ``checkers``    Route 53's health checkers
+- ``visitors``    clients from other places on earth
 - ``ca``          the world's certificate authority
 - ``containers``  images, runc, conmon
 - ``process``     starting programs, in the right namespace, with errors that say what failed

@@ -14,6 +14,7 @@ from hiyoko.blueprint.draw_health_checks import (
 from hiyoko.plane.addresses import HEALTH_CHECKERS
 from hiyoko.services.elbv2.model import Action, Listener, Registration, Rule, WeightedGroup
 from hiyoko.services.route53.model import (
+    CHECKER_ADDRESSES,
     CHECKER_REGIONS,
     GLOBAL,
     HealthCheck,
@@ -32,6 +33,7 @@ def check(check_id: str, kind: str = "HTTP", **config: Any) -> HealthCheck:
 
 def test_every_region_of_aws_has_a_checker() -> None:
     assert tuple(HEALTH_CHECKERS) == CHECKER_REGIONS
+    assert tuple(str(address) for address in HEALTH_CHECKERS.values()) == CHECKER_ADDRESSES
 
 
 def test_a_probe_says_all_that_a_checker_needs() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from hiyoko.api import Call, Request, Response, operation, unsupported
 from hiyoko.services.route53 import errors, rows, views
 from hiyoko.services.route53.model import (
+    CHECKER_ADDRESSES,
     CHECKER_REGIONS,
     GLOBAL,
     CallerReference,
@@ -130,6 +131,12 @@ def list_health_checks(call: Call, request: Request) -> Response:
 def get_health_check_count(call: Call, request: Request) -> Response:
     """How many checks the account has."""
     return {"HealthCheckCount": len(rows.list_checks(call.tx, call.account))}
+
+
+@operation("GetCheckerIpRanges")
+def get_checker_ip_ranges(call: Call, request: Request) -> Response:
+    """What a security group must let in for health checks to pass."""
+    return {"CheckerIpRanges": [f"{address}/32" for address in CHECKER_ADDRESSES]}
 
 
 @operation("UpdateHealthCheck")

@@ -21,6 +21,9 @@ CHECKER_REGIONS = (
 )
 """Where Route 53 has health checkers, in the order that it lists them."""
 
+CHECKER_ADDRESSES = tuple(f"198.18.0.{128 + n}" for n in range(len(CHECKER_REGIONS)))
+"""Where their checkers ask from, in the same order; a test compares them with the plane's."""
+
 SOA_TTL_S = 900
 NS_TTL_S = 172800
 PRIVATE_NAME_SERVERS = (
