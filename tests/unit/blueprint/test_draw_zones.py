@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from hiyoko.blueprint import world_zones
-from hiyoko.blueprint.draw_zones import draw_zones, master_text
+from hiyoko.blueprint.draw_records import master_text
+from hiyoko.blueprint.draw_zones import draw_zones
 from hiyoko.blueprint.zones import Zone, Zones
 from hiyoko.plane import addresses
 from hiyoko.services.ec2.model import CidrAssociation, NetworkInterface, Vpc
