@@ -36,7 +36,7 @@ def main() -> int:
     """Measure and print one JSON object."""
     url, connections, seconds, *enter = sys.argv[1:]
     before = servers_cpu_ns()
-    wrk = ["wrk", "-t2", f"-c{connections}", f"-d{seconds}", url]
+    wrk = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", url]
     said = subprocess.run([*enter, *wrk], stdout=subprocess.PIPE, text=True, check=True).stdout
     used = sum(ns - before.get(thread, 0) for thread, ns in servers_cpu_ns().items()) / 1e9
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)

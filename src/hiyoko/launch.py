@@ -100,23 +100,25 @@ def start(settings: Settings) -> tuple[Cloud, bool]:
             f"install them with: {'' if os.geteuid() == 0 else 'sudo '}apt-get install -y "
             + " ".join(missing)
         )
-    _make_directories(settings)
+    _check_place(settings)
+    _make_directories(settings, settings.state_dir)
     with _lock(settings) as lock:
         world = find_world(settings)
         running = find(settings) if world is not None else None
-        if running is not None:
+        if world is not None and running is not None:
             if (running.api_port, running.proxy_port) != (settings.api_port, settings.proxy_port):
                 raise LaunchError(
                     f"the cloud in {settings.state_dir} runs on ports {running.api_port} and"
                     f" {running.proxy_port}; stop it first: hiyoko cloud stop"
                 )
-            if world is not None:
-                _ensure_porter(settings, world)
+            _ensure_porter(settings, world)
             return running, False
         if world is None:
             # A killed world may take a moment to end, and has our ports until then.
             _end_world(settings, World.load(_world_file(settings)))
         _check_space(settings)
+        kept = (settings.ca_dir, settings.image_dir, settings.task_dir, settings.log_dir)
+        _make_directories(settings, settings.run_dir, *kept)
         with (
             _bind(settings.api_port, "--api-port") as api,
             _bind(settings.proxy_port, "--proxy-port") as proxy,
@@ -189,15 +191,15 @@ def _world_file(settings: Settings) -> Path:
     return settings.run_dir / "world.json"
 
 
-def _make_directories(settings: Settings) -> None:
-    directories = (
-        settings.state_dir,
-        settings.run_dir,
-        settings.ca_dir,
-        settings.image_dir,
-        settings.task_dir,
-        settings.log_dir,
-    )
+def _check_place(settings: Settings) -> None:
+    if settings.state_dir.resolve().is_relative_to("/run"):
+        raise LaunchError(
+            f"the state directory {settings.state_dir} is below /run, which the world hides;"
+            " choose another with --state-dir"
+        )
+
+
+def _make_directories(settings: Settings, *directories: Path) -> None:
     try:
         for directory in directories:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -206,11 +208,6 @@ def _make_directories(settings: Settings) -> None:
             f"cannot make the state directory {settings.state_dir}: {error.strerror};"
             " choose another with --state-dir"
         ) from error
-    if settings.state_dir.resolve().is_relative_to("/run"):
-        raise LaunchError(
-            f"the state directory {settings.state_dir} is below /run, which the world hides;"
-            " choose another with --state-dir"
-        )
 
 
 @contextmanager
@@ -261,7 +258,6 @@ def _bind(port: int, option: str) -> socket.socket:
 
 
 def _new_world(settings: Settings) -> World:
-    settings.run_dir.mkdir(mode=0o700)
     log = settings.log_dir / "world.log"
     log.unlink(missing_ok=True)
     try:

@@ -16,6 +16,9 @@ import botocore.config
 import botocore.session
 import pytest
 
+from hiyoko.plane.containers.cgroups import own_group
+from hiyoko.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 HIYOKO = Path(sys.executable).parent / "hiyoko"
 
@@ -92,6 +95,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def left_by(cloud: Cloud) -> list[str]:
+    """Processes that were started for a cloud: its state directory is in their environment."""
+    mark = f"HIYOKO_STATE_DIR={cloud.state_dir}\0".encode()
+    left = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (path / "environ").read_bytes():
+                left.append((path / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return left
+
+
 def traces() -> dict[str, set[str]]:
     """What a cloud might leave on the host."""
 
@@ -99,22 +115,12 @@ def traces() -> dict[str, set[str]]:
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         return set(done.stdout.splitlines())
 
-    processes = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if "hiyoko" in command and "pytest" not in command:
-            processes.add(f"{path.parent.name} {command}")
     return {
         "links": {line.split(":")[1] for line in lines("ip", "-o", "link") if ":" in line},
         "namespaces": lines("ip", "netns", "list"),
         "routes": lines("ip", "route"),
         "rules": lines("nft", "list", "ruleset"),
         "mounts": {line.split(" ")[1] for line in Path("/proc/mounts").read_text().splitlines()},
-        "cgroups": {str(path) for path in Path("/sys/fs/cgroup").glob("**/hiyoko-*")},
-        "processes": processes,
     }
 
 
@@ -128,6 +134,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         yield made
     finally:
         made.hiyoko("cloud", "stop")
+    assert not left_by(made)
+    assert not list(Path("/sys/fs/cgroup").glob(f"**/{own_group(Settings(made.state_dir))}"))
     after = traces()
     left = {kind: after[kind] - before[kind] for kind in after if after[kind] - before[kind]}
     assert not left

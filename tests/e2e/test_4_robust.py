@@ -19,7 +19,7 @@ from typing import Any
 import botocore.exceptions
 import pytest
 
-from .conftest import Cloud, free_port
+from .conftest import Cloud, free_port, left_by
 
 SITE = "examples/2-https/site.yaml"
 URL = "https://hello-aws.my-project.jp/"
@@ -52,19 +52,6 @@ def own(tmp_path: Path) -> Iterator[Cloud]:
     made.run("cloud", "stop")
     assert not left_by(made)
     assert str(tmp_path) not in Path("/proc/mounts").read_text()
-
-
-def left_by(cloud: Cloud) -> list[str]:
-    """Processes that were started for a cloud: its state directory is in their environment."""
-    mark = f"HIYOKO_STATE_DIR={cloud.state_dir}\0".encode()
-    left = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (path / "environ").read_bytes():
-                left.append((path / "cmdline").read_text().replace("\0", " "))
-        except OSError:
-            continue
-    return left
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from hiyoko.plane.containers.blobs import Blobs
+from hiyoko.porter.cache import ImageCache, cache_directory
 from hiyoko.porter.recipes import APPLETS, RECIPES, Recipe
 
 MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -252,8 +254,8 @@ def add_manifest(
     return {"digest": digest, "media_type": MEDIA_TYPE, "size": size}
 
 
-def build(image_dir: Path, name: str) -> dict[str, Any]:
-    """The image, built unless it was built before. Raises BuildError."""
+def build(image_dir: Path, name: str, cache: ImageCache | None = None) -> dict[str, Any]:
+    """The image, built unless it was built before, here or in another cloud. Raises BuildError."""
     recipe = RECIPES.get(name)
     if recipe is None:
         raise BuildError(f"there is no recipe for an image named {name!r}")
@@ -266,23 +268,37 @@ def build(image_dir: Path, name: str) -> dict[str, Any]:
     except (OSError, ValueError, KeyError):
         pass
     mark.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=image_dir, prefix=".build-") as work:
-        archive = Path(work) / "packages.tar"
-        extract_packages(recipe.packages, archive)
-        tell(progress=f"writing image {name}")
-        built = write_image(blobs, recipe, archive)
+    key = f"{name}.{FORMAT}.{_suite()}"
+    built = cache.find(key, blobs) if cache is not None else None
+    if built is None:
+        built = _build_now(blobs, name, recipe)
+        if cache is not None:
+            try:
+                cache.keep(key, built, blobs)
+            except OSError as error:
+                tell(progress=f"image {name} is not kept for other clouds: {error}")
     part = mark.with_suffix(".part")
     part.write_text(json.dumps(built))
     part.rename(mark)
     return built
 
 
+def _build_now(blobs: Blobs, name: str, recipe: Recipe) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(dir=blobs.image_dir, prefix=".build-") as work:
+        archive = Path(work) / "packages.tar"
+        extract_packages(recipe.packages, archive)
+        tell(progress=f"writing image {name}")
+        return write_image(blobs, recipe, archive)
+
+
 def main() -> int:
     """One image; the last line on stdout is the answer."""
     image_dir = Path(sys.argv[sys.argv.index("--state-dir") + 1]) / "images"
     image_dir.mkdir(parents=True, exist_ok=True)
+    # When the porter ends, so do we, and leave nothing half done in the store.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        tell(**build(image_dir, sys.argv[-1]))
+        tell(**build(image_dir, sys.argv[-1], ImageCache(cache_directory())))
     except (BuildError, OSError, tarfile.TarError) as error:
         tell(error=str(error))
         return 1

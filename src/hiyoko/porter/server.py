@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -87,6 +88,21 @@ def listen(run_dir: str) -> socket.socket:
 
 def serve(state_dir: str, keeper: int) -> None:
     """Answer until the keeper ends."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        _serve_all(state_dir, keeper)
+    finally:
+        _end_builds()
+
+
+def _end_builds() -> None:
+    """End what we have begun: ``launch`` made us the leader of a process group for that."""
+    if os.getpgrp() == os.getpid():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)
+
+
+def _serve_all(state_dir: str, keeper: int) -> None:
     watch = os.pidfd_open(keeper)
     with listen(os.path.join(state_dir, "run")) as listener:  # noqa: PTH118
         while True:
