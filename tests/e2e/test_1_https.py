@@ -156,6 +156,16 @@ def test_open_trusts_the_worlds_authority_and_nothing_more(cloud: Cloud, tmp_pat
     assert "ERR_CERT_AUTHORITY_INVALID" in page
 
 
+def test_a_browser_that_fails_or_is_not_there_is_reported(cloud: Cloud) -> None:
+    failed = cloud.run("open", "--browser", "ls", SITE)  # knows none of a browser's options
+    assert failed.returncode == 1
+    assert "ended with exit status 2" in failed.stderr
+    assert "unrecognized option" in failed.stderr
+    missing = cloud.run("open", "--browser", "no-such-browser", SITE)
+    assert missing.returncode == 1
+    assert "no-such-browser was not found" in missing.stderr
+
+
 def test_without_the_nat_route_new_tasks_cannot_pull_and_say_why(cloud: Cloud) -> None:
     ec2, ecs = cloud.client("ec2"), cloud.client("ecs")
     table, nat = physical(cloud, "PrivateRouteTable"), physical(cloud, "NatGateway")

@@ -71,7 +71,13 @@ def open_browser(options: argparse.Namespace, settings: Settings) -> int:
         done = subprocess.run(
             [*argv, url], stderr=log, env=os.environ | {"HOME": str(home)}, check=False
         )
-    return done.returncode
+        if done.returncode != 0:
+            log.seek(0)
+            lines = log.read().decode(errors="replace").strip().splitlines()
+            raise CommandError(
+                "\n".join([f"{program} ended with exit status {done.returncode}", *lines[-3:]])
+            )
+    return 0
 
 
 def _browser(wanted: str | None) -> str:
