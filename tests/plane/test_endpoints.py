@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp.web import SockSite
+from tests.plane.dns_world import stop
 
 import hiyoko.services.ec2
 import hiyoko.services.sts
@@ -88,7 +90,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     store.empty()
     await made.settle()
     await gateway.close()
-    await server.stop()
+    await stop(settings, signal.SIGTERM)
     store.close()
     assert not list(NETNS_DIR.iterdir())
 
@@ -171,7 +173,7 @@ async def test_a_service_answers_by_its_usual_name_at_private_addresses(
     resolver = "@10.1.0.2"
     found = await run("dig", "+short", resolver, STS, netns=site.task)
     assert sorted(found.split()) == ["10.1.0.5", "10.1.1.4"]
-    regional, zonal, _ = (entry["DnsName"] for entry in endpoint["DnsEntries"])
+    regional, zonal, *_ = (entry["DnsName"] for entry in endpoint["DnsEntries"])
     assert len((await run("dig", "+short", resolver, regional, netns=site.task)).split()) == 2
     assert (await run("dig", "+short", "@198.18.0.53", zonal)).split() == ["10.1.0.5"]
     for name in (STS, regional):
@@ -193,7 +195,7 @@ async def test_a_group_without_443_in_is_silence(world: World, site: Site) -> No
     make_endpoint(world, site)
     await world.settle()
     place = ("--resolve", f"{STS}:443:10.1.1.4", "--connect-timeout", "1.5")
-    with pytest.raises(PlaneError, match="(?i)time"):
+    with pytest.raises(PlaneError, match=r"(?i)time"):
         await world.curl(site.task, caller(STS), *place)
     let_in(world, site)
     await world.settle()
