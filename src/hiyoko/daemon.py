@@ -27,6 +27,7 @@ from hiyoko.plane.addresses import AWS_ENDPOINT, CLIENT, INTERNET_RESOLVER
 from hiyoko.plane.ca.authority import root_certificate_path
 from hiyoko.plane.ca.endpoints import endpoint_context, service_context
 from hiyoko.plane.ca.issuing import CertificateFiles
+from hiyoko.plane.containers.plane import ContainerPlane
 from hiyoko.plane.dns.dns_server import DnsServer
 from hiyoko.plane.endpoints import EndpointPlane
 from hiyoko.plane.network import NetworkPlane
@@ -40,7 +41,7 @@ from hiyoko.reconcile.endpoints import EndpointReconciler
 from hiyoko.reconcile.loop import Loop
 from hiyoko.reconcile.network import NetworkReconciler
 from hiyoko.reconcile.stacks import StackReconciler
-from hiyoko.reconcile.tasks import TaskReconciler, container_plane
+from hiyoko.reconcile.tasks import TaskReconciler
 from hiyoko.reconcile.zones import ZoneReconciler
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
@@ -67,7 +68,7 @@ async def serve(settings: Settings, given: argparse.Namespace) -> None:
     clock = SystemClock()
     await prepare_internet()
     trust = root_certificate_path(settings)
-    containers = container_plane(store, settings, trust, lambda: loop.wake())
+    containers = ContainerPlane(settings, trust, lambda: loop.wake())
     gateway = Gateway(store, settings, clock=clock)
 
     async def serve_endpoint(listener: socket.socket, names: Sequence[str]) -> SockSite:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.conftest import Cloud
-from tests.plane.registry_world import add_busybox
+from tests.plane.registry_world import ECR, add_busybox
 
 from hiyoko.plane.containers.blobs import Blobs
 
@@ -83,6 +83,12 @@ def template(*services: str) -> str:
             },
         }
     )
+
+
+def replace_endpoints(cloud: Cloud, *services: str) -> None:
+    stacks = cloud.client("cloudformation")
+    stacks.update_stack(StackName=STACK, TemplateBody=template(*services))
+    stacks.get_waiter("stack_update_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1})
 
 
 def push_busybox(cloud: Cloud, directory: Path) -> str:
@@ -169,9 +175,12 @@ def test_a_private_image_comes_through_the_endpoint_and_without_it_not(
     events = cloud.client("logs").filter_log_events(logGroupName="app")["events"]
     assert [event["message"] for event in events] == ["came through the endpoint"]
 
-    stacks = cloud.client("cloudformation")
-    stacks.update_stack(StackName=STACK, TemplateBody=template("ecr.api", "logs"))
-    stacks.get_waiter("stack_update_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1})
-    failed = run_task(cloud, inside)
-    assert failed["stoppedReason"].startswith("CannotPullContainerError")
-    assert "i/o timeout" in failed["stoppedReason"]
+    for services, reason, address in (
+        (("ecr.api", "logs"), "CannotPullContainerError", ECR),
+        (("ecr.dkr", "logs"), "ResourceInitializationError", f"api.ecr.{REGION}.amazonaws.com"),
+    ):
+        replace_endpoints(cloud, *services)
+        failed = run_task(cloud, inside)["stoppedReason"]
+        assert failed.startswith(reason)
+        assert f"https://{address}/" in failed
+        assert failed.endswith("dial tcp 198.18.0.80:443: i/o timeout")

@@ -40,7 +40,7 @@ from hiyoko.plane.containers.directory import (
 )
 from hiyoko.plane.containers.health import watch_health
 from hiyoko.plane.containers.layers import resolve
-from hiyoko.plane.containers.pull import Authorize, PulledImage, Puller, PullFailed
+from hiyoko.plane.containers.pull import PulledImage, Puller, PullFailed
 from hiyoko.plane.containers.runtime import Runtime, StartFailed, wait_end
 from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.error import PlaneError
@@ -210,7 +210,6 @@ class ContainerPlane:
 
     settings: Settings
     trust: Path
-    authorize: Authorize
     wake: Callable[[], None] = lambda: None
     clock: Clock = field(default_factory=SystemClock)
     refusals: dict[str, str] = field(default_factory=dict)
@@ -218,7 +217,7 @@ class ContainerPlane:
     _checks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._puller = Puller(self.settings.image_dir, self.trust, self.authorize)
+        self._puller = Puller(self.settings.image_dir, self.trust)
         self._runtime = Runtime(self.settings.run_dir / "runc")
         self._watch = Watch(self._woken)
 

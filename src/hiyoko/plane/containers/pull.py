@@ -7,14 +7,16 @@ route, no image. Blobs that are on disk are not copied again.
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import monotonic
+from typing import TypeVar
 
 import aiohttp
 
@@ -39,8 +41,7 @@ BACK_OFF_S = 1.0
 UNPACK_TIMEOUT_S = 300.0
 _READ_BYTES = 1 << 18
 
-Authorize = Callable[[str, str], str]
-"""The registry token of an account in a region (ECR's GetAuthorizationToken)."""
+T = TypeVar("T")
 
 
 class PullFailed(PlaneError):
@@ -67,7 +68,6 @@ class Puller:
 
     image_dir: Path
     trust: Path
-    authorize: Authorize
     _unpacking: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     @property
@@ -88,7 +88,8 @@ class Puller:
         names = sockets.TaskResolver(task.eni_id, task.resolver)
         client = sockets.session(task.eni_id, names, self.trust, CONNECT_TIMEOUT_S)
         async with client:
-            pull = _Pull(self.blobs, client, names, reference, self._auth(reference))
+            auth = await _authorized(client, names, reference)
+            pull = _Pull(self.blobs, client, names, reference, auth)
             manifest, digest = await pull.resolve()
             for blob in (manifest.config, *manifest.layers):
                 if not self.blobs.has(blob):
@@ -96,12 +97,6 @@ class Puller:
         for layer in manifest.layers:
             await self._unpack(layer)
         return PulledImage(image, digest, manifest.config, manifest.layers)
-
-    def _auth(self, reference: Reference) -> dict[str, str]:
-        if reference.ecr is None:
-            return {}
-        said = f"AWS:{self.authorize(*reference.ecr)}".encode()
-        return {"Authorization": f"Basic {base64.b64encode(said).decode()}"}
 
     async def _unpack(self, layer: str) -> None:
         # One unpacking at a time: a second one would only do the same work.
@@ -117,6 +112,68 @@ class Puller:
                 str(target),
                 timeout_s=UNPACK_TIMEOUT_S,
             )
+
+
+async def _retried(ask: Callable[[int], Awaitable[T]]) -> T:
+    """What one of a few attempts gives. Raises the last one's _Unreachable."""
+    attempt = 0
+    while True:
+        begun = monotonic()
+        try:
+            return await ask(attempt)
+        except _Unreachable:
+            attempt += 1
+            if attempt == ATTEMPTS:
+                raise
+        # Whoever refused at once (a resolver or a registry that is just starting) gets a
+        # moment before we ask again; a time-out was wait enough.
+        await asyncio.sleep(max(0.0, BACK_OFF_S * attempt - (monotonic() - begun)))
+
+
+async def _authorized(
+    client: aiohttp.ClientSession, names: sockets.TaskResolver, reference: Reference
+) -> dict[str, str]:
+    """The header that ECR's registry wants, its token got as Fargate does: with the task's packets.
+
+    So a task in a VPC without a way out needs the ``ecr.api`` endpoint beside ``ecr.dkr``.
+    """
+    if reference.ecr is None:
+        return {}
+    account, region = reference.ecr
+    host = f"api.ecr.{region}.amazonaws.com"
+    url = f"https://{host}/"
+    # Nobody here has a secret key to sign with, and nobody could check it: only the form counts.
+    date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    scope = f"{account}/{date[:8]}/{region}/ecr/aws4_request"
+    headers = {
+        "Content-Type": "application/x-amz-json-1.1",
+        "X-Amz-Target": "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken",
+        "X-Amz-Date": date,
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
+    }
+
+    async def ask(_: int) -> str:
+        try:
+            async with client.post(url, data=b"{}", headers=headers) as response:
+                body = await response.read()
+        except aiohttp.ClientError as error:
+            said = _said(error, names.found.get(host, host))
+            raise _Unreachable(
+                f'RequestError: send request failed caused by: Post "{url}": {said}'
+            ) from error
+        if response.status != 200:
+            raise _Unreachable(f"unexpected status {response.status}: {_message(body)}")
+        token: str = json.loads(body)["authorizationData"][0]["authorizationToken"]
+        return token
+
+    try:
+        return {"Authorization": f"Basic {await _retried(ask)}"}
+    except _Unreachable as error:
+        raise PullFailed(
+            "ResourceInitializationError: unable to pull secrets or registry auth: The task cannot"
+            " pull registry auth from Amazon ECR: There is a connection issue between the task and"
+            f" Amazon ECR. Check your task network configuration. {error}"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +201,10 @@ class _Pull:
 
     async def _manifest(self, version: str) -> bytes:
         url = self._url("manifests", version)
-        problem = ""
-        for attempt in range(ATTEMPTS):
-            begun = monotonic()
-            try:
-                return await self._ask(url, attempt)
-            except _Unreachable as error:
-                problem = str(error)
-            # Whoever refused at once (a resolver or a registry that is just starting) gets a
-            # moment before we ask again; a time-out was wait enough.
-            await asyncio.sleep(max(0.0, BACK_OFF_S * (attempt + 1) - (monotonic() - begun)))
-        raise PullFailed(f"{self._failed(ATTEMPTS - 1)}: {problem}")
+        try:
+            return await _retried(partial(self._ask, url))
+        except _Unreachable as error:
+            raise PullFailed(f"{self._failed(ATTEMPTS - 1)}: {error}") from error
 
     async def _ask(self, url: str, attempt: int) -> bytes:
         headers = {"Accept": ", ".join(MANIFEST_TYPES), **self.auth}
