@@ -42,6 +42,7 @@ from hiyoko.store.database import Store
 ACCOUNT, REGION = "123456789012", "ap-northeast-1"
 ECR = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 ECR_API = f"api.ecr.{REGION}.amazonaws.com"
+LOGS = f"logs.{REGION}.amazonaws.com"
 ENDPOINT = "198.18.0.80"
 ENI = "eni-0123456789abcdef0"
 APPLETS = (
@@ -181,7 +182,7 @@ async def registry_world(
     settings = Settings(directory)
     settings.run_dir.mkdir(exist_ok=True)
     store = Store.open(":memory:")
-    names_served = (ECR, ECR_API, "registry-1.docker.io", "public.ecr.aws")
+    names_served = (ECR, ECR_API, LOGS, "registry-1.docker.io", "public.ecr.aws")
     trust, server = make_certificate(directory, names_served)
     await run("ip", "netns", "add", ENI)
     await run("ip", "link", "add", "e-test", "type", "veth", "peer", "name", "eth0", "netns", ENI)
@@ -203,7 +204,7 @@ async def registry_world(
     handler = RegistryHandler(store, settings, builder or NoBuilder())
     gateway = Gateway(store, settings)
     for host in names_served:
-        if host != ECR_API:
+        if host not in (ECR_API, LOGS):
             gateway.register_host(host, handler.handle)
     runner = web.ServerRunner(web.Server(gateway.handle))
     await runner.setup()

@@ -7,24 +7,18 @@ route, no image. Blobs that are on disk are not copied again.
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import sys
-import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from time import monotonic
-from typing import TypeVar
 
 import aiohttp
 
 from hiyoko.blueprint.tasks import Task
-from hiyoko.plane.containers import sockets
+from hiyoko.plane.containers import agent, sockets
+from hiyoko.plane.containers.agent import ATTEMPTS, TaskFailed, Unreachable, message, retried, said
 from hiyoko.plane.containers.blobs import Blobs, Manifest, links, platform_digest
 from hiyoko.plane.containers.reference import Reference, parse_reference
-from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
 
 MANIFEST_TYPES = (
@@ -35,21 +29,12 @@ MANIFEST_TYPES = (
 )
 CONNECT_TIMEOUT_S = 4.0
 """The kernel repeats a SYN after 1 and 3 seconds (RFC 6298, section 2): two may be lost."""
-ATTEMPTS = 3
-"""So a task without a route knows after 12 seconds, and a path that comes up meanwhile is taken."""
-BACK_OFF_S = 1.0
 UNPACK_TIMEOUT_S = 300.0
 _READ_BYTES = 1 << 18
 
-T = TypeVar("T")
 
-
-class PullFailed(PlaneError):
-    """The image can't be had; the text is the task's stopped reason, as AWS words it."""
-
-
-class _Unreachable(Exception):
-    """A fault of the path: worth another attempt."""
+class PullFailed(TaskFailed):
+    """The image can't be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +73,7 @@ class Puller:
         names = sockets.TaskResolver(task.eni_id, task.resolver)
         client = sockets.session(task.eni_id, names, self.trust, CONNECT_TIMEOUT_S)
         async with client:
-            auth = await _authorized(client, names, reference)
+            auth = await self._authorized(client, names, reference)
             pull = _Pull(self.blobs, client, names, reference, auth)
             manifest, digest = await pull.resolve()
             for blob in (manifest.config, *manifest.layers):
@@ -97,6 +82,25 @@ class Puller:
         for layer in manifest.layers:
             await self._unpack(layer)
         return PulledImage(image, digest, manifest.config, manifest.layers)
+
+    async def _authorized(
+        self, client: aiohttp.ClientSession, names: sockets.TaskResolver, reference: Reference
+    ) -> dict[str, str]:
+        if reference.ecr is None:
+            return {}
+        token = await agent.registry_token(client, names, *reference.ecr)
+        return {"Authorization": f"Basic {token}"}
+
+    async def reach_logs(self, task: Task) -> None:
+        """Make sure that the task can deliver its logs. Raises TaskFailed with AWS's reason."""
+        regions = {container.log.region for container in task.containers if container.log}
+        if not regions:
+            return
+        names = sockets.TaskResolver(task.eni_id, task.resolver)
+        client = sockets.session(task.eni_id, names, self.trust, CONNECT_TIMEOUT_S)
+        async with client:
+            for region in sorted(regions):
+                await agent.reach_logs(client, region)
 
     async def _unpack(self, layer: str) -> None:
         # One unpacking at a time: a second one would only do the same work.
@@ -112,68 +116,6 @@ class Puller:
                 str(target),
                 timeout_s=UNPACK_TIMEOUT_S,
             )
-
-
-async def _retried(ask: Callable[[int], Awaitable[T]]) -> T:
-    """What one of a few attempts gives. Raises the last one's _Unreachable."""
-    attempt = 0
-    while True:
-        begun = monotonic()
-        try:
-            return await ask(attempt)
-        except _Unreachable:
-            attempt += 1
-            if attempt == ATTEMPTS:
-                raise
-        # Whoever refused at once (a resolver or a registry that is just starting) gets a
-        # moment before we ask again; a time-out was wait enough.
-        await asyncio.sleep(max(0.0, BACK_OFF_S * attempt - (monotonic() - begun)))
-
-
-async def _authorized(
-    client: aiohttp.ClientSession, names: sockets.TaskResolver, reference: Reference
-) -> dict[str, str]:
-    """The header that ECR's registry wants, its token got as Fargate does: with the task's packets.
-
-    So a task in a VPC without a way out needs the ``ecr.api`` endpoint beside ``ecr.dkr``.
-    """
-    if reference.ecr is None:
-        return {}
-    account, region = reference.ecr
-    host = f"api.ecr.{region}.amazonaws.com"
-    url = f"https://{host}/"
-    # Nobody here has a secret key to sign with, and nobody could check it: only the form counts.
-    date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    scope = f"{account}/{date[:8]}/{region}/ecr/aws4_request"
-    headers = {
-        "Content-Type": "application/x-amz-json-1.1",
-        "X-Amz-Target": "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken",
-        "X-Amz-Date": date,
-        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
-    }
-
-    async def ask(_: int) -> str:
-        try:
-            async with client.post(url, data=b"{}", headers=headers) as response:
-                body = await response.read()
-        except aiohttp.ClientError as error:
-            said = _said(error, names.found.get(host, host))
-            raise _Unreachable(
-                f'RequestError: send request failed caused by: Post "{url}": {said}'
-            ) from error
-        if response.status != 200:
-            raise _Unreachable(f"unexpected status {response.status}: {_message(body)}")
-        token: str = json.loads(body)["authorizationData"][0]["authorizationToken"]
-        return token
-
-    try:
-        return {"Authorization": f"Basic {await _retried(ask)}"}
-    except _Unreachable as error:
-        raise PullFailed(
-            "ResourceInitializationError: unable to pull secrets or registry auth: The task cannot"
-            " pull registry auth from Amazon ECR: There is a connection issue between the task and"
-            f" Amazon ECR. Check your task network configuration. {error}"
-        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +144,8 @@ class _Pull:
     async def _manifest(self, version: str) -> bytes:
         url = self._url("manifests", version)
         try:
-            return await _retried(partial(self._ask, url))
-        except _Unreachable as error:
+            return await retried(partial(self._ask, url))
+        except Unreachable as error:
             raise PullFailed(f"{self._failed(ATTEMPTS - 1)}: {error}") from error
 
     async def _ask(self, url: str, attempt: int) -> bytes:
@@ -215,23 +157,21 @@ class _Pull:
                     return body
                 raise self._refused(response.status, body, attempt)
         except aiohttp.ClientError as error:
-            raise _Unreachable(
-                f'failed to do request: Head "{url}": {self._said(error)}'
-            ) from error
+            raise Unreachable(f'failed to do request: Head "{url}": {self._said(error)}') from error
 
     def _refused(self, status: int, body: bytes, attempt: int) -> Exception:
         """What a registry's refusal means to a task."""
         name = str(self.reference)
         if status >= 500:
-            return _Unreachable(f"unexpected status from HEAD request: {status} {_message(body)}")
+            return Unreachable(f"unexpected status from HEAD request: {status} {message(body)}")
         if status in (401, 403):
             return PullFailed(
                 f"{self._failed(attempt)}: pull access denied, repository does not exist or may"
-                f" require authorization: {_message(body)}"
+                f" require authorization: {message(body)}"
             )
         if status == 404:
             return PullFailed(f"{self._failed(max(attempt, 1))}: {name}: not found")
-        return PullFailed(f"{self._failed(attempt)}: unexpected status {status}: {_message(body)}")
+        return PullFailed(f"{self._failed(attempt)}: unexpected status {status}: {message(body)}")
 
     def _failed(self, retries: int) -> str:
         return (
@@ -241,7 +181,7 @@ class _Pull:
 
     def _said(self, error: aiohttp.ClientError) -> str:
         host = self.reference.host
-        return _said(error, self.names.found.get(host, host))
+        return said(error, self.names.found.get(host, host))
 
     def _url(self, kind: str, version: str) -> str:
         return f"https://{self.reference.host}/v2/{self.reference.path}/{kind}/{version}"
@@ -264,28 +204,3 @@ class _Pull:
             raise PullFailed(f"{failed}: {self._said(error)}") from error
         finally:
             writer.path.unlink(missing_ok=True)
-
-
-def _message(body: bytes) -> str:
-    """The registry's own words: the OCI error form, or plain text."""
-    try:
-        message: str = json.loads(body)["errors"][0]["message"]
-    except (ValueError, KeyError, IndexError, TypeError):
-        return body.decode(errors="replace").strip()[:200]
-    return message
-
-
-def _said(error: aiohttp.ClientError, address: str) -> str:
-    """A client's error in the words of Go's net package, which AWS's agent reports."""
-    match error:
-        case aiohttp.ConnectionTimeoutError():
-            return f"dial tcp {address}:443: i/o timeout"
-        case aiohttp.ClientConnectorDNSError():
-            return f"dial tcp: {error.os_error}"
-        case aiohttp.ClientConnectorCertificateError():
-            return f"tls: failed to verify certificate: x509: {error.certificate_error}"
-        case aiohttp.ClientConnectorError():
-            reason = os.strerror(error.os_error.errno) if error.os_error.errno else str(error)
-            return f"dial tcp {address}:443: connect: {reason.lower()}"
-        case _:
-            return str(error) or type(error).__name__

@@ -114,12 +114,20 @@ def create_vpc_endpoint(call: Call, request: Request) -> Response:
         tags=wanted_tags(request, "vpc-endpoint"),
     )
     _check_private_dns(call, endpoint)
+    _forget_deleted(call)
     interfaces = tuple(_make_interface(call, endpoint, subnet) for subnet in subnets)
     endpoint = rows.VPC_ENDPOINTS.put(call, replace(endpoint, interfaces=interfaces))
     response: Response = {"VpcEndpoint": _view(call, endpoint)}
     if request.get("ClientToken"):
         response["ClientToken"] = request["ClientToken"]
     return response
+
+
+def _forget_deleted(call: Call) -> None:
+    """Rows of endpoints that nothing is left of, which no answer shows any more."""
+    for endpoint in rows.VPC_ENDPOINTS.list(call):
+        if _state(call, endpoint) == "deleted":
+            rows.VPC_ENDPOINTS.delete(call, endpoint)
 
 
 def _wanted_service(call: Call, request: Request) -> str:
