@@ -7,11 +7,12 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import botocore.config
 import botocore.session
 import pytest
 
@@ -21,11 +22,12 @@ HIYOKO = Path(sys.executable).parent / "hiyoko"
 
 @dataclass(frozen=True)
 class Cloud:
-    """A cloud of a test's own: state directory and ports."""
+    """A cloud of a test's own: state directory and ports; ``through`` starts another program."""
 
     state_dir: Path
     api_port: int
     proxy_port: int
+    through: Sequence[str] = ()
 
     @property
     def endpoint(self) -> str:
@@ -38,18 +40,24 @@ class Cloud:
             assert done.returncode == 0, f"{argv}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout + ("" if ok else done.stderr)
 
-    def run(
-        self, *argv: str, env: dict[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
+    def command(self, *argv: str) -> list[str]:
+        return [*self.through, str(HIYOKO), *argv]
+
+    def environment(self) -> dict[str, str]:
+        """What makes a command speak to this cloud."""
         own = {
             "HIYOKO_STATE_DIR": str(self.state_dir),
             "HIYOKO_API_PORT": str(self.api_port),
             "HIYOKO_PROXY_PORT": str(self.proxy_port),
         }
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        return {k: v for k, v in os.environ.items() if not k.startswith("AWS_")} | own
+
+    def run(
+        self, *argv: str, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [HIYOKO, *argv],
-            env=clean | own | (env or {}),
+            self.command(*argv),
+            env=self.environment() | (env or {}),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -63,13 +71,14 @@ class Cloud:
         done = self.run("run", "--", "curl", "-sS", "--max-time", "5", *argv, url)
         return done.returncode, done.stdout
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, retries: int = 4) -> Any:
         return botocore.session.Session().create_client(
             service,
             region_name="ap-northeast-1",
             endpoint_url=self.endpoint,
             aws_access_key_id="test",
             aws_secret_access_key="test",
+            config=botocore.config.Config(retries={"total_max_attempts": 1 + retries}),
         )
 
     def status(self) -> dict[str, Any]:
@@ -104,6 +113,7 @@ def traces() -> dict[str, set[str]]:
         "routes": lines("ip", "route"),
         "rules": lines("nft", "list", "ruleset"),
         "mounts": {line.split(" ")[1] for line in Path("/proc/mounts").read_text().splitlines()},
+        "cgroups": {str(path) for path in Path("/sys/fs/cgroup").glob("**/hiyoko-*")},
         "processes": processes,
     }
 

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from hiyoko import launch
-from hiyoko.cli.cloud import require
+from hiyoko.cli.cloud import NOT_RUNNING, require
 from hiyoko.cli.errors import CommandError
 from hiyoko.plane.addresses import INTERNET_RESOLVER
 from hiyoko.settings import Settings
@@ -32,9 +32,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 def client_command(settings: Settings, argv: list[str]) -> list[str]:
     """The command that runs ``argv`` as a client on the simulated internet."""
-    require(settings)
     world = launch.find_world(settings)
-    assert world is not None
+    if world is None:
+        # Not `require`: the simulated internet goes on without the daemon, and so do its hosts.
+        raise CommandError(NOT_RUNNING)
     scratch = settings.run_dir / "client"
     scratch.mkdir(exist_ok=True)
     return [

@@ -65,18 +65,23 @@ def _tell(line: bytes, write: Callable[[bytes], object], flush: Callable[[], obj
 
 
 def listen(run_dir: str) -> socket.socket:
-    """The socket, for our own user only, by a relative name: paths may be 108 bytes at most."""
+    """The socket, for our own user only, by a relative name: paths may be 108 bytes at most.
+
+    It gets its name once it listens, so whoever sees it is answered.
+    """
     os.makedirs(run_dir, mode=0o700, exist_ok=True)  # noqa: PTH103 - pathlib is a heavy import
     os.chdir(run_dir)
-    if os.path.exists(SOCKET_NAME):  # noqa: PTH110
-        os.unlink(SOCKET_NAME)  # noqa: PTH108
+    unnamed = f"{SOCKET_NAME}.new"
+    if os.path.exists(unnamed):  # noqa: PTH110
+        os.unlink(unnamed)  # noqa: PTH108
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o077)
     try:
-        listener.bind(SOCKET_NAME)
+        listener.bind(unnamed)
     finally:
         os.umask(mask)
     listener.listen(16)
+    os.replace(unnamed, SOCKET_NAME)  # noqa: PTH105
     return listener
 
 
