@@ -15,9 +15,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from aiohttp.web import SockSite
 
 from hiyoko import services
 from hiyoko.clock import SystemClock
@@ -27,9 +29,11 @@ from hiyoko.gateway.registry import RegistryHandler
 from hiyoko.gateway.server import Gateway
 from hiyoko.plane.addresses import AWS_ENDPOINT, CLIENT, INTERNET_RESOLVER
 from hiyoko.plane.ca.authority import root_certificate_path
-from hiyoko.plane.ca.endpoints import endpoint_context
+from hiyoko.plane.ca.endpoints import endpoint_context, service_context
 from hiyoko.plane.ca.issuing import CertificateFiles
+from hiyoko.plane.containers.plane import ContainerPlane
 from hiyoko.plane.dns.dns_server import DnsServer
+from hiyoko.plane.endpoints import EndpointPlane
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.network import NetworkPlane
 from hiyoko.plane.network.internet import prepare_internet
@@ -38,10 +42,11 @@ from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.reconcile.certificates import CertificateReconciler
 from hiyoko.reconcile.describe import describe
 from hiyoko.reconcile.ecs_services import EcsServicesReconciler
+from hiyoko.reconcile.endpoints import EndpointReconciler
 from hiyoko.reconcile.loop import Loop
 from hiyoko.reconcile.network import NetworkReconciler
 from hiyoko.reconcile.stacks import StackReconciler
-from hiyoko.reconcile.tasks import TaskReconciler, container_plane
+from hiyoko.reconcile.tasks import TaskReconciler
 from hiyoko.reconcile.zones import ZoneReconciler
 from hiyoko.services.cloudformation.requests import use_specs
 from hiyoko.settings import READY, Settings
@@ -75,10 +80,17 @@ async def serve(settings: Settings, given: argparse.Namespace) -> None:
         store = Store.open(settings.database)
         await prepare_internet()
     trust = root_certificate_path(settings)
-    containers = container_plane(store, settings, trust, lambda: loop.wake_one("tasks"))
+    containers = ContainerPlane(settings, trust, lambda: loop.wake_one("tasks"))
+    gateway = Gateway(store, settings, clock=clock)
+    use_specs(gateway.specs)
+
+    async def serve_endpoint(listener: socket.socket, names: Sequence[str]) -> SockSite:
+        return await gateway.serve(listener, service_context(settings, names))
+
     loop = Loop.of(
         [
             NetworkReconciler(store, NetworkPlane(), clock),
+            EndpointReconciler(store, EndpointPlane(serve_endpoint), clock),
             ZoneReconciler(store, DnsServer(settings), clock),
             CertificateReconciler(store, CertificateFiles(settings), clock),
             BalancerReconciler.of(store, settings),
@@ -95,8 +107,6 @@ async def serve(settings: Settings, given: argparse.Namespace) -> None:
         await loop.settle(RESET_S)
 
     store.watch(loop.wake)
-    gateway = Gateway(store, settings, clock=clock)
-    use_specs(gateway.specs)
     registry = RegistryHandler(store, settings, PorterClient(settings.run_dir))
     for host in REGISTRY_HOSTS:
         gateway.register_host(host, registry.handle)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.plane.registry_world import (
     ECR,
+    ECR_API,
     ENI,
     Driver,
     make_container,
@@ -121,8 +122,17 @@ async def test_without_a_route_the_pull_fails_as_on_aws(
     await driver.settle(task)
     failure = driver.progress(task).failure
     assert failure == (
+        "ResourceInitializationError: unable to pull secrets or registry auth: The task cannot pull"
+        " registry auth from Amazon ECR: There is a connection issue between the task and Amazon"
+        " ECR. Check your task network configuration. RequestError: send request failed caused by:"
+        f' Post "https://{ECR_API}/": dial tcp 198.18.0.80:443: i/o timeout'
+    )
+    public = make_task(6, make_container("nginx"))
+    await driver.settle(public)
+    assert driver.progress(public).failure == (
         "CannotPullContainerError: pull image manifest has been retried 2 time(s): failed to"
-        f' resolve ref {IMAGE}: failed to do request: Head "https://{ECR}/v2/app/manifests/1":'
+        " resolve ref docker.io/library/nginx:latest: failed to do request: Head"
+        ' "https://registry-1.docker.io/v2/library/nginx/manifests/latest":'
         " dial tcp 198.18.0.80:443: i/o timeout"
     )
 

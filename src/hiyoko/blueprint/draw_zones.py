@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
+from hiyoko.blueprint.draw_endpoints import private_zones, public_names
 from hiyoko.blueprint.world_zones import (
     ROUTE53_SERVERS,
     aws_zones,
@@ -24,7 +25,7 @@ from hiyoko.blueprint.world_zones import (
     parent_zones,
 )
 from hiyoko.blueprint.zones import Delegation, RecordSet, VpcResolver, Zone, Zones
-from hiyoko.services.ec2.model import Address, NetworkInterface, Vpc
+from hiyoko.services.ec2.model import Address, NetworkInterface, Vpc, VpcEndpoint
 from hiyoko.services.elbv2.model import LoadBalancer
 from hiyoko.services.route53.model import HostedZone, server_name
 from hiyoko.services.route53.model import RecordSet as Wished
@@ -46,12 +47,13 @@ def draw_zones(
     vpcs: Iterable[Vpc],
     interfaces: Iterable[NetworkInterface] = (),
     addresses: Iterable[Address] = (),
+    endpoints: Iterable[VpcEndpoint] = (),
 ) -> Zones:
     """Everything that the world's DNS server serves, from these rows.
 
     A VPC has a router, and so a resolver, as long as some interface is attached in it.
     """
-    interfaces = tuple(interfaces)
+    interfaces, endpoints = tuple(interfaces), tuple(endpoints)
     living = {interface.vpc_id for interface in interfaces if interface.attachment_id}
     zones = sorted(hosted_zones, key=lambda z: (z.created_at, z.zone_id))
     vpcs = sorted(vpcs, key=lambda v: v.vpc_id)
@@ -78,8 +80,10 @@ def draw_zones(
                 {server_name(n): route53_address(n) for n in servers},
                 {b.dns_name: _addresses(b) for b in balancers},
                 {host.name: host.public for host in hosts},
+                public_names(endpoints),
             ),
             *hosted,
+            *private_zones(endpoints, seeing),
         ),
         resolvers=tuple(
             _resolver(vpc, hosts) for vpc in vpcs if vpc.dns_support and vpc.vpc_id in living

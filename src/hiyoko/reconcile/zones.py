@@ -103,4 +103,5 @@ def draw(tx: Transaction) -> Zones:
         vpcs=ec2.VPCS.table.list(tx),
         interfaces=ec2.INTERFACES.table.list(tx),
         addresses=ec2.ADDRESSES.table.list(tx),
+        endpoints=ec2.VPC_ENDPOINTS.table.list(tx),
     )

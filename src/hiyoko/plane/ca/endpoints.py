@@ -35,6 +35,14 @@ def endpoint_context(settings: Settings, names: Sequence[str]) -> ssl.SSLContext
     return context
 
 
+def service_context(settings: Settings, names: Sequence[str]) -> ssl.SSLContext:
+    """A server context of one certificate for all these names, and for no other.
+
+    Raises PlaneError when the authority can't be read or made.
+    """
+    return _context(_Leaves(settings, Authority.open(settings)).path(names))
+
+
 @dataclass(slots=True)
 class _Leaves:
     settings: Settings
