@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ctypes
 import logging
-import logging.handlers
 import os
 import signal
 import socket
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,14 +48,10 @@ from hiyoko.reconcile.zones import ZoneReconciler
 from hiyoko.services.cloudformation.requests import use_specs
 from hiyoko.settings import READY, Settings
 from hiyoko.store.database import Store, StoreError
+from hiyoko.upkeep import keep_heap_small, log_to, watch_children_by_descriptor
 
 ENDPOINT_NAMES = ("*.ap-northeast-1.amazonaws.com", "*.amazonaws.com")
 RESET_S = 60.0
-LOG_BYTES_MAX = 5_000_000
-STDERR = 2
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""malloc's own names and numbers (mallopt(3))."""
-HEAP_BYTES = 128 * 1024
 REGISTRY_HOSTS = ("*.dkr.ecr.*.amazonaws.com", "*.docker.io", "docker.io", "public.ecr.aws")
 
 
@@ -142,39 +135,12 @@ def _told(ready_fd: int) -> Iterator[None]:
         raise SystemExit(1) from error
 
 
-class LogFile(logging.handlers.RotatingFileHandler):
-    """The daemon's log and one older file. What is printed to stderr stays with the newer one."""
-
-    def doRollover(self) -> None:
-        """Begin a new file, and let stderr, which ``launch`` opened on the old one, follow."""
-        super().doRollover()
-        if self.stream is not None:
-            os.dup2(self.stream.fileno(), STDERR)
-
-
-def keep_heap_small() -> None:
-    """Hold glibc to its first thresholds: it raises them with each big block that was freed.
-
-    Then every later answer of some megabytes would stay part of a heap that is never given back.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:  # it is glibc's alone
-        mallopt(M_MMAP_THRESHOLD, HEAP_BYTES)
-        mallopt(M_TRIM_THRESHOLD, HEAP_BYTES)
-
-
 def main() -> None:
     """``python -m hiyoko.daemon``: started by ``hiyoko.launch`` inside the world."""
     keep_heap_small()
     settings, given = options()
-    logging.basicConfig(
-        level=os.environ.get("HIYOKO_LOG", "INFO"),
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        handlers=[LogFile(settings.daemon_log, maxBytes=LOG_BYTES_MAX, backupCount=1)],
-    )
-    if sys.version_info < (3, 12):
-        # One descriptor for a program that runs, instead of a thread (the default from 3.12 on).
-        asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
+    log_to(settings.daemon_log, os.environ.get("HIYOKO_LOG", "INFO"))
+    watch_children_by_descriptor()
     asyncio.run(serve(settings, given))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "hiyoko"
-FILE_LINES_MAX, FUNCTION_LINES_MAX = 700, 80
+FILE_LINES_MAX, FUNCTION_LINES_MAX, DAEMON_LINES_MAX = 700, 80, 150
 MAY_CATCH_ALL = {"cli/main.py", "gateway/server.py", "reconcile/loop.py"}
 BROAD = {"Exception", "BaseException"}
 
@@ -83,3 +83,7 @@ def test_readme_commands_exist() -> None:
         assert shown <= targets
         for command in set(re.findall(r"^(?:\$ )?hiyoko ([a-z]+)", text, re.MULTILINE)):
             assert f'"{command}"' in help_text, command
+
+
+def test_the_composition_root_only_composes() -> None:
+    assert len((SOURCE / "daemon.py").read_text().splitlines()) <= DAEMON_LINES_MAX

@@ -95,8 +95,14 @@ def extract_packages(packages: tuple[str, ...], archive: Path) -> None:
             "mmdebstrap is not installed, and public images are built with it"
             " (apt-get install mmdebstrap)"
         )
-    mode = "root" if os.geteuid() == 0 else "unshare"
+    mode, around, environment = "unshare", list[str](), dict(os.environ)
+    if os.geteuid() == 0:
+        # Whatever becomes of it: its mounts end with it, its files lie where we remove them. An
+        # ordinary user's runs in a world of its own anyway, whose root may not enter our folder.
+        mode, around = "root", ["unshare", "--mount", "--"]
+        environment["TMPDIR"] = str(archive.parent)
     command = [
+        *around,
         *(program, "--variant=extract", f"--mode={mode}", f"--include={','.join(packages)}"),
         *('--aptopt=APT::Install-Recommends "false"', _suite(), str(archive), *_debian_sources()),
     ]
@@ -106,16 +112,21 @@ def extract_packages(packages: tuple[str, ...], archive: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        env=environment,
     )
     assert process.stderr is not None
     said = []
-    with process.stderr:
+    try:
         for line in process.stderr:
             if line.startswith("I: "):
                 tell(progress=line[3:].strip())
             else:
                 said.append(line.strip())
-    if process.wait() != 0:
+    finally:
+        # Also when we are told to end: so is it, and it tidies up.
+        process.wait()
+        process.stderr.close()
+    if process.returncode != 0:
         reasons = [line for line in said if line.startswith("E: ")] or said[-3:]
         raise BuildError(f"mmdebstrap could not extract {', '.join(packages)}: {' '.join(reasons)}")
 

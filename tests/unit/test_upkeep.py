@@ -11,7 +11,7 @@ import pytest
 PROGRAM = """\
 import logging, os, sys
 from pathlib import Path
-from hiyoko.daemon import LogFile
+from hiyoko.upkeep import LogFile
 
 logging.basicConfig(level="INFO", handlers=[LogFile(sys.argv[1], maxBytes=2000, backupCount=1)])
 for number in range(100):
