@@ -25,11 +25,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from hiyoko.plane.containers.cgroups import remove_groups
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.world import World, start_time, start_world
-from hiyoko.settings import Settings
+from hiyoko.settings import READY, Settings
 
 READY_S = 30.0
+FREE_BYTES_MIN = 32_000_000
+"""Below this a start is refused: a database that cannot grow is of no use to anybody."""
 PROGRAMS = {
     "unshare": "util-linux",
     "nsenter": "util-linux",
@@ -84,7 +87,8 @@ def find(settings: Settings) -> Cloud | None:
 
 def find_world(settings: Settings) -> World | None:
     """The world of this state directory, when its keeper is alive."""
-    return World.load(_world_file(settings))
+    world = World.load(_world_file(settings))
+    return world if world is not None and world.alive else None
 
 
 def start(settings: Settings) -> tuple[Cloud, bool]:
@@ -96,23 +100,38 @@ def start(settings: Settings) -> tuple[Cloud, bool]:
             f"install them with: {'' if os.geteuid() == 0 else 'sudo '}apt-get install -y "
             + " ".join(missing)
         )
-    _make_directories(settings)
-    with _lock(settings):
-        running = find(settings)
-        if running is not None:
+    _check_place(settings)
+    _make_directories(settings, settings.state_dir)
+    with _lock(settings) as lock:
+        world = find_world(settings)
+        running = find(settings) if world is not None else None
+        if world is not None and running is not None:
             if (running.api_port, running.proxy_port) != (settings.api_port, settings.proxy_port):
                 raise LaunchError(
                     f"the cloud in {settings.state_dir} runs on ports {running.api_port} and"
                     f" {running.proxy_port}; stop it first: hiyoko cloud stop"
                 )
+            _ensure_porter(settings, world)
             return running, False
+        if world is None:
+            # A killed world may take a moment to end, and has our ports until then.
+            _end_world(settings, World.load(_world_file(settings)))
+        _check_space(settings)
+        kept = (settings.ca_dir, settings.image_dir, settings.task_dir, settings.log_dir)
+        _make_directories(settings, settings.run_dir, *kept)
         with (
             _bind(settings.api_port, "--api-port") as api,
             _bind(settings.proxy_port, "--proxy-port") as proxy,
         ):
-            world = find_world(settings) or _new_world(settings)
-            cloud = _start_daemon(settings, world, api, proxy)
-        _start_porter(settings, world)
+            fresh = world is None
+            world = world or _new_world(settings)
+            try:
+                cloud = _start_daemon(settings, world, (api.fileno(), proxy.fileno(), lock))
+                _ensure_porter(settings, world)
+            except BaseException:
+                if fresh:
+                    _end_world(settings, world)
+                raise
         return cloud, True
 
 
@@ -121,14 +140,23 @@ def stop(settings: Settings) -> bool:
     if not settings.state_dir.exists():
         return False
     with _lock(settings):
-        cloud, world = find(settings), find_world(settings)
+        cloud, alive = find(settings), find_world(settings) is not None
         if cloud is not None:
             _end(cloud.daemon_pid, signal.SIGTERM)
-        if world is not None:
-            world.end()
-        _wait_for_porter(settings)
-        shutil.rmtree(settings.run_dir, ignore_errors=True)
-        return cloud is not None or world is not None
+        _end_world(settings, World.load(_world_file(settings)))
+        return cloud is not None or alive
+
+
+def _end_world(settings: Settings, world: World | None) -> None:
+    """End the world, wait for the porter, which ends with it, and forget both."""
+    if world is not None:
+        world.end()
+    # The kernel ends processes and namespaces with the world, but keeps its cgroups.
+    remove_groups(settings)
+    porter = _porter(settings)
+    if porter is not None:
+        _end(porter, signal.SIGTERM)
+    shutil.rmtree(settings.run_dir, ignore_errors=True)
 
 
 def get(settings: Settings, path: str, method: str = "GET", body: Any = None) -> Any:
@@ -163,15 +191,15 @@ def _world_file(settings: Settings) -> Path:
     return settings.run_dir / "world.json"
 
 
-def _make_directories(settings: Settings) -> None:
-    directories = (
-        settings.state_dir,
-        settings.run_dir,
-        settings.ca_dir,
-        settings.image_dir,
-        settings.task_dir,
-        settings.log_dir,
-    )
+def _check_place(settings: Settings) -> None:
+    if settings.state_dir.resolve().is_relative_to("/run"):
+        raise LaunchError(
+            f"the state directory {settings.state_dir} is below /run, which the world hides;"
+            " choose another with --state-dir"
+        )
+
+
+def _make_directories(settings: Settings, *directories: Path) -> None:
     try:
         for directory in directories:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -180,19 +208,38 @@ def _make_directories(settings: Settings) -> None:
             f"cannot make the state directory {settings.state_dir}: {error.strerror};"
             " choose another with --state-dir"
         ) from error
-    if settings.state_dir.resolve().is_relative_to("/run"):
-        raise LaunchError(
-            f"the state directory {settings.state_dir} is below /run, which the world hides;"
-            " choose another with --state-dir"
-        )
 
 
 @contextmanager
-def _lock(settings: Settings) -> Iterator[None]:
-    """One start or stop at a time; the kernel lets go when we end, however we end."""
-    with (settings.state_dir / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _lock(settings: Settings) -> Iterator[int]:
+    """One start or stop at a time; the kernel lets go when we end, however we end.
+
+    A daemon that we start has the lock too until it is ready: should we be killed meanwhile, the
+    next start waits for what becomes of it.
+    """
+    path = settings.state_dir / "lock"
+    try:
+        lock = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise LaunchError(
+            f"cannot write in the state directory {settings.state_dir}: {error.strerror};"
+            " choose another with --state-dir"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _check_space(settings: Settings) -> None:
+    free = shutil.disk_usage(settings.state_dir).free
+    if free < FREE_BYTES_MIN:
+        raise LaunchError(
+            f"the disk of the state directory {settings.state_dir} is full: {free / 1e6:.0f} MB"
+            f" are free, and at least {FREE_BYTES_MIN / 1e6:.0f} MB are needed;"
+            " make room, or choose another place with --state-dir"
+        )
 
 
 def _bind(port: int, option: str) -> socket.socket:
@@ -211,28 +258,24 @@ def _bind(port: int, option: str) -> socket.socket:
 
 
 def _new_world(settings: Settings) -> World:
-    # What was left in run/ describes a world that has ended.
-    shutil.rmtree(settings.run_dir, ignore_errors=True)
-    settings.run_dir.mkdir(mode=0o700)
     log = settings.log_dir / "world.log"
     log.unlink(missing_ok=True)
     try:
-        world = start_world(log)
+        return start_world(log, _world_file(settings))
     except PlaneError as error:
+        shutil.rmtree(settings.run_dir, ignore_errors=True)
         raise LaunchError(str(error)) from error
-    world.save(_world_file(settings))
-    return world
 
 
-def _start_daemon(
-    settings: Settings, world: World, api: socket.socket, proxy: socket.socket
-) -> Cloud:
+def _start_daemon(settings: Settings, world: World, descriptors: tuple[int, int, int]) -> Cloud:
+    """Start the daemon on its sockets, note who it is, and return when it is ready."""
+    api, proxy, lock = descriptors
     ready, ready_in_child = os.pipe()
-    log = settings.log_dir / "daemon.log"
+    log = settings.daemon_log
     daemon = [
         *(sys.executable, "-m", "hiyoko.daemon", "--state-dir", str(settings.state_dir)),
         *("--api-port", str(settings.api_port), "--proxy-port", str(settings.proxy_port)),
-        *("--api-fd", str(api.fileno()), "--proxy-fd", str(proxy.fileno())),
+        *("--api-fd", str(api), "--proxy-fd", str(proxy), "--lock-fd", str(lock)),
         *("--ready-fd", str(ready_in_child)),
     ]
     enter = [sys.executable, "-m", "hiyoko.plane.enter", str(world.init), "--detach", "--"]
@@ -242,7 +285,7 @@ def _start_daemon(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
-            pass_fds=(api.fileno(), proxy.fileno(), ready_in_child),
+            pass_fds=(*descriptors, ready_in_child),
             env=_environment(),
             cwd="/",
             check=False,
@@ -252,16 +295,29 @@ def _start_daemon(
         if done.returncode != 0:
             raise LaunchError(f"the daemon did not start; see {log}")
         pid = int(done.stdout)
-        if not select.select([ready], [], [], READY_S)[0] or os.read(ready, 1) == b"":
+        cloud = Cloud(pid, start_time(pid) or 0, settings.api_port, settings.proxy_port)
+        try:
+            file = _cloud_file(settings)
+            file.with_suffix(".new").write_text(json.dumps(asdict(cloud)))
+            file.with_suffix(".new").replace(file)
+            _await_ready(ready, log)
+        except BaseException:
             _end(pid, signal.SIGKILL)
-            raise LaunchError(f"the daemon did not get ready: {_last_line(log)}\nsee {log}")
+            raise
     finally:
         os.close(ready)
-    cloud = Cloud(pid, start_time(pid) or 0, settings.api_port, settings.proxy_port)
-    file = _cloud_file(settings)
-    file.with_suffix(".new").write_text(json.dumps(asdict(cloud)))
-    file.with_suffix(".new").replace(file)
     return cloud
+
+
+def _await_ready(ready: int, log: Path) -> None:
+    """Return when the daemon says that it is ready; what else it says is why it cannot be."""
+    if not select.select([ready], [], [], READY_S)[0]:
+        raise LaunchError(f"the daemon was not ready after {READY_S:.0f} s; see {log}")
+    said = os.read(ready, 1 << 16)
+    if said == b"":
+        raise LaunchError(f"the daemon ended before it was ready: {_last_line(log)}\nsee {log}")
+    if said != READY:
+        raise LaunchError(said.decode(errors="replace"))
 
 
 def _environment() -> dict[str, str]:
@@ -275,7 +331,10 @@ def _last_line(log: Path) -> str:
     return lines[-1] if lines else "it said nothing"
 
 
-def _start_porter(settings: Settings, world: World) -> None:
+def _ensure_porter(settings: Settings, world: World) -> None:
+    """Start the porter unless it is there: it ends with the world, not with the daemon."""
+    if _porter(settings) is not None:
+        return
     with (settings.log_dir / "porter.log").open("ab") as log:
         porter = subprocess.Popen(
             [
@@ -292,13 +351,13 @@ def _start_porter(settings: Settings, world: World) -> None:
     (settings.run_dir / "porter.pid").write_text(f"{porter.pid} {start_time(porter.pid)}")
 
 
-def _wait_for_porter(settings: Settings) -> None:
+def _porter(settings: Settings) -> int | None:
+    """The porter's pid when it is alive."""
     try:
         pid, started = (settings.run_dir / "porter.pid").read_text().split()
     except (FileNotFoundError, ValueError):
-        return
-    if str(start_time(int(pid))) == started:
-        _end(int(pid), signal.SIGTERM)
+        return None
+    return int(pid) if str(start_time(int(pid))) == started else None
 
 
 def _end(pid: int, number: signal.Signals, patience_s: float = 10.0) -> None:

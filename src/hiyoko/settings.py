@@ -9,6 +9,8 @@ from pathlib import Path
 
 API_PORT = 4566
 PROXY_PORT = 4567
+READY = b"ready"
+"""What the daemon tells whoever started it; anything else is why it cannot be ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,11 @@ class Settings:
     def log_dir(self) -> Path:
         """The daemon's and the processes' own logs."""
         return self.state_dir / "log"
+
+    @property
+    def daemon_log(self) -> Path:
+        """The daemon's own log; the part before it has the suffix ``.1``."""
+        return self.log_dir / "daemon.log"
 
 
 def default_state_dir(environment: Mapping[str, str] = os.environ) -> Path:

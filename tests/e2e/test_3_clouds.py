@@ -69,6 +69,13 @@ def test_an_image_that_does_not_exist_ends_in_one_clear_message(
     assert refused.returncode == 1
     assert "CannotPullContainerError" in refused.stdout + refused.stderr
     assert "Traceback" not in refused.stderr
+    # What is left can only be removed; `up` asks, and goes on.
+    asked = cloud.run("up", str(site))
+    assert asked.returncode == 1
+    assert "is ROLLBACK_COMPLETE" in asked.stdout
+    assert "say --yes" in asked.stderr
+    site.write_text(site.read_text().replace("no-such-image", "nginx"))
+    assert "CREATE_COMPLETE" in cloud.hiyoko("up", "--yes", str(site))
     cloud.hiyoko("down", "--yes", str(site))
 
 

@@ -29,18 +29,20 @@ import hiyoko.services.ecr  # noqa: F401 - registers the operations
 from hiyoko import api
 from hiyoko.blueprint.tasks import Container, Task, Tasks
 from hiyoko.gateway.registry import Builder, RegistryHandler
+from hiyoko.gateway.server import Gateway
 from hiyoko.plane.containers.blobs import Blobs, BuildFailed, BuiltImage
 from hiyoko.plane.containers.directory import ContainerState, Progress, task_id
 from hiyoko.plane.containers.logs import LogFile
 from hiyoko.plane.containers.plane import ContainerPlane, ContainersState, steps
 from hiyoko.plane.process import run
 from hiyoko.porter.build import add_manifest
-from hiyoko.reconcile.tasks import container_plane
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
 
 ACCOUNT, REGION = "123456789012", "ap-northeast-1"
 ECR = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+ECR_API = f"api.ecr.{REGION}.amazonaws.com"
+LOGS = f"logs.{REGION}.amazonaws.com"
 ENDPOINT = "198.18.0.80"
 ENI = "eni-0123456789abcdef0"
 APPLETS = (
@@ -180,7 +182,8 @@ async def registry_world(
     settings = Settings(directory)
     settings.run_dir.mkdir(exist_ok=True)
     store = Store.open(":memory:")
-    trust, server = make_certificate(directory, (ECR, "registry-1.docker.io", "public.ecr.aws"))
+    names_served = (ECR, ECR_API, LOGS, "registry-1.docker.io", "public.ecr.aws")
+    trust, server = make_certificate(directory, names_served)
     await run("ip", "netns", "add", ENI)
     await run("ip", "link", "add", "e-test", "type", "veth", "peer", "name", "eth0", "netns", ENI)
     for command in (
@@ -199,7 +202,11 @@ async def registry_world(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(server)
     handler = RegistryHandler(store, settings, builder or NoBuilder())
-    runner = web.ServerRunner(web.Server(handler.handle))
+    gateway = Gateway(store, settings)
+    for host in names_served:
+        if host not in (ECR_API, LOGS):
+            gateway.register_host(host, handler.handle)
+    runner = web.ServerRunner(web.Server(gateway.handle))
     await runner.setup()
     await web.TCPSite(runner, ENDPOINT, 443, ssl_context=context).start()
     loop = asyncio.get_running_loop()
@@ -265,9 +272,7 @@ class Driver:
 
     def restarted(self) -> ContainerPlane:
         """A plane that remembers nothing."""
-        self.plane = container_plane(
-            self.world.store, self.world.settings, self.world.trust, self.woken.set
-        )
+        self.plane = ContainerPlane(self.world.settings, self.world.trust, self.woken.set)
         return self.plane
 
     async def turn(self, *tasks: Task) -> tuple[list[str], ContainersState]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.plane.registry_world import (
     ECR,
+    ECR_API,
     ENI,
     Driver,
     make_container,
@@ -18,8 +19,10 @@ from tests.plane.registry_world import (
     registry_world,
 )
 
+from hiyoko.plane.containers import pull
 from hiyoko.plane.containers.cgroups import limits_enforced, remove_groups
 from hiyoko.plane.containers.directory import task_id
+from hiyoko.plane.containers.runtime import wait_end
 from hiyoko.plane.process import run
 
 IMAGE = f"{ECR}/app:1"
@@ -87,7 +90,8 @@ async def test_the_container_lives_in_the_tasks_network_and_identity(driver: Dri
     push(driver.world.store, driver.world.settings, "app", "1", ())
     script = (
         "id; cat /etc/hosts /etc/resolv.conf /etc/hostname; ip -4 addr show eth0; echo $A;"
-        " echo pwd=$PWD; ulimit -n; touch /x || echo denied; sleep 60"
+        " echo pwd=$PWD; ulimit -n; touch /x || echo denied; trap 'exit 0' TERM;"
+        " while :; do sleep 0.05; done"
     )
     container = make_container(
         IMAGE, "sh", "-c", script, user="web", environment=(("A", "b c"),), working_directory="/etc"
@@ -103,7 +107,10 @@ async def test_the_container_lives_in_the_tasks_network_and_identity(driver: Dri
     assert await driver.line(task, "denied")
 
 
-async def test_without_a_route_the_pull_fails_as_on_aws(driver: Driver) -> None:
+async def test_without_a_route_the_pull_fails_as_on_aws(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pull, "CONNECT_TIMEOUT_S", 0.5)
     push(driver.world.store, driver.world.settings, "app", "1", FOREVER)
     # The endpoint is out of reach, silently; the resolver is not.
     for command in (
@@ -115,8 +122,17 @@ async def test_without_a_route_the_pull_fails_as_on_aws(driver: Driver) -> None:
     await driver.settle(task)
     failure = driver.progress(task).failure
     assert failure == (
+        "ResourceInitializationError: unable to pull secrets or registry auth: The task cannot pull"
+        " registry auth from Amazon ECR: There is a connection issue between the task and Amazon"
+        " ECR. Check your task network configuration. RequestError: send request failed caused by:"
+        f' Post "https://{ECR_API}/": dial tcp 198.18.0.80:443: i/o timeout'
+    )
+    public = make_task(6, make_container("nginx"))
+    await driver.settle(public)
+    assert driver.progress(public).failure == (
         "CannotPullContainerError: pull image manifest has been retried 2 time(s): failed to"
-        f' resolve ref {IMAGE}: failed to do request: Head "https://{ECR}/v2/app/manifests/1":'
+        " resolve ref docker.io/library/nginx:latest: failed to do request: Head"
+        ' "https://registry-1.docker.io/v2/library/nginx/manifests/latest":'
         " dial tcp 198.18.0.80:443: i/o timeout"
     )
 
@@ -176,6 +192,16 @@ async def test_a_container_waits_for_what_it_depends_on(driver: Driver) -> None:
             driver.woken.clear()
             seen = await driver.settle(task)
     assert seen.tasks[task_id(task.arn)].containers["init"].exit_code == 0
+    assert await driver.line(task, "ready")
+
+
+async def pids_of(command: str) -> list[int]:
+    lines = (await run("ps", "-eo", "pid=,args=")).splitlines()
+    return [
+        int(pid)
+        for pid, _, args in (line.strip().partition(" ") for line in lines)
+        if args == command
+    ]
 
 
 async def test_a_check_that_takes_too_long_is_ended(driver: Driver) -> None:
@@ -190,8 +216,9 @@ async def test_a_check_that_takes_too_long_is_ended(driver: Driver) -> None:
     task = make_task(10, container)
     await driver.until(task, "RUNNING")
     async with asyncio.timeout(10):
-        await driver.woken.wait()
-    assert "sleep 4242" not in await run("ps", "axww")
+        while not (checking := await pids_of("sleep 4242")):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert await wait_end(checking[0], 10)
 
 
 async def test_what_died_between_create_and_start_is_made_again(driver: Driver) -> None:

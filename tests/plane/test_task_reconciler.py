@@ -14,9 +14,10 @@ from tests.plane.registry_world import ECR, ENI, RegistryWorld, push, registry_w
 import hiyoko.services.logs  # noqa: F401 - registers the operations
 from hiyoko import api
 from hiyoko.plane.containers.cgroups import remove_groups
+from hiyoko.plane.containers.plane import ContainerPlane
 from hiyoko.plane.process import NETNS_DIR, run
 from hiyoko.reconcile.report import Report
-from hiyoko.reconcile.tasks import TaskReconciler, container_plane
+from hiyoko.reconcile.tasks import TaskReconciler
 from hiyoko.services.ec2.seen import INTERFACES_SEEN, InterfaceSeen
 
 GROUP = {"awslogs-group": "/app", "awslogs-region": "ap-northeast-1"}
@@ -36,9 +37,7 @@ class Hatchery:
 
     def again(self) -> None:
         """A reconciler that remembers nothing."""
-        self.plane = container_plane(
-            self.world.store, self.world.settings, self.world.trust, self.woken.set
-        )
+        self.plane = ContainerPlane(self.world.settings, self.world.trust, self.woken.set)
         self.reconciler = TaskReconciler(self.world.store, self.plane)
 
     async def activate(self) -> Report:

@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plane": {"blueprint"},
     "reconcile": {"api", "blueprint", "plane", "store", "template", *FACE},
     "probe": set(),
+    "upkeep": set(),
     "porter": {"plane.containers"},
     "launch": {"plane"},
     "cli": {"launch", "probe", "site", "plane.addresses"},

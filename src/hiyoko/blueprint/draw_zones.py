@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
+from hiyoko.blueprint.draw_endpoints import private_zones, public_names
 from hiyoko.blueprint.draw_records import (
     ALL_HEALTHY,
     Draft,
@@ -27,7 +28,7 @@ from hiyoko.blueprint.world_zones import (
     parent_zones,
 )
 from hiyoko.blueprint.zones import Delegation, VpcResolver, Zone, Zones
-from hiyoko.services.ec2.model import Address, NetworkInterface, Vpc
+from hiyoko.services.ec2.model import Address, NetworkInterface, Vpc, VpcEndpoint
 from hiyoko.services.elbv2.model import LoadBalancer
 from hiyoko.services.route53.model import HostedZone, server_name
 from hiyoko.services.route53.model import RecordSet as Wished
@@ -43,12 +44,13 @@ def draw_zones(
     interfaces: Iterable[NetworkInterface] = (),
     addresses: Iterable[Address] = (),
     unhealthy: Unhealthy = ALL_HEALTHY,
+    endpoints: Iterable[VpcEndpoint] = (),
 ) -> Zones:
     """Everything that the world's DNS server serves, from these rows.
 
     A VPC has a router, and so a resolver, as long as some interface is attached in it.
     """
-    interfaces = tuple(interfaces)
+    interfaces, endpoints = tuple(interfaces), tuple(endpoints)
     living = {interface.vpc_id for interface in interfaces if interface.attachment_id}
     zones = sorted(hosted_zones, key=lambda z: (z.created_at, z.zone_id))
     vpcs = sorted(vpcs, key=lambda v: v.vpc_id)
@@ -71,8 +73,10 @@ def draw_zones(
                 {server_name(n): route53_address(n) for n in servers},
                 {b.dns_name: balancer_addresses(b) for b in balancers},
                 {host.name: host.public for host in hosts},
+                public_names(endpoints),
             ),
             *hosted,
+            *private_zones(endpoints, seeing),
         ),
         resolvers=tuple(
             _resolver(vpc, hosts) for vpc in vpcs if vpc.dns_support and vpc.vpc_id in living

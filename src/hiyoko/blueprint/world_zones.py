@@ -7,7 +7,9 @@ stable (``a.root-servers.net``) and are made up where nobody would look.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
+from types import MappingProxyType
 
 from hiyoko.blueprint.zones import RecordSet, Zone
 
@@ -45,7 +47,8 @@ _WILDCARD_ZONES = {
 """Zones of AWS and of the image registries, with the names that lead to the API endpoint."""
 
 HOST_ZONES = ("compute.amazonaws.com.", "compute-1.amazonaws.com.")
-_EMPTY_ZONES = ("elb.amazonaws.com.", *HOST_ZONES, "acm-validations.aws.")
+ENDPOINT_ZONE = "vpce.amazonaws.com."
+_EMPTY_ZONES = ("elb.amazonaws.com.", *HOST_ZONES, ENDPOINT_ZONE, "acm-validations.aws.")
 """Zones where only what really exists has a name: no wildcard above may answer for them."""
 
 
@@ -129,8 +132,9 @@ def aws_zones(
     route53_servers: Mapping[str, IPv4Address],
     balancers: Mapping[str, tuple[str, ...]],
     hosts: Mapping[str, IPv4Address],
+    endpoints: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> tuple[Zone, ...]:
-    """AWS's own zones: API names, balancers' names, and the zones that name servers live in."""
+    """AWS's own zones: API names, balancers' and endpoints' names, name servers' zones."""
     records: dict[str, list[RecordSet]] = {
         name: [_address(wildcard, AWS_ENDPOINT, ADDRESS_TTL_S) for wildcard in wildcards]
         for name, wildcards in _WILDCARD_ZONES.items()
@@ -144,9 +148,19 @@ def aws_zones(
     for dns_name, addresses in balancers.items():
         for name in (f"{dns_name.lower()}.", f"dualstack.{dns_name.lower()}."):
             records["elb.amazonaws.com."].append(RecordSet(name, "A", ADDRESS_TTL_S, addresses))
+    for dns_name, addresses in endpoints.items():
+        records[ENDPOINT_ZONE].append(RecordSet(f"{dns_name}.", "A", ADDRESS_TTL_S, addresses))
     for name, address in hosts.items():
         zone = next(zone for zone in HOST_ZONES if name.endswith(f".{zone}"))
         records[zone].append(_address(name, address, ADDRESS_TTL_S))
     for name, address in route53_servers.items():
         records.setdefault(name.split(".", 1)[1], []).append(_address(name, address))
     return tuple(_zone(name, AWS_SERVER_NAME, AWS_DNS, records[name]) for name in sorted(records))
+
+
+def endpoint_zone(zone_id: str, private_name: str, addresses: tuple[str, ...], vpc_id: str) -> Zone:
+    """The private zone by which a VPC has a service's usual name at addresses of its own."""
+    origin = f"{private_name.removeprefix('*.')}."
+    found = (RecordSet(f"{private_name}.", "A", ADDRESS_TTL_S, addresses),) if addresses else ()
+    zone = _zone(origin, AWS_SERVER_NAME, AWS_DNS, found)
+    return replace(zone, zone_id=zone_id, servers=(), vpcs=(vpc_id,))

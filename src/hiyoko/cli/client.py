@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from hiyoko import launch
-from hiyoko.cli.cloud import require
+from hiyoko.cli.cloud import NOT_RUNNING, require
 from hiyoko.cli.errors import CommandError
 from hiyoko.plane.addresses import INTERNET_RESOLVER
 from hiyoko.settings import Settings
@@ -32,9 +32,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 def client_command(settings: Settings, argv: list[str], place: str | None = None) -> list[str]:
     """The command that runs ``argv`` as a client on the simulated internet, at a place of it."""
-    require(settings)
     world = launch.find_world(settings)
-    assert world is not None
+    if world is None:
+        # Not `require`: the simulated internet goes on without the daemon, and so do its hosts.
+        raise CommandError(NOT_RUNNING)
     scratch = settings.run_dir / "client"
     scratch.mkdir(exist_ok=True)
     return [
@@ -72,7 +73,13 @@ def open_browser(options: argparse.Namespace, settings: Settings) -> int:
         done = subprocess.run(
             [*argv, url], stderr=log, env=os.environ | {"HOME": str(home)}, check=False
         )
-    return done.returncode
+        if done.returncode != 0:
+            log.seek(0)
+            lines = log.read().decode(errors="replace").strip().splitlines()
+            raise CommandError(
+                "\n".join([f"{program} ended with exit status {done.returncode}", *lines[-3:]])
+            )
+    return 0
 
 
 def _browser(wanted: str | None) -> str:

@@ -11,6 +11,8 @@ from hiyoko import launch
 from hiyoko.cli.errors import CommandError
 from hiyoko.settings import Settings
 
+NOT_RUNNING = "the local cloud is not running; start it with: hiyoko cloud start"
+
 
 def start(options: argparse.Namespace, settings: Settings) -> int:
     """Start the cloud, or say that it runs."""
@@ -88,5 +90,5 @@ def require(settings: Settings) -> launch.Cloud:
     """The running cloud, or the sentence that says how to start it."""
     cloud = launch.find(settings)
     if cloud is None:
-        raise CommandError("the local cloud is not running; start it with: hiyoko cloud start")
+        raise CommandError(NOT_RUNNING)
     return cloud

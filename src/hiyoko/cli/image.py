@@ -38,5 +38,6 @@ def show(options: argparse.Namespace, settings: Settings) -> int:
         return 0
     for image in images:
         name = f"{image['name']}:{image['tag']}"
-        print(f"{name:<56} {image['digest'][:19]}  {image['size'] / 1e6:.1f} MB")
+        there = f"{image['digest'][:19]}  {image['size'] / 1e6:.1f} MB"
+        print(f"{name:<56} {there if image['digest'] else 'built on first use'}")
     return 0

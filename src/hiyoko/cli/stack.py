@@ -18,6 +18,8 @@ from hiyoko.site.render import render_template
 
 NO_CHANGE = ("didn't contain changes", "No updates are to be performed")
 BEGUN = "REVIEW_IN_PROGRESS"
+ONLY_DELETABLE = ("ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED", "DELETE_FAILED")
+"""A first deployment that failed, or a removal: CloudFormation takes no update any more."""
 
 
 TASK = "task"
@@ -83,6 +85,11 @@ class SiteStack:
             raise
         return dict(stacks[0])
 
+    def wreck(self) -> str:
+        """The status of a stack that must be removed before it can be deployed, or nothing."""
+        status = str((self.describe() or {}).get("StackStatus", ""))
+        return status if status in ONLY_DELETABLE else ""
+
     def outputs(self) -> dict[str, str]:
         """The stack's outputs by name."""
         stack = self.describe() or {}
@@ -106,7 +113,7 @@ class SiteStack:
             raise CommandError(
                 f"stack {self.site.name} is {status}: another operation goes on; wait for its end"
             )
-        if status in ("ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED", "DELETE_FAILED"):
+        if status in ONLY_DELETABLE:
             raise CommandError(
                 f"stack {self.site.name} is {status}: it can only be deleted."
                 " Remove it with `hiyoko down`, then run `hiyoko up` again."

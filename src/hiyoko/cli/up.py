@@ -31,6 +31,10 @@ def up(options: argparse.Namespace, settings: Settings) -> int:
     begun = monotonic()
     target = choose(options.target, settings, site.region)
     stack = SiteStack(site, target)
+    wreck = stack.wreck()
+    if wreck and not _cleared(site, stack, wreck, options.yes):
+        print("Nothing was changed.")
+        return 1
     plan = stack.plan()
     if not plan.changes:
         print(f"{site.name}: no change ({monotonic() - begun:.1f} s).")
@@ -98,6 +102,19 @@ def _ensure_cloud(settings: Settings) -> None:
     cloud, fresh = launch.start(settings)
     if fresh:
         print(f"The local cloud is up at {cloud.endpoint} after {monotonic() - begun:.1f} s.")
+
+
+def _cleared(site: Site, stack: SiteStack, status: str, agreed: bool) -> bool:
+    """Remove what a failed deployment left, when that is agreed to; False when it is not."""
+    where = _where(stack.target)
+    print(f"{site.name} {where} is {status}: what is left of it must be removed first.")
+    if not agreed and not _agreed(f"Remove it {where}?"):
+        return False
+    with Live(site.name) as live:
+        status = stack.delete(live.show)
+    if status != "DELETE_COMPLETE":
+        raise CommandError(_failure(site, status, live))
+    return True
 
 
 def _where(target: Target) -> str:

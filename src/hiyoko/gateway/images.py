@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hiyoko import api
 from hiyoko.api import AwsError
+from hiyoko.gateway.registry import known_names
 from hiyoko.plane.containers.importing import ImportedImage, SourceKind, import_archive
 from hiyoko.plane.containers.reference import Reference, parse_reference
 from hiyoko.plane.error import PlaneError
@@ -70,12 +71,21 @@ def _record(store: Store, reference: Reference, image: ImportedImage) -> None:
 
 
 def list_images(settings: Settings, store: Store) -> list[dict[str, str | int]]:
-    """Every image by name and tag: those of the simulated internet, then those in ECR."""
+    """Every image by name and tag: those of the simulated internet, then those in ECR.
+
+    A public image that would be built on first use has no digest yet.
+    """
     with store.reading() as tx:
+        public = {(image.repository, image.tag): image for image in rows.list_public_images(tx)}
         found = [
             _shown(image.repository, image.tag, image.digest, image.size)
-            for image in rows.list_public_images(tx)
+            for image in public.values()
         ]
+        for name, known in known_names().items():
+            image = public.get((known, "latest"))
+            if (name, "latest") not in public:
+                digest, size = (image.digest, image.size) if image else ("", 0)
+                found.append(_shown(name, "latest", digest, size))
         sizes = {image.digest: image.size for image in rows.IMAGES.list(tx)}
         for tag in rows.TAGS.list(tx):
             name = f"{registry_host(tag.account, tag.region)}/{tag.repository}"

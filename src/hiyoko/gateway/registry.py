@@ -80,6 +80,11 @@ _SAME_AS = {
 }
 
 
+def known_names() -> dict[str, str]:
+    """Every public name that can be pulled without an import, and the name that it stands for."""
+    return {name: name for name in _BUILT} | _SAME_AS
+
+
 class Builder(Protocol):
     """Builds the images that exist on the simulated internet (``hiyoko.porter``)."""
 
@@ -139,6 +144,8 @@ class RegistryHandler:
         self._blobs = Blobs(settings.image_dir)
         self._uploads = settings.image_dir / "uploads"
         self._builder = builder
+        self._current: set[tuple[str, str]] = set()
+        """What was built, or found to be what its recipe gives, since we started."""
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -245,8 +252,8 @@ class RegistryHandler:
             found = self._invoke(target, "_FindManifest", {"reference": reference})
             return _Found(found["digest"], found["mediaType"])
         image = self._find_public(target.name, reference)
-        if image is None:
-            image = await self._build(target.name, reference)
+        if image is None or self._outdated(image, reference):
+            image = await self._build(target.name, reference, image)
         if image is None:
             raise _Refused(404, "MANIFEST_UNKNOWN", "manifest unknown")
         return _Found(image.digest, image.media_type)
@@ -260,8 +267,18 @@ class RegistryHandler:
                     return image
         return None
 
-    async def _build(self, name: str, reference: str) -> PublicImage | None:
-        """Build what exists on the internet but not here yet; None when it does not exist."""
+    def _outdated(self, image: PublicImage, reference: str) -> bool:
+        """Whether a recipe of an earlier hiyoko may have made this image: once, the porter says."""
+        known = (image.repository, image.tag)
+        return image.built and reference == image.tag and known not in self._current
+
+    async def _build(
+        self, name: str, reference: str, old: PublicImage | None
+    ) -> PublicImage | None:
+        """Build what exists on the internet but not here yet; None when it does not exist.
+
+        An older image is better than none.
+        """
         known = _SAME_AS.get(name, name)
         recipe, tags = _BUILT.get(known, ("", frozenset[str]()))
         if reference not in tags:
@@ -269,9 +286,20 @@ class RegistryHandler:
         try:
             built = await self._builder.build(recipe)
         except BuildFailed as error:
+            if old is not None:
+                return old
             raise _Refused(503, "UNAVAILABLE", str(error)) from error
+        self._current.add((known, reference))
+        if old is not None and old.digest == built.digest:
+            return old
         image = PublicImage(
-            known, reference, built.digest, built.media_type, built.size, round(time.time(), 3)
+            known,
+            reference,
+            built.digest,
+            built.media_type,
+            built.size,
+            round(time.time(), 3),
+            built=True,
         )
         with self._store.transaction() as tx:
             rows.put_public_image(tx, image)

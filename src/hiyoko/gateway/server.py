@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fnmatch
 import logging
 import re
@@ -24,7 +25,7 @@ from hiyoko.settings import Settings
 from hiyoko.spec.error import RequestFault, UnknownOperation
 from hiyoko.spec.http import HttpRequest, HttpResponse
 from hiyoko.spec.service import Specs
-from hiyoko.store.database import Store
+from hiyoko.store.database import Store, StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +67,11 @@ class Gateway:
             method, path = route.split(" ", 1)
             self.register_local(path, method, handler)
 
+    @property
+    def specs(self) -> Specs:
+        """The service models that requests are read by, for whoever else needs them."""
+        return self._context.specs
+
     def register_local(self, path: str, method: str, handler: LocalHandler) -> None:
         """Serve one of hiyoko's own paths (they start with ``/_hiyoko/``)."""
         self._local[method.upper(), path] = handler
@@ -83,9 +89,10 @@ class Gateway:
     ) -> web.SockSite:
         """Answer on a bound socket from now on; stop the returned site to end that."""
         if self._runner is None:
-            server = web.Server(self.handle, request_factory=_request)
+            # No access log of aiohttp's: ``answer`` tells of each call what is worth telling.
+            server = web.Server(self.handle, request_factory=_request, access_log=None)
             self._runner = web.ServerRunner(
-                server, shutdown_timeout=_SHUTDOWN_S, handle_signals=False, access_log=None
+                server, shutdown_timeout=_SHUTDOWN_S, handle_signals=False
             )
             await self._runner.setup()
         site = web.SockSite(self._runner, listener, ssl_context=ssl_context, backlog=512)
@@ -129,19 +136,27 @@ class Gateway:
             answer = render.result(exchange)
         except (AwsError, RequestFault, UnknownOperation) as error:
             answer = render.refusal(exchange, error)
+            level, outcome = logging.INFO, _code(error)
         except Exception as bug:  # the one place that turns a bug into InternalFailure
-            answer = render.failure(exchange, bug)
-        if _log.isEnabledFor(logging.INFO):
-            name = exchange.operation.name if exchange.operation is not None else "?"
-            _log.info(
-                "request_id=%s account=%s region=%s %s:%s status=%d",
-                exchange.request_id,
-                exchange.caller.account,
-                exchange.caller.region,
-                exchange.service_name or "?",
-                name,
-                answer.status,
-            )
+            if _disk_full(bug):
+                answer = render.refusal(exchange, _unavailable(bug))
+            else:
+                answer = render.failure(exchange, bug)
+            level, outcome = logging.ERROR, "InternalFailure"
+        else:
+            level, outcome = logging.DEBUG, "done"
+        # Never a parameter's value, nor an error's words, which may quote one: it may be a secret.
+        _log.log(
+            level,
+            "request_id=%s account=%s region=%s %s:%s status=%d %s",
+            exchange.request_id,
+            exchange.caller.account,
+            exchange.caller.region,
+            exchange.service_name or "?",
+            exchange.operation.name if exchange.operation is not None else "?",
+            answer.status,
+            outcome,
+        )
         return answer
 
     def _route(self, request: web.BaseRequest, host: str) -> LocalHandler | None:
@@ -156,6 +171,21 @@ class Gateway:
         if (path + "/").startswith(REGISTRY_PREFIX) and not signed:
             return self._registry
         return None
+
+
+def _disk_full(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, StoreError)
+
+
+def _unavailable(error: Exception) -> AwsError:
+    """A disk that takes no more, as AWS says that a service cannot answer now."""
+    return AwsError("ServiceUnavailable", str(error), status=503, fault="Receiver")
+
+
+def _code(error: AwsError | RequestFault | UnknownOperation) -> str:
+    return "UnknownOperation" if isinstance(error, UnknownOperation) else error.code
 
 
 async def _no_such_route(request: web.BaseRequest) -> web.StreamResponse:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x10000000, 0x20000000, 0x40000000
 MS_BIND = 4096
+NOT_ENTERED = 125
+"""An exit status that is not the command's: as docker run and env(1) have it."""
 BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/ssl/cert.pem",
@@ -154,7 +156,15 @@ def start_inside(init: int, argv: Sequence[str]) -> int:
 def main() -> int:
     """Parse the few options by hand: this runs before every ``hiyoko run``."""
     options, _, command = _split(sys.argv[1:])
-    init = int(options[0])
+    try:
+        return _enter(int(options[0]), options, command)
+    except OSError as error:
+        # The world may end at any moment, and with it all that there is to enter.
+        sys.stderr.write(f"hiyoko: cannot enter the world: {error}\n")
+        return NOT_ENTERED
+
+
+def _enter(init: int, options: list[str], command: list[str]) -> int:
     if "--detach" in options:
         print(start_inside(init, command))
         return 0

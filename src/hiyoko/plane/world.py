@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import select
 import signal
 import subprocess
@@ -20,7 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hiyoko.plane.error import PlaneError
-from hiyoko.plane.keeper import READY
+from hiyoko.plane.keeper import HOLD, READY
+
+_FLAGS, _STARTED = 6, 19
+_PF_EXITING = 4
+"""include/linux/sched.h"""
 
 
 def rootless() -> bool:
@@ -62,8 +67,13 @@ class World:
 
     @property
     def alive(self) -> bool:
-        """Whether the init is still that very process."""
+        """Whether the init is still that very process, and not about to end."""
         return start_time(self.init) == self.started
+
+    @property
+    def _there(self) -> bool:
+        fields = _stat(self.init)
+        return bool(fields) and int(fields[_STARTED]) == self.started
 
     def save(self, path: Path) -> None:
         """Remember the world for the next command."""
@@ -71,47 +81,57 @@ class World:
 
     @classmethod
     def load(cls, path: Path) -> World | None:
-        """The remembered world, when it is still alive."""
+        """The remembered world, alive or not."""
         try:
             outer, init, started = json.loads(path.read_text())
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError, TypeError):
             return None
-        world = cls(outer, init, started)
-        return world if world.alive else None
+        return cls(outer, init, started)
 
     def end(self) -> None:
         """End the init, and with it everything in the world; returns when it has gone."""
-        if not self.alive:
-            return
-        watch = os.pidfd_open(self.init)
         try:
-            signal.pidfd_send_signal(watch, signal.SIGKILL)
-            # A pidfd is readable once its process has ended.
-            select.select([watch], [], [], 30)
+            watch = os.pidfd_open(self.init)
+        except ProcessLookupError:
+            return
+        try:
+            # Asked only now that the pid cannot become another process's. A killed init is there
+            # until every process of its world has ended.
+            if self._there:
+                signal.pidfd_send_signal(watch, signal.SIGKILL)
+                # A pidfd is readable once its process has ended.
+                select.select([watch], [], [], 30)
         except ProcessLookupError:
             return
         finally:
             os.close(watch)
 
 
-def start_world(log: Path) -> World:
-    """Make a world and return when its keeper holds it. Raises PlaneError with the reason."""
+def start_world(log: Path, file: Path) -> World:
+    """Make a world, note it in ``file``, and only then let it live: none is ever forgotten.
+
+    Raises PlaneError with the reason when the kernel refuses, OSError when it cannot be noted.
+    """
     with log.open("ab") as errors:
         outer = subprocess.Popen(
             world_command([]),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
             start_new_session=True,
             cwd="/",
         )
+    assert outer.stdin is not None
     assert outer.stdout is not None
-    with outer.stdout:
+    with outer.stdout, outer.stdin:
         if outer.stdout.readline() != READY:
             outer.wait()
             raise PlaneError(_why(log))
-    init = _only_child(outer.pid)
-    return World(outer.pid, init, start_time(init) or 0)
+        init = _only_child(outer.pid)
+        world = World(outer.pid, init, start_time(init) or 0)
+        world.save(file)
+        outer.stdin.write(HOLD)
+    return world
 
 
 def _why(log: Path) -> str:
@@ -121,10 +141,22 @@ def _why(log: Path) -> str:
         return (
             f"could not make a world: {reason}\n"
             "An ordinary user needs unprivileged user namespaces, the package uidmap and an entry"
-            " in /etc/subuid and /etc/subgid (usermod --add-subuids 100000-165535"
-            " --add-subgids 100000-165535 USER)."
+            " in /etc/subuid and /etc/subgid; root makes one with:\n"
+            "  usermod --add-subuids 100000-165535 --add-subgids 100000-165535 " + _user_name()
         )
-    return f"could not make a world: {reason}"
+    return (
+        f"could not make a world: {reason}\n"
+        "Root needs CAP_SYS_ADMIN and CAP_NET_ADMIN for that, which a container may lack:"
+        " start the container with --privileged, or run hiyoko outside of it."
+    )
+
+
+def _user_name() -> str:
+    """Our user's name, or its number when it has none."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _only_child(pid: int) -> int:
@@ -135,13 +167,21 @@ def _only_child(pid: int) -> int:
 
 
 def start_time(pid: int) -> int | None:
-    """A process's start in clock ticks after boot (proc(5), stat field 22): pids are reused."""
+    """A process's start in clock ticks after boot: pids are reused. None when it ends or ended."""
+    fields = _stat(pid)
+    # An ending process lets go of its locks before it becomes a zombie: its flags say it first.
+    if not fields or fields[0] in ("Z", "X") or int(fields[_FLAGS]) & _PF_EXITING:
+        return None
+    return int(fields[_STARTED])
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of proc(5)'s stat from the state on; empty when there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return None
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in ("Z", "X") else int(fields[19])
+        return []
+    return stat.rpartition(")")[2].split()
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from hiyoko.plane.containers.blobs import Blobs
+from hiyoko.porter.cache import ImageCache, cache_directory
 from hiyoko.porter.recipes import APPLETS, RECIPES, Recipe
 
 MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -93,8 +95,14 @@ def extract_packages(packages: tuple[str, ...], archive: Path) -> None:
             "mmdebstrap is not installed, and public images are built with it"
             " (apt-get install mmdebstrap)"
         )
-    mode = "root" if os.geteuid() == 0 else "unshare"
+    mode, around, environment = "unshare", list[str](), dict(os.environ)
+    if os.geteuid() == 0:
+        # Whatever becomes of it: its mounts end with it, its files lie where we remove them. An
+        # ordinary user's runs in a world of its own anyway, whose root may not enter our folder.
+        mode, around = "root", ["unshare", "--mount", "--"]
+        environment["TMPDIR"] = str(archive.parent)
     command = [
+        *around,
         *(program, "--variant=extract", f"--mode={mode}", f"--include={','.join(packages)}"),
         *('--aptopt=APT::Install-Recommends "false"', _suite(), str(archive), *_debian_sources()),
     ]
@@ -104,16 +112,21 @@ def extract_packages(packages: tuple[str, ...], archive: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        env=environment,
     )
     assert process.stderr is not None
     said = []
-    with process.stderr:
+    try:
         for line in process.stderr:
             if line.startswith("I: "):
                 tell(progress=line[3:].strip())
             else:
                 said.append(line.strip())
-    if process.wait() != 0:
+    finally:
+        # Also when we are told to end: so is it, and it tidies up.
+        process.wait()
+        process.stderr.close()
+    if process.returncode != 0:
         reasons = [line for line in said if line.startswith("E: ")] or said[-3:]
         raise BuildError(f"mmdebstrap could not extract {', '.join(packages)}: {' '.join(reasons)}")
 
@@ -252,8 +265,8 @@ def add_manifest(
     return {"digest": digest, "media_type": MEDIA_TYPE, "size": size}
 
 
-def build(image_dir: Path, name: str) -> dict[str, Any]:
-    """The image, built unless it was built before. Raises BuildError."""
+def build(image_dir: Path, name: str, cache: ImageCache | None = None) -> dict[str, Any]:
+    """The image, built unless it was built before, here or in another cloud. Raises BuildError."""
     recipe = RECIPES.get(name)
     if recipe is None:
         raise BuildError(f"there is no recipe for an image named {name!r}")
@@ -266,23 +279,37 @@ def build(image_dir: Path, name: str) -> dict[str, Any]:
     except (OSError, ValueError, KeyError):
         pass
     mark.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=image_dir, prefix=".build-") as work:
-        archive = Path(work) / "packages.tar"
-        extract_packages(recipe.packages, archive)
-        tell(progress=f"writing image {name}")
-        built = write_image(blobs, recipe, archive)
+    key = f"{name}.{FORMAT}.{_suite()}"
+    built = cache.find(key, blobs) if cache is not None else None
+    if built is None:
+        built = _build_now(blobs, name, recipe)
+        if cache is not None:
+            try:
+                cache.keep(key, built, blobs)
+            except OSError as error:
+                tell(progress=f"image {name} is not kept for other clouds: {error}")
     part = mark.with_suffix(".part")
     part.write_text(json.dumps(built))
     part.rename(mark)
     return built
 
 
+def _build_now(blobs: Blobs, name: str, recipe: Recipe) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(dir=blobs.image_dir, prefix=".build-") as work:
+        archive = Path(work) / "packages.tar"
+        extract_packages(recipe.packages, archive)
+        tell(progress=f"writing image {name}")
+        return write_image(blobs, recipe, archive)
+
+
 def main() -> int:
     """One image; the last line on stdout is the answer."""
     image_dir = Path(sys.argv[sys.argv.index("--state-dir") + 1]) / "images"
     image_dir.mkdir(parents=True, exist_ok=True)
+    # When the porter ends, so do we, and leave nothing half done in the store.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        tell(**build(image_dir, sys.argv[-1]))
+        tell(**build(image_dir, sys.argv[-1], ImageCache(cache_directory())))
     except (BuildError, OSError, tarfile.TarError) as error:
         tell(error=str(error))
         return 1

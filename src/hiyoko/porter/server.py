@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -65,23 +66,43 @@ def _tell(line: bytes, write: Callable[[bytes], object], flush: Callable[[], obj
 
 
 def listen(run_dir: str) -> socket.socket:
-    """The socket, for our own user only, by a relative name: paths may be 108 bytes at most."""
+    """The socket, for our own user only, by a relative name: paths may be 108 bytes at most.
+
+    It gets its name once it listens, so whoever sees it is answered.
+    """
     os.makedirs(run_dir, mode=0o700, exist_ok=True)  # noqa: PTH103 - pathlib is a heavy import
     os.chdir(run_dir)
-    if os.path.exists(SOCKET_NAME):  # noqa: PTH110
-        os.unlink(SOCKET_NAME)  # noqa: PTH108
+    unnamed = f"{SOCKET_NAME}.new"
+    if os.path.exists(unnamed):  # noqa: PTH110
+        os.unlink(unnamed)  # noqa: PTH108
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o077)
     try:
-        listener.bind(SOCKET_NAME)
+        listener.bind(unnamed)
     finally:
         os.umask(mask)
     listener.listen(16)
+    os.replace(unnamed, SOCKET_NAME)  # noqa: PTH105
     return listener
 
 
 def serve(state_dir: str, keeper: int) -> None:
     """Answer until the keeper ends."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        _serve_all(state_dir, keeper)
+    finally:
+        _end_builds()
+
+
+def _end_builds() -> None:
+    """End what we have begun: ``launch`` made us the leader of a process group for that."""
+    if os.getpgrp() == os.getpid():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)
+
+
+def _serve_all(state_dir: str, keeper: int) -> None:
     watch = os.pidfd_open(keeper)
     with listen(os.path.join(state_dir, "run")) as listener:  # noqa: PTH118
         while True:

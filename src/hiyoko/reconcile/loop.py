@@ -39,15 +39,24 @@ class Driver:
         try:
             report = await self.reconciler.activate()
         except Exception as error:
-            log.exception("%s: activation failed", self.reconciler.name)
             report = Report(refusals={"activate": f"{type(error).__name__}: {error}"})
+            if self.report.refusals != report.refusals:
+                log.exception("%s: activation failed", self.reconciler.name)
         self.last_s = monotonic() - begun
         self.activations += 1
         self.failures = self.failures + 1 if report.refusals else 0
-        for step, why in report.refusals.items():
-            log.warning("%s: %s: %s", self.reconciler.name, step, why)
+        self._log_news(report)
         self.report = report
         return report
+
+    def _log_news(self, report: Report) -> None:
+        """A refusal is tried again and again, but told once, and once more when it is over."""
+        before = self.report.refusals
+        for step, why in report.refusals.items():
+            if before.get(step) != why:
+                log.warning("%s: %s: %s", self.reconciler.name, step, why)
+        for step in before.keys() - report.refusals.keys():
+            log.info("%s: %s: no longer refused", self.reconciler.name, step)
 
     @property
     def patience_s(self) -> float:
@@ -76,6 +85,12 @@ class Loop:
         """Something changed; nobody is told what."""
         for driver in self.drivers:
             driver.woken.set()
+
+    def wake_one(self, name: str) -> None:
+        """Something that only this reconciler looks at changed; its report wakes the others."""
+        for driver in self.drivers:
+            if driver.reconciler.name == name:
+                driver.woken.set()
 
     async def run(self) -> None:
         """Until cancelled."""

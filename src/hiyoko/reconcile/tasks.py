@@ -6,13 +6,10 @@ else, and wake us when they end. Only this module writes ``ecs_task_seen``.
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network
-from pathlib import Path
 
-from hiyoko import api
 from hiyoko.api import AwsError
 from hiyoko.blueprint.draw_tasks import draw_tasks
 from hiyoko.blueprint.tasks import Container, Task, Tasks
@@ -33,23 +30,7 @@ from hiyoko.services.ec2.rows import VPCS
 from hiyoko.services.ec2.seen import INTERFACES_SEEN
 from hiyoko.services.ecs import rows
 from hiyoko.services.ecs.seen import TASKS_SEEN, ContainerSeen, TaskSeen
-from hiyoko.settings import Settings
 from hiyoko.store.database import Store, Transaction
-
-
-def container_plane(
-    store: Store, settings: Settings, trust: Path, wake: Callable[[], None]
-) -> ContainerPlane:
-    """The plane with the registry tokens that ECR gives; ``wake`` follows each ended step."""
-
-    def authorize(account: str, region: str) -> str:
-        answer = api.invoke(
-            store, "ecr", "GetAuthorizationToken", {}, account=account, region=region
-        )
-        token = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode()
-        return token.removeprefix("AWS:")
-
-    return ContainerPlane(settings, trust, authorize, wake)
 
 
 def load_tasks(tx: Transaction) -> Tasks:

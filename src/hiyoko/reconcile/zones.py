@@ -108,4 +108,5 @@ def draw(tx: Transaction) -> Zones:
         interfaces=ec2.INTERFACES.table.list(tx),
         addresses=ec2.ADDRESSES.table.list(tx),
         unhealthy=unhealthy(tx) if routed else ALL_HEALTHY,
+        endpoints=ec2.VPC_ENDPOINTS.table.list(tx),
     )

@@ -2,7 +2,8 @@
 
 EC2's model is 11 MB of JSON: parsing it on every start would cost time and leave a heap that never
 shrinks. So it is walked once, one shape at a time, without documentation, into a file of
-marshalled pieces with an index; afterwards an operation costs a handful of small reads.
+marshalled pieces in buckets by their names' hash; afterwards an operation costs a handful of small
+reads, and the thousands of shapes that nobody asks for cost nothing, not even their names.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +25,12 @@ from typing import Any
 import botocore
 
 # Raise it when the pieces change form: old caches are then not found, and made anew.
-_FORM = 1
+_FORM = 2
 _MAGIC = b"HIYOKO1\n"
 _DATA = Path(botocore.__file__).parent / "data"
 _BLANK = " \t\r\n"
+_BUCKET_PIECES = 8
+"""How many pieces lie together, on average: so many are looked through for one."""
 
 
 def known(service: str) -> bool:
@@ -41,15 +45,16 @@ def known_services() -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class Archive:
-    """One service's pieces. ``index`` says where each operation and shape lies."""
+    """One service's pieces. ``places`` says where each bucket begins, as packed numbers."""
 
     content: mmap.mmap | bytes
+    start: int
     metadata: dict[str, Any]
     namespace: str
-    operations: dict[str, tuple[int, int]]
-    shapes: dict[str, tuple[int, int]]
+    operations: str
+    """The names of all operations, one a line."""
     routes: list[tuple[str, str, str]]
-    start: int
+    places: bytes
 
     @classmethod
     def open(cls, service: str, cache_dir: Path | None) -> Archive:
@@ -60,7 +65,11 @@ class Archive:
         path = cache_dir / f"{service}-{botocore.__version__}-{python}-{_FORM}.spec"
         for attempt in (1, 2):
             if attempt == 2 or not path.exists():
-                _cut(service, path)
+                try:
+                    _cut(service, path)
+                except subprocess.CalledProcessError:
+                    # A full disk, for one. The cache saves memory; it works without it too.
+                    return cls._read(build(service))
             try:
                 return cls._read(_mapped(path))
             except (ValueError, EOFError, TypeError, KeyError, struct.error):
@@ -76,20 +85,29 @@ class Archive:
         start = len(_MAGIC) + 4
         (size,) = struct.unpack("<I", content[len(_MAGIC) : start])
         index = marshal.loads(content[start : start + size])
-        return cls(content=content, start=start + size, **index)
+        archive = cls(content=content, start=start + size, **index)
+        if archive.start + struct.unpack("<I", archive.places[-4:])[0] != len(content):
+            raise ValueError("not the whole archive")
+        return archive
 
     def operation(self, name: str) -> dict[str, Any]:
         """The model of one operation. Raises KeyError."""
-        return self._piece(self.operations[name])
+        return self._piece(f"operations {name}")
 
     def shape(self, name: str) -> dict[str, Any]:
         """The model of one shape. Raises KeyError."""
-        return self._piece(self.shapes[name])
+        return self._piece(f"shapes {name}")
 
-    def _piece(self, place: tuple[int, int]) -> dict[str, Any]:
-        at = self.start + place[0]
-        piece: dict[str, Any] = marshal.loads(self.content[at : at + place[1]])
+    def _piece(self, key: str) -> dict[str, Any]:
+        at = 4 * _bucket(key, len(self.places) // 4 - 1)
+        begin, end = struct.unpack_from("<2I", self.places, at)
+        bucket = marshal.loads(self.content[self.start + begin : self.start + end])
+        piece: dict[str, Any] = marshal.loads(bucket[key])
         return piece
+
+
+def _bucket(key: str, count: int) -> int:
+    return zlib.crc32(key.encode()) % count
 
 
 def _cut(service: str, path: Path) -> None:
@@ -105,31 +123,45 @@ def build(service: str) -> bytes:
     if not known(service):
         raise KeyError(service)
     metadata: dict[str, Any] = {}
-    places: dict[str, dict[str, tuple[int, int]]] = {"operations": {}, "shapes": {}}
     routes: list[tuple[str, str, str]] = []
     namespace = ""
-    pieces = bytearray()
+    operations: list[str] = []
+    pieces: dict[str, bytes] = {}
     for section, name, value in _walk(_model_text(service)):
         if section == "metadata":
             metadata[name] = value
             continue
-        blob = marshal.dumps(_without_documentation(value))
-        places[section][name] = (len(pieces), len(blob))
-        pieces += blob
+        pieces[f"{section} {name}"] = marshal.dumps(_without_documentation(value))
         if section == "operations":
             http = value.get("http", {})
+            operations.append(name)
             routes.append((http.get("method", "POST"), http.get("requestUri", "/"), name))
             namespace = namespace or value.get("input", {}).get("xmlNamespace", {}).get("uri", "")
     protocol = metadata.get("protocol", "")
+    places, buckets = _in_buckets(pieces)
     index = marshal.dumps(
         {
             "metadata": metadata,
             "namespace": metadata.get("xmlNamespace") or namespace,
+            "operations": "\n".join(operations),
             "routes": routes if protocol.startswith("rest") else [],
-            **places,
+            "places": places,
         }
     )
-    return _MAGIC + struct.pack("<I", len(index)) + index + bytes(pieces)
+    return _MAGIC + struct.pack("<I", len(index)) + index + buckets
+
+
+def _in_buckets(pieces: Mapping[str, bytes]) -> tuple[bytes, bytes]:
+    """Where each bucket begins (and the last one ends), and the buckets one after the other."""
+    buckets: list[dict[str, bytes]] = [{} for _ in range(len(pieces) // _BUCKET_PIECES + 1)]
+    for key, piece in pieces.items():
+        buckets[_bucket(key, len(buckets))][key] = piece
+    places = bytearray(struct.pack("<I", 0))
+    content = bytearray()
+    for bucket in buckets:
+        content += marshal.dumps(bucket)
+        places += struct.pack("<I", len(content))
+    return bytes(places), bytes(content)
 
 
 def _model_text(service: str) -> str:
@@ -192,8 +224,12 @@ def _mapped(path: Path) -> mmap.mmap:
 def _write_atomically(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}")
-    part.write_bytes(content)
-    part.replace(path)
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 if __name__ == "__main__":

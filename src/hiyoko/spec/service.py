@@ -55,14 +55,16 @@ class Service:
     @property
     def operation_names(self) -> tuple[str, ...]:
         """Every operation of the model, implemented or not."""
-        return tuple(self.archive.operations)
+        return tuple(self.archive.operations.split("\n"))
 
     def find_operation(self, name: str) -> Operation | None:
         """The operation, or None when AWS has none of that name."""
         if name not in self._operations:
-            if name not in self.archive.operations:
+            try:
+                model = self.archive.operation(name)
+            except KeyError:
                 return None
-            self._operations[name] = self._operation(name, self.archive.operation(name))
+            self._operations[name] = self._operation(name, model)
         return self._operations[name]
 
     def operation(self, name: str) -> Operation:

@@ -16,6 +16,12 @@ from typing import Any
 
 from hiyoko.store.table import all_tables
 
+_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
+
+
+class StoreError(Exception):
+    """The file cannot be used, or its disk takes no more; the text says the way out."""
+
 
 @dataclass(slots=True)
 class Transaction:
@@ -30,6 +36,13 @@ class Transaction:
         return self.connection.execute(sql, values)
 
     @contextmanager
+    def unobserved(self) -> Iterator[None]:
+        """Writes that no reconciler looks at: a commit of nothing else wakes nobody."""
+        before, undone = self.connection.total_changes, self.undone
+        yield
+        self.undone = undone + self.connection.total_changes - before
+
+    @contextmanager
     def savepoint(self) -> Iterator[None]:
         """A part that may fail by itself: its writes are undone when it raises, the rest stays."""
         before, undone = self.connection.total_changes, self.undone
@@ -37,6 +50,8 @@ class Transaction:
         try:
             yield
         except BaseException:
+            if not self.connection.in_transaction:  # a full disk has ended all of it
+                raise
             self.connection.execute("ROLLBACK TO part")
             self.connection.execute("RELEASE part")
             # SQLite goes on counting them; a commit of nothing else must wake nobody.
@@ -50,12 +65,26 @@ class Store:
     """The database. ``watch`` registers who wants to be woken after a commit."""
 
     connection: sqlite3.Connection
+    path: str = ":memory:"
     _watchers: list[Callable[[], None]] = field(default_factory=list)
     _open: Transaction | None = None
 
     @classmethod
     def open(cls, path: Path | str) -> Store:
-        """Open or create the file (``:memory:`` for tests) with every declared table."""
+        """Open or create the file (``:memory:`` for tests) with every declared table.
+
+        Raises StoreError.
+        """
+        try:
+            return cls._open_file(path)
+        except sqlite3.DatabaseError as error:
+            raise StoreError(
+                f"{path} cannot be used as hiyoko's database: {error}; move it away to begin with"
+                " an empty cloud, or choose another state directory with --state-dir"
+            ) from error
+
+    @classmethod
+    def _open_file(cls, path: Path | str) -> Store:
         connection = sqlite3.connect(str(path), isolation_level=None)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
@@ -66,7 +95,7 @@ class Store:
         for table in all_tables():
             for statement in table.ddl():
                 connection.execute(statement)
-        return cls(connection)
+        return cls(connection, str(path))
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and close it."""
@@ -78,7 +107,10 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """All or nothing: commits at the end of the block, rolls back when it raises."""
+        """All or nothing: commits at the end of the block, rolls back when it raises.
+
+        Raises StoreError when the disk takes no more.
+        """
         assert self._open is None, "a transaction inside a transaction"
         changes = self.connection.total_changes
         self.connection.execute("BEGIN IMMEDIATE")
@@ -90,15 +122,26 @@ class Store:
             if wrote:
                 self.connection.execute("UPDATE revision SET number = ?", (revision,))
             self.connection.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):
+                raise self._explained(error) from error
             raise
         finally:
             self._open = None
         if wrote:
             for wake in self._watchers:
                 wake()
+
+    def _explained(self, error: sqlite3.OperationalError) -> Exception:
+        """What the disk refused, with the way out; any other error as it is."""
+        # The low byte is the kind (https://www.sqlite.org/rescode.html).
+        if error.sqlite_errorcode & 0xFF in _DISK:
+            return StoreError(
+                f"{self.path} cannot be written: {error}; make room on its disk, then try again"
+            )
+        return error
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:

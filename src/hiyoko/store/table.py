@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
+from enum import EnumType
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from cattrs.preconf.json import make_converter
+from cattrs.preconf.json import JsonConverter, make_converter
 
 if TYPE_CHECKING:
     from hiyoko.store.database import Transaction
@@ -21,7 +22,28 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Key = str | int
 
-_converter = make_converter()
+
+def _row_converter() -> JsonConverter:
+    """Rows are dataclasses, enumerations and plain values: the first two are told by a look.
+
+    Left to itself, cattrs asks of each of our classes whether it is a Mapping, a Sequence, and so
+    on; each "no" is remembered, by each of their many subclasses, for as long as we run.
+    """
+    converter = make_converter()
+    converter.register_structure_hook_factory(is_dataclass, converter.gen_structure_attrs_fromdict)
+    converter.register_unstructure_hook_factory(
+        is_dataclass, converter.gen_unstructure_attrs_fromdict
+    )
+    converter.register_structure_hook_func(_is_enumeration, lambda value, kind: kind(value))
+    converter.register_unstructure_hook_func(_is_enumeration, lambda member: member.value)
+    return converter
+
+
+def _is_enumeration(kind: Any) -> bool:
+    return isinstance(kind, EnumType)
+
+
+_converter = _row_converter()
 _tables: list[Table[Any]] = []
 
 

@@ -65,3 +65,14 @@ def test_a_refused_call_leaves_nothing_behind(gateway: Gateway) -> None:
     )
     answer = ask(gateway, "iam", "Action=ListRoles&Version=2010-05-08")
     assert b"<Roles/>" in answer.body
+
+
+def test_calls_are_logged_by_how_they_ended_and_never_with_their_values(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("DEBUG", "hiyoko.gateway.server"):
+        ask(gateway, "sts", "Action=GetCallerIdentity&Version=2011-06-15")
+        ask(gateway, "iam", "Action=GetRole&Version=2010-05-08&RoleName=hunter2")
+    assert [record.levelname for record in caplog.records] == ["DEBUG", "INFO"]
+    assert caplog.messages[1].endswith("iam:GetRole status=404 NoSuchEntity")
+    assert "hunter2" not in caplog.text

@@ -17,6 +17,8 @@ import hiyoko.services.ecr  # noqa: F401 - registers the operations
 from hiyoko import api
 from hiyoko.gateway.registry import RegistryHandler
 from hiyoko.plane.containers.blobs import Blobs, BuildFailed, BuiltImage
+from hiyoko.services.ecr import rows
+from hiyoko.services.ecr.model import PublicImage
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
 
@@ -186,6 +188,33 @@ async def test_a_public_image_is_built_on_first_use_and_read_only(
     assert client.builder.builds == 1
     status, body, _ = await client.ask("POST", f"/v2/{name}/blobs/uploads/", host=host, auth=False)
     assert (status, code(body)) == (403, "DENIED")
+
+
+async def test_an_image_of_an_older_recipe_is_built_anew_and_an_import_is_left_alone(
+    client: Client,
+) -> None:
+    for built, expected in ((True, b"{}"), (False, b"older")):
+        row = PublicImage(
+            "docker.io/library/nginx", "latest", client.blobs.add(b"older"), MANIFEST, 5, 1.0, built
+        )
+        with client.store.transaction() as tx:
+            rows.put_public_image(tx, row)
+        _, body, _ = await client.ask(
+            "GET", "/v2/library/nginx/manifests/latest", host="registry-1.docker.io", auth=False
+        )
+        assert body == expected
+
+
+async def test_an_older_image_is_better_than_none(client: Client) -> None:
+    row = PublicImage(
+        "docker.io/library/httpd", "latest", client.blobs.add(b"older"), MANIFEST, 5, 1.0, True
+    )
+    with client.store.transaction() as tx:
+        rows.put_public_image(tx, row)
+    _, body, _ = await client.ask(
+        "GET", "/v2/library/httpd/manifests/latest", host="registry-1.docker.io", auth=False
+    )
+    assert body == b"older"
 
 
 async def test_an_image_of_another_version_or_name_does_not_exist(client: Client) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+import pytest
+
 from hiyoko.reconcile.loop import Loop
 from hiyoko.reconcile.report import Report
 
@@ -54,3 +56,28 @@ async def test_a_refusal_waits_longer_each_time() -> None:
         waits.append(driver.patience_s)
     assert waits == sorted(waits)
     assert waits[0] < 1
+
+
+async def test_a_refusal_is_logged_once_until_its_words_change(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    words = ["no", "no", "never", "never", None]
+    reports = [Report(refusals={"step": word} if word else {}) for word in words]
+    driver = Loop.of([Fake("a", list(reports))]).drivers[0]
+    with caplog.at_level("INFO", "hiyoko.reconcile"):
+        for _ in words:
+            await driver.turn()
+    assert caplog.messages == ["a: step: no", "a: step: never", "a: step: no longer refused"]
+
+
+async def test_a_bug_is_logged_with_its_traceback_once(caplog: pytest.LogCaptureFixture) -> None:
+    driver = Loop.of([Fake("a", [ValueError("oh"), ValueError("oh")])]).drivers[0]
+    for _ in range(2):
+        await driver.turn()
+    assert len([record for record in caplog.records if record.exc_info]) == 1
+
+
+async def test_one_reconciler_can_be_woken_alone() -> None:
+    loop = Loop.of([Fake("a"), Fake("b")])
+    loop.wake_one("b")
+    assert [driver.woken.is_set() for driver in loop.drivers] == [False, True]

@@ -54,3 +54,19 @@ def test_a_commit_of_nothing_but_failed_parts_wakes_nobody() -> None:
         failing(tx, "a")
         NOTES.insert(tx, Note("d"))
     assert woken == [1]
+
+
+def test_a_commit_of_unobserved_writes_wakes_nobody() -> None:
+    store = Store.open(":memory:")
+    woken: list[int] = []
+    store.watch(lambda: woken.append(1))
+    with store.transaction() as tx, tx.unobserved():
+        NOTES.insert(tx, Note("a"))
+    assert not woken
+    with store.transaction() as tx:
+        with tx.unobserved():
+            NOTES.insert(tx, Note("b"))
+        NOTES.insert(tx, Note("c"))
+    assert woken == [1]
+    with store.reading() as tx:
+        assert len(NOTES.list(tx)) == 3

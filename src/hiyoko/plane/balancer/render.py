@@ -58,6 +58,17 @@ _ERRORS = {
     502: "502 Bad Gateway",
     504: "504 Gateway Time-out",
 }
+_SPELT = (
+    *("Accept-Ranges", "Cache-Control", "Connection", "Content-Encoding", "Content-Length"),
+    *("Content-Type", "Date", "ETag", "Last-Modified", "Location", "Server", "Set-Cookie"),
+    *("Transfer-Encoding", "Vary"),
+    # Those that a listener's attributes may add.
+    *("Access-Control-Allow-Credentials", "Access-Control-Allow-Headers"),
+    *("Access-Control-Allow-Methods", "Access-Control-Allow-Origin"),
+    *("Access-Control-Expose-Headers", "Access-Control-Max-Age", "Content-Security-Policy"),
+    *("Strict-Transport-Security", "X-Content-Type-Options", "X-Frame-Options"),
+)
+"""Names as AWS spells them over HTTP/1.1; HAProxy writes all names in small letters otherwise."""
 
 
 def render_haproxy(node: BalancerNode, paths: Paths) -> str:
@@ -91,6 +102,7 @@ def _global(paths: Paths) -> tuple[str, ...]:
         # A connection that outlives a reload may take as long as the longest draining.
         "  hard-stop-after 3600s",
         "  tune.ssl.default-dh-param 2048",
+        *(f"  h1-case-adjust {name.lower()} {name}" for name in _SPELT),
     )
 
 
@@ -106,6 +118,7 @@ def _defaults(node: BalancerNode) -> Iterator[str]:
     yield f"  timeout connect {CONNECT_TIMEOUT_S}s"
     yield "  retries 0"
     yield "  option idle-close-on-response"
+    yield "  option h1-case-adjust-bogus-client"
     yield "  load-server-state-from-file global"
     # 24 random digits: the last group of two UUIDs, twelve each.
     yield "  unique-id-format 1-%{+X}Ts-%[uuid,bytes(24,12)]%[uuid,bytes(24,12)]"

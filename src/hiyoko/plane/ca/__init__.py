@@ -10,7 +10,7 @@ Private keys exist in ``settings.ca_dir`` and nowhere else.
 """
 
 from hiyoko.plane.ca.authority import root_certificate_path, trust_bundle
-from hiyoko.plane.ca.endpoints import endpoint_context
+from hiyoko.plane.ca.endpoints import endpoint_context, service_context
 from hiyoko.plane.ca.issuing import CertificateFiles, Issued, certificate_path
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "certificate_path",
     "endpoint_context",
     "root_certificate_path",
+    "service_context",
     "trust_bundle",
 ]

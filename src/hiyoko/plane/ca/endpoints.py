@@ -15,6 +15,8 @@ from hiyoko.plane.ca.issuing import read_leaf
 from hiyoko.plane.ca.leaf import key_pem, leaf_certificate, new_key
 from hiyoko.settings import Settings
 
+ENDPOINT_NAMES = ("*.ap-northeast-1.amazonaws.com", "*.amazonaws.com")
+"""Whose leaf a client gets that names nothing, or a stranger."""
 DOMAINS = ("amazonaws.com", "api.aws", "ecr.aws", "docker.io", "docker.com")
 """Whose names get a certificate when a client asks for them; nobody else's do."""
 RENEW_BEFORE = timedelta(days=45)
@@ -33,6 +35,14 @@ def endpoint_context(settings: Settings, names: Sequence[str]) -> ssl.SSLContext
     context.sni_callback = leaves.choose
     leaves.contexts[names[0]] = context
     return context
+
+
+def service_context(settings: Settings, names: Sequence[str]) -> ssl.SSLContext:
+    """A server context of one certificate for all these names, and for no other.
+
+    Raises PlaneError when the authority can't be read or made.
+    """
+    return _context(_Leaves(settings, Authority.open(settings)).path(names))
 
 
 @dataclass(slots=True)

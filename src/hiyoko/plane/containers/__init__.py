@@ -3,6 +3,7 @@
 - ``reference``  image names as Docker reads them: which registry, which repository   (pure)
 - ``blobs``      the content-addressed store on disk, shared by registry and runtime
 - ``sockets``    sockets, names and TLS inside a task's network namespace
+- ``agent``      the registry's token and the way to the logs, over the task's network
 - ``pull``       a manifest resolved through the task's network; missing blobs fetched
 - ``layers``     a layer unpacked once (a program of its own), whiteouts as overlayfs has them
 - ``bundle``     the OCI runtime specification of a container                      (pure)

@@ -62,12 +62,21 @@ async def _convert(blobs: Blobs, source: Path, kind: SourceKind) -> str:
     blobs.image_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=blobs.image_dir, prefix=".import-") as work:
         layout = Path(work) / "image"
-        await run(
-            *("skopeo", "--insecure-policy", "copy", f"--tmpdir={work}", f"{kind}:{source}"),
-            f"oci:{layout}",
-            timeout_s=IMPORT_TIMEOUT_S,
-        )
+        try:
+            await run(
+                *("skopeo", "--insecure-policy", "copy", f"--tmpdir={work}", f"{kind}:{source}"),
+                f"oci:{layout}",
+                timeout_s=IMPORT_TIMEOUT_S,
+            )
+        except PlaneError as error:
+            raise PlaneError(f"import {source}: {_reason(str(error), kind)}") from error
         return await asyncio.to_thread(_adopt_layout, blobs, layout)
+
+
+def _reason(said: str, kind: SourceKind) -> str:
+    """The last link of skopeo's chain of causes, which it logs in quotes."""
+    cause = said.strip().rstrip('"').rpartition(": ")[2]
+    return f"this is no {kind} that skopeo can read ({cause})"
 
 
 def _adopt_layout(blobs: Blobs, layout: Path) -> str:

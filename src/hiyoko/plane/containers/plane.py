@@ -21,6 +21,7 @@ from typing import assert_never
 from hiyoko.blueprint.step import Step
 from hiyoko.blueprint.tasks import Container, Task, Tasks
 from hiyoko.clock import Clock, SystemClock
+from hiyoko.plane.containers.agent import TaskFailed
 from hiyoko.plane.containers.bundle import (
     OPEN_FILES,
     find_identity,
@@ -40,7 +41,7 @@ from hiyoko.plane.containers.directory import (
 )
 from hiyoko.plane.containers.health import watch_health
 from hiyoko.plane.containers.layers import resolve
-from hiyoko.plane.containers.pull import Authorize, PulledImage, Puller, PullFailed
+from hiyoko.plane.containers.pull import PulledImage, Puller
 from hiyoko.plane.containers.runtime import Runtime, StartFailed, wait_end
 from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.error import PlaneError
@@ -210,7 +211,6 @@ class ContainerPlane:
 
     settings: Settings
     trust: Path
-    authorize: Authorize
     wake: Callable[[], None] = lambda: None
     clock: Clock = field(default_factory=SystemClock)
     refusals: dict[str, str] = field(default_factory=dict)
@@ -218,7 +218,7 @@ class ContainerPlane:
     _checks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._puller = Puller(self.settings.image_dir, self.trust, self.authorize)
+        self._puller = Puller(self.settings.image_dir, self.trust)
         self._runtime = Runtime(self.settings.run_dir / "runc")
         self._watch = Watch(self._woken)
 
@@ -309,7 +309,7 @@ class ContainerPlane:
     @staticmethod
     def _failure(step: ContainerStep, error: BaseException) -> str:
         match error:
-            case PullFailed():
+            case TaskFailed():
                 return str(error)
             case StartFailed():
                 return (
@@ -332,6 +332,7 @@ class ContainerPlane:
         for container in task.containers:
             if container.image not in images:
                 images[container.image] = await self._puller.pull(task, container.image)
+        await self._puller.reach_logs(task)
         self._note(task.arn, images=tuple(images.values()), pull_stopped_at=self.clock.now())
 
     async def _start(self, task: Task, container: Container) -> None:

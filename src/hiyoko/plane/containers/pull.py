@@ -7,22 +7,18 @@ route, no image. Blobs that are on disk are not copied again.
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
-import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from time import monotonic
 
 import aiohttp
 
 from hiyoko.blueprint.tasks import Task
-from hiyoko.plane.containers import sockets
+from hiyoko.plane.containers import agent, sockets
+from hiyoko.plane.containers.agent import ATTEMPTS, TaskFailed, Unreachable, message, retried, said
 from hiyoko.plane.containers.blobs import Blobs, Manifest, links, platform_digest
 from hiyoko.plane.containers.reference import Reference, parse_reference
-from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
 
 MANIFEST_TYPES = (
@@ -33,22 +29,12 @@ MANIFEST_TYPES = (
 )
 CONNECT_TIMEOUT_S = 4.0
 """The kernel repeats a SYN after 1 and 3 seconds (RFC 6298, section 2): two may be lost."""
-ATTEMPTS = 3
-"""So a task without a route knows after 12 seconds, and a path that comes up meanwhile is taken."""
-BACK_OFF_S = 1.0
 UNPACK_TIMEOUT_S = 300.0
 _READ_BYTES = 1 << 18
 
-Authorize = Callable[[str, str], str]
-"""The registry token of an account in a region (ECR's GetAuthorizationToken)."""
 
-
-class PullFailed(PlaneError):
-    """The image can't be had; the text is the task's stopped reason, as AWS words it."""
-
-
-class _Unreachable(Exception):
-    """A fault of the path: worth another attempt."""
+class PullFailed(TaskFailed):
+    """The image can't be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +53,6 @@ class Puller:
 
     image_dir: Path
     trust: Path
-    authorize: Authorize
     _unpacking: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     @property
@@ -88,7 +73,8 @@ class Puller:
         names = sockets.TaskResolver(task.eni_id, task.resolver)
         client = sockets.session(task.eni_id, names, self.trust, CONNECT_TIMEOUT_S)
         async with client:
-            pull = _Pull(self.blobs, client, names, reference, self._auth(reference))
+            auth = await self._authorized(client, names, reference)
+            pull = _Pull(self.blobs, client, names, reference, auth)
             manifest, digest = await pull.resolve()
             for blob in (manifest.config, *manifest.layers):
                 if not self.blobs.has(blob):
@@ -97,11 +83,24 @@ class Puller:
             await self._unpack(layer)
         return PulledImage(image, digest, manifest.config, manifest.layers)
 
-    def _auth(self, reference: Reference) -> dict[str, str]:
+    async def _authorized(
+        self, client: aiohttp.ClientSession, names: sockets.TaskResolver, reference: Reference
+    ) -> dict[str, str]:
         if reference.ecr is None:
             return {}
-        said = f"AWS:{self.authorize(*reference.ecr)}".encode()
-        return {"Authorization": f"Basic {base64.b64encode(said).decode()}"}
+        token = await agent.registry_token(client, names, *reference.ecr)
+        return {"Authorization": f"Basic {token}"}
+
+    async def reach_logs(self, task: Task) -> None:
+        """Make sure that the task can deliver its logs. Raises TaskFailed with AWS's reason."""
+        regions = {container.log.region for container in task.containers if container.log}
+        if not regions:
+            return
+        names = sockets.TaskResolver(task.eni_id, task.resolver)
+        client = sockets.session(task.eni_id, names, self.trust, CONNECT_TIMEOUT_S)
+        async with client:
+            for region in sorted(regions):
+                await agent.reach_logs(client, region)
 
     async def _unpack(self, layer: str) -> None:
         # One unpacking at a time: a second one would only do the same work.
@@ -144,17 +143,10 @@ class _Pull:
 
     async def _manifest(self, version: str) -> bytes:
         url = self._url("manifests", version)
-        problem = ""
-        for attempt in range(ATTEMPTS):
-            begun = monotonic()
-            try:
-                return await self._ask(url, attempt)
-            except _Unreachable as error:
-                problem = str(error)
-            # Whoever refused at once (a resolver or a registry that is just starting) gets a
-            # moment before we ask again; a time-out was wait enough.
-            await asyncio.sleep(max(0.0, BACK_OFF_S * (attempt + 1) - (monotonic() - begun)))
-        raise PullFailed(f"{self._failed(ATTEMPTS - 1)}: {problem}")
+        try:
+            return await retried(partial(self._ask, url))
+        except Unreachable as error:
+            raise PullFailed(f"{self._failed(ATTEMPTS - 1)}: {error}") from error
 
     async def _ask(self, url: str, attempt: int) -> bytes:
         headers = {"Accept": ", ".join(MANIFEST_TYPES), **self.auth}
@@ -165,23 +157,21 @@ class _Pull:
                     return body
                 raise self._refused(response.status, body, attempt)
         except aiohttp.ClientError as error:
-            raise _Unreachable(
-                f'failed to do request: Head "{url}": {self._said(error)}'
-            ) from error
+            raise Unreachable(f'failed to do request: Head "{url}": {self._said(error)}') from error
 
     def _refused(self, status: int, body: bytes, attempt: int) -> Exception:
         """What a registry's refusal means to a task."""
         name = str(self.reference)
         if status >= 500:
-            return _Unreachable(f"unexpected status from HEAD request: {status} {_message(body)}")
+            return Unreachable(f"unexpected status from HEAD request: {status} {message(body)}")
         if status in (401, 403):
             return PullFailed(
                 f"{self._failed(attempt)}: pull access denied, repository does not exist or may"
-                f" require authorization: {_message(body)}"
+                f" require authorization: {message(body)}"
             )
         if status == 404:
             return PullFailed(f"{self._failed(max(attempt, 1))}: {name}: not found")
-        return PullFailed(f"{self._failed(attempt)}: unexpected status {status}: {_message(body)}")
+        return PullFailed(f"{self._failed(attempt)}: unexpected status {status}: {message(body)}")
 
     def _failed(self, retries: int) -> str:
         return (
@@ -191,7 +181,7 @@ class _Pull:
 
     def _said(self, error: aiohttp.ClientError) -> str:
         host = self.reference.host
-        return _said(error, self.names.found.get(host, host))
+        return said(error, self.names.found.get(host, host))
 
     def _url(self, kind: str, version: str) -> str:
         return f"https://{self.reference.host}/v2/{self.reference.path}/{kind}/{version}"
@@ -214,28 +204,3 @@ class _Pull:
             raise PullFailed(f"{failed}: {self._said(error)}") from error
         finally:
             writer.path.unlink(missing_ok=True)
-
-
-def _message(body: bytes) -> str:
-    """The registry's own words: the OCI error form, or plain text."""
-    try:
-        message: str = json.loads(body)["errors"][0]["message"]
-    except (ValueError, KeyError, IndexError, TypeError):
-        return body.decode(errors="replace").strip()[:200]
-    return message
-
-
-def _said(error: aiohttp.ClientError, address: str) -> str:
-    """A client's error in the words of Go's net package, which AWS's agent reports."""
-    match error:
-        case aiohttp.ConnectionTimeoutError():
-            return f"dial tcp {address}:443: i/o timeout"
-        case aiohttp.ClientConnectorDNSError():
-            return f"dial tcp: {error.os_error}"
-        case aiohttp.ClientConnectorCertificateError():
-            return f"tls: failed to verify certificate: x509: {error.certificate_error}"
-        case aiohttp.ClientConnectorError():
-            reason = os.strerror(error.os_error.errno) if error.os_error.errno else str(error)
-            return f"dial tcp {address}:443: connect: {reason.lower()}"
-        case _:
-            return str(error) or type(error).__name__

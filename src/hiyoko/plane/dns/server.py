@@ -37,9 +37,10 @@ from hiyoko.plane.dns.control import ZONE_FILE, socket_path
 from hiyoko.plane.dns.recursive import RecursiveAnswers
 from hiyoko.plane.dns.resolver import Resolver
 from hiyoko.plane.dns.service import Service
-from hiyoko.plane.dns.sockets import identity, open_pair, open_pairs_in
+from hiyoko.plane.dns.sockets import open_pair, open_pairs_in
 from hiyoko.plane.dns.upstream import Upstream
 from hiyoko.plane.error import PlaneError
+from hiyoko.plane.namespaces import identity
 from hiyoko.plane.process import NETNS_DIR
 
 NOWHERE = "192.0.2.0"

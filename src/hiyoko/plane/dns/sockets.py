@@ -1,20 +1,14 @@
-"""Port 53: one socket for all addresses of the world, and a pair of them in each VPC's router.
-
-A socket belongs to the network namespace that it was made in, whichever thread uses it later. So a
-short-lived thread enters the router's namespace, opens the sockets, and ends.
-"""
+"""Port 53: one socket for all addresses of the world, and a pair of them in each VPC's router."""
 
 from __future__ import annotations
 
-import ctypes
-import os
 import socket
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from hiyoko.plane.error import PlaneError
+from hiyoko.plane.namespaces import in_namespace
 
 PORT = 53
 BACKLOG = 256
@@ -22,8 +16,6 @@ IP_FREEBIND = 15
 IP_PKTINFO = 8
 """linux/in.h: Python 3.11 does not name these two."""
 RECEIVE_BUFFER = 4 << 20
-_CLONE_NEWNET = 0x40000000
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,39 +56,10 @@ def open_pair(address: str) -> Pair:
 def open_pairs_in(namespace: Path, addresses: Iterable[str]) -> tuple[Pair, ...]:
     """Sockets made inside a named network namespace. Raises PlaneError."""
     pairs: list[Pair] = []
-    failures: list[PlaneError] = []
-
-    def enter_and_open() -> None:
-        try:
-            descriptor = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            failures.append(PlaneError(f"open {namespace}: {error}"))
-            return
-        try:
-            if _libc.setns(descriptor, _CLONE_NEWNET) != 0:
-                reason = os.strerror(ctypes.get_errno())
-                failures.append(PlaneError(f"enter {namespace}: {reason}"))
-                return
-            pairs.extend(open_pair(address) for address in addresses)
-        except PlaneError as error:
-            failures.append(error)
-        finally:
-            os.close(descriptor)
-
-    thread = threading.Thread(target=enter_and_open)
-    thread.start()
-    thread.join()
-    if failures:
+    try:
+        in_namespace(namespace, lambda: pairs.extend(map(open_pair, addresses)))
+    except PlaneError:
         for pair in pairs:
             pair.close()
-        raise failures[0]
+        raise
     return tuple(pairs)
-
-
-def identity(namespace: Path) -> tuple[int, int] | None:
-    """Which namespace a name stands for now; None when there is none of that name."""
-    try:
-        status = namespace.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino

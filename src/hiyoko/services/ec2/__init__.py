@@ -2,7 +2,7 @@
 
 - ``vpcs`` ``subnets`` ``route_tables`` ``routes`` ``internet_gateways`` ``nat_gateways``
   ``addresses`` ``network_interfaces`` ``security_groups`` ``security_group_rules``
-  ``network_acls`` ``regions`` ``tags``: operations, one file per noun
+  ``network_acls`` ``vpc_endpoints`` ``regions`` ``tags``: operations, one file per noun
 - ``absent``: describe calls for what cannot exist here
 - ``managed_interfaces``: what neighbour services call inside their own transactions
 - ``operation``: what all operations share (unknown parameters, dry run, client token)
@@ -12,8 +12,8 @@
 - ``model`` ``rows`` ``seen`` ``errors``: as in every service
 
 Not here: instances, IPv6, prefix lists of the account's own, secondary CIDRs and addresses,
-endpoints, peering, flow logs, gateway route tables, private and regional NAT gateways. They are
-refused by name. Reference: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/
+gateway endpoints, peering, flow logs, gateway route tables, private and regional NAT gateways. They
+are refused by name. Reference: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/
 """
 
 from hiyoko.services.ec2 import (  # noqa: F401
@@ -31,5 +31,6 @@ from hiyoko.services.ec2 import (  # noqa: F401
     security_groups,
     subnets,
     tags,
+    vpc_endpoints,
     vpcs,
 )

@@ -17,12 +17,6 @@ def describe_instances(_: Call, __: Request) -> Response:
     return {"Reservations": []}
 
 
-@operation("DescribeVpcEndpoints", *_ASKING)
-def describe_vpc_endpoints(_: Call, __: Request) -> Response:
-    """No endpoints."""
-    return {"VpcEndpoints": []}
-
-
 @operation("DescribeVpcPeeringConnections", *_ASKING)
 def describe_vpc_peering_connections(_: Call, __: Request) -> Response:
     """No peering."""

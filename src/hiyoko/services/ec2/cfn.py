@@ -493,4 +493,4 @@ register(
     ),
 )
 
-from hiyoko.services.ec2 import cfn_security_groups  # noqa: E402, F401  registers the rest
+from hiyoko.services.ec2 import cfn_endpoints, cfn_security_groups  # noqa: E402, F401  registers the rest

@@ -20,6 +20,21 @@ ACL_IMPLIED_ENTRY = 32767
 NAT_LISTED_S = 3600.0
 """A deleted or failed NAT gateway is described for about an hour."""
 
+ENDPOINT_SERVICES = {
+    "cloudformation": "cloudformation",
+    "ec2": "ec2",
+    "ecr.api": "api.ecr",
+    "ecr.dkr": "*.dkr.ecr",
+    "ecs": "ecs",
+    "elasticloadbalancing": "elasticloadbalancing",
+    "logs": "logs",
+    "sts": "sts",
+}
+"""What an interface endpoint can be of, and how the service's usual name begins.
+
+https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html
+"""
+
 # https://www.iana.org/assignments/protocol-numbers; EC2 gives these four back as names.
 PROTOCOL_NUMBERS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58}
 
@@ -220,6 +235,73 @@ class NatGateway:
     def works(self) -> bool:
         """Whether it shall exist."""
         return self.deleted_at is None and not self.failure_code
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointInterface:
+    """An endpoint's interface in one subnet; its zone's index makes its zonal names."""
+
+    eni_id: str
+    subnet_id: str
+    zone: str
+    private_ip: str
+
+
+@dataclass(frozen=True, slots=True)
+class VpcEndpoint:
+    """An interface endpoint: a service of AWS's at private addresses of a VPC.
+
+    ``service`` is the name without ``com.amazonaws.REGION.`` (``ecr.dkr``); ``suffix`` tells its
+    names from those of an endpoint of the same id elsewhere.
+    """
+
+    account: str
+    region: str
+    vpc_endpoint_id: str
+    vpc_id: str
+    service: str
+    suffix: str
+    created_at: float
+    interfaces: tuple[EndpointInterface, ...]
+    groups: tuple[str, ...]
+    private_dns: bool = True
+    deleted_at: float | None = None
+    tags: Tags = ()
+
+    def state(self, standing: int, remaining: int) -> str:
+        """From the wish, how many interfaces answer now, and how many still stand."""
+        if self.deleted_at is not None:
+            return "deleting" if remaining else "deleted"
+        return "available" if standing == len(self.interfaces) else "pending"
+
+    @property
+    def works(self) -> bool:
+        """Whether it shall exist."""
+        return self.deleted_at is None
+
+    @property
+    def private_name(self) -> str:
+        """The service's usual name, which private DNS leads here; ``*.`` where all below do."""
+        return f"{ENDPOINT_SERVICES[self.service]}.{self.region}.amazonaws.com"
+
+    @property
+    def base_name(self) -> str:
+        """What the names of every endpoint of this service end in."""
+        return endpoint_domain(self.service, self.region)
+
+    @property
+    def regional_name(self) -> str:
+        """Its own public name, of all its private addresses."""
+        return f"{self.vpc_endpoint_id}-{self.suffix}.{self.base_name}"
+
+    def zonal_name(self, zone: str) -> str:
+        """Its public name of the address in one zone."""
+        return f"{self.vpc_endpoint_id}-{self.suffix}-{zone}.{self.base_name}"
+
+
+def endpoint_domain(service: str, region: str) -> str:
+    """``dkr.ecr.REGION.vpce.amazonaws.com``."""
+    return f"{ENDPOINT_SERVICES[service].removeprefix('*.')}.{region}.vpce.amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,9 @@ from hiyoko.services.ec2.model import (
     SecurityGroupRule,
     Subnet,
     Vpc,
+    VpcEndpoint,
 )
-from hiyoko.services.ec2.seen import INTERFACES_SEEN, NAT_GATEWAYS_SEEN
+from hiyoko.services.ec2.seen import ENDPOINTS_SEEN, INTERFACES_SEEN, NAT_GATEWAYS_SEEN
 from hiyoko.store.database import Transaction
 from hiyoko.store.table import Table
 
@@ -182,6 +183,11 @@ DHCP_OPTIONS = _kind(
     ("InvalidDhcpOptionID.NotFound", "The dhcpOption ID '{}' does not exist"),
     "InvalidDhcpOptionsId.Malformed",
 )  # fmt: skip
+VPC_ENDPOINTS = _kind(
+    "ec2_vpc_endpoint", VpcEndpoint, "vpc_endpoint_id", "vpce", "vpc-endpoint",
+    ("InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '{}' does not exist"),
+    "InvalidVpcEndpointId.Malformed", ("vpc_id",),
+)  # fmt: skip
 
 TAGGABLE: tuple[Kind[Any], ...] = (
     VPCS,
@@ -195,6 +201,7 @@ TAGGABLE: tuple[Kind[Any], ...] = (
     RULES,
     ACLS,
     DHCP_OPTIONS,
+    VPC_ENDPOINTS,
 )
 
 REGIONS = Table("ec2_region", RegionMade, key=("account", "region"))
@@ -218,6 +225,11 @@ def nat_gateway_seen(scope: Scope, nat_gateway_id: str) -> bool:
 def interface_seen(scope: Scope, eni_id: str) -> bool:
     """Whether the interface stands in the kernel."""
     return INTERFACES_SEEN.find(scope.tx, eni_id=eni_id) is not None
+
+
+def endpoint_seen(scope: Scope, eni_id: str) -> bool:
+    """Whether an endpoint's service answers in the interface's namespace."""
+    return ENDPOINTS_SEEN.find(scope.tx, eni_id=eni_id) is not None
 
 
 def get_vpc(scope: Scope, vpc_id: str) -> Vpc:

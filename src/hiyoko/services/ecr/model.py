@@ -76,7 +76,8 @@ class ImageTag:
 class PublicImage:
     """An image of the simulated internet: ``docker.io/library/nginx``, by tag.
 
-    Its members (an index's manifests) are found by their digest among the blobs.
+    Its members (an index's manifests) are found by their digest among the blobs. ``built`` tells
+    what a recipe made from what the user imported.
     """
 
     repository: str
@@ -85,6 +86,7 @@ class PublicImage:
     media_type: str
     size: int
     created_at: float
+    built: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,22 +43,9 @@ def put_log_events(call: Call, request: Request) -> Response:
     too_old = sum(1 for one in batch if one["timestamp"] < now - OLDEST_MS)
     first = max(expired, too_old)
     last = sum(1 for one in batch if one["timestamp"] <= now + NEWEST_MS)
-    taken = batch[first:last]
-    rows.insert_events(
-        call.tx,
-        (
-            LogEvent(
-                stream.stream_id, one["timestamp"], stream.next_sequence + i, now, one["message"]
-            )
-            for i, one in enumerate(taken)
-        ),
-    )
-    if taken:
-        stream = replace(
-            stream, next_sequence=stream.next_sequence + len(taken), last_ingested_ms=now
-        )
-        rows.STREAMS.put(call.tx, stream)
-    rows.delete_expired(call.tx, stream.stream_id, group.oldest_ms(now))
+    with call.tx.unobserved():
+        stream = _add(call, stream, batch[first:last], now)
+        rows.delete_expired(call.tx, stream.stream_id, group.oldest_ms(now))
     rejected: dict[str, int] = {}
     if too_old:
         rejected["tooOldLogEventEndIndex"] = too_old
@@ -70,6 +57,23 @@ def put_log_events(call: Call, request: Request) -> Response:
     if rejected:
         answer["rejectedLogEventsInfo"] = rejected
     return answer
+
+
+def _add(call: Call, stream: LogStream, taken: Sequence[Request], now: int) -> LogStream:
+    """Write the events behind the stream's others; the stream as it is then."""
+    if not taken:
+        return stream
+    number = stream.next_sequence
+    rows.insert_events(
+        call.tx,
+        (
+            LogEvent(stream.stream_id, one["timestamp"], number + i, now, one["message"])
+            for i, one in enumerate(taken)
+        ),
+    )
+    stream = replace(stream, next_sequence=number + len(taken), last_ingested_ms=now)
+    rows.STREAMS.put(call.tx, stream)
+    return stream
 
 
 def _check_batch(batch: Sequence[Request]) -> None:

@@ -1,0 +1,60 @@
+"""Sockets inside other network namespaces.
+
+A socket belongs to the network namespace that it was made in, whichever thread uses it later. So a
+short-lived thread enters the namespace, opens the sockets, and ends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from hiyoko.plane.error import PlaneError
+
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+T = TypeVar("T")
+
+
+def in_namespace(namespace: Path, make: Callable[[], T]) -> T:
+    """What ``make`` makes inside a named network namespace. Raises PlaneError, also ``make``'s."""
+    made: list[T] = []
+    failures: list[PlaneError] = []
+
+    def enter_and_make() -> None:
+        try:
+            descriptor = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            failures.append(PlaneError(f"open {namespace}: {error}"))
+            return
+        try:
+            if _libc.setns(descriptor, _CLONE_NEWNET) != 0:
+                reason = os.strerror(ctypes.get_errno())
+                failures.append(PlaneError(f"enter {namespace}: {reason}"))
+                return
+            made.append(make())
+        except PlaneError as error:
+            failures.append(error)
+        finally:
+            os.close(descriptor)
+
+    thread = threading.Thread(target=enter_and_make)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+    return made[0]
+
+
+def identity(namespace: Path) -> tuple[int, int] | None:
+    """Which namespace a name stands for now; None when there is none of that name."""
+    try:
+        status = namespace.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
