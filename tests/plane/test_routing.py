@@ -67,6 +67,8 @@ class World:
         """As many rounds as a verdict needs to turn."""
         for _ in range(3):
             await self.checks.activate()
+            while self.checks.checkers.asking:
+                await self.checks.activate()
             await asyncio.sleep(10 * PACE)  # the interval itself
         await self.zones.activate()
 
@@ -301,3 +303,21 @@ async def test_tcp_calculated_inverted_and_disabled_checks(world: World) -> None
         await world.settle()
     for name, (_, healthy) in cases.items():
         assert await world.short(f"{name}.my-project.jp") == [HOSTS[0] if healthy else HOSTS[1]]
+
+
+async def test_an_endpoint_that_hangs_holds_up_nobody(world: World) -> None:
+    hanging, quick = (world.watch(Type="HTTP", IPAddress=address) for address in HOSTS[:2])
+    over = asyncio.Event()
+    silence = "Failure: No response within the time limit of 2 seconds."
+
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.close()
+
+    async with await asyncio.start_server(hang, HOSTS[0], 80), served(Site(), HOSTS[1]):
+        await world.checks.activate()
+        assert world.statuses(quick) == {"Success: HTTP Status Code 200, OK"}
+        assert silence not in world.statuses(hanging)
+        while silence not in world.statuses(hanging):
+            await world.checks.activate()
+        over.set()

@@ -11,9 +11,9 @@ import asyncio
 import http
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hiyoko.blueprint.health_checks import Probe
 from hiyoko.plane.addresses import HEALTH_CHECKERS
@@ -26,6 +26,10 @@ BODY_S = 2.0
 LOOKUP_S = 4.0
 SEARCHED_BYTES = 5120
 HEAD_BYTES_MAX = 64 << 10
+ROUND_S = 0.5
+"""How long a round waits for answers; an endpoint that takes longer is heard in a later one."""
+PROBES_MAX = 64
+"""So many are asked at once, each from up to eight Regions: sockets are not endless."""
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -44,16 +48,37 @@ class _Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Checkers:
-    """All checkers of this cloud."""
+    """All checkers of this cloud, and what they are asking now."""
 
-    async def check(self, probe: Probe) -> dict[str, Outcome]:
+    asking: dict[Probe, asyncio.Task[dict[str, Outcome]]] = field(default_factory=dict)
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PROBES_MAX))
+
+    async def ask(self, due: Iterable[Probe]) -> dict[Probe, dict[str, Outcome]]:
+        """What has been answered of these, by Region. Who has not answered is waited for a moment,
+        so that it does not hold up the others, and is asked no second time meanwhile.
+        """
+        due = tuple(due)
+        for probe in self.asking.keys() - set(due):  # deleted, disabled or changed
+            self.asking.pop(probe).cancel()
+        for probe in due:
+            if probe not in self.asking:
+                self.asking[probe] = asyncio.create_task(self._check(probe))
+        if self.asking:
+            await asyncio.wait(self.asking.values(), timeout=ROUND_S)
+        done = [probe for probe, task in self.asking.items() if task.done()]
+        return {probe: self.asking.pop(probe).result() for probe in done}
+
+    async def _check(self, probe: Probe) -> dict[str, Outcome]:
         """Ask from every Region of the probe at once."""
-        try:
-            address = str(probe.address) if probe.address else await _look_up(probe.domain)
-        except _Failed as error:
-            return {region: Outcome(False, f"Failure: {error}") for region in probe.regions}
-        found = await asyncio.gather(*(_ask(probe, region, address) for region in probe.regions))
-        return dict(zip(probe.regions, found, strict=True))
+        async with self.slots:
+            try:
+                address = str(probe.address) if probe.address else await _look_up(probe.domain)
+            except _Failed as error:
+                return {region: Outcome(False, f"Failure: {error}") for region in probe.regions}
+            found = await asyncio.gather(
+                *(_ask(probe, region, address) for region in probe.regions)
+            )
+            return dict(zip(probe.regions, found, strict=True))
 
 
 async def _look_up(domain: str) -> str:

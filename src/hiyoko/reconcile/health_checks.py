@@ -5,7 +5,6 @@ What follows from it (which record sets are answered) is drawn by ``reconcile.zo
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -44,23 +43,23 @@ class HealthCheckReconciler:
         return "health_checks"
 
     async def activate(self) -> Report:
-        """Ask whatever is due, record it, and say when the next one is."""
+        """Ask whatever is due, record what was answered, and say when the next one is due."""
         report = Report()
         with self.store.reading() as tx:
             probes = {p.check_id: p for p in draw_probes(rows.list_all_checks(tx))}
             seen = {row.check_id: row for row in HEALTH_CHECKS_SEEN.list(tx)}
             before = _unhealthy_checks(tx)
-        begun = self.clock.now()
-        due = [p for p in probes.values() if self._left_s(p, seen.get(p.check_id), begun) <= 0]
-        outcomes = await asyncio.gather(*(self.checkers.check(probe) for probe in due))
+        now = self.clock.now()
+        due = [p for p in probes.values() if self._left_s(p, seen.get(p.check_id), now) <= 0]
+        answered = await self.checkers.ask(due)
+        now = self.clock.now()  # an interval begins with the answer
         found = {
-            probe.check_id: judged(probe, seen.get(probe.check_id), outcome, begun)
-            for probe, outcome in zip(due, outcomes, strict=True)
+            probe.check_id: judged(probe, seen.get(probe.check_id), outcomes, now)
+            for probe, outcomes in answered.items()
         }
         if found or seen.keys() - probes.keys():
             report.saw_change = self._record(found, before)
         seen |= found
-        now = self.clock.now()
         waits = [self._left_s(probe, seen.get(i), now) for i, probe in probes.items()]
         report.again_s = max(SOON_S, min(waits)) if waits else None
         return report

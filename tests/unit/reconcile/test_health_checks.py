@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -8,7 +9,7 @@ from tests.api.dns_cloud import ALB_ZONE, DNS_NAME, Cloud, alias, record, with_b
 from hiyoko.blueprint.health_checks import Probe
 from hiyoko.plane.checkers import Checkers, Outcome
 from hiyoko.reconcile import zones
-from hiyoko.reconcile.health_checks import HealthCheckReconciler
+from hiyoko.reconcile.health_checks import SOON_S, HealthCheckReconciler
 from hiyoko.services.elbv2 import rows as elbv2
 from hiyoko.services.elbv2.model import Action, Listener, Registration, WeightedGroup
 from hiyoko.services.elbv2.seen import TARGETS_SEEN, TargetSeen
@@ -23,10 +24,12 @@ class FakeCheckers:
 
     outcome: Outcome = GOOD
     asked: list[str] = field(default_factory=list)
+    silent: set[str] = field(default_factory=set)
 
-    async def check(self, probe: Probe) -> dict[str, Outcome]:
-        self.asked.append(probe.check_id)
-        return dict.fromkeys(probe.regions, self.outcome)
+    async def ask(self, due: Iterable[Probe]) -> dict[Probe, dict[str, Outcome]]:
+        answering = [probe for probe in due if probe.domain not in self.silent]
+        self.asked += [probe.check_id for probe in answering]
+        return {probe: dict.fromkeys(probe.regions, self.outcome) for probe in answering}
 
 
 def world() -> tuple[Cloud, FakeCheckers, HealthCheckReconciler]:
@@ -72,6 +75,18 @@ async def test_nothing_is_asked_before_its_time() -> None:
     cloud.clock.time += 1.0
     await reconciler.activate()
     assert len(checkers.asked) == 2
+
+
+async def test_who_has_not_answered_is_looked_at_again_soon_and_the_others_are_recorded() -> None:
+    cloud, checkers, reconciler = world()
+    quick, slow = create(cloud), create(cloud, FullyQualifiedDomainName="slow.example.com")
+    checkers.silent.add("slow.example.com")
+    assert (await reconciler.activate()).again_s == SOON_S
+    with cloud.store.reading() as tx:
+        assert [row.check_id for row in HEALTH_CHECKS_SEEN.list(tx)] == [quick]
+    checkers.silent.clear()
+    assert (await reconciler.activate()).again_s == 30.0
+    assert checkers.asked == [quick, slow]
 
 
 async def test_what_was_found_is_shown_by_region_and_goes_with_the_check() -> None:
