@@ -108,6 +108,18 @@ def left_by(cloud: Cloud) -> list[str]:
     return left
 
 
+def processes_in(namespace: Path) -> list[str]:
+    """Processes of a pid namespace, whatever their environment says: containers among them."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if (path / "ns" / "pid").readlink() == namespace:
+                found.append((path / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
 def traces() -> dict[str, set[str]]:
     """What a cloud might leave on the host."""
 
@@ -130,11 +142,14 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     before = traces()
     made = Cloud(tmp_path_factory.mktemp("state"), free_port(), free_port())
     made.hiyoko("cloud", "start")
+    world = json.loads((made.state_dir / "run" / "world.json").read_text())[1]
+    inside = (Path("/proc") / str(world) / "ns" / "pid").readlink()
     try:
         yield made
     finally:
         made.hiyoko("cloud", "stop")
     assert not left_by(made)
+    assert not processes_in(inside)
     assert not list(Path("/sys/fs/cgroup").glob(f"**/{own_group(Settings(made.state_dir))}"))
     after = traces()
     left = {kind: after[kind] - before[kind] for kind in after if after[kind] - before[kind]}
