@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from time import perf_counter
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,6 +31,7 @@ from hiyoko.site.load import load_site  # noqa: E402
 
 NEEDED = {"wrk": "wrk", "curl": "curl"}
 NO_CHANGE_ROUNDS, START_ROUNDS = 5, 3
+SETTLED_S = 11.0
 FILE = str(path.EXAMPLE)
 
 
@@ -74,7 +75,12 @@ def _deploy_again(cloud: Cloud, url: str) -> tuple[float, float, float]:
 
 
 def _start_again(cloud: Cloud, url: str) -> float:
-    """Start a cloud that has kept its site: seconds until 200."""
+    """Start a cloud that has kept its site: seconds until 200.
+
+    The site is no younger than ``SETTLED_S``: the scheduler replaces a task that died sooner only
+    when it would be that old, so that a crash loop does not spin.
+    """
+    Event().wait(SETTLED_S)
     cloud.hiyoko("cloud", "stop")
     begun = perf_counter()
     cloud.hiyoko("cloud", "start")
