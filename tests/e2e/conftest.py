@@ -7,7 +7,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def until(what: Callable[[], Any], limit_s: float = 60) -> Any:
+    """Poll from outside, as a user would, until it is true."""
+    end = time.monotonic() + limit_s
+    while True:
+        answer = what()
+        if answer or time.monotonic() > end:
+            return answer
+        time.sleep(0.1)  # noqa: TID251 - a client of the cloud has no event to wait for
 
 
 def left_by(cloud: Cloud) -> list[str]:

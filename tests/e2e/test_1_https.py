@@ -6,13 +6,10 @@ import json
 import os
 import re
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.e2e.conftest import Cloud
+from tests.e2e.conftest import Cloud, until
 
 SITE = "examples/2-https/site.yaml"
 URL = "https://hello-aws.my-project.jp/"
@@ -24,16 +21,6 @@ def physical(cloud: Cloud, name: str) -> str:
         StackName=STACK, LogicalResourceId=name
     )
     return str(answer["StackResourceDetail"]["PhysicalResourceId"])
-
-
-def until(what: Callable[[], Any], limit_s: float = 60) -> Any:
-    """Poll from outside, as a user would, until it is true."""
-    end = time.monotonic() + limit_s
-    while True:
-        answer = what()
-        if answer or time.monotonic() > end:
-            return answer
-        time.sleep(0.2)  # noqa: TID251 - a client of the API has no event to wait for
 
 
 def verified(cloud: Cloud) -> bool:

@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from .conftest import Cloud
+from tests.e2e.conftest import Cloud
 
 ECR = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com"
 SITE = """\

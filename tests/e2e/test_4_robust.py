@@ -11,29 +11,18 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import botocore.exceptions
 import pytest
-
-from .conftest import Cloud, free_port, left_by
+from tests.e2e.conftest import Cloud, free_port, left_by, until
 
 SITE = "examples/2-https/site.yaml"
 URL = "https://hello-aws.my-project.jp/"
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and other users need root")
-
-
-def until(what: Callable[[], Any], limit_s: float = 60) -> Any:
-    """Poll from outside, as a user would, until it is true."""
-    end = time.monotonic() + limit_s
-    while True:
-        answer = what()
-        if answer or time.monotonic() > end:
-            return answer
-        time.sleep(0.1)  # noqa: TID251 - a client of the cloud has no event to wait for
 
 
 def refused(done: subprocess.CompletedProcess[str], *parts: str) -> None:

@@ -90,11 +90,6 @@ class SiteStack:
         status = str((self.describe() or {}).get("StackStatus", ""))
         return status if status in ONLY_DELETABLE else ""
 
-    def outputs(self) -> dict[str, str]:
-        """The stack's outputs by name."""
-        stack = self.describe() or {}
-        return {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])}
-
     def resources(self) -> dict[str, dict[str, Any]]:
         """Every resource of the stack that is there, by logical id."""
         pages = self.client.get_paginator("list_stack_resources").paginate(StackName=self.site.name)
@@ -245,6 +240,11 @@ class SiteStack:
         )
         for page in pages:
             yield from page["StackEvents"]
+
+
+def outputs_of(described: dict[str, Any]) -> dict[str, str]:
+    """A described stack's outputs by name."""
+    return {item["OutputKey"]: item["OutputValue"] for item in described.get("Outputs", [])}
 
 
 def _change(item: dict[str, Any]) -> Change:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hiyoko.cli.errors import CommandError
-from hiyoko.cli.stack import SiteStack
+from hiyoko.cli.stack import SiteStack, outputs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +98,14 @@ def gather(stack: SiteStack) -> SiteView:
             f"{stack.site.name} is not deployed on {stack.target.name}; deploy it with: hiyoko up"
         )
     resources = stack.resources()
-    outputs = {item["OutputKey"]: item["OutputValue"] for item in described.get("Outputs", [])}
     services, tasks = _services(stack, resources)
-    view = SiteView(described["StackStatus"], outputs=outputs, services=services, tasks=tasks)
+    view = SiteView(
+        described["StackStatus"], outputs=outputs_of(described), services=services, tasks=tasks
+    )
     balancer = _physical(resources, "LoadBalancer")
-    return _with_balancer(stack, view, balancer, resources) if balancer else view
+    if not balancer:
+        return view
+    return _with_balancer(stack, view, balancer, resources, described)
 
 
 def _physical(resources: dict[str, dict[str, Any]], name: str) -> str:
@@ -110,7 +113,11 @@ def _physical(resources: dict[str, dict[str, Any]], name: str) -> str:
 
 
 def _with_balancer(
-    stack: SiteStack, view: SiteView, arn: str, resources: dict[str, dict[str, Any]]
+    stack: SiteStack,
+    view: SiteView,
+    arn: str,
+    resources: dict[str, dict[str, Any]],
+    described: dict[str, Any],
 ) -> SiteView:
     client = stack.target.client("elbv2")
     balancer = client.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"][0]
@@ -122,7 +129,7 @@ def _with_balancer(
     zone = _physical(resources, "HostedZone")
     parameters = {
         item["ParameterKey"]: item.get("ParameterValue", "")
-        for item in (stack.describe() or {}).get("Parameters", [])
+        for item in described.get("Parameters", [])
     }
     return SiteView(
         view.status,

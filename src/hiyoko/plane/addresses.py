@@ -41,7 +41,6 @@ ROUTE53_SERVERS = IPv4Network("198.18.8.0/21")
 """Name server ``ns-N.awsdns-...`` answers at the N-th address (0 to 2047)."""
 
 ENI_GATEWAY = IPv4Address("169.254.1.1")
-ENI_GATEWAY_MAC = "02:68:79:00:00:01"
 VPC_RESOLVER_LINK_LOCAL = IPv4Address("169.254.169.253")
 MARK = "hiyoko"
 """Prefix of everything that we create and may therefore delete."""

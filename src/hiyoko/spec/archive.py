@@ -38,11 +38,6 @@ def known(service: str) -> bool:
     return service.isascii() and "/" not in service and (_DATA / service).is_dir()
 
 
-def known_services() -> tuple[str, ...]:
-    """Every service that botocore has a model of."""
-    return tuple(sorted(entry.name for entry in _DATA.iterdir() if entry.is_dir()))
-
-
 @dataclass(slots=True)
 class Archive:
     """One service's pieces. ``places`` says where each bucket begins, as packed numbers."""

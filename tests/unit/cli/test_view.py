@@ -48,13 +48,12 @@ def resources_are(scripts: Scripts, **physical: str) -> None:
 
 def balanced(scripts: Scripts, *rules: dict[str, Any]) -> SiteView:
     """A site with one listener that has these rules, and one group with two targets."""
-    stack_is(scripts, "CREATE_COMPLETE")
+    zone = {"ParameterKey": "HostedZoneId", "ParameterValue": "ZOUTSIDE"}
+    stack_is(scripts, "CREATE_COMPLETE", Parameters=[zone])
     resources_are(scripts, LoadBalancer=BALANCER)
     elb = scripts.script("elbv2")
     state = {"LoadBalancerArn": BALANCER, "DNSName": "b-1.elb", "State": {"Code": "active"}}
     elb.add_response("describe_load_balancers", {"LoadBalancers": [state]})
-    zone = {"ParameterKey": "HostedZoneId", "ParameterValue": "ZOUTSIDE"}
-    stack_is(scripts, "CREATE_COMPLETE", Parameters=[zone])
     listener = {"ListenerArn": f"{PREFIX}:listener/1", "Protocol": "HTTPS", "Port": 443}
     elb.add_response("describe_listeners", {"Listeners": [listener]})
     elb.add_response("describe_rules", {"Rules": list(rules)})

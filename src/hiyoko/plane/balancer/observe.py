@@ -126,11 +126,6 @@ def server_key(group_arn: str, address: IPv4Address, port: int) -> tuple[str, st
     return backend_name(group_arn), f"{address}:{port}"
 
 
-def ports_of(node: BalancerNode) -> tuple[int, ...]:
-    """The ports that the node must listen on."""
-    return tuple(sorted(listener.port for listener in node.listeners))
-
-
 def all_certificates(nodes: Iterable[BalancerNode]) -> frozenset[str]:
     """Every certificate that some listener offers."""
     return frozenset(
