@@ -28,7 +28,8 @@ from hiyoko.blueprint.balancers import (
     TargetGroup,
 )
 from hiyoko.plane.balancer.nodes import BalancerPlane, StartNode, StopNode
-from hiyoko.plane.balancer.render import Paths, render_haproxy
+from hiyoko.plane.balancer.paths import Paths
+from hiyoko.plane.balancer.render import render_haproxy
 from hiyoko.plane.process import run, spawn_detached
 
 ENI = "eni-0be0c40be0c40be0c"

@@ -37,7 +37,8 @@ from hiyoko.blueprint.balancers import (
 from hiyoko.plane.balancer import render
 from hiyoko.plane.balancer.nodes import BalancerPlane, ReloadNode, StartNode, StopNode, steps
 from hiyoko.plane.balancer.observe import ServerSeen, describe_failure
-from hiyoko.plane.balancer.render import CertificateFile, Paths, digest_of, render_haproxy
+from hiyoko.plane.balancer.paths import CertificateFile, Paths
+from hiyoko.plane.balancer.render import digest_of, render_haproxy
 from hiyoko.plane.process import run
 from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.reconcile.report import Report

@@ -21,7 +21,8 @@ from hiyoko.plane.balancer.observe import (
     describe_failure,
     server_key,
 )
-from hiyoko.plane.balancer.render import CertificateFile, Paths, digest_of, render_haproxy
+from hiyoko.plane.balancer.paths import CertificateFile, Paths
+from hiyoko.plane.balancer.render import digest_of, render_haproxy
 from hiyoko.plane.ca.issuing import certificate_path
 from hiyoko.reconcile.report import Report
 from hiyoko.services.elbv2 import rows

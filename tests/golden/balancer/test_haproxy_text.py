@@ -20,7 +20,8 @@ from hiyoko.blueprint.balancers import (
     Target,
     TargetGroup,
 )
-from hiyoko.plane.balancer.render import CertificateFile, Paths, render_haproxy
+from hiyoko.plane.balancer.paths import CertificateFile, Paths
+from hiyoko.plane.balancer.render import render_haproxy
 from hiyoko.services.elbv2.ssl_policies import SSL_POLICIES
 
 _ARN = "arn:aws:elasticloadbalancing:ap-northeast-1:123456789012:targetgroup/"

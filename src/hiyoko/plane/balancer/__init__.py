@@ -1,8 +1,13 @@
 """HAProxy as an Application Load Balancer: one process per node.
 
-- ``text``     quoting, wildcards, the pages that AWS's balancer answers by itself
-- ``rules``    a listener's rules, redirects and fixed responses        (pure)
-- ``render``   a node's whole configuration                             (pure, golden-tested)
+Pure, golden-tested; ``render`` puts a node's whole configuration together:
+
+- ``text``, ``names``, ``paths``  quoting and wildcards, what things are called, what is outside
+- ``tls``, ``rules``, ``forwarding``, ``answers``  a listener: handshake, rules, headers, own answers
+- ``backend``, ``checks``, ``stickiness``  a target group: its servers, their checks, who comes back
+
+At work:
+
 - ``observe``  HAProxy's answers as data; the state that a reload carries over   (pure)
 - ``socket``   one command, one answer
 - ``nodes``    ``BalancerPlane``: observe and apply

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from hiyoko.blueprint.balancers import BalancerNode, Target
-from hiyoko.plane.balancer.render import server_name
-from hiyoko.plane.balancer.rules import backend_name
+from hiyoko.plane.balancer.names import backend_name, server_name
 
 STATE_HEADER = (
     "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight "

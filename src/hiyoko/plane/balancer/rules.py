@@ -13,23 +13,11 @@ from hiyoko.blueprint.balancers import (
     Redirect,
     Rule,
 )
+from hiyoko.plane.balancer.answers import OWN_HEADERS, own_answer
+from hiyoko.plane.balancer.names import backend_name
 from hiyoko.plane.balancer.text import format_literal, page, quoted, wildcard
 
-OWN_HEADERS = 'hdr Server "awselb/2.0" hdr Date "%[date,http_date]"'
 _REASONS = {301: "301 Moved Permanently", 302: "302 Found"}
-
-
-def backend_name(group_arn: str) -> str:
-    """The backend of a target group: AWS's name and id of the group."""
-    return "tg." + group_arn.rsplit(":targetgroup/", 1)[1].replace("/", ".")
-
-
-def own_answer(title: str, condition: str) -> str:
-    """An answer of the balancer's own, such as ``503 Service Temporarily Unavailable``."""
-    return (
-        f'http-request return status {title[:3]} content-type "text/html" '
-        f"string {quoted(page(title))} {OWN_HEADERS}{condition}"
-    )
 
 
 def render_rules(listener: Listener) -> Iterator[str]:

@@ -7,7 +7,8 @@ from ipaddress import IPv4Address
 from hiyoko.blueprint.balancers import BalancerNode
 from hiyoko.plane.balancer.nodes import ReloadNode, StartNode, StopNode, steps
 from hiyoko.plane.balancer.observe import NodeObserved
-from hiyoko.plane.balancer.render import Paths, digest_of, render_haproxy
+from hiyoko.plane.balancer.paths import Paths
+from hiyoko.plane.balancer.render import digest_of, render_haproxy
 
 NODE = BalancerNode("lb", "web", "eni-1", "s", "a", IPv4Address("10.0.0.1"), (), ())
 TEXT = render_haproxy(NODE, Paths())

@@ -1,0 +1,15 @@
+"""Readable, stable names: backend ``tg.NAME.ID``, server ``10.0.1.5:80``."""
+
+from __future__ import annotations
+
+from hiyoko.blueprint.balancers import Target
+
+
+def backend_name(group_arn: str) -> str:
+    """The backend of a target group: AWS's name and id of the group."""
+    return "tg." + group_arn.rsplit(":targetgroup/", 1)[1].replace("/", ".")
+
+
+def server_name(target: Target) -> str:
+    """A target's server: its address and port."""
+    return f"{target.address}:{target.port}"
