@@ -48,7 +48,7 @@ def functions(path: str) -> frozenset[str]:
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, kinds))
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: row.behaviour[:60])
+@pytest.mark.parametrize("row", list(rows()), ids=lambda row: row.behaviour[:60])
 def test_a_row_names_its_source_and_its_test_or_is_a_gap(row: Row) -> None:
     assert SOURCE.search(row.source), f"no page or RFC: {row.behaviour}"
     named = TEST.findall(row.test)

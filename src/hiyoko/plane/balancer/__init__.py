@@ -3,8 +3,8 @@
 Pure, golden-tested; ``render`` puts a node's whole configuration together:
 
 - ``text``, ``names``, ``paths``  quoting and wildcards, what things are called, what is outside
-- ``tls``, ``rules``, ``forwarding``, ``answers``  a listener: handshake, rules, headers, own answers
-- ``backend``, ``checks``, ``stickiness``  a target group: its servers, their checks, who comes back
+- ``tls``, ``rules``, ``forwarding``, ``answers``  a listener: handshake, rules, headers, errors
+- ``backend``, ``checks``, ``stickiness``  a target group: servers, checks, who comes back
 
 At work:
 
