@@ -40,7 +40,8 @@ def test_the_reference_is_what_the_code_says(name: str) -> None:
 
 
 def test_the_reference_has_no_page_that_nothing_writes() -> None:
-    assert {path.name for path in (DOCS / "reference").iterdir()} == set(PAGES)
+    by_hand = {"fidelity.md"}  # kept true by test_fidelity.py
+    assert {path.name for path in (DOCS / "reference").iterdir()} == set(PAGES) | by_hand
 
 
 def test_the_reference_does_not_depend_on_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
