@@ -107,6 +107,20 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class MutualTls:
+    """What is asked of clients' certificates. ``mode`` is ``passthrough`` or ``verify``.
+
+    ``ca_bundle`` and ``crls`` are PEM texts, empty for passthrough.
+    """
+
+    mode: str
+    ca_bundle: str = ""
+    crls: str = ""
+    ignore_expiry: bool = False
+    advertise: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """A port with its rules by ascending priority, the default rule last."""
 
@@ -119,6 +133,8 @@ class Listener:
     tls_versions: tuple[str, ...] = ()
     ciphers: tuple[str, ...] = ()
     attributes: tuple[tuple[str, str], ...] = ()
+    groups: tuple[str, ...] = ()
+    mutual: MutualTls | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,11 @@ from hiyoko.plane.balancer.answers import (
 )
 from hiyoko.plane.balancer.backend import backend_lines
 from hiyoko.plane.balancer.forwarding import request_headers, response_headers
+from hiyoko.plane.balancer.mutual_tls import mutual_tls_globals, mutual_tls_headers
 from hiyoko.plane.balancer.names import backend_name
 from hiyoko.plane.balancer.paths import Paths
 from hiyoko.plane.balancer.rules import render_forwards, render_rules
-from hiyoko.plane.balancer.tls import tls_options
+from hiyoko.plane.balancer.tls import tls_files, tls_options
 
 STATS_SOCKET = "stats.sock"
 STATE_FILE = "servers.state"
@@ -49,9 +50,18 @@ def render_haproxy(node: BalancerNode, paths: Paths) -> str:
         lines += ["", f"backend {backend_name(group.arn)}"]
         lines += (f"  {line}" for line in backend_lines(group))
     body = "\n".join(lines) + "\n"
-    top = _global(paths)
+    top = (*_global(paths), *mutual_tls_globals(node.listeners, paths))
     digest = hashlib.sha256("\n".join((*top, body)).encode()).hexdigest()[:16]
     return "\n".join((f"# {node.name} in {node.zone}", *top, f"  description {digest}", body))
+
+
+def side_files(node: BalancerNode, paths: Paths) -> dict[str, str]:
+    """The files that the node's configuration names, by path, with their content."""
+    return {
+        path: text
+        for listener in node.listeners
+        for path, text in tls_files(listener, paths).items()
+    }
 
 
 def digest_of(text: str) -> str:
@@ -102,6 +112,7 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths) -> Iterator[
     yield "http-request set-var(txn.host) req.hdr(host),host_only,lower"
     yield from render_rules(listener)
     yield from request_headers(listener, attributes)
+    yield from mutual_tls_headers(listener)
     yield "http-response set-var(txn.answered) bool(true)"
     yield from response_headers(listener)
     yield from own_statuses()

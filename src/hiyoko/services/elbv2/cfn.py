@@ -291,3 +291,5 @@ register(
         attributes=frozenset({"Id"}),
     ),
 )
+
+from hiyoko.services.elbv2 import cfn_trust_stores  # noqa: E402, F401  registers the rest

@@ -150,7 +150,7 @@ def _policy(name: str, newest: int, oldest: int, classes: str) -> SslPolicy:
     tls12 = tuple(
         cipher for letter, cipher in (_CNSA12 if rfc9151 else _TLS12) if letter in classes
     )
-    groups = _GROUPS_FIPS if fips else _GROUPS
+    groups: tuple[str, ...] = _GROUPS_FIPS if fips else _GROUPS
     if rfc9151:
         groups = _GROUPS_INTEROP if interop else _GROUPS_CNSA
     return SslPolicy(
