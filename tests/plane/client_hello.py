@@ -53,7 +53,19 @@ GROUPS = {"secp256r1": 23, "secp384r1": 24, "secp521r1": 25, "X25519": 29}
 """RFC 8446, 4.2.7, and some that no policy has."""
 OTHER_GROUPS = {"X448": 30, "ffdhe2048": 256}
 
-_SIGNATURES = (0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0203, 0x0201)
+_SIGNATURES = (
+    0x0403,
+    0x0503,
+    0x0603,
+    0x0804,
+    0x0805,
+    0x0806,
+    0x0401,
+    0x0501,
+    0x0601,
+    0x0203,
+    0x0201,
+)
 _HELLO_RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 
 

@@ -7,26 +7,37 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/mutual-authe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import re
-from collections.abc import AsyncIterator
+import ssl
+import threading
+import urllib.parse
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import hashes
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from tests.plane import client_hello
 from tests.plane.tls_world import (
     ADDRESS,
     ENI,
+    TO_TARGET,
+    Made,
     TlsWorld,
     connect,
+    context,
+    echo_target,
     get,
     handshake,
     https,
     make,
+    revoking,
     shown,
 )
 
+from hiyoko.blueprint.balancers import MutualTls
 from hiyoko.plane.balancer.nodes import StopNode
 from hiyoko.plane.process import run
 from hiyoko.services.elbv2.ssl_policies import SSL_POLICIES
@@ -85,3 +96,488 @@ async def test_each_policy_offers_its_ciphers_in_its_order_and_no_other(world: T
                     assert found == wanted, (name, version, algorithm)
 
     await asyncio.to_thread(check)
+
+
+@pytest.mark.parametrize("policy", ["2016-08", "TLS13-1-2-Ext2-2021-06"])
+async def test_an_independent_scanner_finds_what_the_policy_holds(
+    world: TlsWorld, policy: str
+) -> None:
+    world.put("rsa", make("rsa", names=["rsa.test"], kind="2048"))
+    await world.become(https(443, ["rsa"], policy))
+    scan = ("nmap", "-n", "-Pn", "-p", "443", "--script", "ssl-enum-ciphers", str(ADDRESS))
+    said = await run(*scan, netns=ENI)
+    found: dict[str, list[str]] = {}
+    for line in said.splitlines():
+        if version := re.search(r"(TLSv1\.\d):", line):
+            found[version[1]] = []
+        elif cipher := re.search(r"(TLS_(?:AKE|RSA|ECDHE)\w+)", line):
+            found[list(found)[-1]].append(cipher[1])
+    chosen = SSL_POLICIES[f"ELBSecurityPolicy-{policy}"]
+    versions = {"TLSv1.0" if name == "TLSv1" else name: name for name in chosen.versions}
+    assert found.keys() == versions.keys()
+    for shown_as, name in versions.items():
+        wanted = [_iana(cipher) for cipher in _expected(chosen.name, name, "RSA")]
+        assert found[shown_as] == wanted, shown_as
+    assert said.count("cipher preference: server") == len(versions)
+
+
+def _iana(name: str) -> str:
+    """OpenSSL's name of a suite for an RSA certificate as the scanner writes it."""
+    if name.startswith("TLS_"):
+        return name.replace("TLS_", "TLS_AKE_WITH_")
+    exchange = "ECDHE_RSA" if name.startswith("ECDHE") else "RSA"
+    rest = name.removeprefix("ECDHE-RSA-").replace("AES", "AES_")
+    mode = rest.replace("-", "_") if "GCM" in rest else rest.replace("-", "_CBC_")
+    return f"TLS_{exchange}_WITH_{mode}"
+
+
+async def test_a_policy_offers_its_key_exchange_groups_and_no_other(world: TlsWorld) -> None:
+    # RSA: up to TLS 1.2 the groups speak of an ECDSA certificate's curve as well.
+    world.put("rsa", make("rsa", names=["rsa.test"], kind="2048"))
+    policies = ("2016-08", "TLS13-1-2-FIPS-2023-04", "TLS13-1-2-RFC9151-FIPS-2023-07",
+                "TLS13-1-2-Res-PQ-2025-09")  # fmt: skip
+    await world.become(*(https(1000 + n, ["rsa"], name) for n, name in enumerate(policies)))
+    groups = client_hello.GROUPS | client_hello.OTHER_GROUPS
+
+    def found(port: int) -> set[str]:
+        ciphers = [code for name, code in client_hello.CIPHERS.items() if "ECDHE" in name]
+        there = functools.partial(connect, port)
+        return {
+            name
+            for name, number in groups.items()
+            if client_hello.ask(there, "TLSv1.2", ciphers, "rsa.test", [number])
+        }
+
+    for number, name in enumerate(policies):
+        wanted = {
+            group
+            for group in SSL_POLICIES[f"ELBSecurityPolicy-{name}"].groups
+            if "MLKEM" not in group
+        }
+        assert await asyncio.to_thread(found, 1000 + number) == wanted, name
+
+
+ONLY_RSA = ("-sigalgs", "rsa_pss_rsae_sha256:rsa_pkcs1_sha256")
+ONLY_ECDSA = ("-sigalgs", "ecdsa_secp256r1_sha256")
+
+
+async def _openssl(name: str, *argv: str, port: int = 443) -> str:
+    """The subject's common name that ``openssl s_client`` is shown, or the alert."""
+    command = f'openssl s_client -connect {ADDRESS}:{port} "$@" </dev/null 2>&1 || true'
+    asked = ("-servername", name) if name else ("-noservername",)
+    said = await run("sh", "-c", command, "sh", *asked, *argv, netns=ENI)
+    found = re.search(r"^subject=.*CN = (\S+)", said, re.MULTILINE)
+    if found:
+        return found[1]
+    alert = re.search(r"alert ([a-z ]+)", said)
+    return f"alert {alert[1]}" if alert else said
+
+
+async def test_the_best_certificate_that_the_client_can_use_is_chosen(world: TlsWorld) -> None:
+    world.put("default", make("default", names=["a.test"], kind="2048"))
+    world.put("long", make("long", names=["a.test"], kind="3072"))
+    world.put("weak", make("weak", names=["a.test"], kind="3072", digest=hashes.SHA224()))
+    world.put("ended", make("ended", names=["a.test"], kind="3072", days=-1))
+    world.put("ec", make("ec", names=["a.test", "only-ec.test"]))
+    world.put("wild", make("wild", names=["*.b.test"]))
+    world.put("exact", make("exact", names=["x.b.test"], kind="2048"))
+    names = ["default", "weak", "ended", "long", "ec", "wild", "exact"]
+    await world.become(https(443, names))
+    # ECDSA before RSA, by what the client offers.
+    assert await _openssl("a.test") == "ec"
+    assert await _openssl("A.TEST") == "ec"
+    assert await _openssl("a.test", *ONLY_ECDSA) == "ec"
+    assert await _openssl("a.test", "-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256") == "long"
+    # Among RSA ones: not ended, the longest hash, the longest key.
+    assert await _openssl("a.test", *ONLY_RSA) == "long"
+    # An exact name before a wildcard, though that one is ECDSA; a wildcard is one label.
+    assert await _openssl("x.b.test") == "exact"
+    assert await _openssl("y.b.test") == "wild"
+    assert await _openssl("z.y.b.test") == "default"
+    # No name, or a name of no certificate: the default one, never an alert.
+    assert await _openssl("") == "default"
+    assert await _openssl("stranger.test") == "default"
+    assert "alert" in await _openssl("x.b.test", *ONLY_ECDSA)
+
+
+async def test_twenty_five_certificates_besides_the_default_one(world: TlsWorld) -> None:
+    made = {f"c{number}": make(f"c{number}", names=[f"c{number}.test"]) for number in range(26)}
+    for name, each in made.items():
+        world.put(name, each)
+    await world.become(https(443, list(made)))
+
+    def all_shown() -> None:
+        for name, each in made.items():
+            assert shown(f"{name}.test") == each.der
+
+    await asyncio.to_thread(all_shown)
+
+
+class Handshakes:
+    """One client that shakes hands again and again, until it is told to stop."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.seen: list[bytes] = []
+        self.failures: list[str] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.seen.append(shown(self.name))
+            except OSError as error:
+                self.failures.append(repr(error))
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            self._thread.join()
+
+
+async def test_a_renewal_fails_no_handshake_and_ends_no_connection(world: TlsWorld) -> None:
+    old, new = (make("renewed", names=["a.test"]) for _ in range(2))
+    world.put("a", old)
+    world.put("b", make("b", names=["b.test"]))
+    listener = https(443, ["b", "a"])
+    await world.become(listener)
+    pid = await _worker(world)
+    kept = await asyncio.to_thread(handshake, 443, "a.test")
+    assert get(kept).endswith("hello")
+    client = Handshakes("a.test")
+    with client.running():
+        for turn in range(6):
+            world.put("a", (new, old)[turn % 2])
+            report = await world.become(listener)
+            assert [step.split(" of ")[0] for step in report.steps] == ["swap certificate a"]
+        # The last one put is the old one again; a renewal ends on the new one.
+        world.put("a", new)
+        await world.become(listener)
+        assert await asyncio.to_thread(shown, "a.test") == new.der
+    assert client.failures == []
+    assert {old.der, new.der} == set(client.seen)
+    # The same connection, to the same process: nothing was reloaded.
+    assert get(kept).endswith("hello")
+    assert await _worker(world) == pid
+    kept.close()
+
+
+async def _worker(world: TlsWorld) -> str:
+    from hiyoko.plane.balancer.render import STATS_SOCKET
+    from hiyoko.plane.balancer.socket import ask
+
+    said = await ask(world.plane.directory / ENI / STATS_SOCKET, "show info")
+    return re.search(r"^Pid: (\d+)", said, re.MULTILINE)[1]  # type: ignore[index]
+
+
+async def test_certificates_come_and_go_without_a_failed_handshake(world: TlsWorld) -> None:
+    for name in ("default", "a", "b"):
+        world.put(name, make(name, names=[f"{name}.test"]))
+    await world.become(https(443, ["default", "a"]))
+    kept = await asyncio.to_thread(handshake, 443, "a.test")
+    client = Handshakes("default.test")
+    with client.running():
+        await world.become(https(443, ["default", "a", "b"]))
+        await world.become(https(443, ["default", "b"]))
+        await world.become(https(443, ["b", "default"]))
+    assert client.failures == []
+    assert await _openssl("a.test") == "b"
+    # What was open before is served to its end.
+    assert get(kept).endswith("hello")
+    kept.close()
+
+
+async def test_a_renewal_among_rivals_keeps_their_order(world: TlsWorld) -> None:
+    world.put("default", make("default", names=["a.test"], kind="2048"))
+    world.put("long", make("long", names=["a.test"], kind="3072"))
+    listener = https(443, ["default", "long"])
+    await world.become(listener)
+    assert await _openssl("a.test") == "long"
+    world.put("long", make("longer", names=["a.test"], kind="3072"))
+    await world.become(listener)
+    assert await _openssl("a.test") == "longer"
+    assert await _openssl("") == "default"
+
+
+async def test_a_swap_that_was_cut_off_is_taken_up_again(world: TlsWorld) -> None:
+    from hiyoko.plane.balancer.render import STATS_SOCKET
+    from hiyoko.plane.balancer.socket import ask
+
+    for name in ("a", "b"):
+        world.put(name, make(name, names=[f"{name}.test"]))
+    listener = https(443, ["a", "b"])
+    await world.become(listener)
+    # A daemon killed between the two commands: HAProxy holds a change that nobody ends.
+    left = make("left", names=["a.test"])
+    path = world.directory / "a.pem"
+    await ask(
+        world.plane.directory / ENI / STATS_SOCKET,
+        f"set ssl cert {path} <<\n{left.pem}{left.key_pem}\n",
+    )
+    world.put("b", make("fresh", names=["b.test"]))
+    await world.become(listener)
+    assert await _openssl("b.test") == "fresh"
+    assert await _openssl("a.test") == "a"
+
+
+async def test_http2_is_chosen_by_alpn_and_resumption_works_without_early_data(
+    world: TlsWorld,
+) -> None:
+    world.put("ec", make("ec", names=["a.test"]))
+    await world.become(https(443, ["ec"], "TLS13-1-0-2021-06"))
+
+    def check() -> None:
+        how = context()
+        how.set_alpn_protocols(["h2", "http/1.1"])
+        with handshake(443, "a.test", how) as tls:
+            assert tls.selected_alpn_protocol() == "h2"
+        how.set_alpn_protocols(["http/1.1"])
+        with handshake(443, "a.test", how) as tls:
+            assert tls.selected_alpn_protocol() == "http/1.1"
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            assert _resumes(443, context(), version), version
+
+    await asyncio.to_thread(check)
+    # The session's ticket comes after the handshake; `Q` ends the client.
+    asked = f"(sleep 0.3; echo Q) | openssl s_client -connect {ADDRESS}:443 -tls1_3 2>&1"
+    said = await run("sh", "-c", asked, netns=ENI)
+    assert "Max Early Data: 0" in said
+    # TLS 1.2: the server answers a client's wish to renegotiate by an alert.
+    wish = f"(sleep 0.2; echo R; sleep 0.3) | openssl s_client -connect {ADDRESS}:443 -tls1_2 2>&1"
+    assert "no renegotiation" in await run("sh", "-c", f"{wish} || true", netns=ENI)
+
+
+def _resumes(port: int, how: ssl.SSLContext, version: ssl.TLSVersion) -> bool:
+    how.minimum_version = how.maximum_version = version
+    with handshake(port, "a.test", how) as tls:
+        get(tls)
+        session = tls.session
+    plain = connect(port)
+    with how.wrap_socket(plain, server_hostname="a.test", session=session) as tls:
+        get(tls)
+        return bool(tls.session_reused)
+
+
+async def test_no_ocsp_response_is_stapled_and_hsts_is_only_by_attribute(world: TlsWorld) -> None:
+    world.put("ec", make("ec", names=["a.test"]))
+    name = "routing.http.response.strict_transport_security.header_value"
+    await world.become(
+        https(443, ["ec"]), https(444, ["ec"], attributes=((name, "max-age=31536000"),))
+    )
+    command = f"openssl s_client -connect {ADDRESS}:443 -status </dev/null 2>&1"
+    assert "OCSP response: no response sent" in await run("sh", "-c", command, netns=ENI)
+
+    def hsts(port: int) -> str | None:
+        with handshake(port) as tls:
+            found = re.search(r"(?i)strict-transport-security: (.*)\r", get(tls))
+        return found[1] if found else None
+
+    assert await asyncio.to_thread(hsts, 443) is None
+    assert await asyncio.to_thread(hsts, 444) == "max-age=31536000"
+
+
+@pytest.mark.parametrize("version", ["TLSv1", "TLSv1.1", "TLSv1.2"])
+async def test_an_old_client_really_gets_an_answer(world: TlsWorld, version: str) -> None:
+    world.put("rsa", make("rsa", names=["a.test"], kind="2048"))
+    await world.become(https(443, ["rsa"], "2016-08"))
+
+    def answer() -> tuple[str | None, str]:
+        how = context()
+        how.set_ciphers("ALL:@SECLEVEL=0")
+        names = {"TLSv1": "TLSv1", "TLSv1.1": "TLSv1_1", "TLSv1.2": "TLSv1_2"}
+        how.minimum_version = how.maximum_version = ssl.TLSVersion[names[version]]
+        with handshake(443, "a.test", how) as tls:
+            return tls.version(), get(tls)
+
+    with pytest.warns(DeprecationWarning) if version != "TLSv1.2" else contextlib.nullcontext():
+        got, said = await asyncio.to_thread(answer)
+    assert got == version
+    assert said.endswith("hello")
+
+
+class Authorities:
+    """A root, an authority below it, clients of that one, and a stranger."""
+
+    def __init__(self) -> None:
+        self.root = make("root", ca=True)
+        self.issuing = make("issuing", ca=True, signer=self.root)
+        self.client = make("client", signer=self.issuing)
+        self.ended = make("ended", signer=self.issuing, days=-1)
+        self.revoked = make("revoked", signer=self.issuing)
+        self.stranger = make("stranger", signer=make("elsewhere", ca=True))
+
+
+def _echoed(port: int, client: Made | None, *chain: Made, headers: str = "") -> dict[str, str]:
+    """The headers that the target got, by small names; raises what the handshake raises."""
+    how = context(client=client, chain=chain)
+    with handshake(port, "a.test", how) as tls:
+        _, _, body = get(tls, headers=headers).partition("\r\n\r\n")
+    pairs = (line.partition(": ") for line in body.splitlines()[1:] if line)
+    return {name.lower(): value for name, _, value in pairs}
+
+
+async def _outcome(port: int, client: Made | None, *chain: Made) -> str:
+    """``in``, or the alert that ended the handshake (TLS 1.3 tells it at the first read)."""
+    try:
+        await asyncio.to_thread(_echoed, port, client, *chain)
+    except ssl.SSLError as error:
+        return str(error.reason).removeprefix("SSLV3_ALERT_").removeprefix("TLSV1_ALERT_")
+    return "in"
+
+
+def _pem(header: str) -> list[bytes]:
+    """The certificates of a header, as DER."""
+    text = urllib.parse.unquote(header)
+    assert all(len(line) <= 64 for line in text.splitlines())
+    return [
+        found.public_bytes(serialization.Encoding.DER)
+        for found in x509.load_pem_x509_certificates(text.encode())
+    ]
+
+
+async def test_clients_are_verified_against_the_trust_store(world: TlsWorld) -> None:
+    world.put("ec", make("ec", names=["a.test"]))
+    some = Authorities()
+    whole = some.root.pem + some.issuing.pem
+    crl = revoking(some.issuing, some.revoked)
+    listeners = (
+        https(1, ["ec"], rules=TO_TARGET, mutual=MutualTls("verify", whole)),
+        # An authority in the middle is trusted by itself.
+        https(2, ["ec"], rules=TO_TARGET, mutual=MutualTls("verify", some.issuing.pem)),
+        https(3, ["ec"], rules=TO_TARGET, mutual=MutualTls("verify", some.root.pem)),
+        https(4, ["ec"], rules=TO_TARGET, mutual=MutualTls("verify", whole, ignore_expiry=True)),
+        https(5, ["ec"], rules=TO_TARGET, mutual=MutualTls("verify", whole, crl)),
+    )
+    async with echo_target(9001):
+        await world.become(*listeners, target=9001)
+        for port in (1, 2, 4, 5):
+            assert await _outcome(port, some.client) == "in", port
+        # Without its root's signer the client must bring the link itself.
+        assert await _outcome(3, some.client) == "UNKNOWN_CA"
+        assert await _outcome(3, some.client, some.issuing) == "in"
+        assert await _outcome(1, None) == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+        assert await _outcome(1, some.stranger) == "UNKNOWN_CA"
+        assert await _outcome(1, some.ended) == "CERTIFICATE_EXPIRED"
+        assert await _outcome(4, some.ended) == "in"
+        assert await _outcome(4, some.stranger) == "UNKNOWN_CA"
+        assert await _outcome(1, some.revoked) == "in"
+        assert await _outcome(5, some.revoked) == "CERTIFICATE_REVOKED"
+        # The list of one authority says nothing of another's clients.
+        direct = make("direct", signer=some.root)
+        assert await _outcome(5, direct) == "in"
+        # An overdue list still revokes.
+        overdue = MutualTls("verify", whole, revoking(some.issuing, some.revoked, days=-1))
+        await world.become(https(1, ["ec"], rules=TO_TARGET, mutual=overdue), target=9001)
+        assert await _outcome(1, some.client) == "in"
+        assert await _outcome(1, some.revoked) == "CERTIFICATE_REVOKED"
+
+
+async def test_a_verified_client_is_described_to_the_target(world: TlsWorld) -> None:
+    world.put("ec", make("ec", names=["a.test"]))
+    some = Authorities()
+    mutual = MutualTls("verify", some.root.pem + some.issuing.pem)
+    rename = "routing.http.request.x_amzn_mtls_clientcert_{}.header_name"
+    renamed = ((rename.format("leaf"), "X-Leaf"), (rename.format("serial_number"), "X-Serial"))
+    forged = "X-Amzn-Mtls-Clientcert-Subject: CN=root\r\nX-Amzn-Mtls-Clientcert: me\r\n"
+    forged += "X-Amzn-Mtls-Clientcert-Leaf: me\r\n"
+    async with echo_target(9001):
+        await world.become(
+            https(1, ["ec"], rules=TO_TARGET, mutual=mutual),
+            https(2, ["ec"], rules=TO_TARGET, mutual=mutual, attributes=renamed),
+            target=9001,
+        )
+        told = await asyncio.to_thread(_echoed, 1, some.client, headers=forged)
+        leaf = some.client.certificate
+        prefix = "x-amzn-mtls-clientcert"
+        assert int(told[f"{prefix}-serial-number"], 16) == leaf.serial_number
+        assert told[f"{prefix}-serial-number"] == told[f"{prefix}-serial-number"].upper()
+        assert told[f"{prefix}-issuer"] == r"CN=issuing,O=m\, TLS,C=US"
+        assert told[f"{prefix}-subject"] == r"CN=client,O=m\, TLS,C=US"
+        bounds = (leaf.not_valid_before_utc, leaf.not_valid_after_utc)
+        before, after = (f"{bound:%Y-%m-%dT%H:%M:%SZ}" for bound in bounds)
+        assert told[f"{prefix}-validity"] == f"NotBefore={before};NotAfter={after}"
+        assert told[f"{prefix}-leaf"].startswith("-----BEGIN%20CERTIFICATE-----%0AMII")
+        assert told[f"{prefix}-leaf"].endswith("%0A-----END%20CERTIFICATE-----%0A")
+        assert set(re.findall(r"%..", told[f"{prefix}-leaf"])) == {"%20", "%0A"}
+        assert _pem(told[f"{prefix}-leaf"]) == [some.client.der]
+        assert prefix not in told
+        other = await asyncio.to_thread(_echoed, 2, some.client, headers=forged + "X-Leaf: me\r\n")
+        assert _pem(other["x-leaf"]) == [some.client.der]
+        assert int(other["x-serial"], 16) == leaf.serial_number
+        assert f"{prefix}-leaf" not in other
+        assert f"{prefix}-serial-number" not in other
+        assert f"{prefix}-subject" in other
+
+
+async def test_passthrough_hands_the_whole_chain_to_the_target_unverified(
+    world: TlsWorld,
+) -> None:
+    world.put("ec", make("ec", names=["a.test"]))
+    some = Authorities()
+    passed = "x-amzn-mtls-clientcert"
+    forged = "X-Amzn-Mtls-Clientcert: me\r\nX-Amzn-Mtls-Clientcert-Subject: CN=me\r\n"
+    async with echo_target(9001):
+        mutual = MutualTls("passthrough")
+        await world.become(
+            https(1, ["ec"], rules=TO_TARGET, mutual=mutual),
+            https(2, ["ec"], rules=TO_TARGET),
+            target=9001,
+        )
+        told = await asyncio.to_thread(
+            _echoed, 1, some.client, some.issuing, some.root, headers=forged
+        )
+        assert _pem(told[passed]) == [some.client.der, some.issuing.der, some.root.der]
+        assert f"{passed}-subject" not in told
+        for client in (some.stranger, some.ended, make("self", kind="3072")):
+            told = await asyncio.to_thread(_echoed, 1, client)
+            assert _pem(told[passed]) == [client.der]
+        told = await asyncio.to_thread(_echoed, 1, None, headers=forged)
+        assert passed not in told
+        # Without mutual TLS these headers are like any other.
+        told = await asyncio.to_thread(_echoed, 2, None, headers=forged)
+        assert told[passed] == "me"
+
+
+async def test_no_session_is_resumed_where_certificates_are_asked_for(world: TlsWorld) -> None:
+    world.put("ec", make("ec", names=["a.test"]))
+    some = Authorities()
+    whole = some.root.pem + some.issuing.pem
+    await world.become(
+        https(1, ["ec"], mutual=MutualTls("verify", whole)),
+        https(2, ["ec"], mutual=MutualTls("passthrough")),
+        https(3, ["ec"]),
+    )
+
+    def resumed(port: int) -> list[bool]:
+        versions = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+        how = functools.partial(context, client=some.client)
+        return [_resumes(port, how(), version) for version in versions]
+
+    assert await asyncio.to_thread(resumed, 1) == [False, False]
+    assert await asyncio.to_thread(resumed, 2) == [False, False]
+    assert await asyncio.to_thread(resumed, 3) == [True, True]
+
+
+async def test_the_names_of_authorities_are_told_to_clients_only_if_wished(
+    world: TlsWorld,
+) -> None:
+    world.put("ec", make("ec", names=["a.test"]))
+    some = Authorities()
+    await world.become(
+        https(1, ["ec"], mutual=MutualTls("verify", some.root.pem, advertise=True)),
+        https(2, ["ec"], mutual=MutualTls("verify", some.root.pem)),
+        https(3, ["ec"], mutual=MutualTls("passthrough")),
+    )
+
+    async def told(port: int) -> str:
+        asked = f"openssl s_client -connect {ADDRESS}:{port} </dev/null 2>&1 || true"
+        return await run("sh", "-c", asked, netns=ENI)
+
+    assert re.search(r"Acceptable client certificate CA names\n.*CN = root\n", await told(1))
+    for port in (2, 3):
+        assert "No client certificate CA names sent" in await told(port)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime
 import os
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -218,7 +220,7 @@ class TlsWorld:
                 await self.plane.apply(step)
         await tls.swap_certificates(self.plane, report)
         tls.drop_files(report)
-        assert report.refusals == {}
+        assert report.refusals == {}, report.refusals
 
 
 def connect(port: int, timeout_s: float = 5.0) -> socket.socket:
@@ -244,7 +246,9 @@ def context(*, client: Made | None = None, chain: Sequence[Made] = ()) -> ssl.SS
     return made
 
 
-def handshake(port: int, name: str | None = None, how: ssl.SSLContext | None = None) -> ssl.SSLSocket:
+def handshake(
+    port: int, name: str | None = None, how: ssl.SSLContext | None = None
+) -> ssl.SSLSocket:
     """A TLS connection. Raises ssl.SSLError."""
     plain = connect(port)
     try:
@@ -278,3 +282,24 @@ def shown(name: str | None, port: int = 443) -> bytes:
     return der
 
 
+@contextlib.asynccontextmanager
+async def echo_target(port: int) -> AsyncIterator[None]:
+    """A target inside the namespace that answers with the request's head."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                start = f"HTTP/1.1 200 OK\r\nContent-Length: {len(head)}\r\n\r\n"
+                writer.write(start.encode() + head)
+                await writer.drain()
+        writer.close()
+
+    listening = in_namespace(
+        NETNS_DIR / ENI, lambda: socket.create_server((str(ADDRESS), port), backlog=16)
+    )
+    server = await asyncio.start_server(serve, sock=listening, limit=1 << 20)
+    try:
+        yield
+    finally:
+        server.close()

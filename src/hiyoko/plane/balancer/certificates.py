@@ -122,11 +122,13 @@ class CertificatePlane:
         socket = self.directory / step.eni_id / STATS_SOCKET
         command = _set_command(step)
         said = await ask(socket, command)
-        # A daemon that was killed between the two commands left a change that waits for its end.
-        if other := re.search(r"ongoing transaction is about '([^']+)'", said):
+        # A daemon that was killed between the two commands left a change that waits for its end:
+        # HAProxy then takes any other certificate for that one.
+        other = re.search(r"(?:for certificate |is about ')(.+?)(?:'|!)", said)
+        if other and other[1] != step.path:
             await ask(socket, f"abort ssl cert {other[1]}")
             said = await ask(socket, command)
-        if "transaction" not in said.lower():
+        if f"for certificate {step.path}!" not in said:
             raise PlaneError(f"{step}: {said.strip()}")
         said = await ask(socket, f"commit ssl cert {step.path}")
         if "Success" not in said:
