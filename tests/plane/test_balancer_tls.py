@@ -394,7 +394,11 @@ async def test_an_old_client_really_gets_an_answer(world: TlsWorld, version: str
         with handshake(443, "a.test", how) as tls:
             return tls.version(), get(tls)
 
-    with pytest.warns(DeprecationWarning) if version != "TLSv1.2" else contextlib.nullcontext():
+    with (
+        pytest.warns(DeprecationWarning, match="deprecated")
+        if version != "TLSv1.2"
+        else contextlib.nullcontext()
+    ):
         got, said = await asyncio.to_thread(answer)
     assert got == version
     assert said.endswith("hello")
