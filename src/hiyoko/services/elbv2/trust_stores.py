@@ -176,7 +176,9 @@ def trust_store_content(call: Call, request: Request) -> Response:
     """The text behind a ``Location``: a bundle, or a revocation list."""
     row = rows.get_trust_store(call.tx, request["TrustStoreArn"])
     number = request.get("RevocationId")
-    return {"Text": _get_revocation(call, row, number).crl if number else row.ca_bundle}
+    if number is None:
+        return {"Text": row.ca_bundle}
+    return {"Text": _get_revocation(call, row, number).crl}
 
 
 def _get(call: Call, request: Request) -> TrustStore:
