@@ -100,7 +100,7 @@ def make(
     signer: Made | None = None,
     ca: bool = False,
     days: int = 9,
-    digest: hashes.HashAlgorithm | None = None,
+    digest: hashes.SHA224 | None = None,
 ) -> Made:
     """A certificate that began yesterday or earlier and ends after ``days`` (before 0: ended)."""
     key = new_key(kind)
