@@ -37,10 +37,10 @@ from tests.plane.tls_world import (
     shown,
 )
 
-from hiyoko.blueprint.balancers import MutualTls
+from hiyoko.blueprint.balancers import MutualTls, TargetTls
 from hiyoko.plane.balancer.nodes import StopNode
 from hiyoko.plane.process import run
-from hiyoko.services.elbv2.ssl_policies import SSL_POLICIES
+from hiyoko.services.elbv2.ssl_policies import SSL_POLICIES, target_ssl_policy
 
 
 @pytest.fixture
@@ -585,3 +585,71 @@ async def test_the_names_of_authorities_are_told_to_clients_only_if_wished(
     assert re.search(r"Acceptable client certificate CA names\n.*CN = root\n", await told(1))
     for port in (2, 3):
         assert "No client certificate CA names sent" in await told(port)
+
+
+TLS_HEADERS = (("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "true"),)
+
+
+async def test_a_target_is_told_of_version_and_cipher_if_wished(world: TlsWorld) -> None:
+    world.put("rsa", make("rsa", names=["a.test"], kind="2048"))
+    forged = "X-Amzn-Tls-Version: SSLv2\r\n"
+
+    def told(version: ssl.TLSVersion) -> tuple[str | None, str | None]:
+        how = context()
+        how.minimum_version = how.maximum_version = version
+        how.set_alpn_protocols(["h2", "http/1.1"])
+        with handshake(443, "a.test", how) as tls:
+            # HTTP/2 is off for this balancer.
+            assert tls.selected_alpn_protocol() == "http/1.1"
+            said = get(tls, headers=forged).lower()
+        found = dict(re.findall(r"(?m)^x-amzn-tls-([a-z-]+): (.*?)\r?$", said))
+        return found.get("version"), found.get("cipher-suite")
+
+    listener = https(443, ["rsa"], "TLS13-1-2-2021-06", rules=TO_TARGET)
+    off = ("routing.http2.enabled", "false")
+    async with echo_target(9001):
+        await world.become(listener, target=9001, attributes=(off, *TLS_HEADERS))
+        new, old = ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2
+        # The client likes AES-256 better; the server's order decides.
+        assert await asyncio.to_thread(told, new) == ("tlsv1.3", "tls_aes_128_gcm_sha256")
+        assert await asyncio.to_thread(told, old) == ("tlsv1.2", "ecdhe-rsa-aes128-gcm-sha256")
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+async def test_targets_are_spoken_to_as_the_listeners_policies_say(world: TlsWorld) -> None:
+    world.put("ec", make("ec", names=["a.test"]))
+    # Neither current nor by anybody: AWS does not verify targets.
+    ended = make("target", kind="2048", days=-1)
+
+    def only(version: ssl.TLSVersion) -> ssl.SSLContext:
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.set_ciphers("ALL:@SECLEVEL=0")
+        server.minimum_version = server.maximum_version = version
+        path = world.directory / "target.bundle"
+        path.write_text(ended.pem + ended.key_pem)
+        server.load_cert_chain(path)
+        return server
+
+    async def status(policy: str, version: ssl.TLSVersion) -> str:
+        listener = https(443, ["ec"], policy, rules=TO_TARGET)
+        to_target = target_ssl_policy([f"ELBSecurityPolicy-{policy}"])
+        async with echo_target(9001, only(version)):
+            await world.become(
+                listener,
+                target=9001,
+                protocol="HTTPS",
+                target_tls=TargetTls(to_target.versions, to_target.ciphers),
+            )
+
+            def ask() -> str:
+                with handshake(443, "a.test") as tls:
+                    return get(tls).split()[1]
+
+            return await asyncio.to_thread(ask)
+
+    assert await status("TLS13-1-2-2021-06", ssl.TLSVersion.TLSv1_3) == "200"
+    assert await status("TLS13-1-2-2021-06", ssl.TLSVersion.TLSv1) == "200"
+    assert await status("2016-08", ssl.TLSVersion.TLSv1) == "200"
+    assert await status("2016-08", ssl.TLSVersion.TLSv1_3) == "502"
+    assert await status("TLS13-1-2-RFC9151-FIPS-2023-07", ssl.TLSVersion.TLSv1_2) == "200"
+    assert await status("TLS13-1-2-RFC9151-FIPS-2023-07", ssl.TLSVersion.TLSv1_1) == "502"

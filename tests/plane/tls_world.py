@@ -9,9 +9,10 @@ import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -197,19 +198,28 @@ class TlsWorld:
         }
         return Paths(certificates, 2, str(self.directory / "files"))
 
-    async def become(self, *listeners: Listener, target: int | None = None) -> Report:
-        """What the reconciler does; the report tells the steps. A second time does nothing."""
-        await self._activate(listeners, target)
+    async def become(
+        self, *listeners: Listener, target: int | None = None, **changes: Any
+    ) -> Report:
+        """What the reconciler does; the report tells the steps. A second time does nothing.
+
+        ``changes`` are those of the node; ``protocol`` is the target's.
+        """
+        await self._activate(listeners, target, dict(changes))
         report = self.last
-        await self._activate(listeners, target)
+        await self._activate(listeners, target, dict(changes))
         assert self.last.quiet, self.last
         return report
 
-    async def _activate(self, listeners: Sequence[Listener], target: int | None) -> None:
-        check = HealthCheck("HTTP", None, "/", 1, 1, 5, 2, "200-499")
+    async def _activate(
+        self, listeners: Sequence[Listener], target: int | None, changes: dict[str, Any]
+    ) -> None:
+        protocol = changes.pop("protocol", "HTTP")
+        check = HealthCheck(protocol, None, "/", 1, 1, 5, 2, "200-499")
         targets = () if target is None else (Target("t", ADDRESS, target, "a", settled=True),)
-        group = TargetGroup(GROUP, "web", "HTTP", "HTTP1", check, targets)
+        group = TargetGroup(GROUP, "web", protocol, "HTTP1", check, targets)
         node = BalancerNode("lb", "web", ENI, "s", "a", ADDRESS, tuple(listeners), (group,))
+        node = replace(node, **changes)
         paths = self.paths()
         wished = {ENI: (node, render_haproxy(node, paths))}
         report = self.last = Report()
@@ -283,7 +293,7 @@ def shown(name: str | None, port: int = 443) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def echo_target(port: int) -> AsyncIterator[None]:
+async def echo_target(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[None]:
     """A target inside the namespace that answers with the request's head."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -298,7 +308,7 @@ async def echo_target(port: int) -> AsyncIterator[None]:
     listening = in_namespace(
         NETNS_DIR / ENI, lambda: socket.create_server((str(ADDRESS), port), backlog=16)
     )
-    server = await asyncio.start_server(serve, sock=listening, limit=1 << 20)
+    server = await asyncio.start_server(serve, sock=listening, limit=1 << 20, ssl=tls)
     try:
         yield
     finally:

@@ -138,6 +138,14 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetTls:
+    """What a node speaks to HTTPS targets: versions newest first, ciphers in order."""
+
+    versions: tuple[str, ...]
+    ciphers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BalancerNode:
     """One HAProxy in the namespace of ``eni_id``. All nodes of a balancer share the listeners."""
 
@@ -151,6 +159,7 @@ class BalancerNode:
     groups: tuple[TargetGroup, ...]
     idle_timeout_s: int = 60
     attributes: tuple[tuple[str, str], ...] = ()
+    target_tls: TargetTls | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,9 +68,15 @@ def draw_balancers(
                         balancer.attributes.get("idle_timeout.timeout_seconds", "60")
                     ),
                     attributes=tuple(sorted(balancer.attributes.items())),
+                    target_tls=_target_tls(mine),
                 )
             )
     return b.Balancers(tuple(sorted(nodes, key=lambda node: node.eni_id)))
+
+
+def _target_tls(listeners: Iterable[m.Listener]) -> b.TargetTls:
+    policy = m.target_ssl_policy(row.ssl_policy for row in listeners if row.ssl_policy)
+    return b.TargetTls(policy.versions, policy.ciphers)
 
 
 def _listener(row: m.Listener, rows: BalancerRows) -> b.Listener:

@@ -19,11 +19,12 @@ from hiyoko.blueprint.balancers import (
     Rule,
     Target,
     TargetGroup,
+    TargetTls,
 )
 from hiyoko.plane.balancer.paths import CertificateFile, Paths
 from hiyoko.plane.balancer.render import render_haproxy, side_files
 from hiyoko.plane.balancer.tls import tls_options
-from hiyoko.services.elbv2.ssl_policies import SSL_POLICIES
+from hiyoko.services.elbv2.ssl_policies import SSL_POLICIES, target_ssl_policy
 
 _ARN = "arn:aws:elasticloadbalancing:ap-northeast-1:123456789012:targetgroup/"
 WEB, API, IDLE = f"{_ARN}web/{1:016x}", f"{_ARN}api/{2:016x}", f"{_ARN}idle/{3:016x}"
@@ -35,6 +36,7 @@ PATHS = Paths(
     }
 )
 POLICY = SSL_POLICIES["ELBSecurityPolicy-TLS13-1-2-2021-06"]
+TO_TARGETS = target_ssl_policy([POLICY.name])
 REDIRECT = Redirect("HTTPS", "#{host}", "443", "/#{path}", "#{query}", 301)
 
 NODE = BalancerNode(
@@ -44,6 +46,7 @@ NODE = BalancerNode(
     subnet_id="subnet-1",
     zone="ap-northeast-1a",
     address=IPv4Address("10.0.0.10"),
+    target_tls=TargetTls(TO_TARGETS.versions, TO_TARGETS.ciphers),
     listeners=(
         Listener("l80", 80, "HTTP", None, (), (Rule("d", 0, (), REDIRECT),)),
         Listener(

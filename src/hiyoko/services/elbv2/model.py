@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from hiyoko.services.elbv2.ssl_policies import SslPolicy, find_ssl_policy
+from hiyoko.services.elbv2.ssl_policies import SslPolicy, find_ssl_policy, target_ssl_policy
 
 __all__ = [
     "Action",
@@ -26,6 +26,7 @@ __all__ = [
     "WeightedGroup",
     "canonical_hosted_zone_id",
     "find_ssl_policy",
+    "target_ssl_policy",
     "used_groups",
 ]
 

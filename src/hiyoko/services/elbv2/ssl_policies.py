@@ -8,6 +8,7 @@ https://github.com/aws/s2n-tls/tree/main/tests/policy_snapshot/snapshots
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _TLS13 = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
@@ -164,6 +165,23 @@ def _policy(name: str, newest: int, oldest: int, classes: str) -> SslPolicy:
 
 
 SSL_POLICIES = {policy.name: policy for policy in (_policy(*line) for line in _TABLE)}
+
+
+def target_ssl_policy(listeners: Iterable[str]) -> SslPolicy:
+    """What a balancer speaks to HTTPS targets, by the policies of its listeners: not a choice.
+
+    A compliance policy of one listener holds for all; the strictest kind wins.
+    """
+    policies = [SSL_POLICIES[name] for name in listeners if name in SSL_POLICIES]
+    if any("RFC9151" in policy.name for policy in policies):
+        name = "TLS13-1-2-RFC9151-INTEROP4-FIPS-2023-07"
+    elif any(policy.fips for policy in policies):
+        name = "TLS13-1-0-FIPS-2023-04"
+    elif any("TLSv1.3" in policy.versions for policy in policies):
+        name = "TLS13-1-0-2021-06"
+    else:
+        name = "2016-08"
+    return SSL_POLICIES[f"ELBSecurityPolicy-{name}"]
 
 
 def find_ssl_policy(name: str) -> SslPolicy | None:

@@ -9,6 +9,7 @@ from hiyoko.services.elbv2.ssl_policies import (
     HYBRID_GROUPS,
     SSL_POLICIES,
     SslPolicy,
+    target_ssl_policy,
 )
 
 
@@ -70,3 +71,23 @@ def test_rfc_9151_wants_256_bits_and_p_384_and_interop_prefers_them() -> None:
     assert len(interop.ciphers) == 20
     assert interop.groups[0] == "secp384r1"
     assert not interop.cnsa
+
+
+@pytest.mark.parametrize(
+    ("listeners", "wanted"),
+    [
+        ((), "2016-08"),
+        (("FS-1-2-Res-2020-10", "2015-05"), "2016-08"),
+        (("2016-08", "TLS13-1-2-Res-PQ-2025-09"), "TLS13-1-0-2021-06"),
+        (("TLS13-1-3-2021-06", "TLS13-1-3-FIPS-2023-04"), "TLS13-1-0-FIPS-2023-04"),
+        (
+            ("TLS13-1-3-FIPS-2023-04", "TLS13-1-3-RFC9151-FIPS-2023-07"),
+            "TLS13-1-2-RFC9151-INTEROP4-FIPS-2023-07",
+        ),
+    ],
+)
+def test_the_policy_towards_targets_follows_from_the_listeners(
+    listeners: tuple[str, ...], wanted: str
+) -> None:
+    given = [f"ELBSecurityPolicy-{name}" for name in listeners]
+    assert target_ssl_policy(given) == policy(wanted)
