@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import re
 import ssl
@@ -39,8 +40,14 @@ from tests.plane.tls_world import (
 
 from hiyoko.blueprint.balancers import MutualTls, TargetTls
 from hiyoko.plane.balancer.nodes import StopNode
+from hiyoko.plane.ca.issuing import certificate_path
 from hiyoko.plane.process import run
+from hiyoko.reconcile.balancer_tls import tls_notes
+from hiyoko.reconcile.balancers import BalancerReconciler
+from hiyoko.services.elbv2 import model, rows
 from hiyoko.services.elbv2.ssl_policies import SSL_POLICIES, target_ssl_policy
+from hiyoko.settings import Settings
+from hiyoko.store.database import Store
 
 
 @pytest.fixture
@@ -653,3 +660,100 @@ async def test_targets_are_spoken_to_as_the_listeners_policies_say(world: TlsWor
     assert await status("2016-08", ssl.TLSVersion.TLSv1_3) == "502"
     assert await status("TLS13-1-2-RFC9151-FIPS-2023-07", ssl.TLSVersion.TLSv1_2) == "200"
     assert await status("TLS13-1-2-RFC9151-FIPS-2023-07", ssl.TLSVersion.TLSv1_1) == "502"
+
+
+BALANCER = "arn:aws:elasticloadbalancing:r:1:loadbalancer/app/web/0123456789abcdef"
+CERTIFICATE = "arn:aws:acm:r:1:certificate/00000000-0000-0000-0000-00000000000a"
+STORE = "arn:aws:elasticloadbalancing:r:1:truststore/ours/0123456789abcdef"
+
+
+def wishes(authorities: Authorities) -> Store:
+    """A balancer with one HTTPS listener that verifies clients."""
+    store = Store.open(":memory:")
+    place = ("1", "r")
+    node = model.Node("subnet-1", "a", ENI, str(ADDRESS))
+    hello = model.Action("fixed-response", fixed_response=model.FixedResponse(200, "", "hello"))
+    with store.transaction() as tx:
+        rows.LOAD_BALANCERS.insert(
+            tx,
+            model.LoadBalancer(
+                BALANCER, *place, "web", "web.r", "internal", "vpc-1", (), (node,), 0.0
+            ),
+        )
+        rows.TRUST_STORES.insert(
+            tx, model.TrustStore(STORE, *place, "ours", 0.0, authorities.issuing.pem, 1)
+        )
+        rows.LISTENERS.insert(
+            tx,
+            model.Listener(
+                *("l", *place, BALANCER, 443, "HTTPS", "rule", (hello,)),
+                ssl_policy="ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09",
+                # The default certificate may be in the list as well.
+                certificates=(CERTIFICATE, CERTIFICATE),
+                mutual=model.MutualAuthentication("verify", STORE),
+            ),
+        )
+    return store
+
+
+async def test_wishes_become_a_listener_that_follows_renewals_and_trust_stores(
+    world: TlsWorld,
+) -> None:
+    some = Authorities()
+    store, settings = wishes(some), Settings(world.directory)
+    reconciler = BalancerReconciler(store, world.plane, settings)
+
+    async def steps_taken() -> list[str]:
+        report = await reconciler.activate()
+        assert report.refusals == {}
+        again = await reconciler.activate()
+        assert again.steps == []
+        return [step.partition(" ")[0] for step in report.steps]
+
+    # No certificate yet: the node waits for it, and says so.
+    waiting = await reconciler.activate()
+    assert list(waiting.refusals.values()) == [f"no certificate file yet: {CERTIFICATE}"]
+    path = certificate_path(settings, CERTIFICATE)
+    path.parent.mkdir(parents=True)
+
+    def write(made: Made) -> None:
+        path.with_suffix(".new").write_text(made.pem + made.key_pem)
+        path.with_suffix(".new").replace(path)
+
+    write(make("first", names=["a.test"]))
+    assert await steps_taken() == ["write", "write", "start"]
+    assert await _outcome(443, some.client) == "in"
+    assert await _outcome(443, some.revoked) == "in"
+    with store.reading() as tx:
+        assert "has no post-quantum key exchange" in tls_notes(tx)[0]
+    renewed = make("second", names=["a.test"])
+    write(renewed)
+    assert await steps_taken() == ["swap"]
+    assert await asyncio.to_thread(_leaf, some.client) == renewed.der
+    with store.transaction() as tx:
+        rows.REVOCATIONS.put(
+            tx, model.TrustStoreRevocation(STORE, 1, revoking(some.issuing, some.revoked), 1)
+        )
+    assert await steps_taken() == ["write", "reload"]
+    assert await _outcome(443, some.revoked) == "CERTIFICATE_REVOKED"
+    # A daemon that was killed between writing and reloading: the next one finishes.
+    with store.transaction() as tx:
+        rows.REVOCATIONS.delete(tx)
+        found = rows.get_trust_store(tx, STORE)
+        rows.TRUST_STORES.put(tx, dataclasses.replace(found, ca_bundle=some.root.pem))
+    left = world.directory / "run" / "balancer-files" / ".cut.ca.pem"
+    left.write_text("half")
+    assert await steps_taken() == ["write", "reload", "remove", "remove"]
+    assert await _outcome(443, some.client) == "UNKNOWN_CA"
+    assert await _outcome(443, some.client, some.issuing) == "in"
+    # A bundle that cannot be read is told, and what runs goes on.
+    path.write_text("nonsense")
+    broken = await reconciler.activate()
+    assert any(name.startswith("read the certificate") for name in broken.refusals)
+    assert await _outcome(443, some.client, some.issuing) == "in"
+
+
+def _leaf(client: Made) -> bytes | None:
+    with handshake(443, "a.test", context(client=client)) as tls:
+        get(tls)
+        return tls.getpeercert(binary_form=True)
