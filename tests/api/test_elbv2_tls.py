@@ -143,6 +143,14 @@ def test_certificates_that_cannot_be_are_refused(cloud: Cloud) -> None:
     for missing in ("", "nonsense", arn[:-12] + "f" * 12):
         with refused("CertificateNotFound", "not found"):
             cloud(add, ListenerArn=listener, Certificates=[{"CertificateArn": missing}])
+    # Certificates are their Region's.
+    asked = {"DomainName": "a.com", "ValidationMethod": "DNS"}
+    far = api.invoke(cloud.store, "acm", "RequestCertificate", asked, region="us-east-1")
+    with refused("CertificateNotFound"):
+        cloud(add, ListenerArn=listener, Certificates=[far])
+    with refused("CertificateNotFound"):
+        iam = "arn:aws:iam::123456789012:server-certificate/mine"
+        cloud(add, ListenerArn=listener, Certificates=[{"CertificateArn": iam}])
     with refused("ValidationError", "isDefault"):
         cloud(add, ListenerArn=listener, Certificates=[{**given[0], "IsDefault": True}])
     with refused("ALPNPolicyNotFound"):
@@ -151,6 +159,32 @@ def test_certificates_that_cannot_be_are_refused(cloud: Cloud) -> None:
         https(cloud, balancer, arn, 8443, SslPolicy="ELBSecurityPolicy-2014-01")
     with refused("ValidationError", "cannot be specified for HTTP listeners"):
         cloud("ModifyListener", ListenerArn=plain, SslPolicy="ELBSecurityPolicy-2016-08")
+
+
+@pytest.mark.parametrize(
+    "weak",
+    [
+        {"KeyAlgorithm": "RSA-1024"},
+        {"SignatureAlgorithm": "SHA1WITHRSA"},
+        {"SignatureAlgorithm": "MD5WITHRSA"},
+        {"DomainName": "localhost"},
+        {"Status": "EXPIRED"},
+    ],
+    ids=str,
+)
+def test_a_weak_certificate_comes_to_no_listener(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, weak: dict[str, str]
+) -> None:
+    (arn,) = issued(cloud, "a.com")
+    describe = api.find_operation("acm", "DescribeCertificate")
+
+    def weaker(call: api.Call, request: api.Request) -> api.Response:
+        told = describe(call, request)
+        return {"Certificate": {**told["Certificate"], **weak}}
+
+    monkeypatch.setitem(api._operations, ("acm", "DescribeCertificate"), weaker)
+    with refused("UnsupportedCertificate", "a supported key size"):
+        https(cloud, cloud.balancer(), arn)
 
 
 def test_every_policy_is_described_and_accepted(cloud: Cloud) -> None:

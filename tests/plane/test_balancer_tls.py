@@ -517,6 +517,18 @@ async def test_a_verified_client_is_described_to_the_target(world: TlsWorld) -> 
         assert set(re.findall(r"%..", told[f"{prefix}-leaf"])) == {"%20", "%0A"}
         assert _pem(told[f"{prefix}-leaf"]) == [some.client.der]
         assert prefix not in told
+        # HTTP/2: two requests, one connection, one certificate.
+        files = [world.directory / name for name in ("client.crt", "client.key")]
+        files[0].write_text(some.client.pem)
+        files[1].write_text(some.client.key_pem)
+        said = await run(
+            *("curl", "-sk", "--http2", "--cert", str(files[0]), "--key", str(files[1])),
+            *("-w", "%{http_version}\n", f"https://{ADDRESS}:1/", f"https://{ADDRESS}:1/"),
+            netns=ENI,
+        )
+        leaves = re.findall(rf"(?m)^{prefix}-leaf: (.*?)\r?$", said.lower())
+        assert leaves == [told[f"{prefix}-leaf"].lower()] * 2
+        assert len(re.findall(r"(?m)^2$", said)) == 2
         other = await asyncio.to_thread(_echoed, 2, some.client, headers=forged + "X-Leaf: me\r\n")
         assert _pem(other["x-leaf"]) == [some.client.der]
         assert int(other["x-serial"], 16) == leaf.serial_number

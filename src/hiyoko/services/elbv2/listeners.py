@@ -14,6 +14,9 @@ from hiyoko.services.elbv2.ssl_policies import DEFAULT_SSL_POLICY
 
 LISTENERS_MAX = 50
 CERTIFICATES_MAX = 25
+WEAK_KEYS = frozenset({"RSA-1024"})
+WEAK_SIGNATURES = ("MD5", "SHA1")
+"""https://docs.aws.amazon.com/elasticloadbalancing/latest/application/https-listener-certificates.html"""
 _SETTINGS = frozenset(
     ["Protocol", "Port", "SslPolicy", "Certificates", "DefaultActions", "MutualAuthentication"]
 )
@@ -60,14 +63,23 @@ def _arns(given: Sequence[Request]) -> list[str]:
 
 
 def check_certificate(call: Call, arn: str) -> None:
-    """Refuse a certificate that ACM does not know or that is not issued."""
+    """Refuse a certificate that ACM does not know, that is not issued, or that is too weak.
+
+    A weak one must not come to a node: OpenSSL would refuse it, with the whole configuration.
+    """
     try:
         answer = call.invoke("acm", "DescribeCertificate", {"CertificateArn": arn})
     except AwsError as error:
         if error.code == "NotImplemented":
             raise
         raise errors.certificate_not_found(arn) from error
-    if answer["Certificate"]["Status"] != "ISSUED":
+    told = answer["Certificate"]
+    weak = (
+        told["KeyAlgorithm"].replace("_", "-") in WEAK_KEYS
+        or told.get("SignatureAlgorithm", "").startswith(WEAK_SIGNATURES)
+        or "." not in told["DomainName"]
+    )
+    if told["Status"] != "ISSUED" or weak:
         raise errors.unsupported_certificate(arn)
 
 
