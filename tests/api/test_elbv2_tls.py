@@ -515,6 +515,40 @@ async def test_a_stack_makes_changes_and_deletes_a_trust_store(cloud: Cloud, buc
     assert cloud("DescribeTrustStores")["TrustStores"] == []
 
 
+LISTENER = """
+Resources:
+  Listener:
+    Type: AWS::ElasticLoadBalancingV2::Listener
+    Properties:
+      LoadBalancerArn: BALANCER
+      Port: "443"
+      Protocol: HTTPS
+      Certificates: [{CertificateArn: CERTIFICATE}]
+      DefaultActions: [{Type: fixed-response, FixedResponseConfig: {StatusCode: "200"}}]
+"""
+
+
+async def test_a_stack_asks_for_certificates_and_stops_asking(cloud: Cloud, bucket: Any) -> None:
+    bucket("ca.pem", BUNDLE)
+    arn, balancer = store(cloud), cloud.balancer()
+    (certificate,) = issued(cloud, "a.com")
+    plain = LISTENER.replace("BALANCER", balancer).replace("CERTIFICATE", certificate)
+    wish = f"{{Mode: verify, TrustStoreArn: {arn}, IgnoreClientCertificateExpiry: 'false'}}"
+    stacks = StackReconciler(cloud.store, cloud.clock)
+
+    async def mutual(operation: str, body: str) -> dict[str, Any]:
+        cloud(operation, "cloudformation", StackName="s", TemplateBody=body)
+        for _ in range(20):
+            await stacks.activate()
+        told = cloud("DescribeListeners", LoadBalancerArn=balancer)["Listeners"]
+        return dict(told[0]["MutualAuthentication"])
+
+    asking = f"{plain}      MutualAuthentication: {wish}\n"
+    told = await mutual("CreateStack", asking)
+    assert (told["Mode"], told["IgnoreClientCertificateExpiry"]) == ("verify", False)
+    assert await mutual("UpdateStack", plain) == {"Mode": "off"}
+
+
 def test_a_location_gives_what_is_kept_over_http(endpoint: Any, tmp_path: Path) -> None:
     s3, elb = endpoint.client("s3"), endpoint.client("elbv2")
     where = {"LocationConstraint": "ap-northeast-1"}

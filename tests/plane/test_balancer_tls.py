@@ -311,6 +311,33 @@ async def test_a_renewal_among_rivals_keeps_their_order(world: TlsWorld) -> None
     assert await _openssl("") == "default"
 
 
+async def test_a_chain_that_is_mended_is_swapped_too(world: TlsWorld) -> None:
+    root = make("root", ca=True)
+    link = make("a, b/c é", ca=True, signer=root)
+    leaf = make("leaf", names=["a.test"], signer=link)
+    await _become_and_say_again(world, leaf)
+    assert await _sent() == ["leaf"]
+    # The same certificate, imported again with what was missing.
+    assert await _become_and_say_again(world, leaf, link) == ["swap certificate a"]
+    assert await _sent() == ["leaf", "a, b/c é"]
+    assert await _become_and_say_again(world, leaf, link, root) == ["swap certificate a"]
+    assert await _sent() == ["leaf", "a, b/c é", "root"]
+
+
+async def _become_and_say_again(world: TlsWorld, leaf: Made, *chain: Made) -> list[str]:
+    world.put("a", leaf, *chain)
+    report = await world.become(https(443, ["a"]))
+    return [step.split(" of ")[0] for step in report.steps]
+
+
+async def _sent() -> list[str]:
+    """The common names of the certificates that a client is sent."""
+    asked = f"openssl s_client -connect {ADDRESS}:443 -showcerts </dev/null 2>&1"
+    said = await run("sh", "-c", asked, netns=ENI)
+    found = x509.load_pem_x509_certificates(said.split("Server certificate")[0].encode())
+    return [str(c.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value) for c in found]
+
+
 async def test_a_swap_that_was_cut_off_is_taken_up_again(world: TlsWorld) -> None:
     from hiyoko.plane.balancer.render import STATS_SOCKET
     from hiyoko.plane.balancer.socket import ask

@@ -135,14 +135,17 @@ class BalancerReconciler:
 
 
 def _load(tx: Transaction) -> BalancerRows:
+    listeners = tuple(rows.LISTENERS.list(tx))
+    verifying = any(row.mutual is not None and row.mutual.mode == "verify" for row in listeners)
     return BalancerRows(
         load_balancers=tuple(rows.LOAD_BALANCERS.list(tx)),
-        listeners=tuple(rows.LISTENERS.list(tx)),
+        listeners=listeners,
         rules=tuple(rows.RULES.list(tx)),
         target_groups=tuple(rows.TARGET_GROUPS.list(tx)),
         registrations=tuple(rows.REGISTRATIONS.list(tx)),
-        trust_stores=tuple(rows.TRUST_STORES.list(tx)),
-        revocations=tuple(rows.REVOCATIONS.list(tx)),
+        trust_stores=tuple(rows.TRUST_STORES.list(tx)) if verifying else (),
+        # A list may have fifty megabytes: it is read only if somebody is judged by it.
+        revocations=tuple(rows.REVOCATIONS.list(tx)) if verifying else (),
     )
 
 

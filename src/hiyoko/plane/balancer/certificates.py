@@ -34,7 +34,7 @@ Loaded = Mapping[tuple[str, str], str]
 def read_certificate(path: Path, now: float) -> CertificateFile:
     """What a bundle's leaf says of itself. Raises PlaneError."""
     try:
-        leaf = x509.load_pem_x509_certificate(path.read_bytes())
+        leaf, *chain = x509.load_pem_x509_certificates(path.read_bytes())
     except (OSError, ValueError) as error:
         raise PlaneError(f"read {path}: {error}") from error
     key, algorithm = leaf.public_key(), leaf.signature_hash_algorithm
@@ -43,8 +43,11 @@ def read_certificate(path: Path, now: float) -> CertificateFile:
     end = leaf.not_valid_after_utc.timestamp()
     return CertificateFile(
         path=str(path),
-        # HAProxy names what it has loaded by this; nothing is signed with it.
-        fingerprint=leaf.fingerprint(hashes.SHA1()).hex().upper(),
+        # HAProxy tells of what it has loaded no more than this; nothing is signed with it.
+        fingerprint=_fingerprint(
+            leaf.fingerprint(hashes.SHA1()).hex().upper(),
+            (name.rfc4514_string() for name in (link.subject for link in chain)),
+        ),
         names=_names(leaf),
         algorithm="EC" if isinstance(key, ec.EllipticCurvePublicKey) else "RSA",
         key_bits=key.key_size,
@@ -52,6 +55,12 @@ def read_certificate(path: Path, now: float) -> CertificateFile:
         not_after=end,
         expired=end < now,
     )
+
+
+def _fingerprint(leaf: str, chain: Iterable[str]) -> str:
+    """A leaf's SHA-1, and the common names of its chain: the latter may change alone."""
+    names = (re.search(r"CN ?= ?([^/,\\]*)", subject) for subject in chain)
+    return "/".join((leaf, *(found[1] if found else "" for found in names)))
 
 
 def _names(leaf: x509.Certificate) -> tuple[str, ...]:
@@ -148,11 +157,10 @@ def _set_command(step: SwapCertificate) -> str:
 def parse_loaded(said: str) -> dict[str, str]:
     """Fingerprints by path, from the answers to ``show ssl cert``."""
     found: dict[str, str] = {}
-    path = ""
-    for line in said.splitlines():
-        key, _, value = line.partition(": ")
-        if key == "Filename":
-            path = value.strip().removeprefix("*")
-        elif key == "SHA1 FingerPrint":
-            found[path] = value.strip()
+    for part in re.split(r"^Filename: ", said, flags=re.MULTILINE)[1:]:
+        leaf = re.search(r"^SHA1 FingerPrint: (\w+)", part, re.MULTILINE)
+        if leaf is not None:
+            path = part.partition("\n")[0].strip().removeprefix("*")
+            chain = re.findall(r"^Chain Subject: (.*)", part, re.MULTILINE)
+            found[path] = _fingerprint(leaf[1], chain)
     return found

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 class CertificateFile:
     """Where a certificate's chain and key are, and what choosing between certificates asks of it.
 
-    ``fingerprint`` is the leaf's SHA-1 as HAProxy tells it; ``algorithm`` is RSA or EC; times are
-    seconds since the epoch.
+    ``fingerprint`` is the leaf's SHA-1 with the chain's names, as HAProxy tells them;
+    ``algorithm`` is RSA or EC; times are seconds since the epoch.
     """
 
     path: str

@@ -67,9 +67,10 @@ def test_only_what_differs_is_swapped() -> None:
 def test_what_haproxy_tells_of_loaded_certificates() -> None:
     said = (
         "Filename: /a b/c.pem\nStatus: Used\nSerial: 01\nSHA1 FingerPrint: AB12\nSubject: /CN=x\n"
-        "\n\nFilename: /d.pem\nStatus: Used\nSHA1 FingerPrint: CD34\n\n"
+        "\n\nFilename: /d.pem\nStatus: Used\nSHA1 FingerPrint: CD34\nSubject: /CN=y\n"
+        "Chain Subject: /C=US/O=m, n/CN=one é\nChain Issuer: /CN=two\nChain Subject: /O=two\n\n"
     )
-    assert parse_loaded(said) == {"/a b/c.pem": "AB12", "/d.pem": "CD34"}
+    assert parse_loaded(said) == {"/a b/c.pem": "AB12", "/d.pem": "CD34/one é/"}
     assert parse_loaded("Can't display the certificate: Not found\n") == {}
 
 
