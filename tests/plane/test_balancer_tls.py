@@ -183,8 +183,8 @@ async def _openssl(name: str, *argv: str, port: int = 443) -> str:
 async def test_the_best_certificate_that_the_client_can_use_is_chosen(world: TlsWorld) -> None:
     world.put("default", make("default", names=["a.test"], kind="2048"))
     world.put("long", make("long", names=["a.test"], kind="3072"))
-    world.put("weak", make("weak", names=["a.test"], kind="3072", digest=hashes.SHA224()))
-    world.put("ended", make("ended", names=["a.test"], kind="3072", days=-1))
+    world.put("weak", make("weak", names=["a.test"], kind="4096", digest=hashes.SHA224()))
+    world.put("ended", make("ended", names=["a.test"], kind="4096", days=-1))
     world.put("ec", make("ec", names=["a.test", "only-ec.test"]))
     world.put("wild", make("wild", names=["*.b.test"]))
     world.put("exact", make("exact", names=["x.b.test"], kind="2048"))
