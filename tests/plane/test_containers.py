@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -375,7 +377,10 @@ async def test_a_task_reads_of_itself_and_finds_its_roles_keys(driver: Driver) -
 
     driver.plane = ContainerPlane(driver.world.settings, driver.world.trust, driver.woken.set, keys)
     await driver.until(task, "RUNNING")
-    await driver.plane.tell_tasks([task], frozenset({ENI}))
+    # The VPC's router here is the test's own namespace.
+    await run("ip", "netns", "attach", task.vpc_id, str(os.getpid()))
+    await run("ip", "address", "replace", "169.254.170.2/32", "dev", "lo")
+    await driver.plane.tell_tasks([task], frozenset({task.vpc_id}))
     uri = (await driver.line(task, "^uri=")).removeprefix("uri=")
     assert await driver.line(task, "^-----BEGIN CERTIFICATE")
     mine = await fetched(task, uri)
@@ -396,6 +401,10 @@ async def test_a_task_reads_of_itself_and_finds_its_roles_keys(driver: Driver) -
     assert asked == [task.arn]
     refused = await fetched(task, "http://169.254.170.2/v2/credentials/other")
     assert refused["code"] == "InvalidIdInRequest"
+    stranger = replace(task, address=IPv4Address("10.0.0.6"))
+    await driver.plane.tell_tasks([stranger], frozenset({task.vpc_id}))
+    assert "unable to get task arn" in await fetched(task, uri)
     await driver.plane.tell_tasks([], frozenset())
+    await run("ip", "netns", "delete", task.vpc_id)
     with pytest.raises(PlaneError):
         await fetched(task, uri)

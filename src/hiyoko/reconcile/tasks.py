@@ -75,7 +75,7 @@ class TaskReconciler:
                 await self.plane.apply(step)
         after = await self.plane.observe()
         self.plane.check_health(desired.tasks, after)
-        await self.plane.tell_tasks(desired.tasks, after.namespaces & standing)
+        await self.plane.tell_tasks(desired.tasks, after.namespaces)
         report.refusals.update(self.plane.refusals)
         self.plane.refusals.clear()
         self._record(desired, seen, after, report)

@@ -1,7 +1,9 @@
 """Fargate's agent as a task hears it: metadata and its role's keys at 169.254.170.2.
 
-One listening socket in each task's own namespace, so that a task reaches its own answers only. The
-sockets are this process's: when it ends they end, and the next one opens them anew.
+One listening socket in each VPC's router, which lets nobody send from another's address: so the
+address tells which task asks, and it hears of itself only. (Not in the task's namespace: there it
+would be in the way of a container that binds port 80.) The sockets are this process's: when it
+ends they end, and the next one opens them anew.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
 """
@@ -13,6 +15,7 @@ import socket
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from aiohttp import web
 
@@ -29,8 +32,8 @@ from hiyoko.plane.containers.directory import (
 from hiyoko.plane.containers.metadata import Shape, container_metadata, task_metadata
 from hiyoko.plane.containers.usage import container_usage
 from hiyoko.plane.error import PlaneError
-from hiyoko.plane.namespaces import identity, in_namespace
-from hiyoko.plane.process import NETNS_DIR, run
+from hiyoko.plane.namespaces import IP_FREEBIND, identity, in_namespace
+from hiyoko.plane.process import NETNS_DIR
 from hiyoko.settings import Settings
 
 PORT = 80
@@ -55,71 +58,61 @@ def no_keys(task: Task) -> Mapping[str, object]:
 @dataclass(frozen=True, slots=True)
 class _Open:
     namespace: tuple[int, int] | None
-    site: web.SockSite
+    runner: web.ServerRunner
 
 
 @dataclass(slots=True)
 class AgentServer:
-    """The sockets of all running tasks."""
+    """The sockets of all VPCs that have running tasks."""
 
     settings: Settings
     keys: RoleKeys
-    _tasks: dict[str, Task] = field(default_factory=dict)
+    _tasks: dict[tuple[str, str], Task] = field(default_factory=dict)
     _open: dict[str, _Open] = field(default_factory=dict)
     _kept: dict[str, Mapping[str, object]] = field(default_factory=dict)
-    _runner: web.ServerRunner | None = None
 
     async def serve(self, tasks: Sequence[Task], namespaces: Collection[str]) -> None:
-        """Listen for each of these tasks whose namespace is there, and for no other."""
-        wanted = {task.eni_id: task for task in tasks if task.eni_id in namespaces}
-        for eni_id, one in list(self._open.items()):
-            if eni_id not in wanted or identity(NETNS_DIR / eni_id) != one.namespace:
-                await self._open.pop(eni_id).site.stop()
-        self._tasks = {task.arn: task for task in wanted.values()}
-        self._kept = {arn: keys for arn, keys in self._kept.items() if arn in self._tasks}
-        for eni_id in wanted.keys() - self._open.keys():
-            await self._listen(wanted[eni_id])
+        """Listen in the VPCs of these tasks, where their routers are there, and in no other."""
+        self._tasks = {(task.vpc_id, str(task.address)): task for task in tasks}
+        arns = {task.arn for task in tasks}
+        self._kept = {arn: keys for arn, keys in self._kept.items() if arn in arns}
+        wanted = {task.vpc_id for task in tasks} & set(namespaces)
+        for vpc_id, one in list(self._open.items()):
+            if vpc_id not in wanted or identity(NETNS_DIR / vpc_id) != one.namespace:
+                await self._open.pop(vpc_id).runner.cleanup()
+        for vpc_id in sorted(wanted - self._open.keys()):
+            self._open[vpc_id] = await self._listen(vpc_id)
 
     async def close(self) -> None:
         """Listen no more."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        for one in self._open.values():
+            await one.runner.cleanup()
         self._open.clear()
 
-    async def _listen(self, task: Task) -> None:
-        namespace = NETNS_DIR / task.eni_id
+    async def _listen(self, vpc_id: str) -> _Open:
+        namespace = NETNS_DIR / vpc_id
         there = identity(namespace)
-        await run(
-            *("ip", "address", "replace", f"{AGENT_ADDRESS}/32", "dev", "lo"), netns=task.eni_id
-        )
         listener = in_namespace(namespace, _listener)
-        if self._runner is None:
-            server = web.Server(self._answer, access_log=None)
-            self._runner = web.ServerRunner(server, shutdown_timeout=1.0, handle_signals=False)
-            await self._runner.setup()
-        site = web.SockSite(self._runner, listener, backlog=BACKLOG)
-        await site.start()
-        self._open[task.eni_id] = _Open(there, site)
+        server = web.Server(partial(self._answer, vpc_id), access_log=None)
+        runner = web.ServerRunner(server, shutdown_timeout=1.0, handle_signals=False)
+        await runner.setup()
+        await web.SockSite(runner, listener, backlog=BACKLOG).start()
+        return _Open(there, runner)
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Paths carry ids that no other task knows; the socket is its own anyway."""
-        parts = [part for part in request.path.split("/") if part]
+    async def _answer(self, vpc_id: str, request: web.BaseRequest) -> web.StreamResponse:
+        task = self._tasks.get((vpc_id, request.remote or ""))
         if request.method != "GET":
             return _refused(405, "method not allowed")
-        match parts:
+        match [part for part in request.path.split("/") if part]:
             case ["v2", "credentials", name]:
-                return self._credentials(name)
+                return self._credentials(task, name)
             case ["v4", cid, *rest]:
-                return self._metadata(cid, rest)
+                return self._metadata(task, cid, rest)
             case _:
                 return _refused(404, "404 page not found")
 
-    def _credentials(self, name: str) -> web.Response:
-        task = next(
-            (t for t in self._tasks.values() if name and t.identity.credentials_id == name), None
-        )
-        if task is None:
+    def _credentials(self, task: Task | None, name: str) -> web.Response:
+        if task is None or not name or task.identity.credentials_id != name:
             return _credentials_refused("InvalidIdInRequest", "Credentials not found", 400)
         kept = self._kept.get(task.arn)
         if kept is None or float(str(kept["Expiration"])) - KEYS_RENEWED_S < time.time():
@@ -130,12 +123,11 @@ class AgentServer:
         ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(float(str(kept["Expiration"]))))
         return web.json_response({"RoleArn": task.identity.role, **kept, "Expiration": ends})
 
-    def _metadata(self, cid: str, rest: list[str]) -> web.Response:
-        for task in self._tasks.values():
-            for container in task.containers:
-                if runtime_id(task.arn, container.name) == cid:
-                    shape = self._of(task, container.name, rest)
-                    return web.json_response(shape) if shape is not _NOT_THERE else _lost(cid)
+    def _metadata(self, task: Task | None, cid: str, rest: list[str]) -> web.Response:
+        for container in task.containers if task is not None else ():
+            if task is not None and runtime_id(task.arn, container.name) == cid:
+                shape = self._of(task, container.name, rest)
+                return web.json_response(shape) if shape is not _NOT_THERE else _lost(cid)
         return _lost(cid)
 
     def _of(self, task: Task, name: str, rest: list[str]) -> object:
@@ -182,6 +174,8 @@ def _listener() -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # The router is there before its addresses are.
+        listener.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
         listener.bind((str(AGENT_ADDRESS), PORT))
         listener.listen(BACKLOG)
     except OSError as error:

@@ -454,7 +454,7 @@ class ContainerPlane:
             )
 
     async def tell_tasks(self, tasks: Iterable[Task], namespaces: frozenset[str]) -> None:
-        """Answer each running task at its own 169.254.170.2, and nobody else."""
+        """Answer each running task at 169.254.170.2, in whose VPC a router is among these."""
         await self._agent.serve([task for task in tasks if task.run], namespaces)
 
     async def close(self) -> None:
