@@ -55,7 +55,9 @@ async def world(tmp_path: Path) -> AsyncIterator[TlsWorld]:
     await run("ip", "netns", "add", ENI)
     await run("ip", "-n", ENI, "link", "set", "lo", "up")
     await run("ip", "-n", ENI, "addr", "add", f"{ADDRESS}/32", "dev", "lo")
-    made = TlsWorld(tmp_path)
+    # A state directory may have a space in its name.
+    made = TlsWorld(tmp_path / "a b")
+    made.directory.mkdir()
     try:
         yield made
     finally:
@@ -348,10 +350,10 @@ async def test_a_swap_that_was_cut_off_is_taken_up_again(world: TlsWorld) -> Non
     await world.become(listener)
     # A daemon killed between the two commands: HAProxy holds a change that nobody ends.
     left = make("left", names=["a.test"])
-    path = world.directory / "a.pem"
+    word = str(world.directory / "a.pem").replace(" ", "\\ ")
     await ask(
         world.plane.directory / ENI / STATS_SOCKET,
-        f"set ssl cert {path} <<\n{left.pem}{left.key_pem}\n",
+        f"set ssl cert {word} <<\n{left.pem}{left.key_pem}\n",
     )
     world.put("b", make("fresh", names=["b.test"]))
     await world.become(listener)

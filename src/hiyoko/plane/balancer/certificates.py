@@ -118,7 +118,7 @@ class CertificatePlane:
             asked = sorted(paths.certificates[arn].path for arn in arns)
             if not asked:
                 continue
-            command = "; ".join(f"show ssl cert {path}" for path in asked)
+            command = "; ".join(f"show ssl cert {_word(path)}" for path in asked)
             try:
                 said = await ask(self.directory / node.eni_id / STATS_SOCKET, command)
             except PlaneError:
@@ -135,11 +135,11 @@ class CertificatePlane:
         # HAProxy then takes any other certificate for that one.
         other = re.search(r"(?:for certificate |is about ')(.+?)(?:'|!)", said)
         if other and other[1] != step.path:
-            await ask(socket, f"abort ssl cert {other[1]}")
+            await ask(socket, f"abort ssl cert {_word(other[1])}")
             said = await ask(socket, command)
         if f"for certificate {step.path}!" not in said:
             raise PlaneError(f"{step}: {said.strip()}")
-        said = await ask(socket, f"commit ssl cert {step.path}")
+        said = await ask(socket, f"commit ssl cert {_word(step.path)}")
         if "Success" not in said:
             raise PlaneError(f"{step}: {said.strip()}")
 
@@ -151,7 +151,12 @@ def _set_command(step: SwapCertificate) -> str:
         raise PlaneError(f"{step}: {error}") from error
     # An empty line ends the payload.
     lines = "\n".join(line for line in pem.splitlines() if line)
-    return f"set ssl cert {step.path} <<\n{lines}\n"
+    return f"set ssl cert {_word(step.path)} <<\n{lines}\n"
+
+
+def _word(path: str) -> str:
+    """One word of a command: HAProxy takes a backslash before what would end it."""
+    return re.sub(r"([\\\s;])", r"\\\1", path)
 
 
 def parse_loaded(said: str) -> dict[str, str]:

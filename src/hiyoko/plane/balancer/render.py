@@ -23,6 +23,7 @@ from hiyoko.plane.balancer.mutual_tls import mutual_tls_globals, mutual_tls_head
 from hiyoko.plane.balancer.names import backend_name
 from hiyoko.plane.balancer.paths import Paths
 from hiyoko.plane.balancer.rules import render_forwards, render_rules
+from hiyoko.plane.balancer.sni import certificate_globals
 from hiyoko.plane.balancer.tls import target_tls_globals, tls_files, tls_options
 
 STATS_SOCKET = "stats.sock"
@@ -50,7 +51,12 @@ def render_haproxy(node: BalancerNode, paths: Paths) -> str:
         lines += ["", f"backend {backend_name(group.arn)}"]
         lines += (f"  {line}" for line in backend_lines(group))
     body = "\n".join(lines) + "\n"
-    top = (*_global(paths), *mutual_tls_globals(node.listeners, paths), *target_tls_globals(node))
+    top = (
+        *_global(paths),
+        *certificate_globals(node.listeners, paths),
+        *mutual_tls_globals(node.listeners, paths),
+        *target_tls_globals(node),
+    )
     digest = hashlib.sha256("\n".join((*top, body)).encode()).hexdigest()[:16]
     return "\n".join((f"# {node.name} in {node.zone}", *top, f"  description {digest}", body))
 

@@ -10,21 +10,34 @@ that is ours. It looks at exact names and wildcards together, so a wildcard's en
 name that another certificate has exactly. Its default is the first line: ``!*`` keeps that line
 out of the choice by name, and the default certificate comes again in its own place.
 https://docs.haproxy.org/2.6/configuration.html#5.1-crt-list
+
+A line of the list knows no quotes, so files are named relative to ``crt-base``, which does.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
-from hiyoko.plane.balancer.paths import CertificateFile
+from hiyoko.blueprint.balancers import Listener
+from hiyoko.plane.balancer.paths import CertificateFile, Paths
+from hiyoko.plane.balancer.text import quoted
+
+
+def certificate_globals(listeners: Iterable[Listener], paths: Paths) -> Iterator[str]:
+    """Where all certificates' files are, if there is any."""
+    arns = {arn for listener in listeners for arn in listener.certificate_arns}
+    directories = {str(Path(paths.certificates[arn].path).parent) for arn in arns}
+    assert len(directories) <= 1, "certificates lie in one directory"
+    yield from (f"  crt-base {quoted(directory)}" for directory in directories)
 
 
 def render_crt_list(certificates: Sequence[CertificateFile]) -> str:
     """The list for a listener whose default certificate is the first one."""
     held = Counter((name, c.algorithm) for c in certificates for name in c.names)
     exact = {name for c in certificates for name in c.names if not name.startswith("*.")}
-    lines = [f"{certificates[0].path} !*"]
+    lines = [f"{Path(certificates[0].path).name} !*"]
     for certificate in sorted(certificates, key=_preference):
         filters = _filters(certificate, exact)
         if not filters:
@@ -34,7 +47,7 @@ def render_crt_list(certificates: Sequence[CertificateFile]) -> str:
         rivals = any(held[name, certificate.algorithm] > 1 for name in certificate.names)
         if rivals:
             lines.append(f"# {certificate.fingerprint}")
-        lines.append(f"{certificate.path} {' '.join(filters)}")
+        lines.append(f"{Path(certificate.path).name} {' '.join(filters)}")
     return "\n".join(lines) + "\n"
 
 

@@ -20,13 +20,13 @@ def test_the_default_certificate_comes_first_and_again_in_its_place() -> None:
     better = CertificateFile("/b", "B", ("a.test",), key_bits=4096)
     other = CertificateFile("/e", "E", ("e.test",), "EC", 256)
     assert render_crt_list([DEFAULT, better, other]).splitlines() == [
-        "/d !*",
-        "/e e.test",
+        "d !*",
+        "e e.test",
         # Rivals for one name say what they are, so that a renewal changes the list.
         "# B",
-        "/b a.test",
+        "b a.test",
         "# D",
-        "/d a.test",
+        "d a.test",
     ]
 
 
@@ -34,11 +34,11 @@ def test_a_wildcard_leaves_exact_names_of_others_alone() -> None:
     wild = CertificateFile("/w", "W", ("*.a.test", "own.a.test"), "EC")
     exact = CertificateFile("/x", "X", ("x.a.test", "a.test", "y.x.a.test"))
     text = render_crt_list([DEFAULT, wild, exact])
-    assert "/w *.a.test own.a.test !x.a.test\n" in text
+    assert "w *.a.test own.a.test !x.a.test\n" in text
 
 
 def test_a_certificate_without_a_name_is_the_default_one_only() -> None:
-    assert render_crt_list([CertificateFile("/n", "N")]) == "/n !*\n"
+    assert render_crt_list([CertificateFile("/n", "N")]) == "n !*\n"
 
 
 def test_a_bundle_says_what_choosing_asks(tmp_path: Path) -> None:
