@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from hiyoko.blueprint import balancers as b
@@ -45,6 +45,13 @@ def draw_balancers(
                 for arn, _ in rule.action.groups
             }
         )
+        weighted = {
+            arn
+            for listener in listeners
+            for rule in listener.rules
+            if isinstance(rule.action, b.Forward) and len(rule.action.groups) > 1
+            for arn, _ in rule.action.groups
+        }
         zones = {node.zone for node in balancer.nodes}
         for node in balancer.nodes:
             nodes.append(
@@ -57,7 +64,12 @@ def draw_balancers(
                     address=IPv4Address(node.private_ip),
                     listeners=listeners,
                     groups=tuple(
-                        _group(groups[arn], rows.registrations, zones, node.eni_id, settled, now)
+                        replace(
+                            _group(
+                                groups[arn], rows.registrations, zones, node.eni_id, settled, now
+                            ),
+                            stickiness=_stickiness(groups[arn], weighted),
+                        )
                         for arn in used
                         if arn in groups
                     ),
@@ -78,8 +90,11 @@ def _listener(row: m.Listener, rules: Iterable[m.Rule]) -> b.Listener:
         b.Rule(
             rule.arn,
             rule.priority,
-            tuple(b.Condition(c.field, c.values, c.key, c.pairs) for c in rule.conditions),
+            tuple(
+                b.Condition(c.field, c.values, c.key, c.pairs, c.regexes) for c in rule.conditions
+            ),
             _action(rule.actions[-1]),
+            tuple(b.Transform(t.type, t.regex, t.replace) for t in rule.transforms),
         )
         for rule in mine
     ]
@@ -105,7 +120,26 @@ def _action(action: m.Action) -> b.Action:
     if action.fixed_response is not None:
         f = action.fixed_response
         return b.FixedResponse(f.status, f.content_type, f.body)
-    return b.Forward(tuple((group.group_arn, group.weight) for group in action.groups))
+    sticky = action.stickiness
+    return b.Forward(
+        tuple((group.group_arn, group.weight) for group in action.groups),
+        sticky.duration_s if sticky.enabled else None,
+    )
+
+
+def _stickiness(group: m.TargetGroup, weighted: Collection[str]) -> b.Stickiness | None:
+    if not group.sticky:
+        return None
+    attributes = group.attributes
+    kind = attributes.get("stickiness.type", "lb_cookie")
+    duration_s = int(attributes.get(f"stickiness.{kind}.duration_seconds", "86400"))
+    if kind == "lb_cookie":
+        return b.Stickiness(duration_s)
+    # Application-based stickiness does not work with weighted target groups:
+    # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/sticky-sessions.html
+    if group.arn in weighted:
+        return None
+    return b.Stickiness(duration_s, attributes.get("stickiness.app_cookie.cookie_name"))
 
 
 def _group(
@@ -132,7 +166,6 @@ def _group(
     )
     check = group.health_check
     attributes = group.attributes
-    sticky = attributes.get("stickiness.enabled") == "true"
     return b.TargetGroup(
         arn=group.arn,
         name=group.name,
@@ -149,11 +182,6 @@ def _group(
             matcher=check.matcher,
         ),
         targets=targets,
-        stickiness_s=(
-            int(attributes.get("stickiness.lb_cookie.duration_seconds", "86400"))
-            if sticky
-            else None
-        ),
         algorithm=attributes.get("load_balancing.algorithm.type", "round_robin"),
         slow_start_s=int(attributes.get("slow_start.duration_seconds", "0")),
     )

@@ -17,6 +17,7 @@ from hiyoko.blueprint.balancers import (
     Listener,
     Redirect,
     Rule,
+    Stickiness,
     Target,
     TargetGroup,
 )
@@ -107,7 +108,7 @@ NODE = BalancerNode(
             "HTTP1",
             CHECK,
             (Target("10.0.1.5", IPv4Address("10.0.1.5"), 80, "a"),),
-            stickiness_s=60,
+            stickiness=Stickiness(60),
             slow_start_s=30,
         ),
     ),
