@@ -17,7 +17,7 @@ REPEAT_MAX = 1000
 COMPILED_MAX = 20_000
 """Bytes that a compiled expression may need, by a high estimate: PCRE2 ends at 65,535."""
 
-_CHARACTER, _CLASS, _GROUP = 4, 40, 16
+_CHARACTER, _CLASS, _GROUP = 8, 48, 16
 _CLASS_ESCAPES = "dDwWsS"
 _CHARACTER_ESCAPES = {"t": 9, "n": 10, "r": 13, "f": 12}
 _ASSERTIONS = "bBAz"
@@ -28,6 +28,7 @@ _POSIX = re.compile(
     r"\[:\^?(?:alnum|alpha|ascii|blank|cntrl|digit|graph|lower|print|punct|space|upper|word|xdigit)"
     r":\]"
 )
+_POSIX_ALONE = re.compile(r"\[([:.=])[^\]]*\1\]")
 _HEX = re.compile(r"x(?:([0-9A-Fa-f]{2})|\{([0-9A-Fa-f]{1,2})\})")
 _REFUSED_GROUPS = (
     ("?=", "lookaheads are not supported"),
@@ -88,8 +89,11 @@ class _Parser:
     def _sequence(self, depth: int) -> int:
         size = 0
         while self.at < len(self.text) and self.text[self.at] not in "|)":
+            group = self.text[self.at] == "("
             part, repeatable = self._atom(depth)
-            size += part * self._quantifier(repeatable)
+            copies = self._quantifier(repeatable)
+            # One character that is repeated has a counter; a group is compiled so many times.
+            size += part * copies if group else part
         return size
 
     def _quantifier(self, repeatable: bool) -> int:
@@ -114,9 +118,13 @@ class _Parser:
         char = self.text[self.at]
         if char == "(":
             return self._group(depth)
+        if _QUANTIFIER.match(self.text, self.at):
+            raise RegexError("there is nothing to repeat")
         self.at += 1
         match char:
             case "[":
+                if _POSIX_ALONE.match(self.text, self.at - 1):
+                    raise RegexError("a named class can only be used in a character class")
                 self._class()
                 return _CLASS, True
             case "\\":
@@ -126,8 +134,6 @@ class _Parser:
                 return _CLASS, escape not in _ASSERTIONS
             case "^" | "$":
                 return _CHARACTER, False
-            case "*" | "+" | "?":
-                raise RegexError("there is nothing to repeat")
         _visible(char)
         return _CHARACTER, True
 
