@@ -187,7 +187,9 @@ def _condition(conditions: list[dict[str, Any]]) -> str:
     for condition in conditions:
         parts = [condition, *(v for k, v in condition.items() if k.endswith("Config"))]
         values: list[Any] = next((part["Values"] for part in parts if part.get("Values")), [])
-        regexes = next((part["RegexValues"] for part in parts if part.get("RegexValues")), [])
+        regexes: list[str] = next(
+            (part["RegexValues"] for part in parts if part.get("RegexValues")), []
+        )
         shown = [v if isinstance(v, str) else f"{v.get('Key', '')}={v['Value']}" for v in values]
         shown += [f"like {regex}" for regex in regexes]
         field = condition["Field"].removesuffix("-pattern").removesuffix("-header")
