@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from hiyoko.blueprint import balancers as b
+from hiyoko.blueprint.draw_stickiness import group_stickiness, without_vain_stickiness
 from hiyoko.services.elbv2 import model as m
 
 SettledTarget = tuple[str, str, int, str]
@@ -45,13 +46,6 @@ def draw_balancers(
                 for arn, _ in rule.action.groups
             }
         )
-        weighted = {
-            arn
-            for listener in listeners
-            for rule in listener.rules
-            if isinstance(rule.action, b.Forward) and len(rule.action.groups) > 1
-            for arn, _ in rule.action.groups
-        }
         zones = {node.zone for node in balancer.nodes}
         for node in balancer.nodes:
             nodes.append(
@@ -64,12 +58,7 @@ def draw_balancers(
                     address=IPv4Address(node.private_ip),
                     listeners=listeners,
                     groups=tuple(
-                        replace(
-                            _group(
-                                groups[arn], rows.registrations, zones, node.eni_id, settled, now
-                            ),
-                            stickiness=_stickiness(groups[arn], weighted),
-                        )
+                        _group(groups[arn], rows.registrations, zones, node.eni_id, settled, now)
                         for arn in used
                         if arn in groups
                     ),
@@ -79,7 +68,8 @@ def draw_balancers(
                     attributes=tuple(sorted(balancer.attributes.items())),
                 )
             )
-    return b.Balancers(tuple(sorted(nodes, key=lambda node: node.eni_id)))
+    steady = (without_vain_stickiness(node) for node in nodes)
+    return b.Balancers(tuple(sorted(steady, key=lambda node: node.eni_id)))
 
 
 def _listener(row: m.Listener, rules: Iterable[m.Rule]) -> b.Listener:
@@ -127,21 +117,6 @@ def _action(action: m.Action) -> b.Action:
     )
 
 
-def _stickiness(group: m.TargetGroup, weighted: Collection[str]) -> b.Stickiness | None:
-    if not group.sticky:
-        return None
-    attributes = group.attributes
-    kind = attributes.get("stickiness.type", "lb_cookie")
-    duration_s = int(attributes.get(f"stickiness.{kind}.duration_seconds", "86400"))
-    if kind == "lb_cookie":
-        return b.Stickiness(duration_s)
-    # Application-based stickiness does not work with weighted target groups:
-    # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/sticky-sessions.html
-    if group.arn in weighted:
-        return None
-    return b.Stickiness(duration_s, attributes.get("stickiness.app_cookie.cookie_name"))
-
-
 def _group(
     group: m.TargetGroup,
     registrations: Iterable[m.Registration],
@@ -182,6 +157,7 @@ def _group(
             matcher=check.matcher,
         ),
         targets=targets,
+        stickiness=group_stickiness(group),
         algorithm=attributes.get("load_balancing.algorithm.type", "round_robin"),
         slow_start_s=int(attributes.get("slow_start.duration_seconds", "0")),
     )
