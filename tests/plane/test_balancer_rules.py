@@ -28,6 +28,7 @@ from hiyoko.blueprint.balancers import (
     Transform,
 )
 from hiyoko.plane.balancer import rules as rendered
+from hiyoko.plane.balancer.transforms import RESULT_BYTES_MAX
 from hiyoko.plane.process import run
 
 __all__ = ["place"]
@@ -265,6 +266,7 @@ async def test_transforms_rewrite_what_the_target_gets_after_the_choice_of_the_r
         rewriting(10, "/space", url("/space", "/a b")),
         rewriting(11, "/port", host("^(.*)$", "$1.test:99")),
         rewriting(12, "/bad", host("^.*$", "a/b")),
+        rewriting(13, "/long/*", url("^(.*)$", "$1?$1$1")),
     )
     await place.become(node(group(GOOD), rules=rules))  # type: ignore[arg-type]
     async with target(9001, "-"):
@@ -292,6 +294,10 @@ async def test_transforms_rewrite_what_the_target_gets_after_the_choice_of_the_r
         for path in ("/none", "/space", "/bad"):
             failed = await ask(URL + path)
             assert (failed.status, len(failed.body)) == (500, 142), path
+        # So is one that gets too long; the next shorter one does not.
+        most = "/long/".ljust((RESULT_BYTES_MAX - len("$1?$1$1")) // 4, "x")
+        assert len((await ask(URL + most)).body) == len(f"- {ADDRESS}:8080 ?") + 3 * len(most)
+        assert (await ask(f"{URL}{most}x")).status == 500
 
 
 async def test_redirects_fill_every_keyword_as_it_stands(place: Place) -> None:

@@ -14,6 +14,8 @@ from hiyoko.blueprint.balancers import Forward, Listener, Transform
 from hiyoko.plane.balancer.answers import own_answer
 from hiyoko.plane.balancer.text import argument, quoted
 
+RESULT_BYTES_MAX = 14_336
+_REFERENCE = re.compile(r"\$([1-9])")
 _FAILED = "500 Internal Server Error"
 _URL = r"^/[!-~]*$"
 _HOST = r"^([A-Za-z0-9_-]+\.)*[A-Za-z0-9_-]+\.?(:[0-9]{1,5})?$"
@@ -38,6 +40,7 @@ def render_transforms(listener: Listener) -> Iterator[str]:
 def _url(transform: Transform, mark: str) -> Iterator[str]:
     """Path and query are one text, as the client sent it."""
     matched = f"{mark} {{ pathq -m reg -- {quoted(transform.regex)} }}"
+    yield own_answer(_FAILED, f" if {matched} {_too_long('pathq', transform)}")
     yield f"http-request set-var(txn.transformed_uri) {_replaced('pathq', transform)} if {matched}"
     done = f" if {mark} {{ var(txn.transformed_uri) -m found }}"
     yield own_answer(_FAILED, f"{done} !{{ var(txn.transformed_uri) -m reg {quoted(_URL)} }}")
@@ -49,6 +52,7 @@ def _host(transform: Transform, mark: str) -> Iterator[str]:
     host = "req.hdr(host),host_only"
     matched = f"{mark} {{ {host} -i -m reg -- {quoted(transform.regex)} }}"
     new = "var(txn.transformed_host)"
+    yield own_answer(_FAILED, f" if {matched} {_too_long(host, transform)}")
     yield f"http-request set-{new} {_replaced(host, transform, ',i')} if {matched}"
     done = f" if {mark} {{ {new} -m found }}"
     yield own_answer(_FAILED, f"{done} !{{ {new} -m reg {quoted(_HOST)} }}")
@@ -62,7 +66,13 @@ def _host(transform: Transform, mark: str) -> Iterator[str]:
     yield f"http-request set-header Host %[{new}]{done} !{old_port}"
 
 
+def _too_long(fetch: str, transform: Transform) -> str:
+    """The text whose result might not fit. HAProxy 2.6 does not see by itself that it has not."""
+    copies = len(_REFERENCE.findall(transform.replace)) + 1
+    return f"{{ {fetch} -m len gt {(RESULT_BYTES_MAX - len(transform.replace)) // copies} }}"
+
+
 def _replaced(fetch: str, transform: Transform, flags: str = "") -> str:
     by = transform.replace.replace("\\", "\\\\")
-    by = re.sub(r"\$([1-9])", r"\\\1", by)
+    by = _REFERENCE.sub(r"\\\1", by)
     return quoted(f"{fetch},regsub({argument(transform.regex)},{argument(by)}{flags})")
