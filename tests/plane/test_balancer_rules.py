@@ -543,6 +543,10 @@ async def test_an_application_cookie_knows_a_target_of_each_group(place: Place) 
         assert opened(second.cookies["AWSALBAPP-0"]).count("|") == 2
         third = await ask(URL, cookie=cookie)
         assert opened(third.cookies["AWSALBAPP-0"]).count("|") == 2
+        # What is known of the other group is kept where this one has nothing to remember.
+        alone = await ask(f"{URL}/other/login")
+        kept = await ask(URL, cookie=alone.sent("AWSALBAPP-0"))
+        assert kept.cookies["AWSALBAPP-0"].split(";")[0] == alone.sent("AWSALBAPP-0")[12:]
 
 
 async def test_a_client_comes_back_to_its_weighted_group(place: Place) -> None:
