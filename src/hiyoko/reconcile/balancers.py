@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 
 from hiyoko import api
@@ -20,6 +20,7 @@ from hiyoko.plane.balancer.observe import (
     server_key,
 )
 from hiyoko.plane.balancer.render import digest_of, render_haproxy
+from hiyoko.plane.balancer.secret import cookie_secret
 from hiyoko.reconcile.balancer_tls import BalancerTls, observe_tls
 from hiyoko.reconcile.report import Report
 from hiyoko.services.elbv2 import rows
@@ -67,6 +68,8 @@ class BalancerReconciler:
         settled = {key for key, row in before.items() if row.state in ("healthy", "unhealthy")}
         drawn = draw_balancers(wishes, settled, now)
         paths = await observe_tls(self.store, self.settings, drawn, _threads(), now, report)
+        secret = cookie_secret(self.settings) if drawn.nodes else b""
+        paths = replace(paths, secret=secret)
         files = paths.certificates
         wished: dict[str, tuple[BalancerNode, str]] = {}
         for node in drawn.nodes:

@@ -30,9 +30,11 @@ class Paths:
 
     ``directory`` holds files whose names tell their content (see ``side_files``). ``hybrid_groups``
     is true when the TLS library knows post-quantum key exchange.
+    ``secret`` is what the cookies of stickiness are sealed with, the same on all nodes.
     """
 
     certificates: Mapping[str, CertificateFile] = field(default_factory=dict)
     threads: int = 2
     directory: str = "/run/hiyoko/balancer-files"
     hybrid_groups: bool = False
+    secret: bytes = field(default=b"", repr=False)

@@ -17,6 +17,7 @@ _LIMITS = (
     ("target-groups-per-action-on-application-load-balancer", 5),
     ("targets-per-target-group", 1000),
     ("condition-values-per-alb-rule", 5),
+    ("condition-wildcards-per-alb-rule", 5),
 )
 _TYPES = ("application", "network")
 """Every policy is one for both, though only application load balancers are made here."""

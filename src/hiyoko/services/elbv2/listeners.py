@@ -98,7 +98,7 @@ def create_listener(call: Call, request: Request) -> Response:
     balancer = rows.get_load_balancer(call.tx, arn)
     policy, certificates = _tls(call, request, protocol, None)
     mutual = mutual_authentication.wanted(call, request, protocol, arn, None)
-    actions = parse_actions(call, balancer, protocol, request["DefaultActions"])
+    actions = parse_actions(call, balancer, protocol, port, request["DefaultActions"])
     listeners = rows.list_listeners(call.tx, arn)
     for old in listeners:
         if old.port == port:
@@ -161,7 +161,7 @@ def modify_listener(call: Call, request: Request) -> Response:
     policy, certificates = _tls(call, request, protocol, row)
     mutual = mutual_authentication.wanted(call, request, protocol, balancer.arn, row)
     given = request.get("DefaultActions")
-    actions = parse_actions(call, balancer, protocol, given) if given else row.default_actions
+    actions = parse_actions(call, balancer, protocol, port, given) if given else row.default_actions
     for other in rows.list_listeners(call.tx, row.balancer_arn):
         if other.arn != row.arn and other.port == port:
             raise errors.duplicate_listener(row.balancer_arn)
