@@ -1,8 +1,9 @@
 """The predefined security policies: which TLS versions, ciphers and key exchanges are offered.
 
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
-The order inside the RFC 9151 policies, and every policy's classical groups, are those of s2n-tls,
-AWS's own TLS library, which publishes what each policy holds: the page names no groups.
+The order inside the INTEROP policies of RFC 9151 is that of s2n-tls, AWS's own TLS library, which
+publishes what each policy holds. The page names no groups: the classical ones of the other policies
+are our choice, those that every client of today offers.
 https://github.com/aws/s2n-tls/tree/main/tests/policy_snapshot/snapshots
 """
 
