@@ -73,6 +73,22 @@ async def test_a_task_pulls_runs_stops_and_leaves_nothing(driver: Driver) -> Non
     assert task_id(task.arn) not in await run("ps", "axww")
 
 
+async def test_a_pinned_image_is_pulled_by_its_digest(driver: Driver) -> None:
+    store, settings = driver.world.store, driver.world.settings
+    first = push(store, settings, "app", "1", ("sh", "-c", "echo first; sleep 60"))
+    push(store, settings, "app", "1", ("sh", "-c", "echo second; sleep 60"))
+    task = make_task(1, make_container(IMAGE, digest=first))
+    await driver.until(task, "RUNNING")
+    assert await driver.line(task, "first|second") == "first"
+    assert driver.progress(task).images[0].digest == first
+    never = make_task(2, make_container(IMAGE, digest=f"sha256:{1:064x}"))
+    await driver.settle(task, never)
+    assert driver.progress(never).failure == (
+        "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to"
+        f" resolve ref {IMAGE}@sha256:{1:064x}: {IMAGE}@sha256:{1:064x}: not found"
+    )
+
+
 async def test_what_ignores_the_signal_is_killed_after_its_time(driver: Driver) -> None:
     push(
         driver.world.store,

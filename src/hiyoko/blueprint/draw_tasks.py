@@ -136,6 +136,7 @@ def _container(
         init_process=definition.init_process,
         capabilities=definition.capabilities,
         arn=task.container_arn(definition.name),
+        digest=dict(task.digests).get(definition.name, ""),
     )
 
 

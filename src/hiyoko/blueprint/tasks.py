@@ -61,6 +61,12 @@ class Container:
     init_process: bool = False
     capabilities: tuple[str, ...] = ()
     arn: str = ""
+    digest: str = ""
+
+    @property
+    def reference(self) -> str:
+        """What is pulled: the image, by its digest where the service's deployment pins one."""
+        return f"{self.image}@{self.digest}" if self.digest else self.image
 
 
 @dataclass(frozen=True, slots=True)

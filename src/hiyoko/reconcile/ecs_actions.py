@@ -126,6 +126,19 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
+class Resolve:
+    """The first task of the PRIMARY deployment has found what its images' tags lead to."""
+
+    digests: tuple[tuple[str, str], ...]
+    operation: ClassVar[str] = "_ResolveImages"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """Containers and digests."""
+        return {"Digests": self.digests}
+
+
+@dataclass(frozen=True, slots=True)
 class Decide:
     """A decision about the PRIMARY deployment that needs no more than its name."""
 
@@ -140,5 +153,7 @@ class Decide:
 COMPLETE = Decide("_CompleteDeployment")
 FAIL = Decide("_FailDeployment")
 """The circuit breaker opens."""
+ROLL_BACK = Decide("_RollBackDeployment")
+"""A user asked for it."""
 RESET_FAILURES = Decide("_ResetFailures")
 """A task is healthy: failures count from 0 again."""

@@ -11,6 +11,9 @@ Rule 3. An unhealthy task is replaced first where Rule 1 leaves room; else it is
 
 Rule 4. A task that never ran lengthens the wait before the next start, up to 15 minutes; one that
 ran and died is replaced at once, but not more often than once a cycle.
+
+Rule 5. The first task of a deployment resolves its images' tags; the others wait for it and run
+the same digests. After three tasks that found none the deployment goes on without.
 """
 
 from __future__ import annotations
@@ -23,16 +26,24 @@ from hiyoko.reconcile.ecs_actions import (
     COMPLETE,
     FAIL,
     RESET_FAILURES,
+    ROLL_BACK,
     Action,
     Deregister,
     Drop,
     Note,
     Register,
     Release,
+    Resolve,
     Start,
     Stop,
 )
-from hiyoko.services.ecs.model import Deployment, LoadBalancer, Service, TaskView
+from hiyoko.services.ecs.model import (
+    Deployment,
+    LoadBalancer,
+    Service,
+    TaskView,
+    breaker_threshold,
+)
 
 HEALTHY_AFTER_S = 40
 """A task without any check counts as healthy after so long in RUNNING (AWS's figure)."""
@@ -95,11 +106,6 @@ def bounds(service: Service) -> tuple[int, int]:
     return lower, math.floor(desired * service.maximum_percent / 100)
 
 
-def breaker_threshold(desired: int) -> int:
-    """How many failures open the circuit breaker."""
-    return min(200, max(3, math.ceil(desired / 2)))
-
-
 def backoff_s(failures: int) -> float:
     """How long to wait after so many tasks in a row that never ran."""
     if failures <= 0:
@@ -145,8 +151,13 @@ class _Scheduler:
     def plan(self) -> Plan:
         self._drain()
         self._register()
-        if self._breaks():
-            self.out.actions.append(FAIL)
+        primary = self.service.primary
+        asked = primary.rollback_requested and primary.rollout == "IN_PROGRESS"
+        if asked or self._breaks():
+            self.out.actions.append(ROLL_BACK if asked else FAIL)
+            self.out.wake_in(0)
+            return self.out
+        if self._resolve():
             self.out.wake_in(0)
             return self.out
         stopping = self._stop()
@@ -349,8 +360,8 @@ class _Scheduler:
         mine = [view for view in staying if view in self.mine]
         sick = sum(1 for view in mine if self._is_sick(view))
         missing = self.service.desired_count - (len(mine) - sick)
-        count = min(missing, upper - len(staying))
-        if missing > 0 and count <= 0 and self._stuck(stopping):
+        count = min(missing, upper - len(staying), self._startable(len(mine)))
+        if missing > 0 and upper <= len(staying) and self._stuck(stopping):
             self._note_once(STUCK)
         if count <= 0:
             return
@@ -362,6 +373,27 @@ class _Scheduler:
             return
         sick_or_gone = sum(1 for view in self.mine if self._is_sick(view))
         self.out.actions.append(Start(count, min(count, sick_or_gone)))
+
+    def _resolve(self) -> bool:
+        """Pin the images when a task has found all their digests (Rule 5)."""
+        primary = self.service.primary
+        for view in self.tasks if primary.unresolved else ():
+            if view.task.deployment != primary.id or view.seen is None:
+                continue
+            found = {one.name: one.image_digest for one in view.seen.containers}
+            if all(found.get(name) for name in primary.unresolved):
+                digests = tuple((name, found[name]) for name in primary.unresolved)
+                self.out.actions.append(Resolve(digests))
+                return True
+        return False
+
+    def _startable(self, started: int) -> int:
+        """How many tasks of the PRIMARY deployment may be started at once (Rule 5)."""
+        primary = self.service.primary
+        resolving = primary.unresolved and primary.start_failures < CONSISTENT_FAILURES
+        if not resolving or any(view.status == "RUNNING" for view in self.mine):
+            return self.service.desired_count
+        return 1 - started
 
     def _stuck(self, stopping: set[str]) -> bool:
         """Rule 1 forbids both a stop and a start, and nothing under way will change that."""

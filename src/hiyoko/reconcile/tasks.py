@@ -149,7 +149,7 @@ def _container(
     task: Task, container: Container, progress: Progress, states: Mapping[str, ContainerState]
 ) -> ContainerSeen:
     state = states.get(container.name, ContainerState(container.name))
-    image = progress.image(container.image)
+    image = progress.image(container.reference)
     ended = progress.stopped and state.status == "PENDING"
     # A pull's failure is the reason of the container too (see AWS's stopped-task-error-codes).
     reason = state.reason or (progress.failure if state.status == "PENDING" else "")

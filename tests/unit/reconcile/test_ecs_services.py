@@ -23,7 +23,6 @@ from hiyoko.reconcile.ecs_plan import (
     TargetHealth,
     backoff_s,
     bounds,
-    breaker_threshold,
     plan_service,
 )
 from hiyoko.reconcile.ecs_services import plan_task
@@ -37,6 +36,7 @@ from hiyoko.services.ecs.model import (
     Task,
     TaskDefinition,
     TaskView,
+    breaker_threshold,
 )
 from hiyoko.services.ecs.model import Stop as StopWish
 from hiyoko.services.ecs.seen import ContainerSeen, TaskSeen

@@ -21,7 +21,7 @@ def container_metadata(
     task: Task, container: Container, progress: Progress, state: ContainerState
 ) -> Shape:
     """One container."""
-    image = progress.image(container.image)
+    image = progress.image(container.reference)
     known = {"PENDING": "PULLED", "RUNNING": "RUNNING"}.get(state.status, "STOPPED")
     shape: Shape = {
         "DockerId": runtime_id(task.arn, container.name),

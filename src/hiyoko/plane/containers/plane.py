@@ -336,8 +336,9 @@ class ContainerPlane:
         self._note(task.arn, pull_started_at=self.clock.now())
         images: dict[str, PulledImage] = {}
         for container in task.containers:
-            if container.image not in images:
-                images[container.image] = await self._puller.pull(task, container.image)
+            name = container.reference
+            if name not in images:
+                images[name] = await self._puller.pull(task, name)
         for container in task.containers:
             cid = runtime_id(task.arn, container.name)
             self._fetched[cid] = await self._puller.variables(task, container)
@@ -347,7 +348,7 @@ class ContainerPlane:
     async def _start(self, task: Task, container: Container) -> None:
         directory = self.directory(task.arn)
         progress = directory.read()
-        image = progress.image(container.image) if progress is not None else None
+        image = progress.image(container.reference) if progress is not None else None
         assert image is not None, "a container is started after its pull"
         files = directory.container(task.arn, container.name)
         # Left over from a daemon that died between create and start.

@@ -3,7 +3,9 @@
 - ``model``             the wishes, and ``TaskView``: a status told from wish and sighting
 - ``rows`` ``seen``     tables: wishes, and what the task reconciler saw
 - ``sight``             both brought together
-- ``clusters`` ``task_definitions`` ``tasks`` ``services`` ``tagging``   the operations
+- ``clusters`` ``task_definitions`` ``tasks`` ``services`` ``service_deployments`` ``tagging``
+  the operations
+- ``deployments``       how a deployment begins and ends, and what remains of it
 - ``scheduling``        internal operations by which ``reconcile.ecs_services`` runs services
 - ``definition_parse`` ``definition_checks`` ``networks`` ``names`` ``views`` ``errors``
 
@@ -15,10 +17,19 @@ https://docs.aws.amazon.com/AmazonECS/latest/APIReference/
 from hiyoko.services.ecs import (
     clusters,
     scheduling,
+    service_deployments,
     services,
     tagging,
     task_definitions,
     tasks,
 )
 
-__all__ = ["clusters", "scheduling", "services", "tagging", "task_definitions", "tasks"]
+__all__ = [
+    "clusters",
+    "scheduling",
+    "service_deployments",
+    "services",
+    "tagging",
+    "task_definitions",
+    "tasks",
+]

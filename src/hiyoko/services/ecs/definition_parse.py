@@ -98,6 +98,7 @@ def container(request: Mapping[str, Any]) -> ContainerDefinition:
         system_controls=tuple(map(_system_control, request.get("systemControls") or ())),
         init_process=bool(linux.get("initProcessEnabled")),
         capabilities=tuple((linux.get("capabilities") or {}).get("add") or ()),
+        version_consistency=request.get("versionConsistency") or "",
     )
 
 
@@ -175,9 +176,6 @@ def _refuse(request: Mapping[str, Any]) -> None:
             raise unsupported(f"containerDefinitions.{member}")
     if (request.get("restartPolicy") or {}).get("enabled"):
         raise unsupported("containerDefinitions.restartPolicy")
-    # Tags are resolved when a task starts; a digest is not pinned for the deployment.
-    if request.get("versionConsistency") == "enabled":
-        raise unsupported("containerDefinitions.versionConsistency", "enabled")
 
 
 def _port(request: Mapping[str, Any]) -> PortMapping:

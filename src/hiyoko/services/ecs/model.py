@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from hiyoko.services.ecs.seen import ContainerSeen, TaskSeen
@@ -111,6 +112,13 @@ class ContainerDefinition:
     system_controls: Tags = ()
     init_process: bool = False
     capabilities: tuple[str, ...] = ()
+    version_consistency: str = ""
+    """``enabled``, ``disabled``, or what AWS takes for enabled when nothing is said."""
+
+    @property
+    def pins(self) -> bool:
+        """Whether a service's deployment resolves the image's tag once, for all its tasks."""
+        return self.version_consistency != "disabled" and "@" not in self.image
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +253,8 @@ class Task:
     ended_at: float | None = None
     client_token: str = ""
     tags: Tags = ()
+    digests: Tags = ()
+    """Containers whose image is pinned, and to which digest."""
 
     def container_arn(self, name: str) -> str:
         """The ARN of one of its containers; empty for one that it does not have."""
@@ -262,6 +272,19 @@ class LoadBalancer:
     group_arn: str
     container: str
     port: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerImage:
+    """The image of a container in one deployment.
+
+    ``pins``: the tag is resolved by the deployment's first task, and ``digest`` is what it led to.
+    """
+
+    container: str
+    image: str
+    pins: bool = False
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +307,24 @@ class Deployment:
     failed_tasks: int = 0
     start_failures: int = 0
     last_failure_at: float = 0.0
+    images: tuple[ContainerImage, ...] = ()
+    revision: str = ""
+    """ARN of the service revision that its tasks are of."""
+    record: str = ""
+    """ARN of the service deployment that it belongs to; a rollback belongs to the one it ends."""
+    rollback_requested: bool = False
+    why: str = ""
+    """What ended it, or what it undoes: nothing for the circuit breaker, else AWS's words."""
+
+    @property
+    def unresolved(self) -> tuple[str, ...]:
+        """Containers whose image still has to be pinned."""
+        return tuple(one.container for one in self.images if one.pins and not one.digest)
+
+    @property
+    def digests(self) -> Tags:
+        """Containers whose image is pinned, and to which digest."""
+        return tuple((one.container, one.digest) for one in self.images if one.digest)
 
     @property
     def rollout(self) -> str:
@@ -324,6 +365,83 @@ class Service:
     def primary(self) -> Deployment:
         """The newest deployment, which all tasks shall come to belong to."""
         return self.deployments[0]
+
+
+def breaker_threshold(desired: int) -> int:
+    """How many failed tasks open the circuit breaker of a service of this size."""
+    return min(200, max(3, math.ceil(desired / 2)))
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRevision:
+    """What a service was made of from one deployment on; only the digests come later."""
+
+    arn: str
+    service: str
+    cluster: str
+    created_at: float
+    definition_arn: str
+    network: Network
+    load_balancers: tuple[LoadBalancer, ...]
+    platform_version: str
+    launched_by: str
+    strategy: tuple[tuple[str, int, int], ...]
+    images: tuple[ContainerImage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """A deployment turned back: why, when, and to which service revision (its ARN)."""
+
+    why: str
+    at: float
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDeployment:
+    """The history of one deployment. Each time notes a decision; the status is told from them.
+
+    ``requested`` and the numbers of ``sources`` are counts of tasks, ``failures`` what the circuit
+    breaker had counted when the deployment ended (``triggered``: it was the breaker that ended it).
+    """
+
+    arn: str
+    service: str
+    cluster: str
+    created_at: float
+    target: str
+    sources: tuple[tuple[str, int], ...]
+    requested: int
+    updated_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    stopped_at: float | None = None
+    rollback_requested_at: float | None = None
+    rollback: Rollback | None = None
+    reason: str = ""
+    failures: int = 0
+    triggered: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will become of it."""
+        return self.finished_at is not None or self.stopped_at is not None
+
+    @property
+    def status(self) -> str:
+        """Its status. STOP_REQUESTED is never seen here: a stop is done as it is asked for."""
+        if self.rollback is not None:
+            if self.stopped_at is not None:
+                return "ROLLBACK_FAILED"
+            return "ROLLBACK_IN_PROGRESS" if self.finished_at is None else "ROLLBACK_SUCCESSFUL"
+        if self.stopped_at is not None:
+            return "STOPPED"
+        if self.finished_at is not None:
+            return "SUCCESSFUL"
+        if self.rollback_requested_at is not None:
+            return "ROLLBACK_REQUESTED"
+        return "PENDING" if self.started_at is None else "IN_PROGRESS"
 
 
 @dataclass(frozen=True, slots=True)

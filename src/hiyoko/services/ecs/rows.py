@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from hiyoko.services.ecs.errors import ClusterNotFound
-from hiyoko.services.ecs.model import Cluster, Event, Family, Service, Task, TaskDefinition
+from hiyoko.services.ecs.model import (
+    Cluster,
+    Event,
+    Family,
+    Service,
+    ServiceDeployment,
+    ServiceRevision,
+    Task,
+    TaskDefinition,
+)
 from hiyoko.services.ecs.seen import TASKS_SEEN, TaskSeen
 from hiyoko.store.database import Transaction
 from hiyoko.store.table import Table
@@ -18,6 +27,10 @@ DEFINITIONS = Table(
 )
 TASKS = Table("ecs_task", Task, key=("arn",), index=("cluster", "service"))
 SERVICES = Table("ecs_service", Service, key=("arn",), index=("cluster",))
+REVISIONS = Table("ecs_service_revision", ServiceRevision, key=("arn",), index=("service",))
+SERVICE_DEPLOYMENTS = Table(
+    "ecs_service_deployment", ServiceDeployment, key=("arn",), index=("service",)
+)
 EVENTS = Table("ecs_service_event", Event, key=("service", "sequence"))
 
 EVENTS_KEPT = 100
@@ -121,7 +134,15 @@ def put_service(tx: Transaction, service: Service) -> None:
 def delete_service(tx: Transaction, arn: str) -> None:
     """Drop a service and its history."""
     SERVICES.delete(tx, arn=arn)
+    REVISIONS.delete(tx, service=arn)
+    SERVICE_DEPLOYMENTS.delete(tx, service=arn)
     EVENTS.delete(tx, service=arn)
+
+
+def list_service_deployments(tx: Transaction, service: str) -> list[ServiceDeployment]:
+    """A service's deployments, newest first."""
+    found = SERVICE_DEPLOYMENTS.list(tx, service=service)
+    return sorted(found, key=lambda one: one.created_at, reverse=True)
 
 
 def list_events(tx: Transaction, service: str) -> list[Event]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from hiyoko.api import Call, Request, Response, operation
-from hiyoko.services.ecs import names, networks, rows, sight, tasks
+from hiyoko.services.ecs import deployments, names, networks, rows, sight, tasks
 from hiyoko.services.ecs.errors import ServiceNotFound
 from hiyoko.services.ecs.model import Deployment, Service, Stop, Task
 from hiyoko.services.ecs.task_definitions import sweep_definition
@@ -33,8 +33,12 @@ def _change(
     call: Call, service: Service, deployment: str, change: Callable[[Deployment], Deployment]
 ) -> Service:
     """Write one deployment of a service anew."""
-    deployments = tuple(change(one) if one.id == deployment else one for one in service.deployments)
-    changed = replace(service, deployments=deployments)
+    changed = replace(
+        service,
+        deployments=tuple(
+            change(one) if one.id == deployment else one for one in service.deployments
+        ),
+    )
     rows.put_service(call.tx, changed)
     return changed
 
@@ -61,12 +65,14 @@ def start_service_tasks(call: Call, request: Request) -> Response:
         service=service.arn,
         deployment=deployment.id,
         tags=_task_tags(service, definition.tags, cluster.name),
+        digests=deployment.digests,
     )
     started = [tasks.start(call, launch) for _ in range(request["Count"])]
     message = f"has started {len(started)} tasks: {_named(started)}."
     if request.get("Replaced"):
         message += f" Amazon ECS replaced {request['Replaced']} tasks due to an unhealthy status."
     _note(call, service, message)
+    deployments.note_start(call, deployment)
     return {"Tasks": [task.arn for task in started]}
 
 
@@ -164,6 +170,7 @@ def complete_deployment(call: Call, request: Request) -> Response:
     done = replace(service.primary, completed_at=call.now, updated_at=call.now)
     service = replace(service, deployments=(done, *service.deployments[1:]), last_completed=done)
     rows.put_service(call.tx, service)
+    deployments.note_completion(call, done)
     _note(call, service, f"(deployment {done.id}) deployment completed.")
     return {}
 
@@ -172,25 +179,43 @@ def complete_deployment(call: Call, request: Request) -> Response:
 def fail_deployment(call: Call, request: Request) -> Response:
     """The circuit breaker opens; with ``rollback`` a new deployment goes back; ``{Service}``."""
     service = _service(call, request)
-    failed = replace(service.primary, failed_at=call.now, updated_at=call.now)
     # A rollback that fails as well is not rolled back: it would go round for ever.
-    again = bool(failed.rolling_back_to)
-    back = service.last_completed if service.rollback and not again else None
-    deployments = (failed, *service.deployments[1:])
-    _note(call, service, f"(deployment {failed.id}) deployment failed: tasks failed to start.")
-    if back is not None:
-        new = Deployment(
-            id=f"ecs-svc/{call.ids.digits(19)}",
-            created_at=call.now,
-            updated_at=call.now,
-            definition_arn=back.definition_arn,
-            network=back.network,
-            load_balancers=back.load_balancers,
-            rolling_back_to=back.id,
-        )
-        deployments = (new, *deployments)
-        _note(call, service, f"rolling back to deployment {back.id}.")
-    rows.put_service(call.tx, replace(service, deployments=deployments))
+    back = service.rollback and not service.primary.rolling_back_to
+    _give_up(call, service, deployments.BREAKER, back=back)
+    return {}
+
+
+@operation("_RollBackDeployment")
+def roll_back_deployment(call: Call, request: Request) -> Response:
+    """A user wants the PRIMARY deployment undone; ``{Service}``."""
+    service = _service(call, request)
+    if service.primary.rollback_requested and service.primary.rollout == "IN_PROGRESS":
+        _give_up(call, service, deployments.USER, back=True)
+    return {}
+
+
+def _give_up(call: Call, service: Service, why: str, *, back: bool) -> None:
+    """End the PRIMARY deployment, and go ``back`` if there is anything to go back to."""
+    user = "" if why == deployments.BREAKER else why
+    failed = replace(service.primary, failed_at=call.now, updated_at=call.now, why=user)
+    service = replace(service, deployments=(failed, *service.deployments[1:]))
+    line = f"deployment failed: {user or 'tasks failed to start.'}"
+    _note(call, service, f"(deployment {failed.id}) {line}")
+    candidate = service.last_completed if back else None
+    if candidate is None:
+        deployments.note_failure(call, failed, why, wanted_back=back)
+    else:
+        service = deployments.roll_back(call, service, candidate, why)
+        _note(call, service, f"rolling back to deployment {candidate.id}.")
+    rows.put_service(call.tx, service)
+
+
+@operation("_ResolveImages")
+def resolve_images(call: Call, request: Request) -> Response:
+    """Pin the PRIMARY deployment's images; ``{Service, Digests}`` (by container)."""
+    service = _service(call, request)
+    resolved = deployments.resolve(call, service.primary, dict(request["Digests"]))
+    _change(call, service, resolved.id, lambda _: resolved)
     return {}
 
 

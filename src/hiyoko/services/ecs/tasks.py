@@ -39,6 +39,7 @@ class Launch:
     overrides: Overrides = field(default_factory=Overrides)
     tags: Tags = ()
     client_token: str = ""
+    digests: Tags = ()
 
 
 def launched_by(request: Request, cluster: Cluster) -> str:
@@ -183,6 +184,7 @@ def start(call: Call, launch: Launch) -> Task:
         overrides=launch.overrides,
         tags=launch.tags,
         client_token=launch.client_token,
+        digests=launch.digests,
     )
     rows.put_task(call.tx, task)
     return task

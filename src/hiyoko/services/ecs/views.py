@@ -168,6 +168,7 @@ def _container_definition(one: ContainerDefinition) -> Shape:
         ]
         or None,
         "healthCheck": _health(one.health) if one.health else None,
+        "versionConsistency": one.version_consistency or None,
     }
     if one.log is not None:
         shape["logConfiguration"] = {
@@ -355,7 +356,7 @@ def load_balancers(items: tuple[LoadBalancer, ...]) -> list[Shape]:
 def service(one: Service, status: str, tasks: Sequence[TaskView], events: Sequence[Event]) -> Shape:
     """A service; counts and statuses come from its tasks."""
     primary = one.primary
-    running, pending = _counts(tasks)
+    running, pending = counts(tasks)
     shape: Shape = {
         "serviceArn": one.arn,
         "serviceName": one.name,
@@ -369,13 +370,7 @@ def service(one: Service, status: str, tasks: Sequence[TaskView], events: Sequen
         "platformVersion": one.platform_version,
         "platformFamily": "Linux",
         "taskDefinition": primary.definition_arn,
-        "deploymentConfiguration": {
-            "deploymentCircuitBreaker": {"enable": one.breaker, "rollback": one.rollback},
-            "maximumPercent": one.maximum_percent,
-            "minimumHealthyPercent": one.minimum_percent,
-            "strategy": "ROLLING",
-            "bakeTimeInMinutes": 0,
-        },
+        "deploymentConfiguration": deployment_configuration(one),
         "deployments": [
             _deployment(one, item, tasks) for item in one.deployments if status != "INACTIVE"
         ],
@@ -405,14 +400,26 @@ def service(one: Service, status: str, tasks: Sequence[TaskView], events: Sequen
     return _without_none(shape)
 
 
-def _counts(tasks: Sequence[TaskView]) -> tuple[int, int]:
+def deployment_configuration(one: Service) -> Shape:
+    """A service's ``deploymentConfiguration``."""
+    return {
+        "deploymentCircuitBreaker": {"enable": one.breaker, "rollback": one.rollback},
+        "maximumPercent": one.maximum_percent,
+        "minimumHealthyPercent": one.minimum_percent,
+        "strategy": "ROLLING",
+        "bakeTimeInMinutes": 0,
+    }
+
+
+def counts(tasks: Sequence[TaskView]) -> tuple[int, int]:
+    """How many tasks run, and how many are on their way there."""
     states = [view.status for view in tasks]
     pending = sum(states.count(state) for state in ("PROVISIONING", "PENDING", "ACTIVATING"))
     return states.count("RUNNING"), pending
 
 
 def _deployment(one: Service, item: Deployment, tasks: Sequence[TaskView]) -> Shape:
-    running, pending = _counts([view for view in tasks if view.task.deployment == item.id])
+    running, pending = counts([view for view in tasks if view.task.deployment == item.id])
     primary = item is one.primary
     shape: Shape = {
         "id": item.id,
@@ -428,7 +435,7 @@ def _deployment(one: Service, item: Deployment, tasks: Sequence[TaskView]) -> Sh
         "platformFamily": "Linux",
         "networkConfiguration": network(item.network),
         "rolloutState": item.rollout,
-        "rolloutStateReason": _rollout_reason(item),
+        "rolloutStateReason": rollout_reason(item),
     }
     if one.strategy:
         shape["capacityProviderStrategy"] = strategy(one.strategy)
@@ -437,16 +444,17 @@ def _deployment(one: Service, item: Deployment, tasks: Sequence[TaskView]) -> Sh
     return shape
 
 
-def _rollout_reason(item: Deployment) -> str:
+def rollout_reason(item: Deployment) -> str:
+    """A deployment's rolloutStateReason."""
     match item.rollout:
+        case "FAILED" if item.why:
+            return f"ECS deployment failed: {item.why}"
         case "FAILED":
             return "ECS deployment circuit breaker: tasks failed to start."
         case "COMPLETED":
             return f"ECS deployment {item.id} completed."
         case _ if item.rolling_back_to:
-            return (
-                "ECS deployment circuit breaker: rolling back to deploymentId"
-                f" {item.rolling_back_to}."
-            )
+            cause = "ECS deployment rollback" if item.why else "ECS deployment circuit breaker"
+            return f"{cause}: rolling back to deploymentId {item.rolling_back_to}."
         case _:
             return f"ECS deployment {item.id} in progress."
