@@ -104,12 +104,13 @@ class Note:
     """A line for the service's history."""
 
     message: str
+    event: str = ""
     operation: ClassVar[str] = "_NoteServiceEvent"
 
     @property
     def members(self) -> Mapping[str, Any]:
-        """The line."""
-        return {"Message": self.message}
+        """The line, and by which name EventBridge is told of it."""
+        return {"Message": self.message, "Event": self.event}
 
 
 @dataclass(frozen=True, slots=True)

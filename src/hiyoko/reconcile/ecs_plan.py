@@ -369,7 +369,7 @@ class _Scheduler:
         if wait > 0:
             self.out.wake_in(wait)
             if primary.start_failures >= CONSISTENT_FAILURES:
-                self._note_once(UNABLE)
+                self._note_once(UNABLE, "SERVICE_TASK_START_IMPAIRED")
             return
         sick_or_gone = sum(1 for view in self.mine if self._is_sick(view))
         self.out.actions.append(Start(count, min(count, sick_or_gone)))
@@ -400,9 +400,9 @@ class _Scheduler:
         waiting = any(view not in self.healthy for view in self.live)
         return bool(self.old) and not stopping and not waiting
 
-    def _note_once(self, message: str) -> None:
+    def _note_once(self, message: str, event: str = "") -> None:
         if message not in self.last_event[0]:
-            self.out.actions.append(Note(message))
+            self.out.actions.append(Note(message, event))
 
     def _wait(self, primary: Deployment) -> float:
         """Seconds until the next start is due (Rule 4)."""
@@ -439,4 +439,4 @@ class _Scheduler:
             self.out.actions.append(COMPLETE)
         message, at = self.last_event
         if not completed or STEADY not in message or self.now - at >= STEADY_AGAIN_S:
-            self.out.actions.append(Note(STEADY))
+            self.out.actions.append(Note(STEADY, "SERVICE_STEADY_STATE"))

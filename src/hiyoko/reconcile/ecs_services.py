@@ -123,10 +123,12 @@ class EcsServicesReconciler:
         service = look.service
         if isinstance(action, Start):
             message = f"was unable to place a task. Reason: {error.message}"
+            event = {"Event": "SERVICE_TASK_PLACEMENT_FAILURE", "Reason": error.message}
         else:
+            event = {}
             message = f"was unable to act on its load balancer. Reason: {error.message}"
         if message not in look.last_event[0]:
-            request = {"Service": service.arn, "Message": message}
+            request = {"Service": service.arn, "Message": message, **event}
             self._invoke(service, "_NoteServiceEvent", request, report)
         _wake(report, RETRY_S)
 

@@ -6,6 +6,7 @@
 - ``clusters`` ``task_definitions`` ``tasks`` ``services`` ``service_deployments`` ``tagging``
   the operations
 - ``deployments``       how a deployment begins and ends, and what remains of it
+- ``events``            what EventBridge is told
 - ``scheduling``        internal operations by which ``reconcile.ecs_services`` runs services
 - ``definition_parse`` ``definition_checks`` ``networks`` ``names`` ``views`` ``errors``
 
@@ -16,6 +17,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/APIReference/
 
 from hiyoko.services.ecs import (
     clusters,
+    events,
     scheduling,
     service_deployments,
     services,
@@ -26,6 +28,7 @@ from hiyoko.services.ecs import (
 
 __all__ = [
     "clusters",
+    "events",
     "scheduling",
     "service_deployments",
     "services",

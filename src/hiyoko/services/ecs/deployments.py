@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hiyoko.api import Call
-from hiyoko.services.ecs import rows
+from hiyoko.services.ecs import events, rows
 from hiyoko.services.ecs.model import (
     ContainerImage,
     Deployment,
@@ -87,6 +87,7 @@ def begin(call: Call, service: Service, content: Content) -> Service:
         revision=revision.arn,
         record=record.arn,
     )
+    events.tell_deployment(call, service.arn, deployment, "SERVICE_DEPLOYMENT_IN_PROGRESS")
     return replace(
         service,
         platform_version=content.platform_version,
@@ -189,6 +190,7 @@ def roll_back(call: Call, service: Service, back: Deployment, why: str) -> Servi
         record=failed.record,
         why=failed.why,
     )
+    events.tell_deployment(call, service.arn, new, "SERVICE_DEPLOYMENT_IN_PROGRESS")
     return replace(service, deployments=(new, *service.deployments))
 
 

@@ -456,6 +456,28 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to tell EventBridge: ``detail`` is JSON, ``resource`` an ARN."""
+
+    sequence: int
+    account: str
+    region: str
+    created_at: float
+    kind: str
+    resource: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTold:
+    """The last state of a task that was told, and how many there were."""
+
+    task_arn: str
+    version: int
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
 class TaskView:
     """A task with its definition and all that was seen of it: what a status is told from.
 
@@ -466,6 +488,16 @@ class TaskView:
     definition: TaskDefinition
     seen: TaskSeen | None = None
     attached_at: float | None = None
+    version: int | None = None
+    """How many states of it were told; None before the first."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Its state in short: what a task's event is sent for when it changes."""
+        containers = [
+            f"{one.name}={seen.status if seen else 'PENDING'}" for one, seen in self.pairs
+        ]
+        return " ".join((self.status, self.desired_status, *containers))
 
     @property
     def pairs(self) -> tuple[tuple[ContainerDefinition, ContainerSeen | None], ...]:

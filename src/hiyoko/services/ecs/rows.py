@@ -7,11 +7,13 @@ from hiyoko.services.ecs.model import (
     Cluster,
     Event,
     Family,
+    Notice,
     Service,
     ServiceDeployment,
     ServiceRevision,
     Task,
     TaskDefinition,
+    TaskTold,
 )
 from hiyoko.services.ecs.seen import TASKS_SEEN, TaskSeen
 from hiyoko.store.database import Transaction
@@ -31,6 +33,8 @@ REVISIONS = Table("ecs_service_revision", ServiceRevision, key=("arn",), index=(
 SERVICE_DEPLOYMENTS = Table(
     "ecs_service_deployment", ServiceDeployment, key=("arn",), index=("service",)
 )
+NOTICES = Table("ecs_notice", Notice, key=("sequence",))
+TOLD = Table("ecs_task_told", TaskTold, key=("task_arn",))
 EVENTS = Table("ecs_service_event", Event, key=("service", "sequence"))
 
 EVENTS_KEPT = 100
@@ -114,6 +118,7 @@ def forget_task(tx: Transaction, arn: str) -> None:
     """Drop a task's wish and sighting, long after its end."""
     TASKS.delete(tx, arn=arn)
     TASKS_SEEN.delete(tx, task_arn=arn)
+    TOLD.delete(tx, task_arn=arn)
 
 
 def find_service(tx: Transaction, arn: str) -> Service | None:

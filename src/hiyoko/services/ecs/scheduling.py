@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from hiyoko.api import Call, Request, Response, operation
-from hiyoko.services.ecs import deployments, names, networks, rows, sight, tasks
+from hiyoko.services.ecs import deployments, events, names, networks, rows, sight, tasks
 from hiyoko.services.ecs.errors import ServiceNotFound
 from hiyoko.services.ecs.model import Deployment, Service, Stop, Task
 from hiyoko.services.ecs.task_definitions import sweep_definition
@@ -158,8 +158,14 @@ def deregister_service_targets(call: Call, request: Request) -> Response:
 
 @operation("_NoteServiceEvent")
 def note_service_event(call: Call, request: Request) -> Response:
-    """Add a line to a service's history; ``{Service, Message}``."""
-    _note(call, _service(call, request), request["Message"])
+    """Add a line to a service's history; ``{Service, Message, Event, Reason}``.
+
+    ``Event`` is the name by which EventBridge is told of it, if it is.
+    """
+    service = _service(call, request)
+    _note(call, service, request["Message"])
+    if request.get("Event"):
+        events.tell_action(call, service, request["Event"], request.get("Reason") or "")
     return {}
 
 
@@ -171,6 +177,7 @@ def complete_deployment(call: Call, request: Request) -> Response:
     service = replace(service, deployments=(done, *service.deployments[1:]), last_completed=done)
     rows.put_service(call.tx, service)
     deployments.note_completion(call, done)
+    events.tell_deployment(call, service.arn, done, "SERVICE_DEPLOYMENT_COMPLETED")
     _note(call, service, f"(deployment {done.id}) deployment completed.")
     return {}
 
@@ -201,6 +208,7 @@ def _give_up(call: Call, service: Service, why: str, *, back: bool) -> None:
     service = replace(service, deployments=(failed, *service.deployments[1:]))
     line = f"deployment failed: {user or 'tasks failed to start.'}"
     _note(call, service, f"(deployment {failed.id}) {line}")
+    events.tell_deployment(call, service.arn, failed, "SERVICE_DEPLOYMENT_FAILED")
     candidate = service.last_completed if back else None
     if candidate is None:
         deployments.note_failure(call, failed, why, wanted_back=back)

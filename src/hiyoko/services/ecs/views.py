@@ -251,6 +251,8 @@ def _launched(launched_by: str, *, task: bool) -> Shape:
 
 def _version(view: TaskView) -> int:
     """Grows with each state that a task has reached."""
+    if view.version is not None:
+        return view.version
     order = ("PROVISIONING", "PENDING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING")
     return order.index(view.status) + 1 if view.status in order else len(order) + 1
 
