@@ -13,6 +13,7 @@ from hiyoko.gateway.local import LocalRoutes
 from hiyoko.gateway.registry import RegistryHandler
 from hiyoko.gateway.server import Gateway
 from hiyoko.neighbours import Neighbours
+from hiyoko.neighbours.event_log import event_log
 from hiyoko.plane.ca.authority import root_certificate_path
 from hiyoko.plane.ca.endpoints import service_context
 from hiyoko.plane.ca.issuing import CertificateFiles
@@ -47,7 +48,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
     """AWS's API over a store, and the reconcilers that make its wishes true. Nothing runs yet."""
     trust = root_certificate_path(settings)
     containers = ContainerPlane(settings, trust, lambda: loop.wake_one("tasks"))
-    neighbours = Neighbours()
+    neighbours = Neighbours(write_log=event_log(store, clock))
     api.use_neighbours(neighbours.ask)
     gateway = Gateway(store, settings, clock=clock, neighbours=neighbours)
     use_specs(gateway.specs)

@@ -109,6 +109,22 @@ def test_a_topic_reaches_a_queue(endpoint: Any) -> None:
     assert json.loads(messages[0]["Body"])["Message"] == "hello"
 
 
+def test_an_event_reaches_the_log_group_of_its_rule(endpoint: Any) -> None:
+    events, logs = endpoint.client("events"), endpoint.client("logs")
+    logs.create_log_group(logGroupName="/aws/events/site")
+    events.put_rule(Name="site", EventPattern=json.dumps({"source": ["my.site"]}))
+    arn = "arn:aws:logs:ap-northeast-1:123456789012:log-group:/aws/events/site"
+    events.put_targets(Rule="site", Targets=[{"Id": "1", "Arn": arn}])
+    for source in ("my.site", "another"):
+        events.put_events(
+            Entries=[{"Source": source, "DetailType": "Deployed", "Detail": '{"to": 2}'}]
+        )
+    (told,) = logs.filter_log_events(logGroupName="/aws/events/site")["events"]
+    event = json.loads(told["message"])
+    assert event["source"] == "my.site"
+    assert event["detail"] == {"to": 2}
+
+
 def test_accounts_and_regions_are_strangers(endpoint: Any) -> None:
     endpoint.client("ssm").put_parameter(Name="mine", Value="1", Type="String")
     for stranger in (

@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("api", "spec", "store", "services", "neighbours"),
         *("plane.containers", "plane.error"),
     },
-    "neighbours": {"api", "spec"},
+    "neighbours": {"api", "spec", "store"},
     "blueprint": {"services.*.model"},
     "reach": {"blueprint"},
     "plane": {"blueprint"},

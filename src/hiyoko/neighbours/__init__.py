@@ -8,6 +8,8 @@ Nothing of this package judges a packet, and no service is here that claims to r
 
 - ``served``  which services
 - ``host``    ``Neighbours``: one HTTP request in, one answer out; and ``ask``, for our own code
+- ``embedded``   moto itself, imported at the first request
+- ``event_log``  EventBridge's way to our CloudWatch Logs
 https://docs.getmoto.org
 """
 
