@@ -52,7 +52,8 @@ class Ledger:
 
     def note(self, leaf: x509.Certificate, label: str) -> None:
         """Add a certificate that is about to be handed out. Raises PlaneError."""
-        line = f"{leaf.serial_number:x} {label} {leaf.not_valid_after_utc.timestamp():.0f}\n"
+        # The newline first: it ends a line that a crash may have cut short.
+        line = f"\n{leaf.serial_number:x} {label} {leaf.not_valid_after_utc.timestamp():.0f}"
         try:
             private_directory(self.directory)
             descriptor = os.open(self.issued_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, KEY_MODE)
