@@ -9,6 +9,7 @@ from aiohttp.web import SockSite
 
 from hiyoko import api
 from hiyoko.clock import Clock
+from hiyoko.gateway import acme
 from hiyoko.gateway.local import LocalRoutes
 from hiyoko.gateway.registry import RegistryHandler
 from hiyoko.gateway.server import Gateway
@@ -55,6 +56,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
     certificates = CertificateFiles(settings)
     use_key_store(certificates)
     gateway.register_host(HOSTS, Responder(settings, clock).handle)
+    gateway.register_host(acme.HOST, acme.AcmeServer(store, clock).handle)
 
     async def serve_endpoint(listener: socket.socket, names: Sequence[str]) -> SockSite:
         return await gateway.serve(listener, service_context(settings, names))

@@ -36,6 +36,9 @@ class Keys:
         self.held[name := f"key-{len(self.held)}"] = key_pem
         return name
 
+    def secret(self, purpose: str) -> bytes:
+        return purpose.encode()
+
     def private_key(self, arn: str) -> bytes | None:
         return self.issued.get(arn)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hiyoko.blueprint.certificates import Certificate, Certificates
+from hiyoko.blueprint.certificates import Certificate, Certificates, Validation
 from hiyoko.blueprint.draw_certificates import draw_certificates
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.ca import CertificateFiles
@@ -24,11 +24,13 @@ from hiyoko.services.acm import rows as acm
 from hiyoko.services.acm.model import RENEW_BEFORE_S, Method, Status
 from hiyoko.services.acm.rows import Known
 from hiyoko.services.acm.seen import (
+    ACME_VALIDATIONS_SEEN,
     FAILURES_SEEN,
     ISSUED_SEEN,
     RENEWALS_SEEN,
     REVOKED_SEEN,
     VALIDATIONS_SEEN,
+    AcmeValidationSeen,
     FailureSeen,
     IssuedSeen,
     RenewalSeen,
@@ -70,6 +72,7 @@ class CertificateReconciler:
         drawn = {certificate.arn: certificate for certificate in wanted.requested}
         await self._prove_and_issue([k for k in wished if _pending(k, now)], drawn, report)
         await self._renew([k for k in wished if renewal_due(k, now)], drawn, report)
+        await self._prove_domains(report)
         await self._restore([k for k in wished if _owned(k)], bundles, drawn, report)
         self._note_missed_renewals([k for k in wished if _missed(k, now)], report)
         self._install(wanted, report)
@@ -83,21 +86,25 @@ class CertificateReconciler:
         self, pending: list[Known], drawn: Mapping[str, Certificate], report: Report
     ) -> None:
         """Refuse what can't be, then look for every proof of the others."""
-        hopeful = []
+        hopeful: list[Certificate] = []
+        ordered: list[Known] = []
         for known in pending:
             reason = known.certificate.refused_for()
             if reason is not None:
                 self._record_failure(known.certificate.arn, reason, "", report)
             elif known.certificate.acme is not None:
-                await self._sign(known, report)
+                ordered.append(known)
             elif known.certificate.method is Method.DNS:
                 hopeful.append(drawn[known.certificate.arn])
-        if not hopeful:
+        if not hopeful and not ordered:
             return
-        report.again_s = AGAIN_S
+        if hopeful:
+            report.again_s = AGAIN_S
         async with from_the_root() as lookup:
             for certificate in hopeful:
                 await self._advance(certificate, lookup, report)
+            for known in ordered:
+                await self._sign(known, drawn[known.certificate.arn], lookup, report)
 
     async def _advance(self, certificate: Certificate, lookup: Lookup, report: Report) -> None:
         """Look for every proof; when all are found and no CAA record forbids, issue."""
@@ -106,24 +113,57 @@ class CertificateReconciler:
             report.saw_change = True
         if not all(proof.found for proof in proofs.values()):
             return
-        try:
-            forbids = await _forbidden(certificate, lookup)
-        except PlaneError as error:
-            report.refusals[f"look up who may issue for {certificate.domain}"] = str(error)
-            return
-        if forbids is not None:
-            self._record_failure(certificate.arn, "CAA_ERROR", forbids, report)
+        if not await self._may_issue(certificate, lookup, report):
             return
         with report.attempt(f"issue a certificate for {', '.join(certificate.names)}"):
             self._record_issued(certificate.arn, await self.files.issue(certificate, self._now))
 
-    async def _sign(self, known: Known, report: Report) -> None:
+    async def _may_issue(self, certificate: Certificate, lookup: Lookup, report: Report) -> bool:
+        """Does no CAA record forbid? When one does, the request fails for good."""
+        try:
+            forbids = await _forbidden(certificate, lookup)
+        except PlaneError as error:
+            report.refusals[f"look up who may issue for {certificate.domain}"] = str(error)
+            return False
+        if forbids is not None:
+            self._record_failure(certificate.arn, "CAA_ERROR", forbids, report)
+        return forbids is None
+
+    async def _sign(self, known: Known, drawn: Certificate, lookup: Lookup, report: Report) -> None:
         """Issue what an ACME client asked for: its names were proved before."""
         certificate = known.certificate
         assert certificate.acme is not None
+        if not await self._may_issue(drawn, lookup, report):
+            return
         with report.attempt(f"sign a certificate for {', '.join(certificate.names)}"):
             made = await self.files.sign(certificate.acme.request_pem, certificate.names, self._now)
             self._record_issued(certificate.arn, made)
+
+    async def _prove_domains(self, report: Report) -> None:
+        """Look for the CNAMEs by which ACME endpoints may issue, until they are found."""
+        now = self._now
+        with self.store.reading() as tx:
+            found = {seen.arn for seen in ACME_VALIDATIONS_SEEN.list(tx)}
+            pending = [
+                wished
+                for wished in acm.ACME_VALIDATIONS.list(tx)
+                if wished.arn not in found and wished.status(False, now) == "VALIDATING"
+            ]
+        if not pending:
+            return
+        report.again_s = AGAIN_S
+        async with from_the_root() as lookup:
+            for wished in pending:
+                cname = wished.validation
+                drawn = Validation(domain=cname.domain, name=cname.name, value=cname.value)
+                if (await prove(drawn, lookup)).found:
+                    self._record_domain(wished.arn, report)
+
+    def _record_domain(self, arn: str, report: Report) -> None:
+        with self.store.transaction() as tx:
+            if acm.ACME_VALIDATIONS.find(tx, arn=arn) is not None:
+                ACME_VALIDATIONS_SEEN.put(tx, AcmeValidationSeen(arn, self._now))
+                report.saw_change = True
 
     async def _renew(
         self, due: list[Known], drawn: Mapping[str, Certificate], report: Report

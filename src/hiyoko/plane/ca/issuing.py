@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -137,6 +138,19 @@ class CertificateFiles:
         private_directory(path.parent)
         write_whole(path, key_pem)
         return key_id
+
+    def secret(self, purpose: str) -> bytes:
+        """32 bytes, the same for the same purpose, drawn from one secret of this authority.
+
+        Raises PlaneError.
+        """
+        path = private_directory(self.settings.ca_dir) / "secret"
+        try:
+            if not path.exists():
+                write_whole(path, secrets.token_bytes(32))
+            return hmac.digest(path.read_bytes(), purpose.encode(), "sha256")
+        except OSError as error:
+            raise PlaneError(f"read {path}: {error}") from error
 
     def private_key(self, arn: str) -> bytes | None:
         """The key of a certificate that was issued here, as PEM; None when there is none."""

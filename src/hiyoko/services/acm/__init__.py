@@ -7,6 +7,8 @@
 - ``key_store``     where private keys are kept, outside the database
 - ``requests``, ``imports``, ``exports``, ``validations``, ``certificates``, ``search``,
   ``certificate_tags``, ``account``  the operations
+- ``acme_endpoints``, ``acme_validations``, ``acme_bindings``  ACME endpoints and who may use them
+- ``acme_protocol``  what their clients ask for (RFC 8555), called by ``gateway.acme``
 
 A certificate that is validated by email is recorded and times out: nobody here reads mail.
 Refused by name: HTTP validation, private CAs, N2 certificates.
@@ -16,6 +18,10 @@ Reference: https://docs.aws.amazon.com/acm/latest/APIReference/
 
 from . import (
     account,
+    acme_bindings,
+    acme_endpoints,
+    acme_protocol,
+    acme_validations,
     certificate_tags,
     certificates,
     exports,
@@ -27,6 +33,10 @@ from . import (
 
 __all__ = [
     "account",
+    "acme_bindings",
+    "acme_endpoints",
+    "acme_protocol",
+    "acme_validations",
     "certificate_tags",
     "certificates",
     "exports",

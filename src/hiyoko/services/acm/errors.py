@@ -79,3 +79,8 @@ def invalid_args(message: str) -> AwsError:
 def too_many_tags() -> AwsError:
     """50 tags a certificate."""
     return AwsError("TooManyTagsException", "A certificate can have at most 50 tags.")
+
+
+def quota_exceeded(message: str) -> AwsError:
+    """An account's quota of ACME resources is used up."""
+    return AwsError("ServiceQuotaExceededException", message)

@@ -18,6 +18,10 @@ class KeyStore(Protocol):
         """Keep a key on disk from now on, and return the name that it has there."""
         ...
 
+    def secret(self, purpose: str) -> bytes:
+        """32 bytes that nobody can guess: the same ones for the same purpose, and kept nowhere."""
+        ...
+
     def private_key(self, arn: str) -> bytes | None:
         """The key of a certificate that was issued here; None when there is none."""
         ...

@@ -80,8 +80,8 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True)
-class AcmeOrder:
-    """The order by which an ACME client got the certificate; its key never left the client."""
+class AcmeRequest:
+    """The request by which an ACME client got the certificate; its key never left the client."""
 
     endpoint_arn: str
     account_id: str
@@ -109,7 +109,7 @@ class Certificate:
     exported_at: float | None = None
     resent_at: float | None = None
     imported: Imported | None = None
-    acme: AcmeOrder | None = None
+    acme: AcmeRequest | None = None
 
     @property
     def kind(self) -> Kind:
@@ -195,3 +195,111 @@ class AccountConfiguration:
     days_before_expiry: int
     idempotency_token: str
     put_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AcmeEndpoint:
+    """An ACME server of the account's own, at a URL of its own."""
+
+    arn: str
+    account: str
+    region: str
+    endpoint_id: str
+    contact_required: bool
+    key_algorithms: tuple[str, ...]
+    created_at: float
+    updated_at: float
+    idempotency_token: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    certificate_tags: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def url(self) -> str:
+        """Where its clients go. https://docs.aws.amazon.com/acm/latest/userguide/acm-acme-issuance.html"""
+        return f"https://acm-acme-enroll.{self.region}.api.aws/{self.endpoint_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class AcmeDomainValidation:
+    """Names that an endpoint may issue for, once the CNAME is found."""
+
+    arn: str
+    endpoint_arn: str
+    account: str
+    region: str
+    domain: str
+    exact: bool
+    subdomains: bool
+    wildcards: bool
+    validation: Validation
+    created_at: float
+    updated_at: float
+    hosted_zone_id: str | None = None
+    failure: str = ""
+    """Why the record could not be written into the hosted zone: a failure reason."""
+    idempotency_token: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+
+    def covers(self, name: str) -> bool:
+        """May the endpoint issue for this name by this validation?"""
+        bare = name.removeprefix("*.")
+        below = bare.endswith(f".{self.domain}")
+        if name != bare:
+            return self.wildcards and (bare == self.domain or (below and self.subdomains))
+        return (self.exact and name == self.domain) or (self.subdomains and below)
+
+    def status(self, found: bool, now: float) -> str:
+        """Valid when the CNAME was seen; given up after 72 hours, as a certificate is."""
+        if found:
+            return "VALID"
+        late = now >= self.updated_at + VALIDATION_TIME_S
+        return "INVALID" if late or self.failure else "VALIDATING"
+
+
+@dataclass(frozen=True, slots=True)
+class AcmeBinding:
+    """Leave to register accounts with an endpoint. The MAC key is not in the database."""
+
+    arn: str
+    endpoint_arn: str
+    account: str
+    region: str
+    role_arn: str
+    key_id: str
+    created_at: float
+    updated_at: float
+    expires_at: float | None = None
+    revoked_at: float | None = None
+    last_used_at: float | None = None
+    idempotency_token: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+
+    def usable(self, now: float) -> bool:
+        """May a new account be registered with it?"""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class AcmeAccount:
+    """A client's account: its public key (a JWK as JSON), and the binding that let it in."""
+
+    account_id: str
+    endpoint_arn: str
+    binding_arn: str
+    key: str
+    thumbprint: str
+    status: str
+    contacts: tuple[str, ...]
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AcmeOrder:
+    """What an account asked for. ``certificate_arn`` once it was finalized."""
+
+    order_id: str
+    endpoint_arn: str
+    account_id: str
+    names: tuple[str, ...]
+    created_at: float
+    certificate_arn: str | None = None

@@ -6,7 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hiyoko.services.acm import errors
-from hiyoko.services.acm.model import AccountConfiguration, Certificate, Revocation, Status
+from hiyoko.services.acm.model import (
+    AccountConfiguration,
+    AcmeAccount,
+    AcmeBinding,
+    AcmeDomainValidation,
+    AcmeEndpoint,
+    AcmeOrder,
+    Certificate,
+    Revocation,
+    Status,
+)
 from hiyoko.services.acm.seen import (
     EVENTS_SEEN,
     FAILURES_SEEN,
@@ -24,6 +34,17 @@ from hiyoko.store.table import Table
 
 CERTIFICATES = Table("acm_certificate", Certificate, key=("arn",), index=("account",))
 REVOCATIONS = Table("acm_revocation", Revocation, key=("serial",), index=("certificate_arn",))
+ACME_ENDPOINTS = Table("acm_acme_endpoint", AcmeEndpoint, key=("arn",), index=("endpoint_id",))
+ACME_VALIDATIONS = Table(
+    "acm_acme_validation", AcmeDomainValidation, key=("arn",), index=("endpoint_arn",)
+)
+ACME_BINDINGS = Table(
+    "acm_acme_binding", AcmeBinding, key=("arn",), index=("endpoint_arn", "key_id")
+)
+ACME_ACCOUNTS = Table(
+    "acm_acme_account", AcmeAccount, key=("account_id",), index=("endpoint_arn", "thumbprint")
+)
+ACME_ORDERS = Table("acm_acme_order", AcmeOrder, key=("order_id",), index=("account_id",))
 CONFIGURATIONS = Table("acm_account", AccountConfiguration, key=("account", "region"))
 
 

@@ -71,6 +71,15 @@ class EventSeen:
     seen_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class AcmeValidationSeen:
+    """The CNAME of an ACME endpoint's domain validation was found by a look-up from the root."""
+
+    arn: str
+    seen_at: float
+
+
+ACME_VALIDATIONS_SEEN = Table("acm_acme_validation_seen", AcmeValidationSeen, key=("arn",))
 VALIDATIONS_SEEN = Table("acm_validation_seen", ValidationSeen, key=("certificate_arn", "domain"))
 ISSUED_SEEN = Table("acm_issued_seen", IssuedSeen, key=("certificate_arn",))
 FAILURES_SEEN = Table("acm_failure_seen", FailureSeen, key=("certificate_arn",))

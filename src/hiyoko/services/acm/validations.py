@@ -86,6 +86,9 @@ def _summary(validation: dict[str, Any]) -> dict[str, Any]:
     if validation["ValidationMethod"] == "EMAIL":
         fields = ("ValidationEmails", "ValidationDomain")
         challenge = {"EmailValidationChallenge": {name: validation[name] for name in fields}}
+    elif "ResourceRecord" not in validation:
+        # Through an ACME endpoint: its own validations prove the names.
+        return {"DomainName": validation["DomainName"]}
     else:
         record = {"ResourceRecord": validation["ResourceRecord"]}
         challenge = {"DnsValidationChallenge": record}
