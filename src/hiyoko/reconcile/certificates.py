@@ -62,6 +62,8 @@ class CertificateReconciler:
         """Compare all with all; a second run does nothing."""
         report = Report()
         now = self.clock.now()
+        # Everybody who writes keys does so between two awaits of this loop's thread, or for us.
+        self._sweep(report)
         # Files before rows, with nothing between: a key that no row names is one too many.
         bundles, keys = self.files.observe(), self.files.observe_keys()
         with self.store.reading() as tx:
@@ -324,6 +326,13 @@ class CertificateReconciler:
             if acm.CERTIFICATES.find(tx, arn=arn) is not None:
                 FAILURES_SEEN.put(tx, FailureSeen(arn, reason, detail, self._now))
                 report.saw_change = True
+
+    def _sweep(self, report: Report) -> None:
+        """Delete halves of files, which may hold a key."""
+        try:
+            self.files.sweep()
+        except PlaneError as error:
+            report.refusals["delete what a crash left of keys"] = str(error)
 
     def _forget(self, names: frozenset[str], report: Report) -> None:
         """Delete the files of certificates that are no more."""

@@ -21,6 +21,7 @@ from hiyoko.plane.ca.ledger import Ledger
 from hiyoko.plane.error import PlaneError
 from hiyoko.settings import Settings
 
+_WRITTEN = ("certs", "keys", "endpoints")
 _BEGIN_KEY = b"-----BEGIN PRIVATE KEY-----"
 
 
@@ -58,6 +59,16 @@ class CertificateFiles:
     def observe_keys(self) -> frozenset[str]:
         """The names of the keys that were brought along."""
         return _stems(self.settings.ca_dir / "keys", "key")
+
+    def sweep(self) -> int:
+        """Delete what a crash left of files that were being written; how many there were.
+
+        Only for whoever knows that nobody writes at this moment. Raises PlaneError.
+        """
+        left = [path for name in _WRITTEN for path in (self.settings.ca_dir / name).glob(".*")]
+        for path in left:
+            _delete(path)
+        return len(left)
 
     async def issue(self, certificate: Certificate, now: float, renewing: str = "") -> Issued:
         """Issue the certificate, or read the one that was issued before. Raises PlaneError.
