@@ -327,3 +327,30 @@ def test_too_many_certificates_are_refused(cloud: Cloud, monkeypatch: pytest.Mon
     with pytest.raises(AwsError, match="LimitExceededException"):
         cloud.certificate("example.org")
     cloud.certificate(IdempotencyToken="t")  # the same one is not another one
+
+
+def test_lists_are_filtered_by_what_a_certificate_may_be_used_for(cloud: Cloud) -> None:
+    plain = cloud.certificate("a.example.com")
+    cloud.clock.time += 1
+    exportable = cloud.certificate("b.example.com", Options={"Export": "ENABLED"})
+    issue(cloud, plain)
+
+    def listed(**includes: Any) -> list[str]:
+        found = cloud("acm", "ListCertificates", Includes=includes)["CertificateSummaryList"]
+        return [entry["CertificateArn"] for entry in found]
+
+    assert listed() == [exportable, plain]
+    assert listed(exportOption="ENABLED") == [exportable]
+    assert listed(keyUsage=["DIGITAL_SIGNATURE", "KEY_ENCIPHERMENT"]) == [plain]
+    assert listed(keyUsage=["CRL_SIGNING"]) == []
+    assert listed(extendedKeyUsage=["TLS_WEB_SERVER_AUTHENTICATION"]) == [plain]
+    assert listed(managedBy="CLOUDFRONT") == []
+    for name, value in (
+        ("CertificateKeyPairOrigins", "ACME"),
+        ("RootHierarchyTypes", "N2_AMAZON_MANAGED"),
+    ):
+        more: dict[str, Any] = {name: [value]}
+        assert cloud("acm", "ListCertificates", **more)["CertificateSummaryList"] == []
+    for token in ("x", "\u00b2", "-1"):
+        with pytest.raises(AwsError, match="ValidationException"):
+            cloud("acm", "ListCertificates", NextToken=token)
