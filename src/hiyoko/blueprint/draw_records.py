@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from hiyoko.blueprint.places import REGION_TOWNS
 from hiyoko.blueprint.zones import Choice, Policy, RecordSet
@@ -59,6 +59,10 @@ def balancer_addresses(balancer: LoadBalancer) -> tuple[str, ...]:
     return tuple(sorted(address for address in found if address))[:ADDRESSES_MAX]
 
 
+def _order(record: Wished) -> tuple[str, str, str]:
+    return record.name, record.type, record.set_id
+
+
 def _coordinates(at: GeoProximity | None) -> tuple[float, float]:
     """Where on the globe a set's resource is."""
     if at is None:
@@ -68,6 +72,16 @@ def _coordinates(at: GeoProximity | None) -> tuple[float, float]:
     return float(at.latitude or 0), float(at.longitude or 0)
 
 
+@dataclass(slots=True)
+class Drawn:
+    """Plain sets as they were drawn before, by the identity of their rows.
+
+    The same row gives the same object again: a zone of thousands is drawn, and compared, in no time.
+    """
+
+    sets: dict[int, tuple[Wished, RecordSet]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """All that record sets are drawn from."""
@@ -75,6 +89,8 @@ class Draft:
     by_zone: Mapping[str, Groups]
     balancers: Mapping[str, LoadBalancer]
     unhealthy: Unhealthy
+    before: Mapping[int, tuple[Wished, RecordSet]] = field(default_factory=dict)
+    drawn: Drawn = field(default_factory=Drawn)
 
     @classmethod
     def of(
@@ -83,18 +99,32 @@ class Draft:
         records: Iterable[Wished],
         balancers: Iterable[LoadBalancer],
         unhealthy: Unhealthy,
+        drawn: Drawn | None = None,
     ) -> Draft:
-        """Sort the rows by zone and group."""
+        """Sort the rows by zone and group. ``drawn`` is of the last time, and of this one after."""
         by_zone: dict[str, dict[tuple[str, str], list[Wished]]] = {z.zone_id: {} for z in zones}
-        for record in sorted(records, key=lambda r: r.key):
+        for record in sorted(records, key=_order):
             if record.zone_id in by_zone:
                 group = by_zone[record.zone_id].setdefault((record.name, record.type), [])
                 group.append(record)
-        return cls(by_zone, {b.dns_name.lower(): b for b in balancers}, unhealthy)
+        drawn = drawn or Drawn()
+        before, drawn.sets = drawn.sets, {}
+        return cls(by_zone, {b.dns_name.lower(): b for b in balancers}, unhealthy, before, drawn)
 
     def served(self, zone_id: str) -> tuple[RecordSet, ...]:
         """A zone's sets as they are answered."""
-        return tuple(self._group(group, ALIAS_HOPS_MAX) for group in self.by_zone[zone_id].values())
+        return tuple(map(self._served, self.by_zone[zone_id].values()))
+
+    def _served(self, group: Sequence[Wished]) -> RecordSet:
+        """A group's set; a plain one depends on nothing but its row."""
+        first = group[0]
+        if first.set_id or first.alias is not None:
+            return self._group(group, ALIAS_HOPS_MAX)
+        known = self.before.get(id(first))
+        if known is None:
+            known = (first, self._record(first, 0))
+        self.drawn.sets[id(first)] = known
+        return known[1]
 
     def _group(self, group: Sequence[Wished], hops: int) -> RecordSet:
         first = group[0]

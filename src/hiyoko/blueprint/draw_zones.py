@@ -15,6 +15,7 @@ from hiyoko.blueprint.draw_endpoints import private_zones, public_names
 from hiyoko.blueprint.draw_records import (
     ALL_HEALTHY,
     Draft,
+    Drawn,
     Unhealthy,
     balancer_addresses,
     master_text,
@@ -45,17 +46,19 @@ def draw_zones(
     addresses: Iterable[Address] = (),
     unhealthy: Unhealthy = ALL_HEALTHY,
     endpoints: Iterable[VpcEndpoint] = (),
+    drawn: Drawn | None = None,
 ) -> Zones:
     """Everything that the world's DNS server serves, from these rows.
 
-    A VPC has a router, and so a resolver, as long as some interface is attached in it.
+    A VPC has a router, and so a resolver, as long as some interface is attached in it. ``drawn`` is
+    what the last drawing can save this one.
     """
     interfaces, endpoints = tuple(interfaces), tuple(endpoints)
     living = {interface.vpc_id for interface in interfaces if interface.attachment_id}
     zones = sorted(hosted_zones, key=lambda z: (z.created_at, z.zone_id))
     vpcs = sorted(vpcs, key=lambda v: v.vpc_id)
     balancers = sorted(balancers, key=lambda b: b.arn)
-    draft = Draft.of(zones, records, balancers, unhealthy)
+    draft = Draft.of(zones, records, balancers, unhealthy, drawn)
     seeing = {v.vpc_id for v in vpcs if v.dns_support and v.dns_hostnames}
     hosted = tuple(_hosted(zone, draft, seeing) for zone in zones)
     hosts = [h for h in _hosts(interfaces, addresses) if h.vpc_id in seeing]

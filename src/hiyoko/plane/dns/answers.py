@@ -12,6 +12,7 @@ import ipaddress
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from random import Random
 from typing import TypeVar
 
@@ -27,8 +28,10 @@ import dns.rdatatype
 import dns.rrset
 
 from hiyoko.blueprint.places import HOME, Place, locate
-from hiyoko.plane.dns.authority import LoadedZone, Records, Reply, deepest
+from hiyoko.plane.dns.authority import LoadedZone, Reply, chosen_of, deepest
 from hiyoko.plane.dns.choice import Asker
+from hiyoko.plane.dns.loaded import Group, Records
+from hiyoko.plane.dns.signing import NXNAME
 
 UDP_PLAIN_MAX = 512
 UDP_EDNS_MAX = 4096
@@ -37,6 +40,7 @@ TCP_MAX = 65535
 CACHE_MAX = 20_000
 ROTATIONS_MAX = 8
 OUTCOMES_MAX = 64
+PLACES_MAX = 4096
 SUBNET_MARK = b"\x00\x08\x00"
 """How a client subnet option begins: only questions that have these bytes need a closer look."""
 
@@ -89,25 +93,44 @@ class Rendered:
 class Routed:
     """A question whose answer is chosen anew each time, with the answers to some outcomes.
 
-    An outcome is known by the very data that it answers: the entries keep them alive.
+    An outcome is known by the very sets or data that it answers: the entries keep them alive.
+    ``group`` is the one that decides alone, if one does: then the zone need not be asked again.
     """
 
     query: dns.message.Message
     zone: LoadedZone
     tcp: bool
-    _kept: dict[tuple[int, ...], tuple[Reply, Rendered]] = field(default_factory=dict)
+    group: Group | None
+    _kept: dict[tuple[int, ...], tuple[object, Rendered]] = field(default_factory=dict)
 
     def next(self, wire: bytes, asker: Asker) -> bytes:
         """The answer to this question from this asker."""
         question = self.query.question[0]
+        leaves = chosen_of(self.group, asker) if self.group is not None else ()
+        if self.group is not None and leaves:
+            outcome = tuple(map(id, leaves))
+            kept = self._kept.get(outcome)
+            if kept is None:
+                reply = self.zone.answered(question.name, self.group, leaves)
+                return self._made(outcome, leaves, reply).next(wire)
+            return kept[1].next(wire)
         reply = self.zone.ask(question.name, question.rdtype, asker)
         outcome = tuple(id(records.data) for records in reply.answer)
         kept = self._kept.get(outcome)
-        if kept is None:
-            if len(self._kept) >= OUTCOMES_MAX:
-                self._kept.clear()
-            kept = self._kept[outcome] = (reply, rendered(self.query, reply, self.tcp))
-        return kept[1].next(wire)
+        return (kept[1] if kept is not None else self._made(outcome, reply, reply)).next(wire)
+
+    def _made(self, outcome: tuple[int, ...], alive: object, reply: Reply) -> Rendered:
+        if len(self._kept) >= OUTCOMES_MAX:
+            self._kept.clear()
+        made = rendered(self.query, _for_client(self.query, self.zone, reply), self.tcp)
+        self._kept[outcome] = (alive, made)
+        return made
+
+
+def _for_client(query: dns.message.Message, zone: LoadedZone | None, reply: Reply) -> Reply:
+    """The reply, with signatures when the client wants them."""
+    wanted = zone is not None and query.ednsflags & dns.flags.DO
+    return zone.secured(reply) if wanted and zone is not None else reply
 
 
 def rendered(query: dns.message.Message, reply: Reply, tcp: bool) -> Rendered:
@@ -136,10 +159,11 @@ class Authorities:
         """The answer; None for what deserves none (not a question at all)."""
         key = question_key(wire)
         if key is not None:
-            kept = self._cache.get((address, key, tcp))
+            place = (address, key, tcp)
+            kept = self._cache.get(place)
             if kept is not None:
                 return kept.next(wire)
-            routed = self._routed.get((address, key, tcp))
+            routed = self._routed.get(place)
             if routed is not None and SUBNET_MARK not in wire:
                 return routed.next(wire, Asker(place_of(client), self.chance))
         query = parse_question(wire)
@@ -148,15 +172,23 @@ class Authorities:
         subnet = client_subnet(query)
         asker = Asker(place_of(subnet.address if subnet else client), self.chance)
         zone, reply = self._reply(query, address, asker)
+        shown = _for_client(query, zone, reply)
         if zone is not None and reply.chosen:
             if key is not None and subnet is None:
-                _keep(self._routed, (address, key, tcp), Routed(query, zone, tcp))
+                question = query.question[0]
+                group = zone.group(question.name, question.rdtype)
+                _keep(self._routed, (address, key, tcp), Routed(query, zone, tcp, group))
             turn = self.chance.randrange(ROTATIONS_MAX)
-            return to_wire(query, reply, tcp=tcp, turn=turn, subnet=subnet)
-        made = rendered(query, reply, tcp)
+            return to_wire(query, shown, tcp=tcp, turn=turn, subnet=subnet)
+        made = rendered(query, shown, tcp)
         if key is not None:
             _keep(self._cache, (address, key, tcp), made)
         return made.next(wire)
+
+    def forget(self) -> None:
+        """Render anew from now on: signatures that were given out grow old."""
+        self._cache.clear()
+        self._routed.clear()
 
     def _reply(
         self, query: dns.message.Message, address: str, asker: Asker
@@ -178,6 +210,7 @@ def _keep(cache: dict[CacheKey, T], key: CacheKey, value: T) -> None:
     cache[key] = value
 
 
+@lru_cache(maxsize=PLACES_MAX)
 def place_of(client: str) -> Place | None:
     """Where an address in text form is; home when there is none."""
     return locate(ipaddress.ip_address(client)) if client else HOME
@@ -213,6 +246,8 @@ def unanswerable(query: dns.message.Message) -> dns.rcode.Rcode | None:
         return dns.rcode.BADVERS
     if question.rdclass != dns.rdataclass.IN or question.rdtype in _REFUSED_TYPES:
         return dns.rcode.REFUSED
+    if question.rdtype == NXNAME:
+        return dns.rcode.FORMERR  # RFC 9824, section 3.5
     return None
 
 
@@ -237,7 +272,7 @@ def to_wire(
     response = _response(query, reply, recursion)
     if subnet is not None:
         scoped = dns.edns.ECSOption(subnet.address, subnet.srclen, subnet.srclen)
-        response.use_edns(0, 0, UDP_EDNS_MAX, options=[scoped])
+        response.use_edns(0, query.ednsflags & dns.flags.DO, UDP_EDNS_MAX, options=[scoped])
     response.answer = [_rrset(records, turn) for records in reply.answer]
     response.authority = [_rrset(records, 0) for records in reply.authority]
     response.additional = [_rrset(records, 0) for records in reply.additional]
@@ -266,7 +301,7 @@ def _response(query: dns.message.Message, reply: Reply, recursion: bool) -> dns.
         response.flags |= dns.flags.RA
     response.question = list(query.question)
     if query.edns >= 0:
-        response.use_edns(0, 0, UDP_EDNS_MAX)
+        response.use_edns(0, query.ednsflags & dns.flags.DO, UDP_EDNS_MAX)
     response.set_rcode(reply.rcode)
     return response
 

@@ -31,8 +31,9 @@ from hiyoko.plane.dns.answers import (
     to_wire,
     unanswerable,
 )
-from hiyoko.plane.dns.authority import ANYBODY, LoadedZone, Name, Records, Reply, Type, deepest
+from hiyoko.plane.dns.authority import ANYBODY, LoadedZone, Reply, deepest
 from hiyoko.plane.dns.choice import Asker
+from hiyoko.plane.dns.loaded import Name, Records, Type
 from hiyoko.plane.dns.resolver import Resolver
 
 KEPT_S = 1.0

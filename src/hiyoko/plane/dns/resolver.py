@@ -19,7 +19,8 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 
-from hiyoko.plane.dns.authority import Name, Records, Reply, Type
+from hiyoko.plane.dns.authority import Reply
+from hiyoko.plane.dns.loaded import Name, Records, Type
 from hiyoko.plane.dns.upstream import NoAnswer
 
 CACHE_MAX = 20_000

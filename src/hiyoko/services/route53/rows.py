@@ -15,7 +15,9 @@ from hiyoko.store.database import Transaction
 from hiyoko.store.table import Table
 
 ZONES = Table("route53_zone", HostedZone, key=("zone_id",), index=("account", "name"))
-RECORDS = Table("route53_record_set", RecordSet, key=("zone_id", "name", "type", "set_id"))
+RECORDS = Table(
+    "route53_record_set", RecordSet, key=("zone_id", "name", "type", "set_id"), reuse=True
+)
 CHANGES = Table("route53_change", Change, key=("change_id",), index=("revision",))
 REFERENCES = Table("route53_caller_reference", CallerReference, key=("account", "reference"))
 CHECKS = Table("route53_health_check", HealthCheck, key=("check_id",), index=("account",))
