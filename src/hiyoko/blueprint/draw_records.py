@@ -76,7 +76,7 @@ def _coordinates(at: GeoProximity | None) -> tuple[float, float]:
 class Drawn:
     """Plain sets as they were drawn before, by the identity of their rows.
 
-    The same row gives the same object again: a zone of thousands is drawn, and compared, in no time.
+    The same row gives the same object again, so that a zone of thousands is compared in no time.
     """
 
     sets: dict[int, tuple[Wished, RecordSet]] = field(default_factory=dict)

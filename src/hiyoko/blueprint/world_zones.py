@@ -11,7 +11,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from types import MappingProxyType
 
-from hiyoko.blueprint.zones import RecordSet, Zone
+from hiyoko.blueprint.zones import RecordSet, Signing, Zone
 
 # The same numbers as in plane.addresses, which a blueprint may not import; a test compares them.
 ROOT_SERVER = IPv4Address("198.18.0.1")
@@ -94,7 +94,7 @@ def parent_zones(
     route53_servers: Mapping[str, IPv4Address],
     public_names: Iterable[str],
 ) -> tuple[Zone, ...]:
-    """The root and every parent zone. Glue is given where a server's name is below its parent."""
+    """The root and every parent zone, signed. Glue is given where a server is below its parent."""
     tops = {name.rstrip(".").rsplit(".", 1)[-1] + "." for name in (*PARENTS, *public_names)}
     parents = sorted({*PARENTS, *tops})
     records: dict[str, list[RecordSet]] = {name: [] for name in (".", *parents)}
@@ -122,10 +122,8 @@ def parent_zones(
         _address(PARENT_SERVER_NAME, PARENT_SERVER),
     ]
     root = _zone(".", ROOT_SERVER_NAME, ROOT_SERVER, records["."])
-    return (
-        root,
-        *(_zone(name, PARENT_SERVER_NAME, PARENT_SERVER, records[name]) for name in parents),
-    )
+    zones = (_zone(name, PARENT_SERVER_NAME, PARENT_SERVER, records[name]) for name in parents)
+    return tuple(replace(zone, signing=Signing()) for zone in (root, *zones))
 
 
 def aws_zones(

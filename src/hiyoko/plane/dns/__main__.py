@@ -1,4 +1,7 @@
-"""Starts the DNS process: ``python -m hiyoko.plane.dns --run-dir DIR --ca-dir DIR [--ready SOCKET]``."""
+"""Starts the DNS process.
+
+``python -m hiyoko.plane.dns --run-dir DIR --ca-dir DIR [--ready SOCKET]``
+"""
 
 from __future__ import annotations
 

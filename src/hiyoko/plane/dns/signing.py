@@ -110,8 +110,10 @@ class Signer:
         """The NSEC that says which types a name has, and no more about any other name."""
         shown = {*types, *_PROOF_TYPES} if exists else {NXNAME, *_PROOF_TYPES}
         following = _successor(name)
-        windows = Bitmap.from_rdtypes(sorted(shown))
-        datum = NSEC(dns.rdataclass.IN, dns.rdatatype.NSEC, following, windows)
+        windows = Bitmap.from_rdtypes(sorted(shown)).windows
+        datum = NSEC(  # type: ignore[no-untyped-call]
+            dns.rdataclass.IN, dns.rdatatype.NSEC, following, windows
+        )
         return Records(name, dns.rdatatype.NSEC, ttl_s, (datum,))
 
     def _sign(self, records: Records, valid_s: float) -> dns.rdata.Rdata:

@@ -1,4 +1,4 @@
-"""What is new in a zone set, in as few words as it takes, and the digests that changes go by.   (pure)
+"""What is new in a zone set, in few words, and the digests that changes go by.   (pure)
 
 A zone's digest is a sum over its record sets, so that a change costs what it changes, however large
 the zone is. It tells sets of records apart; it guards against nobody.

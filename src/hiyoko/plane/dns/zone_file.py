@@ -33,7 +33,7 @@ def render(zones: Zones) -> str:
 
 
 def parse(text: str) -> Zones:
-    """The zone set of a rendered file. Raises ValueError, KeyError or TypeError for another text."""
+    """The zone set of a rendered file; for another text ValueError, KeyError or TypeError."""
     data = json.loads(text)
     return replace(rest_of(data), zones=tuple(map(zone_of, data["zones"])))
 

@@ -84,13 +84,13 @@ class ZoneKeys:
 
     def trust_anchor(self) -> str:
         """What a validating resolver must know of the root, as BIND's tools read it."""
-        words = self.key(".", Role.KEY_SIGNING).public.to_text().split(" ", 3)
-        digest = delegation_signer(dns.name.root, self.key(".", Role.KEY_SIGNING).public)
-        shown = digest.to_text()
+        public = self.key(".", Role.KEY_SIGNING).public
+        flags, protocol, algorithm, *key = public.to_text().split()
         return (
-            f"# The root of the simulated internet: {shown}\n"
-            f'trust-anchors {{\n    . static-key {" ".join(words[:3])} "{words[3].replace(" ", "")}"'
-            ";\n};\n"
+            f"# The root of the simulated internet: {delegation_signer(dns.name.root, public)}\n"
+            "trust-anchors {\n"
+            f'    . static-key {flags} {protocol} {algorithm} "{"".join(key)}";\n'
+            "};\n"
         )
 
 
