@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network
 
 import hiyoko.services.ecs.model as model
-from hiyoko.blueprint.tasks import Container, LogTarget, Task, Tasks
+from hiyoko.blueprint.tasks import Container, LogTarget, Mount, Task, Tasks
 
 LEAST_CPU_SHARES = 2
 """What the kernel takes as its minimum; ECS passes it for cpu 0."""
@@ -52,7 +52,9 @@ def _task(view: model.TaskView, vpc: IPv4Network) -> Task:
         search_domain=search_domain(task.region),
         cpu_units=int(task.cpu),
         memory_mib=int(task.memory),
-        containers=tuple(_container(task, one) for one in view.definition.containers),
+        containers=tuple(
+            _container(task, one, view.definition) for one in view.definition.containers
+        ),
         run=stop is None or stop.drain,
     )
 
@@ -62,7 +64,24 @@ def search_domain(region: str) -> str:
     return "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
 
 
-def _container(task: model.Task, definition: model.ContainerDefinition) -> Container:
+def _mounts(
+    one: model.ContainerDefinition, whole: model.TaskDefinition, above: frozenset[str] = frozenset()
+) -> tuple[Mount, ...]:
+    """A container's own mounts, then those that it shares, the paths each once."""
+    found = {m.path: Mount(m.volume, m.path, m.read_only) for m in one.mounts}
+    for name, read_only in one.volumes_from:
+        source = whole.container(name)
+        if source is None or name in above:
+            continue
+        for mount in _mounts(source, whole, above | {one.name}):
+            shared = Mount(mount.volume, mount.path, mount.read_only or read_only)
+            found.setdefault(mount.path, shared)
+    return tuple(found.values())
+
+
+def _container(
+    task: model.Task, definition: model.ContainerDefinition, whole: model.TaskDefinition
+) -> Container:
     override = task.overrides.container(definition.name)
     command = definition.command if override.command is None else override.command
     cpu = definition.cpu if override.cpu is None else override.cpu
@@ -89,6 +108,13 @@ def _container(task: model.Task, definition: model.ContainerDefinition) -> Conta
         health_retries=check.retries,
         health_start_period_s=check.start_period_s or 0,
         depends_on=definition.depends_on,
+        secrets=definition.secrets,
+        environment_files=definition.environment_files,
+        mounts=_mounts(definition, whole),
+        ulimits=tuple((limit.name, limit.soft, limit.hard) for limit in definition.ulimits),
+        system_controls=definition.system_controls,
+        init_process=definition.init_process,
+        capabilities=definition.capabilities,
     )
 
 

@@ -43,6 +43,7 @@ from hiyoko.plane.containers.health import watch_health
 from hiyoko.plane.containers.layers import resolve
 from hiyoko.plane.containers.pull import PulledImage, Puller
 from hiyoko.plane.containers.runtime import Runtime, StartFailed, wait_end
+from hiyoko.plane.containers.volumes import make_volumes
 from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import NETNS_DIR
@@ -216,6 +217,8 @@ class ContainerPlane:
     refusals: dict[str, str] = field(default_factory=dict)
     _jobs: dict[str, tuple[ContainerStep, asyncio.Task[None]]] = field(default_factory=dict)
     _checks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _fetched: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Variables of containers that have not started yet: of secrets, which no file holds before."""
 
     def __post_init__(self) -> None:
         self._puller = Puller(self.settings.image_dir, self.trust)
@@ -332,6 +335,9 @@ class ContainerPlane:
         for container in task.containers:
             if container.image not in images:
                 images[container.image] = await self._puller.pull(task, container.image)
+        for container in task.containers:
+            cid = runtime_id(task.arn, container.name)
+            self._fetched[cid] = await self._puller.variables(task, container)
         await self._puller.reach_logs(task)
         self._note(task.arn, images=tuple(images.values()), pull_stopped_at=self.clock.now())
 
@@ -344,13 +350,23 @@ class ContainerPlane:
         # Left over from a daemon that died between create and start.
         await self._clear(files)
         await self._runtime.mount(files, [self._puller.layer_path(d) for d in image.layers])
-        self._write_bundle(task, container, files, image)
+        # A daemon that died since the pull has to ask again.
+        fetched = self._fetched.pop(files.cid, None)
+        if fetched is None:
+            fetched = await self._puller.variables(task, container)
+        await asyncio.to_thread(make_volumes, directory.volumes, container, files.rootfs)
+        self._write_bundle(task, container, files, image, fetched)
         await self._runtime.create(files)
         await self._runtime.start(files)
         files.mark_started(self.clock.now())
 
     def _write_bundle(
-        self, task: Task, container: Container, files: ContainerDirectory, image: PulledImage
+        self,
+        task: Task,
+        container: Container,
+        files: ContainerDirectory,
+        image: PulledImage,
+        fetched: Mapping[str, str],
     ) -> None:
         try:
             config = self._puller.blobs.config(image.config)
@@ -374,10 +390,14 @@ class ContainerPlane:
             identity,
             rootfs=files.rootfs,
             files=etc,
+            volumes=self.directory(task.arn).volumes,
             cgroup=group,
             open_files=_open_files(),
+            fetched=fetched,
         )
-        (files.bundle / "config.json").write_text(json.dumps(document, indent=1))
+        config_file = files.bundle / "config.json"
+        config_file.touch(mode=0o600)
+        config_file.write_text(json.dumps(document, indent=1))
         files.write_stopping(Stopping(config.stop_signal, container.stop_timeout_s))
 
     async def _clear(self, files: ContainerDirectory) -> None:

@@ -114,7 +114,8 @@ def record_of(data: list[Any]) -> RecordSet:
     if not rest or isinstance(rest[0], str):
         return RecordSet(name, kind, ttl_s, tuple(rest))
     choices = tuple(
-        Choice(record=record_of(record), **given) for record, given in rest[0]["choices"]
+        Choice(record=record_of(record), **{**given, "cidrs": tuple(given.get("cidrs", ()))})
+        for record, given in rest[0]["choices"]
     )
     return RecordSet(name, kind, ttl_s, (), Policy(rest[0]["policy"]), choices)
 
