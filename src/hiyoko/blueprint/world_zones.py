@@ -26,6 +26,7 @@ AWS_SERVER_NAME = "r1.amazonaws.com."
 
 TTL_S = 172800
 """What the root and the large registries give their NS records."""
+DS_TTL_S = 86400
 SOA_TTL_S = 900
 ADDRESS_TTL_S = 60
 
@@ -93,8 +94,12 @@ def parent_zones(
     delegated: Mapping[str, tuple[str, ...]],
     route53_servers: Mapping[str, IPv4Address],
     public_names: Iterable[str],
+    vouched: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> tuple[Zone, ...]:
-    """The root and every parent zone, signed. Glue is given where a server is below its parent."""
+    """The root and every parent zone, signed. Glue is given where a server is below its parent.
+
+    ``vouched`` are the DS values of delegated zones that are signed.
+    """
     tops = {name.rstrip(".").rsplit(".", 1)[-1] + "." for name in (*PARENTS, *public_names)}
     parents = sorted({*PARENTS, *tops})
     records: dict[str, list[RecordSet]] = {name: [] for name in (".", *parents)}
@@ -103,6 +108,8 @@ def parent_zones(
         records[above].append(RecordSet(name, "NS", TTL_S, (PARENT_SERVER_NAME,)))
     for name, servers in delegated.items():
         records[parent_of(name)].append(RecordSet(name, "NS", TTL_S, servers))
+    for name, values in vouched.items():
+        records[parent_of(name)].append(RecordSet(name, "DS", DS_TTL_S, values))
     own = {*_WILDCARD_ZONES, *(z for z in _EMPTY_ZONES if not z.endswith(".amazonaws.com."))}
     own |= {name.split(".", 1)[1] for name in route53_servers}
     for name in own:

@@ -12,6 +12,7 @@ from hiyoko.plane.dns.dns_server import DnsServer, Served, steps
 from hiyoko.plane.dns.zone_change import Digests
 from hiyoko.reconcile.health_checks import unhealthy
 from hiyoko.reconcile.report import Report
+from hiyoko.reconcile.zone_signing import sign_zone_keys, signing_of
 from hiyoko.services.ec2 import rows as ec2
 from hiyoko.services.elbv2 import rows as elbv2
 from hiyoko.services.route53 import rows as route53
@@ -49,7 +50,7 @@ class ZoneReconciler:
     store: Store
     server: DnsServer
     clock: Clock = field(default_factory=SystemClock)
-    last: LastTime = field(default_factory=LastTime)
+    last: LastTime = field(default_factory=LastTime, repr=False)
 
     @property
     def name(self) -> str:
@@ -59,6 +60,7 @@ class ZoneReconciler:
     async def activate(self) -> Report:
         """Compare all with all; a second run does nothing."""
         report = Report(again_s=AGAIN_S)
+        sign_zone_keys(self.store, self.server, self.clock.now())
         with self.store.reading() as tx:
             zones = draw(tx, self.last.drawn)
         digest = self.last.digests.of(zones)
@@ -137,4 +139,6 @@ def draw(tx: Transaction, drawn: Drawn | None = None) -> Zones:
         endpoints=ec2.VPC_ENDPOINTS.table.list(tx),
         flow=flow,
         drawn=drawn,
+        signing=signing_of(tx),
+        signing_keys=route53.SIGNING_KEYS.list(tx),
     )

@@ -18,6 +18,7 @@ from hiyoko.blueprint.zones import Zones
 from hiyoko.plane.dns import zone_change
 from hiyoko.plane.dns.control import ask
 from hiyoko.plane.dns.zone_change import ZoneChange
+from hiyoko.plane.dns.zone_keys import Role, ZoneKeys
 from hiyoko.plane.dns.zone_store import ZoneStore
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import spawn_detached
@@ -125,6 +126,11 @@ class DnsServer:
             resolvers=tuple(answer["resolvers"]),
             refused=dict(answer["refused"]),
         )
+
+    def zone_key(self, zone_id: str) -> str:
+        """The DNSKEY of a zone's own key, in presentation format. Raises PlaneError."""
+        keys = ZoneKeys.open(self.settings.ca_dir)
+        return str(keys.key(zone_id, Role.ZONE_SIGNING).public.to_text())
 
     async def apply(self, step: DnsStep) -> None:
         """Take one step. Raises PlaneError."""

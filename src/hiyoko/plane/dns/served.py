@@ -106,16 +106,16 @@ class Served:
                 by_address.setdefault(str(server), {})[origin] = loaded
             for vpc_id in header.vpcs:
                 private.setdefault(vpc_id, {})[origin] = loaded
-        resolvers = {place: _resolver(upstream, place) for place in (*PLACES, None)}
+        resolvers = {place: _resolvers(upstream, place) for place in (*PLACES, None)}
         return cls(
             zones=zones,
             rest=rest,
             digest=whole_digest(rest, {key: zone.number for key, zone in zones.items()}),
             authorities=Authorities(by_address),
-            internet={place: RecursiveAnswers(made) for place, made in resolvers.items()},
+            internet={place: RecursiveAnswers(*made) for place, made in resolvers.items()},
             vpcs={
                 entry.vpc_id: RecursiveAnswers(
-                    resolvers[place_of_region(entry.region)],
+                    *resolvers[place_of_region(entry.region)],
                     entry,
                     private.get(entry.vpc_id, {}),
                     {dns.name.from_text(name): str(address) for name, address in entry.hosts},
@@ -144,9 +144,13 @@ def _vouched(zones: Iterable[ServedZone]) -> dict[Name, list[Records]]:
     return found
 
 
-def _resolver(upstream: Upstream, place: Place | None) -> Resolver:
-    """The resolver of a place's clients; home's needs no subnet, it is where everybody else is."""
-    if place is None:
-        return Resolver(upstream, str(ROOT_SERVER), NOWHERE)
-    subnet = "" if place == HOME else str(place.network.network_address)
-    return Resolver(upstream, str(ROOT_SERVER), subnet)
+def _resolvers(upstream: Upstream, place: Place | None) -> tuple[Resolver, Resolver]:
+    """The resolvers of a place's clients, for those without and those with a wish for signatures.
+
+    Home's need no subnet: it is where everybody else is.
+    """
+    subnet = NOWHERE
+    if place is not None:
+        subnet = "" if place == HOME else str(place.network.network_address)
+    root = str(ROOT_SERVER)
+    return Resolver(upstream, root, subnet), Resolver(upstream, root, subnet, signed=True)

@@ -10,8 +10,9 @@ reason: nobody can tell.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import dns.dnssec
 import dns.name
@@ -19,6 +20,8 @@ import dns.rdata
 import dns.rdataclass
 import dns.rdataset
 import dns.rdatatype
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from dns.dnssecalgs.ecdsa import PrivateECDSAP256SHA256
 from dns.rdtypes.ANY.NSEC import NSEC
 from dns.rdtypes.util import Bitmap
 
@@ -28,6 +31,9 @@ from hiyoko.plane.dns.zone_keys import Role, ZoneKey, ZoneKeys, delegation_signe
 
 KEYS_TTL_S = 3600
 DELEGATION_TTL_S = 86400
+SCALAR_BYTES = 32
+KEYS_VALID_S = 30 * 86400
+"""How long what a key-signing key signed is valid."""
 VALID_S = 7 * 86400
 RENEWED_S = 86400
 """A signature is given out for a day; it is valid a week, so no cache holds one that is not."""
@@ -127,6 +133,39 @@ class Signer:
             inception=now - BACKDATED_S,
             expiration=now + int(valid_s),
         )
+
+
+class _Elsewhere(PrivateECDSAP256SHA256):
+    """A private key that others keep: they are given the bytes and return r and s in DER."""
+
+    def __init__(self, ask: Callable[[bytes], bytes]) -> None:
+        self.ask = ask  # and no key: nothing but ``sign`` is called
+
+    def sign(self, data: bytes, verify: bool = False, deterministic: bool = True) -> bytes:
+        """The signature as an RRSIG has it (RFC 6605, section 4)."""
+        r, s = decode_dss_signature(self.ask(data))
+        return r.to_bytes(SCALAR_BYTES) + s.to_bytes(SCALAR_BYTES)
+
+
+def sign_keys(
+    origin: str, keys: Sequence[str], by: str, ask: Callable[[bytes], bytes], now: float
+) -> str:
+    """The RRSIG with which the key ``by`` signs a zone's DNSKEY set; all in presentation format.
+
+    ``ask`` is given what is to be signed with SHA-256 and returns the signature in DER.
+    """
+    name = dns.name.from_text(origin)
+    rdataset = dns.rdataset.from_rdata_list(KEYS_TTL_S, [dnskey(text) for text in keys])
+    public: Any = dnskey(by)
+    signature = dns.dnssec.sign(
+        (name, rdataset),
+        _Elsewhere(ask),
+        name,
+        public,
+        inception=int(now) - BACKDATED_S,
+        expiration=int(now) + KEYS_VALID_S,
+    )
+    return str(signature.to_text())
 
 
 def _successor(name: Name) -> Name:

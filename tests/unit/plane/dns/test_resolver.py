@@ -48,6 +48,7 @@ class Internet:
         name: dns.name.Name,
         rdtype: dns.rdatatype.RdataType,
         subnet: str = "",
+        signed: bool = False,
     ) -> dns.message.Message:
         self.asked.append((servers[0], name.to_text()))
         query = dns.message.make_query(name, rdtype)
