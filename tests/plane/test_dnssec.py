@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from hiyoko.plane.dns.dns_server import DnsServer
 from hiyoko.plane.dns.zone_keys import ANCHOR, ZoneKeys
 from hiyoko.plane.process import run
 from hiyoko.reconcile.zones import ZoneReconciler
+from hiyoko.services.route53.seen import SIGNATURES_SEEN
 from hiyoko.settings import Settings
 
 pytestmark = needs_unbound
@@ -161,15 +162,16 @@ async def test_an_unsigned_zone_is_proved_to_be_unsigned(world: World) -> None:
         assert "flags: qr rd ra;" in said
         # The top-level domain itself is signed, and says that nothing vouches for the zone.
         assert "flags: qr rd ra ad;" in await ask("plain.jp", "DS")
-        assert "flags: qr rd ra ad;" in await ask("nobody.jp", "A")
+        nobody = await ask("nobody.jp", "A")
+        assert "status: NXDOMAIN" in nobody
+        assert "flags: qr rd ra ad;" in nobody
 
 
-async def test_a_validator_refuses_a_zone_whose_keys_are_not_the_parents(world: World) -> None:
+async def test_another_root_vouches_for_nothing_here(world: World) -> None:
     zone = world.cloud.zone("my-project.jp")
     world.cloud.change(zone, ("CREATE", record("a.my-project.jp", "A", "198.19.0.1")))
     world.sign(zone)
     await world.settle()
-    # Tampered with: another world's root vouches for none of this.
     other = world.settings.state_dir / "other"
     ZoneKeys.open(other)
     async with unbound(world.settings.state_dir / "unbound", other / ANCHOR):
@@ -177,7 +179,22 @@ async def test_a_validator_refuses_a_zone_whose_keys_are_not_the_parents(world: 
         assert "198.19.0.1" in await ask("+cd", "a.my-project.jp", "A")
 
 
-async def test_a_record_that_nobody_signed_is_refused_by_validators(world: World) -> None:
+async def test_a_zone_whose_key_set_was_tampered_with_is_refused(world: World) -> None:
+    zone = world.cloud.zone("my-project.jp")
+    world.cloud.change(zone, ("CREATE", record("a.my-project.jp", "A", "198.19.0.1")))
+    world.sign(zone)
+    await world.settle()
+    with world.cloud.store.transaction() as tx:
+        (row,) = SIGNATURES_SEEN.list(tx)
+        other = tuple(text[:-20] + "A" * 18 + "==" for text in row.signatures)
+        SIGNATURES_SEEN.put(tx, replace(row, signatures=other))
+    await world.settle()
+    async with unbound(world.settings.state_dir / "unbound", world.anchor):
+        assert "status: SERVFAIL" in await ask("a.my-project.jp", "A")
+        assert "198.19.0.1" in await ask("+cd", "a.my-project.jp", "A")
+
+
+async def test_a_child_is_believed_only_with_the_ds_of_its_own_key(world: World) -> None:
     zone = world.cloud.zone("my-project.jp")
     world.sign(zone)
     child = world.cloud.zone("sub.my-project.jp")

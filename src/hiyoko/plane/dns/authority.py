@@ -18,9 +18,10 @@ import dns.rcode
 import dns.rdatatype
 
 from hiyoko.blueprint.zones import RecordSet, Zone
+from hiyoko.plane.dns.chain import Chain
 from hiyoko.plane.dns.choice import Asker, choose
 from hiyoko.plane.dns.loaded import Contents, Group, Key, Name, Records, Stored, Type, key_of
-from hiyoko.plane.dns.signing import Signer
+from hiyoko.plane.dns.signing import Signer, nsec
 
 CNAME_HOPS_MAX = 16
 ANYBODY = Asker()
@@ -49,11 +50,15 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class LoadedZone:
-    """A zone ready to be asked; ``signer`` signs for it, if it is signed."""
+    """A zone ready to be asked; ``signer`` signs for it, if it is signed.
+
+    With a ``chain`` it denies classically, without one compactly.
+    """
 
     zone_id: str
     contents: Contents
     signer: Signer | None = None
+    chain: Chain | None = None
 
     @property
     def origin(self) -> Name:
@@ -74,8 +79,11 @@ class LoadedZone:
         vouched: Iterable[Records] = (),
     ) -> LoadedZone:
         """A zone of these contents, with its keys and what it says of its children's."""
-        own = [*([signer.keys] if signer else []), *vouched]
-        return cls(zone_id, contents.with_sets(own) if own else contents, signer)
+        if signer is None:
+            return cls(zone_id, contents)
+        whole = contents.with_sets([signer.keys, *vouched])
+        # A zone of the world's is one whose parent vouches for a key of the world's.
+        return cls(zone_id, whole, signer, Chain.of(whole) if signer.vouched is not None else None)
 
     def ask(self, name: Name, rdtype: Type, asker: Asker = ANYBODY) -> Reply:
         """The zone's reply to this asker. ``name`` is in or below the zone."""
@@ -113,23 +121,33 @@ class LoadedZone:
         if reply.cut is not None:
             node = self.contents.nodes.get(key_of(reply.cut), {})
             vouched = node.get(dns.rdatatype.DS)
-            ttl_s = self._negative_ttl_s()
             proof = (
-                vouched.records
+                [vouched.records]
                 if vouched is not None
-                else signer.proof(reply.cut, node, ttl_s, exists=True)
+                else self._denial(signer, reply.cut, tuple(node), exists=True)
             )
-            made.authority = [*reply.authority, *signer.signed([proof])]
+            made.authority = [*reply.authority, *signer.signed(proof)]
             return made
         made.authority = signer.signed(reply.authority)
         made.additional = signer.signed(reply.additional)
         if reply.denied is not None:
             name, types = reply.denied
             exists = reply.rcode == dns.rcode.NOERROR
-            proof = signer.proof(name, types, self._negative_ttl_s(), exists=exists)
-            made.authority += signer.signed([proof])
-            made.rcode = dns.rcode.NOERROR
+            made.authority += signer.signed(self._denial(signer, name, types, exists=exists))
+            if self.chain is None:
+                made.rcode = dns.rcode.NOERROR
         return made
+
+    def _denial(
+        self, signer: Signer, name: Name, types: tuple[Type, ...], *, exists: bool
+    ) -> list[Records]:
+        """The NSEC sets that prove what a name does not have."""
+        ttl_s = self._negative_ttl_s()
+        if self.chain is None:
+            return [signer.compact(name, types, ttl_s, exists=exists)]
+        key = key_of(name)
+        links = [self.chain.link(key)] if exists else self.chain.absence(key)
+        return [nsec(link.owner, link.following, link.types, ttl_s) for link in links]
 
     def _step(self, name: Name, rdtype: Type, reply: Reply, asker: Asker) -> Name | None:
         """Answer for one name; the target when it is an alias to be followed."""

@@ -44,7 +44,8 @@ class Service:
     pair: Pair
     answering: Answering
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _clients: int = 0
+    _clients: dict[asyncio.StreamWriter, None] = field(default_factory=dict)
+    """Who has been silent longest is the first."""
 
     def start(self) -> None:
         """Begin to serve."""
@@ -102,25 +103,24 @@ class Service:
             client, _ = self.pair.tcp.accept()
         except OSError:
             return
-        if self._clients >= TCP_CLIENTS_MAX:
-            client.close()
-            return
+        if len(self._clients) >= TCP_CLIENTS_MAX:
+            # Nobody keeps the others out by being silent (RFC 7766, section 6.2.3).
+            next(iter(self._clients)).transport.abort()
         client.setblocking(False)
         self._spawn(self._converse(client))
 
     async def _converse(self, client: socket.socket) -> None:
-        self._clients += 1
         address = client.getsockname()[0]
         try:
             peer = client.getpeername()[0]
+            reader, writer = await asyncio.open_connection(sock=client)
         except OSError:
             client.close()  # it has gone already
-            self._clients -= 1
             return
-        writer = None
         try:
-            reader, writer = await asyncio.open_connection(sock=client)
             while True:
+                self._clients.pop(writer, None)
+                self._clients[writer] = None
                 async with asyncio.timeout(TCP_IDLE_S):
                     size = int.from_bytes(await reader.readexactly(2))
                     wire = await reader.readexactly(size)
@@ -130,15 +130,13 @@ class Service:
                 if answer is None:
                     return
                 writer.write(len(answer).to_bytes(2) + answer)
-                await writer.drain()
+                async with asyncio.timeout(TCP_IDLE_S):
+                    await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             return
         finally:
-            self._clients -= 1
-            if writer is not None:
-                writer.close()
-            else:
-                client.close()
+            self._clients.pop(writer, None)
+            writer.close()
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

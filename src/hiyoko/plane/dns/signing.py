@@ -1,10 +1,11 @@
 """What a signed zone adds to its answers: signatures, and proofs that something is not there.
 
 Everything is signed when it is first asked for, so an answer that a routing policy chose is signed
-like any other. Absence is proved by compact denial of existence (RFC 9824): one NSEC that says of
-the very name asked which types it has. A name that does not exist is then answered NOERROR, and the
-pseudo-type NXNAME says what is meant. Wildcards are answered as if the name existed, for the same
-reason: nobody can tell.
+like any other. A hosted zone's absences are proved by compact denial of existence (RFC 9824), as
+Route 53 does: one NSEC that says of the very name asked which types it has. A name that does not
+exist is then answered NOERROR, and the pseudo-type NXNAME says what is meant. Wildcards are
+answered as if the name existed, for the same reason: nobody can tell. The world's own zones deny
+classically (see ``chain``).
 """
 
 from __future__ import annotations
@@ -43,7 +44,6 @@ KEPT_MAX = 20_000
 NXNAME = dns.rdatatype.RdataType.make(128)
 """https://www.rfc-editor.org/rfc/rfc9824#section-2"""
 _PROOF_TYPES = (dns.rdatatype.RRSIG, dns.rdatatype.NSEC)
-_UNSIGNED_AT_CUT = (dns.rdatatype.NS, dns.rdatatype.A, dns.rdatatype.AAAA)
 
 SetKey = tuple[Name, Type, int, Data]
 NAME_BYTES_MAX, LABEL_BYTES_MAX = 255, 63
@@ -85,15 +85,9 @@ class Signer:
         vouched = Records(origin, dns.rdatatype.DS, DELEGATION_TTL_S, (digest,))
         return cls(origin, key, keys, (signature,), vouched)
 
-    def signed(self, sets: Iterable[Records], cut: Name | None = None) -> list[Records]:
-        """The sets, each followed by its signature; what is not the zone's own has none."""
-        found = []
-        for records in sets:
-            found.append(records)
-            below = cut is not None and records.owner.is_subdomain(cut)
-            if not (below and records.type in _UNSIGNED_AT_CUT):
-                found.append(self.signature(records))
-        return found
+    def signed(self, sets: Iterable[Records]) -> list[Records]:
+        """The sets, each followed by its signature."""
+        return [each for records in sets for each in (records, self.signature(records))]
 
     def signature(self, records: Records) -> Records:
         """The RRSIG set of a set."""
@@ -112,15 +106,9 @@ class Signer:
             kept = self._kept[known] = (now + RENEWED_S, (self._sign(records, VALID_S),))
         return kept[1]
 
-    def proof(self, name: Name, types: Iterable[Type], ttl_s: int, *, exists: bool) -> Records:
+    def compact(self, name: Name, types: Iterable[Type], ttl_s: int, *, exists: bool) -> Records:
         """The NSEC that says which types a name has, and no more about any other name."""
-        shown = {*types, *_PROOF_TYPES} if exists else {NXNAME, *_PROOF_TYPES}
-        following = _successor(name)
-        windows = Bitmap.from_rdtypes(sorted(shown)).windows
-        datum = NSEC(  # type: ignore[no-untyped-call]
-            dns.rdataclass.IN, dns.rdatatype.NSEC, following, windows
-        )
-        return Records(name, dns.rdatatype.NSEC, ttl_s, (datum,))
+        return nsec(name, _successor(name), types if exists else (NXNAME,), ttl_s)
 
     def _sign(self, records: Records, valid_s: float) -> dns.rdata.Rdata:
         rdataset = dns.rdataset.from_rdata_list(records.ttl_s, list(records.data))
@@ -133,6 +121,15 @@ class Signer:
             inception=now - BACKDATED_S,
             expiration=now + int(valid_s),
         )
+
+
+def nsec(owner: Name, following: Name, types: Iterable[Type], ttl_s: int) -> Records:
+    """An NSEC set; it has always a signature, and itself."""
+    windows = Bitmap.from_rdtypes(sorted({*types, *_PROOF_TYPES})).windows
+    datum = NSEC(  # type: ignore[no-untyped-call]
+        dns.rdataclass.IN, dns.rdatatype.NSEC, following, windows
+    )
+    return Records(owner, dns.rdatatype.NSEC, ttl_s, (datum,))
 
 
 class _Elsewhere(PrivateECDSAP256SHA256):
