@@ -39,7 +39,7 @@ class World:
 
     @property
     def anchor(self) -> Path:
-        return self.settings.ca_dir / ANCHOR
+        return self.settings.zone_key_dir / ANCHOR
 
     def key(self, **more: str) -> str:
         """A customer managed key that can sign for a zone."""

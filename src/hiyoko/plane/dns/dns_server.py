@@ -129,7 +129,7 @@ class DnsServer:
 
     def zone_key(self, zone_id: str) -> str:
         """The DNSKEY of a zone's own key, in presentation format. Raises PlaneError."""
-        keys = ZoneKeys.open(self.settings.ca_dir)
+        keys = ZoneKeys.open(self.settings.zone_key_dir)
         return str(keys.key(zone_id, Role.ZONE_SIGNING).public.to_text())
 
     async def apply(self, step: DnsStep) -> None:
@@ -180,7 +180,7 @@ class DnsServer:
                 pid = await spawn_detached(
                     sys.executable,
                     *("-m", "hiyoko.plane.dns", "--run-dir", str(run_dir)),
-                    *("--ca-dir", str(self.settings.ca_dir), "--ready", str(ready)),
+                    *("--key-dir", str(self.settings.zone_key_dir), "--ready", str(ready)),
                     log=log,
                 )
                 with _when_ended(pid, partial(settle, False)):

@@ -70,9 +70,9 @@ class Server:
     refused: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, run_dir: Path, ca_dir: Path, upstream: Upstream) -> Server:
+    def of(cls, run_dir: Path, key_dir: Path, upstream: Upstream) -> Server:
         """A server of what is stored. Raises PlaneError when its keys can't be read."""
-        store, keys = ZoneStore(run_dir), ZoneKeys.open(ca_dir)
+        store, keys = ZoneStore(run_dir), ZoneKeys.open(key_dir)
         made = cls(store, keys, upstream, Served.load(Zones(), keys, upstream))
         # A file of another version, say: serve nothing, and be given the zones in a moment.
         with suppress(PlaneError):
@@ -207,12 +207,12 @@ def _recursive(answers: RecursiveAnswers, wire: bytes, tcp: bool) -> Answer:
     return answers.quick(wire, tcp=tcp) or answers.answer(wire, tcp=tcp)
 
 
-async def serve(run_dir: Path, ca_dir: Path, ready: Path | None) -> None:
+async def serve(run_dir: Path, key_dir: Path, ready: Path | None) -> None:
     """Serve until SIGTERM. ``ready`` is a socket of whoever wants to know when we do."""
     upstream = Upstream()
     await upstream.open()
     service_pair = open_pair("0.0.0.0")
-    server = Server.of(run_dir, ca_dir, upstream)
+    server = Server.of(run_dir, key_dir, upstream)
     service = Service(service_pair, server.answer_world)
     service.start()
     server.settle_resolvers()

@@ -28,8 +28,8 @@ from hiyoko.plane.ca.files import PUBLIC_MODE, private_directory, write_whole
 from hiyoko.plane.error import PlaneError
 
 SECRET_BYTES = 32
-SECRET = "zone-keys.secret"
-ANCHOR = "root.key"
+SECRET = "secret"
+ANCHOR = "root.anchor"
 _SCALAR_BYTES = 48
 """More than the curve's order has: what is left after the division is even to 2**-128."""
 _ORDER = int("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551", 16)
@@ -58,7 +58,10 @@ class ZoneKeys:
 
     @classmethod
     def open(cls, directory: Path) -> ZoneKeys:
-        """Read the secret, or make it, and leave the root's key beside it. Raises PlaneError."""
+        """Read the secret, or make it, and leave the root's trust anchor beside it.
+
+        Raises PlaneError.
+        """
         path = private_directory(directory) / SECRET
         if not path.exists():
             write_whole(path, token_bytes(SECRET_BYTES))
