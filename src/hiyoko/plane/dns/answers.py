@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from random import Random
 from typing import TypeVar
@@ -25,18 +25,14 @@ import dns.opcode
 import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
-import dns.rrset
 
 from hiyoko.blueprint.places import HOME, Place, locate
 from hiyoko.plane.dns.authority import LoadedZone, Reply, chosen_of, deepest
 from hiyoko.plane.dns.choice import Asker
-from hiyoko.plane.dns.loaded import Group, Records
+from hiyoko.plane.dns.loaded import Group, Key
 from hiyoko.plane.dns.signing import NXNAME
+from hiyoko.plane.dns.wire import Outline, write
 
-UDP_PLAIN_MAX = 512
-UDP_EDNS_MAX = 4096
-"""https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSBehavior.html"""
-TCP_MAX = 65535
 CACHE_MAX = 20_000
 ROTATIONS_MAX = 8
 OUTCOMES_MAX = 64
@@ -148,7 +144,7 @@ def rendered(query: dns.message.Message, reply: Reply, tcp: bool) -> Rendered:
 class Authorities:
     """Authoritative answers, by the address that was asked."""
 
-    by_address: Mapping[str, Mapping[dns.name.Name, LoadedZone]]
+    by_address: Mapping[str, Mapping[Key, LoadedZone]]
     chance: Random = field(default_factory=Random)
     _cache: dict[CacheKey, Rendered] = field(default_factory=dict)
     _routed: dict[CacheKey, Routed] = field(default_factory=dict)
@@ -265,52 +261,23 @@ def to_wire(
 
     ``subnet`` is given back when the answer was made for it.
     """
-    size = TCP_MAX
-    if not tcp:
-        size = UDP_PLAIN_MAX
-        if query.edns >= 0:
-            size = min(max(query.payload, UDP_PLAIN_MAX), UDP_EDNS_MAX)
-    response = _response(query, reply, recursion)
-    if subnet is not None:
-        scoped = dns.edns.ECSOption(subnet.address, subnet.srclen, subnet.srclen)
-        response.use_edns(0, query.ednsflags & dns.flags.DO, UDP_EDNS_MAX, options=[scoped])
-    response.answer = [_rrset(records, turn) for records in reply.answer]
-    response.authority = [_rrset(records, 0) for records in reply.authority]
-    response.additional = [_rrset(records, 0) for records in reply.additional]
-    try:
-        return response.to_wire(max_size=size, want_shuffle=False)
-    except dns.exception.TooBig:
-        pass
+    flags = dns.flags.QR | (query.flags & (dns.flags.RD | dns.flags.CD))
+    flags |= (dns.flags.AA if reply.aa else 0) | (dns.flags.RA if recursion else 0)
+    outline = Outline(query, reply.rcode, flags, _scoped(subnet) if subnet is not None else b"")
+    size = outline.size_max(tcp)
+    wire = write(outline, (reply.answer, reply.authority, reply.additional), turn)
+    if len(wire) <= size:
+        return wire
     # Addresses beside an answer are a courtesy (RFC 2181, section 9); in a referral they are not.
-    if reply.answer:
-        response.additional = []
-        try:
-            return response.to_wire(max_size=size, want_shuffle=False)
-        except dns.exception.TooBig:
-            pass
-    response.answer, response.authority, response.additional = [], [], []
-    response.flags |= dns.flags.TC
-    return response.to_wire(max_size=size, want_shuffle=False)
+    if reply.answer and reply.additional:
+        wire = write(outline, (reply.answer, reply.authority, ()), turn)
+        if len(wire) <= size:
+            return wire
+    return write(replace(outline, flags=flags | dns.flags.TC), ((), (), ()), 0)
 
 
-def _response(query: dns.message.Message, reply: Reply, recursion: bool) -> dns.message.Message:
-    response = dns.message.QueryMessage(id=query.id)
-    response.flags = dns.flags.QR | (query.flags & (dns.flags.RD | dns.flags.CD))
-    if reply.aa:
-        response.flags |= dns.flags.AA
-    if recursion:
-        response.flags |= dns.flags.RA
-    response.question = list(query.question)
-    if query.edns >= 0:
-        response.use_edns(0, query.ednsflags & dns.flags.DO, UDP_EDNS_MAX)
-    response.set_rcode(reply.rcode)
-    return response
-
-
-def _rrset(records: Records, turn: int) -> dns.rrset.RRset:
-    rrset = dns.rrset.RRset(records.owner, dns.rdataclass.IN, records.type)
-    rrset.update_ttl(records.ttl_s)
-    turn %= len(records.data)
-    for datum in (*records.data[turn:], *records.data[:turn]):
-        rrset.add(datum)
-    return rrset
+def _scoped(subnet: dns.edns.ECSOption) -> bytes:
+    """The option with which a client subnet is given back: the answer is for all of it."""
+    option = dns.edns.ECSOption(subnet.address, subnet.srclen, subnet.srclen)
+    data = option.to_wire() or b""
+    return struct.pack("!HH", int(option.otype), len(data)) + data

@@ -65,6 +65,11 @@ class LoadedZone:
         """The zone's name."""
         return self.contents.origin
 
+    @property
+    def key(self) -> Key:
+        """The zone's name as zones are looked up."""
+        return self.contents.key
+
     @classmethod
     def load(cls, zone: Zone, signer: Signer | None = None) -> LoadedZone:
         """Sort a zone's records."""
@@ -180,7 +185,7 @@ class LoadedZone:
     def _cut(self, key: Key, rdtype: Type) -> Stored | None:
         """The delegation at or above a name, the highest one. The parent answers DS itself."""
         nodes, names = self.contents.nodes, self.contents.names
-        for level in range(len(key) - len(self.origin) - 1, -1, -1):
+        for level in range(len(key) - len(self.contents.key) - 1, -1, -1):
             owner = key[level:]
             if owner not in names:
                 return None
@@ -219,7 +224,7 @@ class LoadedZone:
         return min(soa.ttl_s, minimum)
 
     def _apex(self, rdtype: Type) -> Records | None:
-        stored = self.contents.nodes.get(key_of(self.origin), {}).get(rdtype)
+        stored = self.contents.nodes.get(self.contents.key, {}).get(rdtype)
         return stored.records if stored is not None else None
 
     def _complete(self, reply: Reply) -> None:
@@ -227,14 +232,16 @@ class LoadedZone:
         if reply.answer and not reply.authority:
             apex = self._apex(dns.rdatatype.NS)
             asked_for_it = any(
-                r.owner == self.origin and r.type == dns.rdatatype.NS for r in reply.answer
+                r.type == dns.rdatatype.NS and r.owner == self.origin for r in reply.answer
             )
             if apex is not None and not asked_for_it:
                 reply.authority.append(apex)
-        wanted = _targets([*reply.answer, *reply.authority])
-        have = {(r.owner, r.type) for r in reply.answer}
-        for target in dict.fromkeys(wanted):
-            node = self.contents.nodes.get(key_of(target), {})
+        wanted = dict.fromkeys(map(key_of, _targets([*reply.answer, *reply.authority])))
+        if not wanted:
+            return
+        have = {(key_of(r.owner), r.type) for r in reply.answer}
+        for target in wanted:
+            node = self.contents.nodes.get(target, {})
             for rdtype in (dns.rdatatype.A, dns.rdatatype.AAAA):
                 if rdtype in node and (target, rdtype) not in have:
                     reply.additional.append(node[rdtype].records)
@@ -260,13 +267,19 @@ def _owned(records: Records, name: Name) -> Records:
     return Records(name, records.type, records.ttl_s, records.data)
 
 
-def deepest(zones: Mapping[Name, LoadedZone], name: Name, rdtype: Type) -> LoadedZone | None:
+def deepest(zones: Mapping[Key, LoadedZone], name: Name, rdtype: Type) -> LoadedZone | None:
     """The zone that answers for a name; for DS at an apex the zone above it, if it is here."""
-    at: Name | None = name
-    if rdtype == dns.rdatatype.DS and name in zones and name != dns.name.root:
-        at = name.parent() if deepest(zones, name.parent(), dns.rdatatype.A) else name
-    while at is not None:
-        if at in zones:
-            return zones[at]
-        at = at.parent() if at != dns.name.root else None
+    key = key_of(name)
+    found = _deepest(zones, key)
+    if found is not None and rdtype == dns.rdatatype.DS and found.key == key and len(key) > 1:
+        return _deepest(zones, key[1:]) or found
+    return found
+
+
+def _deepest(zones: Mapping[Key, LoadedZone], key: Key) -> LoadedZone | None:
+    while key:
+        zone = zones.get(key)
+        if zone is not None:
+            return zone
+        key = key[1:]
     return None

@@ -93,6 +93,7 @@ class Contents:
     """What a zone holds. ``names`` counts the sets at or below each name, the empty ones too."""
 
     origin: Name
+    key: Key
     nodes: dict[Key, dict[Type, Stored]]
     routed: dict[Key, dict[Type, Group]]
     names: dict[Key, int]
@@ -101,14 +102,17 @@ class Contents:
     def load(cls, zone: Zone) -> Contents:
         """Sort a zone's records."""
         origin = dns.name.from_text(zone.name)
-        made = cls(origin, {}, {}, {key_of(origin): 1})
+        key = key_of(origin)
+        made = cls(origin, key, {}, {}, {key: 1})
         for record in zone.records:
             made._put(record)
         return made
 
     def changed(self, dropped: Iterable[RecordSet], put: Iterable[RecordSet]) -> Contents:
         """The contents without some sets and with others; this one stays as it is."""
-        fresh = Contents(self.origin, dict(self.nodes), dict(self.routed), dict(self.names))
+        fresh = Contents(
+            self.origin, self.key, dict(self.nodes), dict(self.routed), dict(self.names)
+        )
         for record in dropped:
             fresh._drop(record)
         for record in put:
@@ -117,7 +121,7 @@ class Contents:
 
     def with_sets(self, sets: Iterable[Records]) -> Contents:
         """The contents with sets that the server makes itself."""
-        fresh = Contents(self.origin, dict(self.nodes), self.routed, dict(self.names))
+        fresh = Contents(self.origin, self.key, dict(self.nodes), self.routed, dict(self.names))
         for records in sets:
             key = key_of(records.owner)
             fresh._count(key, 1)
@@ -146,7 +150,7 @@ class Contents:
 
     def _count(self, key: Key, by: int) -> None:
         """Note a set at a name: every name between it and the origin exists as long as it does."""
-        names, depth = self.names, len(self.origin)
+        names, depth = self.names, len(self.key)
         while len(key) > depth:
             count = names.get(key, 0) + by
             if count:

@@ -34,7 +34,7 @@ from hiyoko.plane.dns.answers import (
 )
 from hiyoko.plane.dns.authority import ANYBODY, LoadedZone, Reply, deepest
 from hiyoko.plane.dns.choice import Asker
-from hiyoko.plane.dns.loaded import Name, Records, Type
+from hiyoko.plane.dns.loaded import Key, Name, Records, Type
 from hiyoko.plane.dns.resolver import Resolver
 
 KEPT_S = 1.0
@@ -57,7 +57,7 @@ class RecursiveAnswers:
     resolver: Resolver
     signed: Resolver
     vpc: VpcResolver | None = None
-    private: Mapping[dns.name.Name, LoadedZone] = field(default_factory=dict)
+    private: Mapping[Key, LoadedZone] = field(default_factory=dict)
     hosts: Mapping[dns.name.Name, str] = field(default_factory=dict)
     asker: Asker = ANYBODY
     now: Callable[[], float] = time.monotonic

@@ -17,7 +17,7 @@ from hiyoko.plane.addresses import ROOT_SERVER
 from hiyoko.plane.dns.answers import Authorities
 from hiyoko.plane.dns.authority import LoadedZone
 from hiyoko.plane.dns.choice import Asker
-from hiyoko.plane.dns.loaded import Contents, Name, Records
+from hiyoko.plane.dns.loaded import Contents, Key, Name, Records
 from hiyoko.plane.dns.recursive import RecursiveAnswers
 from hiyoko.plane.dns.resolver import Resolver
 from hiyoko.plane.dns.signing import Signer
@@ -95,17 +95,16 @@ class Served:
 
     @classmethod
     def _of(cls, zones: Mapping[str, ServedZone], rest: Zones, upstream: Upstream) -> Served:
-        by_address: dict[str, dict[Name, LoadedZone]] = {}
-        private: dict[str, dict[Name, LoadedZone]] = {}
+        by_address: dict[str, dict[Key, LoadedZone]] = {}
+        private: dict[str, dict[Key, LoadedZone]] = {}
         vouched = _vouched(zones.values())
         for zone in zones.values():
-            header, origin = zone.header, zone.contents.origin
-            said = vouched.get(origin, ())
+            header, said = zone.header, vouched.get(zone.contents.origin, ())
             loaded = LoadedZone.of(header.zone_id, zone.contents, zone.signer, said)
             for server in header.servers:
-                by_address.setdefault(str(server), {})[origin] = loaded
+                by_address.setdefault(str(server), {})[loaded.key] = loaded
             for vpc_id in header.vpcs:
-                private.setdefault(vpc_id, {})[origin] = loaded
+                private.setdefault(vpc_id, {})[loaded.key] = loaded
         resolvers = {place: _resolvers(upstream, place) for place in (*PLACES, None)}
         return cls(
             zones=zones,

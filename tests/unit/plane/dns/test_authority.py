@@ -99,7 +99,7 @@ def test_any_gives_every_set_of_the_name() -> None:
 
 
 def test_the_deepest_zone_answers_and_nobody_for_strangers() -> None:
-    zones = {z.origin: z for z in (LoadedZone.load(zone(n)) for n in ("com.", "example.com."))}
+    zones = {z.key: z for z in (LoadedZone.load(zone(n)) for n in ("com.", "example.com."))}
     name = dns.name.from_text("WWW.Example.com.")
     found = deepest(zones, name, dns.rdatatype.A)
     assert found is not None

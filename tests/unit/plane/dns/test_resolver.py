@@ -78,11 +78,11 @@ def resolver(*records: Wished, more: tuple[Zone, ...] = ()) -> tuple[Resolver, I
         balancers=[],
         vpcs=[],
     )
-    by_address: dict[str, dict[dns.name.Name, LoadedZone]] = {}
+    by_address: dict[str, dict[tuple[bytes, ...], LoadedZone]] = {}
     for zone in (*drawn.zones, *more):
         loaded = LoadedZone.load(zone)
         for server in zone.servers:
-            by_address.setdefault(str(server), {})[loaded.origin] = loaded
+            by_address.setdefault(str(server), {})[loaded.key] = loaded
     internet, hand = Internet(Authorities(by_address)), Hand()
     return Resolver(internet, str(ROOT_SERVER), now=hand), internet, hand
 
