@@ -52,11 +52,11 @@ def test_every_section_is_read_back(
     answer: list[tuple[str, str, int]], authority: list[tuple[str, str, int]], edns: bool
 ) -> None:
     query = dns.message.make_query("wWw.example.com.", "A", use_edns=edns)
-    sections = ([records(*one) for one in answer], [records(*one) for one in authority], [])
-    wire = write(Outline(query, dns.rcode.NOERROR, dns.flags.QR), sections, 0)
+    sections = [[records(*one) for one in answer], [records(*one) for one in authority]]
+    wire = write(Outline(query, dns.rcode.NOERROR, dns.flags.QR), [*sections, []], 0)
     read = dns.message.from_wire(wire, one_rr_per_rrset=True)
     assert str(read.question[0].name) == "wWw.example.com."
-    for section, wanted in zip((read.answer, read.authority), sections, strict=False):
+    for section, wanted in zip((read.answer, read.authority), sections, strict=True):
         found = [Records(r.name, r.rdtype, r.ttl, tuple(r)) for r in section]
         assert shown(found) == shown(wanted)
     assert (read.edns == 0) == edns
