@@ -7,7 +7,7 @@ texts are translated here, so that a plane never meets the former.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from hiyoko.blueprint.places import REGION_TOWNS
@@ -72,8 +72,8 @@ def balancer_addresses(balancer: LoadBalancer) -> tuple[str, ...]:
     return tuple(sorted(address for address in found if address))[:ADDRESSES_MAX]
 
 
-def _order(record: Wished) -> tuple[str, str, str]:
-    return record.name, record.type, record.set_id
+def _set_id(record: Wished) -> str:
+    return record.set_id
 
 
 def _coordinates(at: GeoProximity | None) -> tuple[float, float]:
@@ -137,10 +137,12 @@ class Draft:
     ) -> Draft:
         """Sort the rows by zone and group. ``drawn`` is of the last time, and of this one after."""
         by_zone: dict[str, dict[tuple[str, str], list[Wished]]] = {z.zone_id: {} for z in zones}
-        for record in sorted(records, key=_order):
+        for record in records:
             if record.zone_id in by_zone:
                 group = by_zone[record.zone_id].setdefault((record.name, record.type), [])
                 group.append(record)
+                if len(group) > 1:
+                    group.sort(key=_set_id)
         starts = {(policy.policy_id, policy.version): policy.start for policy in flow.policies}
         traffic: dict[str, list[tuple[TrafficPolicyInstance, TrafficNode]]] = {}
         for instance in sorted(flow.instances, key=lambda one: (one.name, one.type)):
@@ -161,20 +163,23 @@ class Draft:
     def served(self, zone_id: str) -> tuple[RecordSet, ...]:
         """A zone's sets as they are answered."""
         return (
-            *map(self._served, self.by_zone[zone_id].values()),
+            *self._sets(self.by_zone[zone_id].values()),
             *(self._flow(one, start) for one, start in self.traffic.get(zone_id, ())),
         )
 
-    def _served(self, group: Sequence[Wished]) -> RecordSet:
-        """A group's set; a plain one depends on nothing but its row."""
-        first = group[0]
-        if first.set_id or first.alias is not None:
-            return self._group(group, ALIAS_HOPS_MAX)
-        known = self.before.get(id(first))
-        if known is None:
-            known = (first, self._record(first, 0))
-        self.drawn.sets[id(first)] = known
-        return known[1]
+    def _sets(self, groups: Iterable[Sequence[Wished]]) -> Iterator[RecordSet]:
+        """Each group's set; a plain one depends on nothing but its row."""
+        before, sets = self.before, self.drawn.sets
+        for group in groups:
+            first = group[0]
+            known = before.get(id(first))
+            if known is None:
+                if first.set_id or first.alias is not None:
+                    yield self._group(group, ALIAS_HOPS_MAX)
+                    continue
+                known = (first, self._record(first, 0))
+            sets[id(first)] = known
+            yield known[1]
 
     def _group(self, group: Sequence[Wished], hops: int) -> RecordSet:
         first = group[0]

@@ -131,11 +131,10 @@ class Contents:
     def _put(self, record: RecordSet) -> None:
         key, rdtype = key_of_text(record.name), type_of(record.type)
         self._count(key, 1)
-        self.nodes.setdefault(key, {})
         if record.policy is not Policy.SIMPLE:
             self.routed[key] = {**self.routed.get(key, {}), rdtype: Group.of(record)}
         elif record.values:
-            self.nodes[key] = {**self.nodes[key], rdtype: Stored(record)}
+            self.nodes[key] = {**self.nodes.get(key, {}), rdtype: Stored(record)}
 
     def _drop(self, record: RecordSet) -> None:
         key, rdtype = key_of_text(record.name), type_of(record.type)
@@ -143,7 +142,7 @@ class Contents:
         for table in (self.nodes, self.routed):
             if key in table:
                 rest = {kind: one for kind, one in table[key].items() if kind != rdtype}
-                if rest or (table is self.nodes and key in self.names):
+                if rest:
                     table[key] = rest  # type: ignore[assignment]
                 else:
                     del table[key]

@@ -187,6 +187,7 @@ class Server:
                 self.load()
             elif request == "advance":
                 self.advance()
+            self.renew()  # a machine that slept may have missed its hour
         except PlaneError as error:
             return {"error": str(error)}
         self.settle_resolvers()

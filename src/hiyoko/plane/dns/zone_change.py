@@ -62,12 +62,13 @@ class Digests:
         return whole_digest(zones, numbers)
 
     def _zone(self, zone: Zone, before: Mapping[int, tuple[RecordSet, int]]) -> int:
-        total = header_number(zone)
+        total, fresh = header_number(zone), self._records
         for record in zone.records:
-            known = before.get(id(record))
+            key = id(record)
+            known = before.get(key)
             if known is None:
                 known = (record, record_number(record))
-            self._records[id(record)] = known
+            fresh[key] = known
             total += known[1]
         return total % MODULUS
 
