@@ -27,7 +27,7 @@ import dns.rdataclass
 import dns.rdatatype
 
 from hiyoko.blueprint.places import HOME, Place, locate
-from hiyoko.plane.dns.authority import LoadedZone, Reply, chosen_of, deepest
+from hiyoko.plane.dns.authority import LoadedZone, Reply, deepest
 from hiyoko.plane.dns.choice import Asker
 from hiyoko.plane.dns.loaded import Group, Key
 from hiyoko.plane.dns.signing import NXNAME
@@ -102,7 +102,7 @@ class Routed:
     def next(self, wire: bytes, asker: Asker) -> bytes:
         """The answer to this question from this asker."""
         question = self.query.question[0]
-        leaves = chosen_of(self.group, asker) if self.group is not None else ()
+        leaves = self.group.choose(asker) if self.group is not None else ()
         if self.group is not None and leaves:
             outcome = tuple(map(id, leaves))
             kept = self._kept.get(outcome)

@@ -19,7 +19,7 @@ import dns.rdatatype
 
 from hiyoko.blueprint.zones import RecordSet, Zone
 from hiyoko.plane.dns.chain import Chain
-from hiyoko.plane.dns.choice import Asker, choose
+from hiyoko.plane.dns.choice import Asker
 from hiyoko.plane.dns.loaded import Contents, Group, Key, Name, Records, Stored, Type, key_of
 from hiyoko.plane.dns.signing import Signer, nsec
 
@@ -202,7 +202,7 @@ class LoadedZone:
             reply.chosen = True
             name = dns.name.Name(owner)
             for group in groups.values():
-                leaves = tuple(choose(group.record, asker))
+                leaves = group.choose(asker)
                 if leaves:
                     made = group.records(name, leaves)
                     node[made.type] = made
@@ -245,11 +245,6 @@ class LoadedZone:
             for rdtype in (dns.rdatatype.A, dns.rdatatype.AAAA):
                 if rdtype in node and (target, rdtype) not in have:
                     reply.additional.append(node[rdtype].records)
-
-
-def chosen_of(group: Group, asker: Asker) -> tuple[RecordSet, ...]:
-    """The group's leaves that this asker gets now."""
-    return tuple(choose(group.record, asker))
 
 
 def _targets(sections: Iterable[Records]) -> list[Name]:

@@ -7,7 +7,7 @@ change to one of them costs a few copied dictionaries.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -17,6 +17,7 @@ import dns.rdataclass
 import dns.rdatatype
 
 from hiyoko.blueprint.zones import Policy, RecordSet, Zone
+from hiyoko.plane.dns.choice import Asker, chooser
 
 Name = dns.name.Name
 Type = dns.rdatatype.RdataType
@@ -67,12 +68,14 @@ class Group:
     record: RecordSet
     leaves: dict[int, Stored]
     """By the leaf's identity, which it keeps alive: to hash a leaf takes longer than to answer."""
+    choose: Callable[[Asker], tuple[RecordSet, ...]]
     made: dict[tuple[int, ...], Records] = field(default_factory=dict)
 
     @classmethod
     def of(cls, record: RecordSet) -> Group:
         """The group of a record with a policy."""
-        return cls(record, {id(leaf): Stored(leaf) for leaf in _leaves(record)})
+        leaves = {id(leaf): Stored(leaf) for leaf in _leaves(record)}
+        return cls(record, leaves, chooser(record))
 
     def records(self, owner: Name, leaves: tuple[RecordSet, ...]) -> Records:
         """The leaves as one set; the same one again for the same leaves, while it is kept."""

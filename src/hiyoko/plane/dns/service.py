@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
 from hiyoko.plane.dns.sockets import IP_PKTINFO, Pair
@@ -20,6 +21,8 @@ BATCH = 64
 PACKET_MAX = 4096
 TCP_IDLE_S = 10.0
 TCP_CLIENTS_MAX = 200
+ADDRESSES_MAX = 4096
+"""As many as there are name servers on this internet, and some."""
 WAITING_MAX = 2000
 """Questions under way per socket; beyond, new ones are dropped, as a full server does."""
 
@@ -63,9 +66,10 @@ class Service:
         self.pair.close()
 
     def _read_udp(self) -> None:
+        receive = self.pair.udp.recvmsg
         for _ in range(BATCH):
             try:
-                wire, ancillary, _, client = self.pair.udp.recvmsg(PACKET_MAX, _ANCILLARY)
+                wire, ancillary, _, client = receive(PACKET_MAX, _ANCILLARY)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
@@ -75,10 +79,12 @@ class Service:
                     self._question(wire, data[4:8], client)
 
     def _question(self, wire: bytes, address: bytes, client: tuple[str, int]) -> None:
-        answer = self.answering(wire, socket.inet_ntoa(address), client[0], tcp=False)
+        answer = self.answering(wire, _text(address), client[0], tcp=False)
+        if answer is None:
+            return
         if isinstance(answer, bytes):
             self._send(answer, address, client)
-        elif answer is not None and len(self._tasks) < WAITING_MAX:
+        elif len(self._tasks) < WAITING_MAX:
             self._spawn(self._send_later(answer, address, client))
         elif asyncio.iscoroutine(answer):
             answer.close()
@@ -91,10 +97,8 @@ class Service:
             self._send(wire, address, client)
 
     def _send(self, wire: bytes, address: bytes, client: tuple[str, int]) -> None:
-        # The answer leaves from the address that was asked; the interface is the kernel's choice.
-        source = _PKTINFO.pack(0, address, b"\0\0\0\0")
         try:
-            self.pair.udp.sendmsg([wire], [(socket.IPPROTO_IP, IP_PKTINFO, source)], 0, client)
+            self.pair.udp.sendmsg((wire,), _source(address), 0, client)
         except OSError:
             return  # lost, as packets are: the client asks again
 
@@ -142,3 +146,14 @@ class Service:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+@lru_cache(maxsize=ADDRESSES_MAX)
+def _text(address: bytes) -> str:
+    return socket.inet_ntoa(address)
+
+
+@lru_cache(maxsize=ADDRESSES_MAX)
+def _source(address: bytes) -> tuple[tuple[int, int, bytes], ...]:
+    """The answer leaves from the address that was asked; the interface is the kernel's choice."""
+    return ((socket.IPPROTO_IP, IP_PKTINFO, _PKTINFO.pack(0, address, b"\0\0\0\0")),)
