@@ -20,7 +20,17 @@ import dns.rdatatype
 from hiyoko.blueprint.zones import RecordSet, Zone
 from hiyoko.plane.dns.chain import Chain
 from hiyoko.plane.dns.choice import Asker
-from hiyoko.plane.dns.loaded import Contents, Group, Key, Name, Records, Stored, Type, key_of
+from hiyoko.plane.dns.loaded import (
+    Contents,
+    Group,
+    Key,
+    Name,
+    Records,
+    Stored,
+    Type,
+    UnreadableError,
+    key_of,
+)
 from hiyoko.plane.dns.signing import Signer, nsec
 
 CNAME_HOPS_MAX = 16
@@ -92,6 +102,12 @@ class LoadedZone:
 
     def ask(self, name: Name, rdtype: Type, asker: Asker = ANYBODY) -> Reply:
         """The zone's reply to this asker. ``name`` is in or below the zone."""
+        try:
+            return self._ask(name, rdtype, asker)
+        except UnreadableError:
+            return Reply(rcode=dns.rcode.SERVFAIL, aa=False)
+
+    def _ask(self, name: Name, rdtype: Type, asker: Asker) -> Reply:
         reply = Reply()
         for _ in range(CNAME_HOPS_MAX):
             target = self._step(name, rdtype, reply, asker)
@@ -112,8 +128,11 @@ class LoadedZone:
 
     def answered(self, name: Name, group: Group, leaves: tuple[RecordSet, ...]) -> Reply:
         """The reply when a group has chosen these leaves."""
-        reply = Reply(answer=[group.records(name, leaves)], chosen=True)
-        reply.answer = [_owned(reply.answer[0], name)]
+        try:
+            records = _owned(group.records(name, leaves), name)
+        except UnreadableError:
+            return Reply(rcode=dns.rcode.SERVFAIL, aa=False)
+        reply = Reply(answer=[records], chosen=True)
         self._complete(reply)
         return reply
 
@@ -170,11 +189,11 @@ class LoadedZone:
             return None
         node = self._node(owner, reply, asker)
         if rdtype == dns.rdatatype.ANY:
-            reply.answer += [_owned(records, name) for records in node.values()]
+            reply.answer += [_owned(stored.records, name) for stored in node.values()]
         elif rdtype in node:
-            reply.answer.append(_owned(node[rdtype], name))
+            reply.answer.append(_owned(node[rdtype].records, name))
         elif dns.rdatatype.CNAME in node:
-            alias = node[dns.rdatatype.CNAME]
+            alias = node[dns.rdatatype.CNAME].records
             reply.answer.append(_owned(alias, name))
             target: Name = alias.data[0].target  # type: ignore[attr-defined]
             return target
@@ -194,18 +213,18 @@ class LoadedZone:
                 return delegation
         return None
 
-    def _node(self, owner: Key, reply: Reply, asker: Asker) -> dict[Type, Records]:
+    def _node(self, owner: Key, reply: Reply, asker: Asker) -> dict[Type, Stored]:
         """What the asker gets of an owner's sets; a group may have nothing for it."""
-        node = {kind: one.records for kind, one in self.contents.nodes.get(owner, {}).items()}
+        node = self.contents.nodes.get(owner, {})
         groups = self.contents.routed.get(owner)
         if groups:
             reply.chosen = True
-            name = dns.name.Name(owner)
+            node, name = dict(node), dns.name.Name(owner)
             for group in groups.values():
                 leaves = group.choose(asker)
                 if leaves:
                     made = group.records(name, leaves)
-                    node[made.type] = made
+                    node[made.type] = Stored.made(made)
         return node
 
     def _negative(self, reply: Reply, name: Name, types: tuple[Type, ...]) -> None:

@@ -7,10 +7,12 @@ change to one of them costs a few copied dictionaries.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+import dns.exception
 import dns.name
 import dns.rdata
 import dns.rdataclass
@@ -27,6 +29,8 @@ Key = tuple[bytes, ...]
 
 MADE_MAX = 10_000
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Records:
@@ -38,27 +42,42 @@ class Records:
     data: Data
 
 
+_NOBODYS = RecordSet(".", "TXT", 0, ())
+
+
+class UnreadableError(Exception):
+    """A set whose value nobody can put on the wire: the question for it fails, no other one."""
+
+
 @dataclass(slots=True)
 class Stored:
     """A plain set of the zone, parsed when it is first asked for."""
 
     record: RecordSet
     _records: Records | None = None
+    _unreadable: bool = False
 
     @property
     def records(self) -> Records:
-        """The set."""
+        """The set. Raises UnreadableError, and says why once."""
         if self._records is None:
             record = self.record
-            owner = dns.name.from_text(record.name.lower())
-            self._records = Records(owner, type_of(record.type), record.ttl_s, parsed(record))
+            if self._unreadable:
+                raise UnreadableError
+            try:
+                owner = dns.name.from_text(record.name.lower())
+                data = parsed(record)
+            except dns.exception.DNSException as error:
+                self._unreadable = True
+                log.warning("%s %s is not served: %s", record.name, record.type, error)
+                raise UnreadableError from error
+            self._records = Records(owner, type_of(record.type), record.ttl_s, data)
         return self._records
 
     @classmethod
     def made(cls, records: Records) -> Stored:
         """A set that nobody wrote: the zone's keys, a child's DS."""
-        record = RecordSet(records.owner.to_text(), records.type.name, records.ttl_s, ())
-        return cls(record, records)
+        return cls(_NOBODYS, records)
 
 
 @dataclass(slots=True)
