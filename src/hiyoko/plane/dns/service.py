@@ -109,7 +109,9 @@ class Service:
             return
         if len(self._clients) >= TCP_CLIENTS_MAX:
             # Nobody keeps the others out by being silent (RFC 7766, section 6.2.3).
-            next(iter(self._clients)).transport.abort()
+            silent = next(iter(self._clients))
+            del self._clients[silent]
+            silent.transport.abort()
         client.setblocking(False)
         self._spawn(self._converse(client))
 
