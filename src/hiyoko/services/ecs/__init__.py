@@ -10,7 +10,7 @@
 - ``scheduling``        internal operations by which ``reconcile.ecs_services`` runs services
 - ``definition_parse`` ``definition_checks`` ``networks`` ``names`` ``views`` ``errors``
 
-Refused by name: launch type EC2, EFS volumes, FireLens, ExecuteCommand, restart policies,
+Refused by name: launch type EC2, EFS volumes, FireLens, ExecuteCommand,
 Service Connect, Cloud Map, task sets, deployment strategies other than ROLLING.
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/
 """

@@ -51,6 +51,15 @@ class HealthCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class RestartPolicy:
+    """Whether a container that ended is started again while its task goes on."""
+
+    enabled: bool
+    ignored_exit_codes: tuple[int, ...] = ()
+    period_s: int = 300
+
+
+@dataclass(frozen=True, slots=True)
 class LogConfiguration:
     """The awslogs driver and its options."""
 
@@ -114,6 +123,9 @@ class ContainerDefinition:
     capabilities: tuple[str, ...] = ()
     version_consistency: str = ""
     """``enabled``, ``disabled``, or what AWS takes for enabled when nothing is said."""
+
+    start_timeout_s: int | None = None
+    restart: RestartPolicy | None = None
 
     @property
     def pins(self) -> bool:

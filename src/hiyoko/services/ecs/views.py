@@ -15,6 +15,7 @@ from hiyoko.services.ecs.model import (
     LoadBalancer,
     Network,
     Overrides,
+    RestartPolicy,
     Service,
     Tags,
     TaskDefinition,
@@ -168,6 +169,8 @@ def _container_definition(one: ContainerDefinition) -> Shape:
         ]
         or None,
         "healthCheck": _health(one.health) if one.health else None,
+        "startTimeout": one.start_timeout_s,
+        "restartPolicy": _restart(one.restart) if one.restart else None,
         "versionConsistency": one.version_consistency or None,
     }
     if one.log is not None:
@@ -186,6 +189,14 @@ def _linux(one: ContainerDefinition) -> Shape | None:
     if one.capabilities:
         shape["capabilities"] = {"add": list(one.capabilities)}
     return shape or None
+
+
+def _restart(one: RestartPolicy) -> Shape:
+    return {
+        "enabled": one.enabled,
+        "ignoredExitCodes": list(one.ignored_exit_codes),
+        "restartAttemptPeriod": one.period_s,
+    }
 
 
 def _health(one: HealthCheck) -> Shape:
