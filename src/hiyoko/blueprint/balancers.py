@@ -38,7 +38,10 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class TargetGroup:
-    """A target group that some listener or rule of the balancer uses."""
+    """A target group that some listener or rule of the balancer uses.
+
+    ``tls_versions`` (newest first) and ``ciphers`` are what HTTPS targets are spoken with.
+    """
 
     arn: str
     name: str
@@ -49,6 +52,8 @@ class TargetGroup:
     stickiness_s: int | None = None
     algorithm: str = "round_robin"
     slow_start_s: int = 0
+    tls_versions: tuple[str, ...] = ()
+    ciphers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

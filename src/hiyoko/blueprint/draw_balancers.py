@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from hiyoko.blueprint import balancers as b
+from hiyoko.blueprint.draw_target_tls import speak_tls
 from hiyoko.services.elbv2 import model as m
 
 SettledTarget = tuple[str, str, int, str]
@@ -57,7 +58,12 @@ def draw_balancers(
                     address=IPv4Address(node.private_ip),
                     listeners=listeners,
                     groups=tuple(
-                        _group(groups[arn], rows.registrations, zones, node.eni_id, settled, now)
+                        speak_tls(
+                            _group(
+                                groups[arn], rows.registrations, zones, node.eni_id, settled, now
+                            ),
+                            listeners,
+                        )
                         for arn in used
                         if arn in groups
                     ),

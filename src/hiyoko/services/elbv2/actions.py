@@ -58,6 +58,11 @@ def parse_actions(
             raise errors.validation(
                 f"The target group '{arn}' is in another VPC than the load balancer"
             )
+        if group.protocol_version != "HTTP1" and protocol != "HTTPS":
+            raise errors.invalid_configuration(
+                f"Listener protocol '{protocol}' is not supported with a target group with the "
+                f"protocol-version '{group.protocol_version}'"
+            )
         users = {user.balancer_arn for user in rows.listeners_using(call.tx, arn)}
         if users - {balancer.arn}:
             raise errors.group_of_another_balancer(arn)
