@@ -34,6 +34,7 @@ _REASONS = {
     503: "Service Temporarily Unavailable",
     504: "Gateway Time-out",
     505: "HTTP Version Not Supported",
+    507: "Insufficient Storage",
 }
 _ERRORS = {
     400: "400 Bad Request",

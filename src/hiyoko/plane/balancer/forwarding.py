@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from hiyoko.blueprint.balancers import Listener
 from hiyoko.plane.balancer.answers import FORWARDED_FOR_MAX, bare_answer
@@ -81,6 +81,17 @@ def _tls(listener: Listener) -> Iterator[str]:
             yield f"http-request set-header {name} %[{fetch}]"
         else:
             yield f"http-request del-header {name}"
+
+
+def renamed_spellings(listeners: Iterable[Listener]) -> Iterator[str]:
+    """For ``global``: names that attributes give to headers, as they are spelt there."""
+    names = {
+        value
+        for listener in listeners
+        for key, value in listener.attributes
+        if key.endswith(".header_name")
+    }
+    yield from (f"  h1-case-adjust {name.lower()} {name}" for name in sorted(names))
 
 
 def forwarded_for(attributes: Mapping[str, str]) -> Iterator[str]:

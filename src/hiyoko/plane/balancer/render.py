@@ -21,7 +21,12 @@ from hiyoko.plane.balancer.answers import (
 from hiyoko.plane.balancer.backend import backend_lines
 from hiyoko.plane.balancer.connections import client_keep_alive, expect_continue
 from hiyoko.plane.balancer.desync import MODE, desync_lines
-from hiyoko.plane.balancer.forwarding import forwarded_for, request_headers, response_headers
+from hiyoko.plane.balancer.forwarding import (
+    forwarded_for,
+    renamed_spellings,
+    request_headers,
+    response_headers,
+)
 from hiyoko.plane.balancer.names import backend_name
 from hiyoko.plane.balancer.paths import Paths
 from hiyoko.plane.balancer.protocols import (
@@ -53,7 +58,7 @@ _SPELT = (
     *("Access-Control-Expose-Headers", "Access-Control-Max-Age", "Content-Security-Policy"),
     *("Strict-Transport-Security", "X-Content-Type-Options", "X-Frame-Options"),
 )
-"""Names as AWS and most clients spell them over HTTP/1.1; HAProxy writes others in small letters."""
+"""Names as AWS and most clients spell them over HTTP/1.1; any other comes in small letters."""
 
 
 def render_haproxy(node: BalancerNode, paths: Paths) -> str:
@@ -67,7 +72,7 @@ def render_haproxy(node: BalancerNode, paths: Paths) -> str:
         lines += ["", f"backend {backend_name(group.arn)}"]
         lines += (f"  {line}" for line in backend_lines(group, http2_clients=http2_clients))
     body = "\n".join(lines) + "\n"
-    top = _global(paths)
+    top = (*_global(paths), *renamed_spellings(node.listeners))
     digest = hashlib.sha256("\n".join((*top, body)).encode()).hexdigest()[:16]
     return "\n".join((f"# {node.name} in {node.zone}", *top, f"  description {digest}", body))
 
