@@ -137,6 +137,9 @@ def _health_check(request: Request, now: HealthCheck, version: str) -> HealthChe
         check.port.isdigit() and 1 <= int(check.port) <= 65535
     ):
         raise errors.validation(f"Health check port '{check.port}' must be 1-65535 or traffic-port")
+    if version == "GRPC" and check.path != FIRST_CHECKS["GRPC"].path:
+        # HAProxy's checks cannot send the empty message that a known method waits for.
+        raise unsupported("HealthCheckPath", check.path)
     if not re.fullmatch(r"/[!-~]{0,1023}", check.path):
         raise errors.validation(f"Health check path '{check.path}' must be a valid path")
     return check
