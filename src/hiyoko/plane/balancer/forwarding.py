@@ -83,6 +83,20 @@ def _tls(listener: Listener) -> Iterator[str]:
             yield f"http-request del-header {name}"
 
 
+def client_address(attributes: Mapping[str, str]) -> Iterator[str]:
+    """The client as X-Forwarded-For names it, written once for a connection.
+
+    To print an address costs as much as to add a header.
+    """
+    if attributes.get("routing.http.xff_header_processing.mode", "append") != "append":
+        return
+    if attributes.get("routing.http.xff_client_port.enabled") == "true":
+        yield "tcp-request session set-var(sess.port) src_port"
+        yield "tcp-request session set-var(sess.peer) src,concat(:,sess.port)"
+    else:
+        yield "tcp-request session set-var(sess.peer) src,concat()"
+
+
 def renamed_spellings(listeners: Iterable[Listener]) -> Iterator[str]:
     """For ``global``: names that attributes give to headers, as they are spelt there."""
     names = {
@@ -101,21 +115,14 @@ def forwarded_for(attributes: Mapping[str, str]) -> Iterator[str]:
     addresses it may hold does not depend on the mode.
     """
     mode = attributes.get("routing.http.xff_header_processing.mode", "append")
-    with_port = attributes.get("routing.http.xff_client_port.enabled") == "true"
-    absent = f"!{{ {_FORWARDED} -m found }}"
-    too_many = f" if {{ req.hdr_cnt(x-forwarded-for) gt {FORWARDED_FOR_MAX} }}"
-    if mode == "append" and with_port:
-        # HAProxy's own option writes no port; the variable keeps ours from being read as theirs.
-        yield f"http-request set-var(txn.forwarded) bool(true) if {{ {_FORWARDED} -m found }}"
-        yield f"http-request add-header X-Forwarded-For %[src]:%[src_port] if {absent}"
-        absent = "!{ var(txn.forwarded) -m found }"
-    elif mode == "append":
-        yield "option forwardfor if-none"
-    yield f"http-request allow if {absent}"
-    yield bare_answer(463, too_many)
+    brought = "{ var(txn.forwarded) -m found }"
+    yield f"http-request set-var(txn.forwarded) bool(true) if {{ {_FORWARDED} -m found }}"
     if mode == "append":
-        peer = "%[src]:%[src_port]" if with_port else "%[src]"
-        yield f'http-request set-header X-Forwarded-For "%[{_FORWARDED}], {peer}"'
+        yield f"http-request add-header X-Forwarded-For %[var(sess.peer)] if !{brought}"
+    yield f"http-request allow if !{brought}"
+    yield bare_answer(463, f" if {{ req.hdr_cnt(x-forwarded-for) gt {FORWARDED_FOR_MAX} }}")
+    if mode == "append":
+        yield f'http-request set-header X-Forwarded-For "%[{_FORWARDED}], %[var(sess.peer)]"'
     elif mode == "remove":
         yield "http-request del-header X-Forwarded-For"
 

@@ -22,6 +22,7 @@ from hiyoko.plane.balancer.backend import backend_lines
 from hiyoko.plane.balancer.connections import client_keep_alive, expect_continue
 from hiyoko.plane.balancer.desync import MODE, desync_lines
 from hiyoko.plane.balancer.forwarding import (
+    client_address,
     forwarded_for,
     renamed_spellings,
     request_headers,
@@ -129,13 +130,16 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths) -> Iterator[
     alone = "" if has_http2_clients([listener], node.attributes) else " proto h1"
     yield f"bind {node.address}:{listener.port}{alone}{tls_options(listener, attributes, paths)}"
     yield from client_keep_alive(attributes)
+    yield from client_address(attributes)
     grpc = _forwards_grpc(node, listener)
     if grpc:
         yield mark_grpc_calls()
     yield from desync_lines(attributes.get(MODE, "defensive"))
     yield from refusals()
-    yield "http-request set-var(txn.host) req.hdr(host),host_only,lower"
-    yield from render_rules(listener)
+    rules = list(render_rules(listener))
+    if any("txn.host" in line for line in rules):
+        yield "http-request set-var(txn.host) req.hdr(host),host_only,lower"
+    yield from rules
     yield expect_continue(node.idle_timeout_s)
     yield from request_headers(listener, attributes)
     yield from forwarded_for(attributes)
