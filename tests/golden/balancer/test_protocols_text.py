@@ -19,7 +19,7 @@ def test_the_configuration_of_a_node_with_every_protocol_and_attribute() -> None
         web,
         protocol_version="GRPC",
         health_check=replace(web.health_check, path="/AWS.ALB/healthcheck", matcher="0,12-14"),
-        stickiness_s=None,
+        stickiness=None,
     )
     https = replace(
         api, protocol_version="HTTP2", tls_versions=policy.versions, ciphers=policy.ciphers

@@ -18,8 +18,10 @@ _ALGORITHMS = {
 }
 
 
-def backend_lines(group: TargetGroup, *, http2_clients: bool = True) -> Iterator[str]:
-    """The lines of a group's backend section."""
+def backend_lines(
+    group: TargetGroup, secret: bytes, *, http2_clients: bool = True
+) -> Iterator[str]:
+    """The lines of a group's backend section; ``secret`` is what cookies are sealed with."""
     yield from version_answers(group, http2_clients=http2_clients)
     targets = [target for target in group.targets if not target.draining]
     if not targets:
@@ -31,8 +33,7 @@ def backend_lines(group: TargetGroup, *, http2_clients: bool = True) -> Iterator
     yield own_answer(UNAVAILABLE, " if { nbsrv lt 1 } !{ stopping }")
     yield "option allbackups"
     yield from check_lines(group.health_check, group.protocol_version)
-    if group.stickiness_s is not None:
-        yield from sticky_lines(group.stickiness_s, targets)
+    yield from sticky_lines(group, targets, secret)
     for target in targets:
         yield _server(group, target)
     for target in targets:

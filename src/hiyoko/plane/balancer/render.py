@@ -36,7 +36,9 @@ from hiyoko.plane.balancer.protocols import (
     mark_grpc_calls,
 )
 from hiyoko.plane.balancer.rules import render_forwards, render_rules
+from hiyoko.plane.balancer.stickiness import group_answers, group_key, group_requests
 from hiyoko.plane.balancer.tls import tls_options
+from hiyoko.plane.balancer.transforms import render_transforms
 
 STATS_SOCKET = "stats.sock"
 STATE_FILE = "servers.state"
@@ -71,7 +73,8 @@ def render_haproxy(node: BalancerNode, paths: Paths) -> str:
     http2_clients = has_http2_clients(node.listeners, node.attributes)
     for group in node.groups:
         lines += ["", f"backend {backend_name(group.arn)}"]
-        lines += (f"  {line}" for line in backend_lines(group, http2_clients=http2_clients))
+        shown = backend_lines(group, paths.secret, http2_clients=http2_clients)
+        lines += (f"  {line}" for line in shown)
     body = "\n".join(lines) + "\n"
     top = (*_global(paths), *renamed_spellings(node.listeners))
     digest = hashlib.sha256("\n".join((*top, body)).encode()).hexdigest()[:16]
@@ -142,13 +145,19 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths) -> Iterator[
     yield from rules
     yield expect_continue(node.idle_timeout_s)
     yield from request_headers(listener, attributes)
+    yield from render_transforms(listener)
+    key = group_key(paths.secret, node.balancer_arn)
+    yield from group_requests(listener, key)
+    # Nothing about a request may come behind this.
     yield from forwarded_for(attributes)
     yield from long_answers()
+    yield from group_answers(listener, key)
     yield from response_headers(listener)
+    # Nothing about an answer may come behind this.
     yield from own_statuses()
     if grpc:
         yield from grpc_statuses()
-    yield from render_forwards(listener)
+    yield from render_forwards(listener, key)
 
 
 def _forwards_grpc(node: BalancerNode, listener: Listener) -> bool:
