@@ -122,7 +122,10 @@ def forwarded_for(attributes: Mapping[str, str]) -> Iterator[str]:
     yield f"http-request allow if !{brought}"
     yield bare_answer(463, f" if {{ req.hdr_cnt(x-forwarded-for) gt {FORWARDED_FOR_MAX} }}")
     if mode == "append":
-        yield f'http-request set-header X-Forwarded-For "%[{_FORWARDED}], %[var(sess.peer)]"'
+        several = "{ req.fhdr_cnt(x-forwarded-for) gt 1 }"
+        yield f"http-request add-header X-Forwarded-For %[var(sess.peer)] if {several}"
+        both = f'"%[{_FORWARDED}], %[var(sess.peer)]"'
+        yield f"http-request set-header X-Forwarded-For {both} if !{several}"
     elif mode == "remove":
         yield "http-request del-header X-Forwarded-For"
 
