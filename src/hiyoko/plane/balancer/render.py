@@ -42,7 +42,8 @@ from hiyoko.plane.balancer.transforms import render_transforms
 
 STATS_SOCKET = "stats.sock"
 STATE_FILE = "servers.state"
-BUFFER_BYTES = 80 * 1024
+# 64 K of headers, the kilobyte that HAProxy keeps free for what rules add, and its own notes.
+BUFFER_BYTES = 72 * 1024
 HEADERS_MAX = 1000
 _SPELT = (
     *("Accept-Ranges", "Cache-Control", "Connection", "Content-Encoding", "Content-Length"),
@@ -97,7 +98,7 @@ def _global(paths: Paths) -> tuple[str, ...]:
         # A connection that outlives a reload may take as long as the longest draining.
         "  hard-stop-after 3600s",
         "  tune.ssl.default-dh-param 2048",
-        # AWS takes 64 K of headers; only what is used of a buffer costs memory.
+        # Only what is used of a buffer costs memory.
         f"  tune.bufsize {BUFFER_BYTES}",
         f"  tune.http.maxhdr {HEADERS_MAX}",
         *(f"  h1-case-adjust {name.lower()} {name}" for name in _SPELT),
