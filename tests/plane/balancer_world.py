@@ -40,9 +40,19 @@ class Scripted:
     reply: Callable[[bytes], Reply] = lambda head: OK
     heads: list[bytes] = field(default_factory=list)
     connections: int = 0
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self.tasks.add(task)
+        try:
+            await self._answer(reader, writer)
+        finally:
+            writer.transport.abort() if task.cancelling() else writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -56,7 +66,12 @@ class Scripted:
                     break
                 writer.write(reply)
                 await writer.drain()
-        writer.close()
+
+    async def end(self) -> None:
+        """Nobody is left who could wake when the test is over."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
     def headers(self) -> dict[str, str]:
         """The headers of the last request, names as they came."""
@@ -78,6 +93,7 @@ class Lab:
     """The node, its clients and its targets."""
 
     place: Place
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def become(self, *groups: TargetGroup, **changes: object) -> None:
         """A node with these groups, or one group with one target that is used at once."""
@@ -95,6 +111,7 @@ class Lab:
             yield scripted
         finally:
             server.close()
+            await scripted.end()
 
     async def open(
         self, port: int = PORT, alpn: Sequence[str] = ()
@@ -105,12 +122,15 @@ class Lab:
             context.set_alpn_protocols(list(alpn) or ["http/1.1"])
         sock = inside(lambda: connection(port))
         sock.setblocking(False)
-        return await asyncio.open_connection(
+        reader, writer = await asyncio.open_connection(
             sock=sock,
             ssl=context,
             server_hostname="default.test" if context else None,
             limit=1 << 22,
         )
+
+        self.writers.append(writer)
+        return reader, writer
 
     async def raw(
         self, *parts: bytes, port: int = PORT, until: bytes = b"", timeout_s: float = 10
@@ -245,5 +265,13 @@ def self_signed(place: Place) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def lab(place: Place) -> Lab:
-    return Lab(place)
+async def lab(place: Place) -> AsyncIterator[Lab]:
+    made = Lab(place)
+    try:
+        yield made
+    finally:
+        for writer in made.writers:
+            writer.transport.abort()
+        # Each transport's end is told in the loop's next turns.
+        for _ in range(3):
+            await asyncio.sleep(0)
