@@ -23,7 +23,7 @@ from tests.plane import balancer_world
 from tests.plane.balancer_world import GET, OK, OPEN, Lab, own, self_signed, undated
 from tests.plane.test_balancer import ADDRESS, CHECK, ENI, GOOD, group
 
-from hiyoko.blueprint.balancers import TargetGroup
+from hiyoko.blueprint.balancers import TargetGroup, TargetTls
 from hiyoko.plane.balancer.observe import describe_failure
 from hiyoko.plane.process import run
 from hiyoko.services.elbv2.ssl_policies import SSL_POLICIES
@@ -148,8 +148,6 @@ async def test_http2_groups_are_spoken_to_and_checked_over_http2(lab: Lab) -> No
         protocol="HTTPS",
         protocol_version="HTTP2",
         health_check=replace(CHECK, protocol="HTTPS"),
-        tls_versions=policy.versions,
-        ciphers=policy.ciphers,
     )
     async with nginx(lab):
         await lab.become(plain)
@@ -158,7 +156,7 @@ async def test_http2_groups_are_spoken_to_and_checked_over_http2(lab: Lab) -> No
         answer = await client.ask(("x-a", "1"))
         assert answer.body == b"HTTP/2.0 1"
         client.writer.close()
-        await lab.become(tls)
+        await lab.become(tls, target_tls=TargetTls(policy.versions, policy.ciphers))
         await lab.place.until(up=True, port=9002)
         client = await lab.http2()
         # No TLS 1.3 with targets, as the listener's policy has none.
@@ -170,15 +168,7 @@ async def test_an_https_target_gets_the_name_and_needs_no_trust(lab: Lab) -> Non
     names: list[str | None] = []
     context = self_signed(lab.place)
     context.sni_callback = lambda _, name, __: names.append(name)
-    policy = SSL_POLICIES["ELBSecurityPolicy-TLS13-1-0-2021-06"]
-    checked = replace(CHECK, protocol="HTTPS")
-    https = group(
-        GOOD,
-        protocol="HTTPS",
-        health_check=checked,
-        tls_versions=policy.versions,
-        ciphers=policy.ciphers,
-    )
+    https = group(GOOD, protocol="HTTPS", health_check=replace(CHECK, protocol="HTTPS"))
     async with lab.target(tls=context):
         await lab.become(https)
         await lab.place.until(up=True)

@@ -50,10 +50,7 @@ class Stickiness:
 
 @dataclass(frozen=True, slots=True)
 class TargetGroup:
-    """A target group that some listener or rule of the balancer uses.
-
-    ``tls_versions`` (newest first) and ``ciphers`` are what HTTPS targets are spoken with.
-    """
+    """A target group that some listener or rule of the balancer uses."""
 
     arn: str
     name: str
@@ -64,8 +61,6 @@ class TargetGroup:
     stickiness: Stickiness | None = None
     algorithm: str = "round_robin"
     slow_start_s: int = 0
-    tls_versions: tuple[str, ...] = ()
-    ciphers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +140,20 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class MutualTls:
+    """What is asked of clients' certificates. ``mode`` is ``passthrough`` or ``verify``.
+
+    ``ca_bundle`` and ``crls`` are PEM texts, empty for passthrough.
+    """
+
+    mode: str
+    ca_bundle: str = ""
+    crls: str = ""
+    ignore_expiry: bool = False
+    advertise: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """A port with its rules by ascending priority, the default rule last."""
 
@@ -157,6 +166,16 @@ class Listener:
     tls_versions: tuple[str, ...] = ()
     ciphers: tuple[str, ...] = ()
     attributes: tuple[tuple[str, str], ...] = ()
+    groups: tuple[str, ...] = ()
+    mutual: MutualTls | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTls:
+    """What a node speaks to HTTPS targets: versions newest first, ciphers in order."""
+
+    versions: tuple[str, ...]
+    ciphers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +192,7 @@ class BalancerNode:
     groups: tuple[TargetGroup, ...]
     idle_timeout_s: int = 60
     attributes: tuple[tuple[str, str], ...] = ()
+    target_tls: TargetTls | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,9 @@ from tests.golden.golden import check_golden
 
 from hiyoko.blueprint.balancers import Forward, Listener, Rule
 from hiyoko.plane.balancer.render import render_haproxy
-from hiyoko.services.elbv2.ssl_policies import SSL_POLICIES
 
 
 def test_the_configuration_of_a_node_with_every_protocol_and_attribute() -> None:
-    policy = SSL_POLICIES["ELBSecurityPolicy-2016-08"]
     api, idle, web = NODE.groups
     grpc = replace(
         web,
@@ -21,9 +19,7 @@ def test_the_configuration_of_a_node_with_every_protocol_and_attribute() -> None
         health_check=replace(web.health_check, path="/AWS.ALB/healthcheck", matcher="0,12-14"),
         stickiness=None,
     )
-    https = replace(
-        api, protocol_version="HTTP2", tls_versions=policy.versions, ciphers=policy.ciphers
-    )
+    https = replace(api, protocol_version="HTTP2")
     forward = (Rule("d", 0, (), Forward(((WEB, 1),))),)
     renamed = (("routing.http.request.x_amzn_tls_version.header_name", "X-Version"),)
     node = replace(

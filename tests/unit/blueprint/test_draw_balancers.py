@@ -132,16 +132,3 @@ def test_a_rule_is_drawn_with_its_last_action_and_its_transforms() -> None:
     assert drawn[0].action == b.Forward((("g", 3), ("unused", 0)), 60)
     assert drawn[0].transforms == (b.Transform("url-rewrite", "a", "b"),)
     assert drawn[1].action == b.Forward((("g", 3), ("unused", 0)))
-
-
-def test_tls_with_targets_follows_the_listeners_policy() -> None:
-    web = replace(ROWS.target_groups[0], protocol="HTTPS")
-    rows = replace(ROWS, target_groups=(web,))
-    (new,) = draw_balancers(rows).nodes[0].groups
-    assert new.tls_versions == ("TLSv1.3", "TLSv1.2", "TLSv1.1", "TLSv1")
-    old = replace(ROWS.listeners[0], ssl_policy="ELBSecurityPolicy-2016-08")
-    (group,) = draw_balancers(replace(rows, listeners=(old,))).nodes[0].groups
-    assert group.tls_versions == ("TLSv1.2", "TLSv1.1", "TLSv1")
-    assert "AES256-SHA" in group.ciphers
-    (plain,) = draw_balancers(ROWS).nodes[0].groups
-    assert plain.tls_versions == ()

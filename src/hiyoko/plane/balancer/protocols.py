@@ -19,21 +19,7 @@ def endpoint_options(group: TargetGroup) -> str:
     if group.protocol != "HTTPS":
         return " proto h2" if http2 else ""
     # A target's certificate is not looked at; the name that the client asked for is sent along.
-    parts = [" ssl verify none sni req.fhdr(host),host_only"]
-    if http2:
-        parts.append(" alpn h2")
-    if group.tls_versions:
-        newest, oldest = group.tls_versions[0], group.tls_versions[-1]
-        oldest = "TLSv1.0" if oldest == "TLSv1" else oldest
-        parts.append(f" ssl-min-ver {oldest} ssl-max-ver {newest}")
-    old = [name for name in group.ciphers if not name.startswith("TLS_")]
-    if old:
-        # OpenSSL 3 speaks TLS 1.0 and 1.1 at security level 0 only.
-        parts.append(f" ciphers {':'.join(old)}:@SECLEVEL=0")
-    new = [name for name in group.ciphers if name.startswith("TLS_")]
-    if new:
-        parts.append(f" ciphersuites {':'.join(new)}")
-    return "".join(parts)
+    return " ssl verify none sni req.fhdr(host),host_only" + (" alpn h2" if http2 else "")
 
 
 def check_options(group: TargetGroup) -> str:

@@ -89,16 +89,26 @@ TARGET_GROUP = (
 )
 
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_ListenerAttribute.html
-_NEW_NAME = "[A-Za-z0-9_-]{1,40}"
+_HEADER_NAME = "[A-Za-z0-9_-]{1,40}"
+_CLIENT_CERTIFICATE = ("", "-Serial-Number", "-Issuer", "-Subject", "-Validity", "-Leaf")
 
 LISTENER = (
-    Attribute(
-        "routing.http.request.x_amzn_tls_cipher_suite.header_name",
-        "X-Amzn-Tls-Cipher-Suite",
-        _NEW_NAME,
+    *(
+        Attribute(
+            "routing.http.request.x_amzn_mtls_clientcert"
+            f"{part.lower().replace('-', '_')}.header_name",
+            f"X-Amzn-Mtls-Clientcert{part}",
+            _HEADER_NAME,
+        )
+        for part in _CLIENT_CERTIFICATE
     ),
-    Attribute(
-        "routing.http.request.x_amzn_tls_version.header_name", "X-Amzn-Tls-Version", _NEW_NAME
+    *(
+        Attribute(
+            f"routing.http.request.x_amzn_tls_{part.lower().replace('-', '_')}.header_name",
+            f"X-Amzn-Tls-{part}",
+            _HEADER_NAME,
+        )
+        for part in ("Cipher-Suite", "Version")
     ),
     Attribute("routing.http.response.server.enabled", "true", _BOOLEAN),
     *(
