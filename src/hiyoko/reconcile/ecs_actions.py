@@ -39,6 +39,34 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Rebalance:
+    """Start one task more in the poorest zone; ``spread`` tells how they are spread now."""
+
+    zone: str
+    spread: str
+    operation: ClassVar[str] = "_RebalanceService"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The zone, and the line for the history."""
+        message = f"is not AZ balanced with {self.spread}. AZ Rebalancing in progress."
+        return {"Zone": self.zone, "Message": message}
+
+
+@dataclass(frozen=True, slots=True)
+class Balanced:
+    """The zones are even again."""
+
+    spread: str
+    operation: ClassVar[str] = "_EndRebalancing"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The line for the history."""
+        return {"Message": f"is AZ balanced with {self.spread}."}
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Stop tasks, each for its reason (``failed``: because they are unhealthy)."""
 

@@ -14,6 +14,9 @@ ran and died is replaced at once, but not more often than once a cycle.
 
 Rule 5. The first task of a deployment resolves its images' tags; the others wait for it and run
 the same digests. After three tasks that found none the deployment goes on without.
+
+Rule 6. At rest, where the zones differ by more than one task, one more task is started in the
+poorest; when it is healthy, the surplus is stopped in the richest.
 """
 
 from __future__ import annotations
@@ -28,9 +31,11 @@ from hiyoko.reconcile.ecs_actions import (
     RESET_FAILURES,
     ROLL_BACK,
     Action,
+    Balanced,
     Deregister,
     Drop,
     Note,
+    Rebalance,
     Register,
     Release,
     Resolve,
@@ -119,9 +124,13 @@ def plan_service(
     healths: Healths,
     now: float,
     last_event: tuple[str, float] = ("", 0.0),
+    zones: frozenset[str] = frozenset(),
 ) -> Plan:
-    """Decide what a service needs now. ``last_event``: its newest message and when."""
-    return _Scheduler(service, tasks, healths, now, last_event).plan()
+    """Decide what a service needs now. ``last_event``: its newest message and when.
+
+    ``zones``: those of the PRIMARY deployment's subnets.
+    """
+    return _Scheduler(service, tasks, healths, now, last_event, zones).plan()
 
 
 class _Scheduler:
@@ -134,12 +143,14 @@ class _Scheduler:
         healths: Healths,
         now: float,
         last_event: tuple[str, float],
+        zones: frozenset[str],
     ) -> None:
         self.service = service
         self.tasks = tasks
         self.healths = healths
         self.now = now
         self.last_event = last_event
+        self.zones = zones
         self.out = Plan()
         self.live = [view for view in tasks if view.stop is None]
         self.deployments = {one.id: one for one in service.deployments}
@@ -310,6 +321,7 @@ class _Scheduler:
         rest = [view for view in self.mine if view.task.arn not in stopping]
         sick = sum(1 for view in rest if self._is_sick(view))
         surplus = len(rest) - desired - min(sick, max(0, upper - desired))
+        surplus -= sum(1 for view in rest if view.task.rebalances and view not in self.healthy)
         return [view.task.arn for view in self._least_wanted(rest)[: max(0, surplus)]]
 
     def _retired(self, lower: int) -> list[TaskView]:
@@ -437,6 +449,24 @@ class _Scheduler:
         completed = primary.rollout == "COMPLETED"
         if not completed:
             self.out.actions.append(COMPLETE)
+        if completed and self._rebalance():
+            return
         message, at = self.last_event
         if not completed or STEADY not in message or self.now - at >= STEADY_AGAIN_S:
             self.out.actions.append(Note(STEADY, "SERVICE_STEADY_STATE"))
+
+    def _rebalance(self) -> bool:
+        """Even out the zones, one task at a time (Rule 6); whether there is something to do."""
+        tasks = [view.task for view in self.mine]
+        counts = dict.fromkeys(sorted(self.zones), 0)
+        for task in tasks:
+            counts[task.zone] = counts.get(task.zone, 0) + 1
+        spread = ", ".join(f"{count} tasks in {zone}" for zone, count in counts.items())
+        _, upper = bounds(self.service)
+        uneven = bool(self.zones) and max(counts.values()) - min(counts.values()) > 1
+        if uneven and self.service.rebalancing and upper > len(self.live):
+            self.out.actions.append(Rebalance(min(counts, key=lambda zone: counts[zone]), spread))
+            return True
+        if any(task.rebalances for task in tasks) and not uneven:
+            self.out.actions.append(Balanced(spread))
+        return False

@@ -267,6 +267,8 @@ class Task:
     tags: Tags = ()
     digests: Tags = ()
     """Containers whose image is pinned, and to which digest."""
+    rebalances: bool = False
+    """Started to even out the zones; until it is healthy it is one more than desired."""
 
     def container_arn(self, name: str) -> str:
         """The ARN of one of its containers; empty for one that it does not have."""
@@ -370,6 +372,8 @@ class Service:
     propagate_tags: str = "NONE"
     managed_tags: bool = False
     last_completed: Deployment | None = None
+    rebalancing: bool = False
+    """availabilityZoneRebalancing."""
     deleted_at: float | None = None
     tags: Tags = ()
 

@@ -47,18 +47,17 @@ def _named(items: list[Task]) -> str:
     return " ".join(f"(task {task.task_id})" for task in items)
 
 
-@operation("_StartServiceTasks")
-def start_service_tasks(call: Call, request: Request) -> Response:
-    """Start tasks of the PRIMARY deployment; ``{Service, Count, Replaced}``."""
-    service = _service(call, request)
+def _launch(call: Call, service: Service, zone: str = "") -> tasks.Launch:
+    """What tasks of the PRIMARY deployment have in common; in one zone only where it is named."""
     deployment = service.primary
     definition = rows.get_definition(call.tx, deployment.definition_arn)
     cluster = names.cluster_of(call, service.cluster)
-    launch = tasks.Launch(
+    subnets = networks.find_subnets(call, deployment.network.subnets)
+    return tasks.Launch(
         cluster=cluster,
         definition=definition,
         network=deployment.network,
-        subnets=networks.find_subnets(call, deployment.network.subnets),
+        subnets=tuple(one for one in subnets if zone in ("", one.zone)),
         group=f"service:{service.name}",
         launched_by=service.launched_by,
         started_by=deployment.id,
@@ -66,14 +65,45 @@ def start_service_tasks(call: Call, request: Request) -> Response:
         deployment=deployment.id,
         tags=_task_tags(service, definition.tags, cluster.name),
         digests=deployment.digests,
+        rebalances=bool(zone),
     )
+
+
+@operation("_StartServiceTasks")
+def start_service_tasks(call: Call, request: Request) -> Response:
+    """Start tasks of the PRIMARY deployment; ``{Service, Count, Replaced}``."""
+    service = _service(call, request)
+    launch = _launch(call, service)
     started = [tasks.start(call, launch) for _ in range(request["Count"])]
     message = f"has started {len(started)} tasks: {_named(started)}."
     if request.get("Replaced"):
         message += f" Amazon ECS replaced {request['Replaced']} tasks due to an unhealthy status."
     _note(call, service, message)
-    deployments.note_start(call, deployment)
+    deployments.note_start(call, service.primary)
     return {"Tasks": [task.arn for task in started]}
+
+
+@operation("_RebalanceService")
+def rebalance_service(call: Call, request: Request) -> Response:
+    """Start a task in the poorest zone; ``{Service, Zone, Message}`` (how the tasks are spread)."""
+    service, zone = _service(call, request), request["Zone"]
+    task = tasks.start(call, _launch(call, service, zone))
+    _note(call, service, request["Message"])
+    _note(call, service, f"has started 1 tasks in {zone} to AZ Rebalance: {_named([task])}.")
+    events.tell_action(call, service, "SERVICE_REBALANCING_STARTED")
+    return {"Tasks": [task.arn]}
+
+
+@operation("_EndRebalancing")
+def end_rebalancing(call: Call, request: Request) -> Response:
+    """The zones are even again; ``{Service, Message}``."""
+    service = _service(call, request)
+    for task in rows.list_tasks(call.tx, service=service.arn):
+        if task.rebalances:
+            rows.put_task(call.tx, replace(task, rebalances=False))
+    _note(call, service, request["Message"])
+    events.tell_action(call, service, "SERVICE_REBALANCING_COMPLETED")
+    return {}
 
 
 def _task_tags(

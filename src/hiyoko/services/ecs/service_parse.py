@@ -39,8 +39,6 @@ def refuse_ineffective(request: Request) -> None:
             raise unsupported(member)
     if (request.get("serviceConnectConfiguration") or {}).get("enabled"):
         raise unsupported("serviceConnectConfiguration")
-    if request.get("availabilityZoneRebalancing") == "ENABLED":
-        raise unsupported("availabilityZoneRebalancing", "ENABLED")
     if (request.get("schedulingStrategy") or "REPLICA") != "REPLICA":
         raise unsupported("schedulingStrategy", request["schedulingStrategy"])
     controller = (request.get("deploymentController") or {}).get("type", "ECS")
@@ -88,6 +86,21 @@ def rollout_in(config: dict[str, Any], old: Rollout) -> Rollout:
             "The maximumPercent must be at least 100 and not below minimumHealthyPercent."
         )
     return rollout
+
+
+def rebalancing_in(request: Request, maximum: int, old: bool | None) -> bool:
+    """availabilityZoneRebalancing; without a word ``old``, and ENABLED where there is no old one.
+
+    It needs room for one more task than desired.
+    """
+    said = request.get("availabilityZoneRebalancing")
+    wanted = said == "ENABLED" if said else maximum > 100 if old is None else old
+    if wanted and maximum <= 100:
+        raise InvalidParameter(
+            "The service cannot use Availability Zone rebalancing when maximumPercent is less than"
+            " or equal to 100."
+        )
+    return wanted
 
 
 def load_balancers_in(

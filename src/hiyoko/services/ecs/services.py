@@ -22,6 +22,7 @@ from hiyoko.services.ecs.model import Cluster, Service, TaskDefinition
 from hiyoko.services.ecs.service_parse import (
     Rollout,
     load_balancers_in,
+    rebalancing_in,
     refuse_ineffective,
     rollout_in,
 )
@@ -87,6 +88,7 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> tuple[Service, de
         grace_s=grace if grace is not None or not balancers else 0,
         propagate_tags=request.get("propagateTags") or "NONE",
         managed_tags=bool(request.get("enableECSManagedTags")),
+        rebalancing=rebalancing_in(request, rollout.maximum, None),
         tags=names.tags_in(request),
     )
     return service, deployments.Content(definition, network, balancers, version)
@@ -123,6 +125,7 @@ def _same(old: Service, new: Service, content: deployments.Content) -> bool:
             one.platform_version,
             (one.minimum_percent, one.maximum_percent, one.breaker, one.rollback),
             one.grace_s,
+            one.rebalancing,
         )
 
     primary = old.primary
@@ -166,6 +169,7 @@ def _settings(call: Call, request: Request, service: Service) -> Service:
         maximum_percent=rollout.maximum,
         breaker=rollout.breaker,
         rollback=rollout.rollback,
+        rebalancing=rebalancing_in(request, rollout.maximum, service.rebalancing),
         propagate_tags=request.get("propagateTags") or service.propagate_tags,
         managed_tags=service.managed_tags if managed is None else managed,
     )

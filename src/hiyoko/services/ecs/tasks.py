@@ -40,6 +40,7 @@ class Launch:
     tags: Tags = ()
     client_token: str = ""
     digests: Tags = ()
+    rebalances: bool = False
 
 
 def launched_by(request: Request, cluster: Cluster) -> str:
@@ -185,6 +186,7 @@ def start(call: Call, launch: Launch) -> Task:
         tags=launch.tags,
         client_token=launch.client_token,
         digests=launch.digests,
+        rebalances=launch.rebalances,
     )
     rows.put_task(call.tx, task)
     return task

@@ -404,7 +404,7 @@ def service(one: Service, status: str, tasks: Sequence[TaskView], events: Sequen
         "enableECSManagedTags": one.managed_tags,
         "propagateTags": one.propagate_tags,
         "enableExecuteCommand": False,
-        "availabilityZoneRebalancing": "DISABLED",
+        "availabilityZoneRebalancing": "ENABLED" if one.rebalancing else "DISABLED",
     }
     if one.strategy:
         shape["capacityProviderStrategy"] = strategy(one.strategy)
