@@ -275,3 +275,63 @@ def test_a_deleted_service_takes_its_deployments_with_it(cloud: Cloud) -> None:
     cloud("DeleteService", cluster="c", service="web", force=True)
     answer = cloud("DescribeServiceDeployments", serviceDeploymentArns=[arn])
     assert answer["failures"] == [{"arn": arn, "reason": "MISSING"}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "threshold"),
+    [("COUNT", 1, 1), ("BOUNDED_PERCENT", 1, 3), ("UNBOUNDED_PERCENT", 50, 1)],
+)
+def test_the_breakers_threshold_is_configured(
+    cloud: Cloud, kind: str, value: int, threshold: int
+) -> None:
+    breaker = {
+        "enable": True,
+        "rollback": False,
+        "thresholdConfiguration": {"type": kind, "value": value},
+        "resetOnHealthyTask": False,
+    }
+    config = {"deploymentCircuitBreaker": breaker}
+    shown = cloud.serve(desiredCount=2, deploymentConfiguration=config)
+    assert shown["deploymentConfiguration"]["deploymentCircuitBreaker"] == breaker
+    arn = history(cloud)[0]["serviceDeploymentArn"]
+    assert described(cloud, arn)["deploymentCircuitBreaker"]["threshold"] == threshold
+
+
+def test_a_breaker_that_does_not_reset_counts_failures_beyond_a_healthy_task(cloud: Cloud) -> None:
+    """One healthy task, then two that fail: three would be needed if the count began anew."""
+    for reset, state in ((False, "FAILED"), (True, "IN_PROGRESS")):
+        breaker = {
+            "enable": True,
+            "rollback": False,
+            "thresholdConfiguration": {"type": "COUNT", "value": 2},
+            "resetOnHealthyTask": reset,
+        }
+        config = {"deploymentCircuitBreaker": breaker}
+        name = f"web-{reset}"
+        cloud.serve(serviceName=name, desiredCount=3, deploymentConfiguration=config)
+
+        def mine(name: str = name) -> list[dict[str, Any]]:
+            arns = cloud("ListTasks", cluster="c", serviceName=name)["taskArns"]
+            return [cloud.task(arn) for arn in arns]
+
+        def fail(tasks: list[dict[str, Any]]) -> None:
+            cloud.attach(tasks[0])
+            cloud.see(tasks[0], failure="CannotPullContainerError: no route")
+            cloud.schedule()
+            cloud.leave()
+            cloud.clock.time += 900
+
+        cloud.schedule()
+        fail(mine())
+        cloud.schedule()
+        (first,) = mine()
+        cloud.attach(first)
+        now = cloud.clock.now()
+        cloud.see(first, ContainerSeen("web", "RUNNING", image_digest=FIRST, started_at=now))
+        cloud.clock.time += 60
+        cloud.schedule()
+        fail([task for task in mine() if task["lastStatus"] == "PROVISIONING"])
+        cloud.schedule()
+        found = cloud("DescribeServices", cluster="c", services=[name])["services"][0]
+        assert found["deployments"][0]["rolloutState"] == state
+        cloud("DeleteService", cluster="c", service=name, force=True)

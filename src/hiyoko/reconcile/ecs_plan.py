@@ -47,7 +47,6 @@ from hiyoko.services.ecs.model import (
     LoadBalancer,
     Service,
     TaskView,
-    breaker_threshold,
 )
 
 HEALTHY_AFTER_S = 40
@@ -278,7 +277,7 @@ class _Scheduler:
         return (
             self.service.breaker
             and primary.rollout == "IN_PROGRESS"
-            and primary.failed_tasks >= breaker_threshold(self.service.desired_count)
+            and primary.failed_tasks >= self.service.breaker_threshold
         )
 
     def _stop(self) -> set[str]:
@@ -430,7 +429,8 @@ class _Scheduler:
     def _tidy(self) -> None:
         """Failures that are over, deployments whose last task has stopped."""
         service, primary = self.service, self.service.primary
-        failures = primary.failed_tasks or primary.start_failures
+        counted = primary.failed_tasks if service.reset_on_healthy is not False else 0
+        failures = counted or primary.start_failures
         if failures and any(view in self.healthy for view in self.mine):
             self.out.actions.append(RESET_FAILURES)
         held = {view.task.deployment for view in self.tasks if view.task.ended_at is None}

@@ -38,9 +38,7 @@ def brief(one: ServiceDeployment) -> Shape:
     )
 
 
-def record(
-    one: ServiceDeployment, service: Service, tasks: Sequence[TaskView], threshold: int
-) -> Shape:
+def record(one: ServiceDeployment, service: Service, tasks: Sequence[TaskView]) -> Shape:
     """A service deployment. While it lasts, its counts are those of the tasks there are."""
     shape = brief(one)
     del shape["targetServiceRevisionArn"]
@@ -56,7 +54,7 @@ def record(
             service, one.target, one.requested, tasks, ended=one.ended
         ),
         "deploymentConfiguration": views.deployment_configuration(service),
-        "deploymentCircuitBreaker": _breaker(one, service, threshold),
+        "deploymentCircuitBreaker": _breaker(one, service),
         "alarms": {"status": "DISABLED", "alarmNames": [], "triggeredAlarmNames": []},
     }
     if one.rollback is not None:
@@ -84,7 +82,7 @@ def _summary(
     }
 
 
-def _breaker(one: ServiceDeployment, service: Service, threshold: int) -> Shape:
+def _breaker(one: ServiceDeployment, service: Service) -> Shape:
     if not service.breaker:
         status = "DISABLED"
     elif one.triggered:
@@ -93,7 +91,7 @@ def _breaker(one: ServiceDeployment, service: Service, threshold: int) -> Shape:
         status = "MONITORING_COMPLETE" if one.ended else "MONITORING"
     lasting = one.rollback is None and not one.ended and service.primary.record == one.arn
     failures = service.primary.failed_tasks if lasting else one.failures
-    return {"status": status, "failureCount": failures, "threshold": threshold}
+    return {"status": status, "failureCount": failures, "threshold": service.breaker_threshold}
 
 
 def revision(one: ServiceRevision) -> Shape:

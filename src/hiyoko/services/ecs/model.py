@@ -372,10 +372,18 @@ class Service:
     propagate_tags: str = "NONE"
     managed_tags: bool = False
     last_completed: Deployment | None = None
+    threshold: tuple[str, int] | None = None
+    """The circuit breaker's thresholdConfiguration: type and value."""
+    reset_on_healthy: bool | None = None
     rebalancing: bool = False
     """availabilityZoneRebalancing."""
     deleted_at: float | None = None
     tags: Tags = ()
+
+    @property
+    def breaker_threshold(self) -> int:
+        """How many failed tasks open its circuit breaker."""
+        return breaker_threshold(self.desired_count, *(self.threshold or ()))
 
     @property
     def primary(self) -> Deployment:
@@ -383,9 +391,12 @@ class Service:
         return self.deployments[0]
 
 
-def breaker_threshold(desired: int) -> int:
+def breaker_threshold(desired: int, kind: str = "BOUNDED_PERCENT", value: int = 50) -> int:
     """How many failed tasks open the circuit breaker of a service of this size."""
-    return min(200, max(3, math.ceil(desired / 2)))
+    if kind == "COUNT":
+        return value
+    share = math.ceil(desired * value / 100)
+    return max(1, share) if kind == "UNBOUNDED_PERCENT" else min(200, max(3, share))
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,14 +269,18 @@ def drop_deployments(call: Call, request: Request) -> Response:
 
 @operation("_ResetFailures")
 def reset_failures(call: Call, request: Request) -> Response:
-    """A task of the PRIMARY deployment is well: failures are counted from 0; ``{Service}``."""
+    """A task of the PRIMARY deployment is well: failures are counted from 0; ``{Service}``.
+
+    The circuit breaker goes on counting when it was told not to start anew.
+    """
     service = _service(call, request)
-    _change(
-        call,
-        service,
-        service.primary.id,
-        lambda one: replace(one, failed_tasks=0, start_failures=0, last_failure_at=0.0),
-    )
+    keep = service.reset_on_healthy is False
+
+    def reset(one: Deployment) -> Deployment:
+        failed = one.failed_tasks if keep else 0
+        return replace(one, failed_tasks=failed, start_failures=0, last_failure_at=0.0)
+
+    _change(call, service, service.primary.id, reset)
     return {}
 
 

@@ -12,7 +12,7 @@ from hiyoko.services.ecs.errors import (
     ServiceDeploymentNotFound,
     ServiceNotFound,
 )
-from hiyoko.services.ecs.model import Service, ServiceDeployment, breaker_threshold
+from hiyoko.services.ecs.model import Service, ServiceDeployment
 
 DESCRIBED_MAX = 20
 
@@ -62,8 +62,7 @@ def describe_service_deployments(call: Call, request: Request) -> Response:
             failures.append(views.missing(arn))
             continue
         tasks = sight.service_views(call.tx, service.arn)
-        threshold = breaker_threshold(service.desired_count)
-        shown.append(deployment_views.record(one, service, tasks, threshold))
+        shown.append(deployment_views.record(one, service, tasks))
     return {"serviceDeployments": shown, "failures": failures}
 
 

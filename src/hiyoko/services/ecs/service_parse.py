@@ -30,6 +30,8 @@ class Rollout:
     maximum: int = 200
     breaker: bool = False
     rollback: bool = False
+    threshold: tuple[str, int] | None = None
+    reset_on_healthy: bool | None = None
 
 
 def refuse_ineffective(request: Request) -> None:
@@ -66,15 +68,18 @@ def rollout_in(config: dict[str, Any], old: Rollout) -> Rollout:
     if (config.get("alarms") or {}).get("enable"):
         raise unsupported("deploymentConfiguration.alarms")
     breaker = config.get("deploymentCircuitBreaker") or {}
-    for member in ("thresholdConfiguration", "resetOnHealthyTask"):
-        if member in breaker:
-            raise unsupported(f"deploymentConfiguration.deploymentCircuitBreaker.{member}")
+    threshold = breaker.get("thresholdConfiguration")
+    if threshold and threshold["value"] < 1:
+        raise InvalidParameter("The value of thresholdConfiguration must be at least 1.")
+    reset = breaker.get("resetOnHealthyTask")
     minimum, maximum = config.get("minimumHealthyPercent"), config.get("maximumPercent")
     rollout = Rollout(
         old.minimum if minimum is None else int(minimum),
         old.maximum if maximum is None else int(maximum),
         bool(breaker.get("enable", old.breaker)),
         bool(breaker.get("rollback", old.rollback)),
+        (threshold["type"], int(threshold["value"])) if threshold else old.threshold,
+        old.reset_on_healthy if reset is None else bool(reset),
     )
     if rollout.minimum == rollout.maximum == 100:
         raise InvalidParameter(

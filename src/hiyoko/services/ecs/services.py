@@ -85,6 +85,8 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> tuple[Service, de
         maximum_percent=rollout.maximum,
         breaker=rollout.breaker,
         rollback=rollout.rollback,
+        threshold=rollout.threshold,
+        reset_on_healthy=rollout.reset_on_healthy,
         grace_s=grace if grace is not None or not balancers else 0,
         propagate_tags=request.get("propagateTags") or "NONE",
         managed_tags=bool(request.get("enableECSManagedTags")),
@@ -125,7 +127,7 @@ def _same(old: Service, new: Service, content: deployments.Content) -> bool:
             one.platform_version,
             (one.minimum_percent, one.maximum_percent, one.breaker, one.rollback),
             one.grace_s,
-            one.rebalancing,
+            (one.rebalancing, one.threshold, one.reset_on_healthy),
         )
 
     primary = old.primary
@@ -154,7 +156,12 @@ def update_service(call: Call, request: Request) -> Response:
 def _settings(call: Call, request: Request, service: Service) -> Service:
     """What changes without a deployment."""
     old = Rollout(
-        service.minimum_percent, service.maximum_percent, service.breaker, service.rollback
+        service.minimum_percent,
+        service.maximum_percent,
+        service.breaker,
+        service.rollback,
+        service.threshold,
+        service.reset_on_healthy,
     )
     rollout = rollout_in(request.get("deploymentConfiguration") or {}, old)
     desired = _desired(request, service.desired_count)
@@ -169,6 +176,8 @@ def _settings(call: Call, request: Request, service: Service) -> Service:
         maximum_percent=rollout.maximum,
         breaker=rollout.breaker,
         rollback=rollout.rollback,
+        threshold=rollout.threshold,
+        reset_on_healthy=rollout.reset_on_healthy,
         rebalancing=rebalancing_in(request, rollout.maximum, service.rebalancing),
         propagate_tags=request.get("propagateTags") or service.propagate_tags,
         managed_tags=service.managed_tags if managed is None else managed,

@@ -415,8 +415,14 @@ def service(one: Service, status: str, tasks: Sequence[TaskView], events: Sequen
 
 def deployment_configuration(one: Service) -> Shape:
     """A service's ``deploymentConfiguration``."""
+    breaker: Shape = {"enable": one.breaker, "rollback": one.rollback}
+    if one.threshold is not None:
+        kind, value = one.threshold
+        breaker["thresholdConfiguration"] = {"type": kind, "value": value}
+    if one.reset_on_healthy is not None:
+        breaker["resetOnHealthyTask"] = one.reset_on_healthy
     return {
-        "deploymentCircuitBreaker": {"enable": one.breaker, "rollback": one.rollback},
+        "deploymentCircuitBreaker": breaker,
         "maximumPercent": one.maximum_percent,
         "minimumHealthyPercent": one.minimum_percent,
         "strategy": "ROLLING",
