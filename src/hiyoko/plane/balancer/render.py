@@ -17,9 +17,10 @@ from hiyoko.plane.balancer.answers import (
     own_answer,
     own_statuses,
 )
-from hiyoko.plane.balancer.backend import backend_lines
+from hiyoko.plane.balancer.backend import backend_lines, open_lines
+from hiyoko.plane.balancer.failover import opened
 from hiyoko.plane.balancer.forwarding import request_headers, response_headers
-from hiyoko.plane.balancer.names import backend_name
+from hiyoko.plane.balancer.names import backend_name, open_backend
 from hiyoko.plane.balancer.paths import Paths
 from hiyoko.plane.balancer.rules import render_forwards, render_rules
 from hiyoko.plane.balancer.tls import tls_options
@@ -40,7 +41,7 @@ _SPELT = (
 
 
 def render_haproxy(node: BalancerNode, paths: Paths) -> str:
-    """The whole configuration; its ``description`` is the digest of the rest."""
+    """The whole configuration; its ``description`` is the digest of all but the servers."""
     lines = [*_defaults(node)]
     for listener in node.listeners:
         lines += ["", f"frontend port-{listener.port}"]
@@ -48,15 +49,27 @@ def render_haproxy(node: BalancerNode, paths: Paths) -> str:
     for group in node.groups:
         lines += ["", f"backend {backend_name(group.arn)}"]
         lines += (f"  {line}" for line in backend_lines(group))
+        if group.opens_early:
+            lines += ["", f"backend {open_backend(group.arn)}"]
+            lines += (f"  {line}" for line in open_lines(group))
     body = "\n".join(lines) + "\n"
     top = _global(paths)
-    digest = hashlib.sha256("\n".join((*top, body)).encode()).hexdigest()[:16]
+    digest = _digest("\n".join((*top, *(x for x in lines if not x.startswith("  server ")))))
     return "\n".join((f"# {node.name} in {node.zone}", *top, f"  description {digest}", body))
 
 
 def digest_of(text: str) -> str:
-    """The digest that a rendered configuration carries."""
+    """The digest that a rendered configuration carries, of its structure."""
     return text.split("\n  description ", 1)[1].split("\n", 1)[0]
+
+
+def written_digest(text: str) -> str:
+    """The digest of a whole file, servers included."""
+    return _digest(text)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _global(paths: Paths) -> tuple[str, ...]:
@@ -105,4 +118,4 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths) -> Iterator[
     yield "http-response set-var(txn.answered) bool(true)"
     yield from response_headers(listener)
     yield from own_statuses()
-    yield from render_forwards(listener)
+    yield from opened(render_forwards(listener), node.groups)

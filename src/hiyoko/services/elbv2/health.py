@@ -77,7 +77,11 @@ class HealthReader:
         balancer = rows.get_load_balancer(self.tx, self.users[0].balancer_arn)
         if target.zone is not None and target.zone not in {n.zone for n in balancer.nodes}:
             return ZONE_NOT_ENABLED
-        enis = {node.eni_id for node in balancer.nodes}
+        enis = {
+            node.eni_id
+            for node in balancer.nodes
+            if self.group.cross_zone or node.zone == target.zone
+        }
         seen = [
             Health(row.state, row.reason, row.description)
             for row in TARGETS_SEEN.list(

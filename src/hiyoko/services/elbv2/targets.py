@@ -62,6 +62,11 @@ def _registration(call: Call, group: TargetGroup, target: Request) -> Registrati
             "You must specify a valid Availability Zone or select 'all' for all enabled "
             f"Availability zones, since the IP address '{target_id}' is outside the VPC"
         )
+    if zone is None and not group.cross_zone:
+        raise errors.validation(
+            f"The IP address '{target_id}' cannot be registered with the Availability Zone 'all' "
+            "because cross-zone load balancing is off for the target group"
+        )
     return Registration(
         group_arn=group.arn,
         account=call.account,
