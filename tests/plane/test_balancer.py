@@ -34,7 +34,7 @@ from hiyoko.blueprint.balancers import (
     Target,
     TargetGroup,
 )
-from hiyoko.plane.balancer import render
+from hiyoko.plane.balancer import answers, render
 from hiyoko.plane.balancer.nodes import BalancerPlane, ReloadNode, StartNode, StopNode, steps
 from hiyoko.plane.balancer.observe import ServerSeen, describe_failure
 from hiyoko.plane.balancer.paths import CertificateFile, Paths
@@ -357,7 +357,8 @@ async def test_a_silent_target_is_504_when_the_time_to_connect_is_over(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # AWS's ten seconds are in the golden text; waiting for two shows the same.
-    monkeypatch.setattr(render, "CONNECT_TIMEOUT_S", 2)
+    for module in (render, answers):
+        monkeypatch.setattr(module, "CONNECT_TIMEOUT_S", 2)
     # A route to a wire that nobody listens to: neither refusal nor answer.
     await run("ip", "-n", ENI, "link", "add", "void", "type", "veth", "peer", "name", "hole")
     await run("ip", "-n", ENI, "link", "set", "hole", "up")
