@@ -6,13 +6,13 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
+import os
 import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from ipaddress import IPv4Address
 
@@ -38,13 +38,13 @@ from hiyoko.plane.balancer.observe import describe_failure, parse_info
 from hiyoko.plane.balancer.paths import Paths
 from hiyoko.plane.balancer.servers import group_servers
 from hiyoko.plane.balancer.socket import ask_worker
-from hiyoko.plane.process import run
+from hiyoko.plane.process import command_line, run
 
 __all__ = ["place"]
 
 URL = f"http://{ADDRESS}:8080"
 BACKEND = "tg.web.0123456789abcdef"
-LOAD = ("wrk", "-t1", "-c64")
+LOAD = ("nice", "wrk", "-t1", "-c64")
 
 # One process is every target: it answers on any address of its namespace, with that address.
 TARGETS = """
@@ -112,28 +112,19 @@ async def tell(target: Target, path: str) -> str:
     return (await curl(f"http://{target.address}:9000{path}")).body
 
 
-async def until(place: Place, done: Callable[[], object]) -> None:
-    async with asyncio.timeout(15):
-        while True:
-            await place.step()
-            if done():
-                return
-            await asyncio.sleep(0.02)
-
-
 async def healthy(place: Place, count: int) -> None:
     """Step as the reconciler does until so many targets are in use."""
     async with asyncio.timeout(20):
         while True:
             await place.step()
             servers = (await place.plane.observe())[ENI].servers
-            checked = [seen.up for (_, name), seen in servers.items() if ":" in name[:5]]
-            if (
-                sum(s.up for k, s in servers.items() if k[0] == BACKEND and k[1][:5] != "open:")
-                == count
-            ):
+            checked = [
+                seen.up
+                for (backend, name), seen in servers.items()
+                if backend == BACKEND and not name.startswith("open:")
+            ]
+            if sum(checked) == count:
                 return
-            del checked
             await asyncio.sleep(0.02)
 
 
@@ -285,7 +276,7 @@ async def test_each_way_to_fail_has_its_reason(place: Place, targets: None) -> N
 async def test_an_unhealthy_target_needs_as_many_successes_as_the_threshold(
     place: Place, targets: None
 ) -> None:
-    check = replace(CHECK, healthy_threshold=3)
+    check = replace(CHECK, healthy_threshold=2)
     await place.become(node(group(at(1), health_check=check)))
     await healthy(place, 1)
     await place.become(node(group(at(1, settled=True), health_check=check)))
@@ -294,7 +285,7 @@ async def test_an_unhealthy_target_needs_as_many_successes_as_the_threshold(
     begun = time.monotonic()
     await tell(at(1), "/be/200+OK")
     await healthy(place, 1)
-    assert time.monotonic() - begun > 1.5
+    assert time.monotonic() - begun > 0.9
 
 
 async def test_round_robin_takes_turns_and_least_outstanding_takes_the_idle_one(
@@ -325,17 +316,19 @@ async def test_weighted_random_is_even_and_in_no_order(place: Place, targets: No
 
 
 async def test_a_recovering_target_starts_slowly(place: Place, targets: None) -> None:
-    old = at(1, settled=True)
-    await place.become(node(group(old, slow_start_s=30)))
+    await place.become(node(group(at(1))))
     await healthy(place, 1)
-    # The first one has long been there: only it is warm.
-    await asyncio.sleep(0)
+    # The one that is healthy when slow start is turned on does not begin anew.
+    old = at(1, settled=True)
     await place.become(node(group(old, at(2), slow_start_s=30)))
     await healthy(place, 2)
+    shares = await counts(40)
+    assert shares["10.1.0.2"] < 10 < 30 < shares["10.1.0.1"]
     master = place.plane.directory / ENI / MASTER_SOCKET
     stat = await ask_worker(master, [f"show stat {BACKEND} 4 -1"])
     columns, *rows = (line.split(",") for line in stat.lstrip("# ").splitlines() if line)
     throttle = {row[1]: row[columns.index("throttle")] for row in rows}
+    assert throttle["10.1.0.1:9000"] == ""
     assert 0 < int(throttle["10.1.0.2:9000"]) < 50
 
 
@@ -345,10 +338,11 @@ async def test_a_recovering_target_starts_slowly(place: Place, targets: None) ->
 async def test_below_the_routing_threshold_all_targets_get_requests(
     place: Place, targets: None, minimum: dict[str, int]
 ) -> None:
+    await place.become(node(group(at(1), at(2), at(3), **minimum)))
+    await healthy(place, 3)
     three = tuple(at(number, settled=True) for number in (1, 2, 3))
-    wish = node(group(*three, **minimum))
+    await place.become(node(group(*three, **minimum)))
     await tell(at(3), "/be/500+Broken")
-    await place.become(wish)
     await healthy(place, 2)
     assert set(await counts(8)) == {"10.1.0.1", "10.1.0.2"}
     await tell(at(2), "/be/500+Broken")
@@ -373,13 +367,12 @@ async def test_news_of_health_and_the_end_of_a_node_wake(place: Place, targets: 
         await healthy(place, 0)
         woken.clear()
         pid = (await place.plane.observe())[ENI].pid
-        import os
-
         os.kill(pid, signal.SIGKILL)
         async with asyncio.timeout(10):
             await woken.wait()
     finally:
         place.plane.events.close()
+        place.plane = BalancerPlane(place.plane.directory)
 
 
 async def test_two_hundred_changes_under_load_lose_no_request(place: Place, targets: None) -> None:
@@ -387,18 +380,18 @@ async def test_two_hundred_changes_under_load_lose_no_request(place: Place, targ
     certificates = [bundle(place.tmp / f"new{n}.pem", "other.test") for n in range(2)]
 
     def wish(count: int) -> BalancerNode:
-        """Of ten changes, eight are of targets, one of a rule, one of a certificate."""
-        if count % 10 == 9:
+        """Of twenty changes, eighteen are of targets, one of a rule, one of a certificate."""
+        if count % 20 == 9:
             place.paths = Paths(
                 {
                     CERTIFICATES[0]: place.paths.certificates[CERTIFICATES[0]],
-                    CERTIFICATES[1]: certificates[count // 10 % 2],
+                    CERTIFICATES[1]: certificates[count // 20 % 2],
                 }
             )
-        fixed = FixedResponse(200 + count // 10, "text/plain", "fixed")
+        fixed = FixedResponse(200, "text/plain", f"fixed {count // 20}")
         rules = (
             rule(1, fixed, Condition("path-pattern", ("/fixed",))),
-            rule(2, Forward(((GROUP, 1),)), Condition("path-pattern", (f"/{count // 10}",))),
+            rule(2, Forward(((GROUP, 1),)), Condition("path-pattern", (f"/{count // 20}",))),
         )
         drained = replace(others[count % 10], draining=True)
         live = [target for target in others if target.target_id != drained.target_id]
@@ -407,17 +400,14 @@ async def test_two_hundred_changes_under_load_lose_no_request(place: Place, targ
     await place.become(wish(0))
     await healthy(place, 10)
     load = asyncio.create_task(run(*LOAD, "-d60", URL, netns=ENI, timeout_s=90))
-    slowest = 0.0
-    begun = time.monotonic()
+    took: list[float] = []
     for count in range(1, 201):
         since = time.monotonic()
         await place.become(wish(count))
-        slowest = max(slowest, time.monotonic() - since)
-    print(f"200 changes in {time.monotonic() - begun:.1f} s, the slowest {slowest:.2f} s")
-    assert slowest < 5
-    for process in await pids_of("wrk"):
-        import os
-
+        took.append(time.monotonic() - since)
+    print(f"200 changes in {sum(took):.1f} s: {sorted(took)[100]:.3f} s, at most {max(took):.2f} s")
+    assert max(took) < 5
+    for process in await wrk_pids():
         os.kill(process, signal.SIGINT)
     out = await load
     assert "requests in" in out
@@ -425,13 +415,6 @@ async def test_two_hundred_changes_under_load_lose_no_request(place: Place, targ
     assert "Non-2xx" not in out
 
 
-async def pids_of(name: str) -> list[int]:
-    out = await run("ip", "netns", "pids", ENI)
-    found = []
-    for pid in map(int, out.split()):
-        with contextlib.suppress(FileNotFoundError):
-            from pathlib import Path
-
-            if Path(f"/proc/{pid}/comm").read_text().strip() == name:
-                found.append(pid)
-    return found
+async def wrk_pids() -> list[int]:
+    pids = map(int, (await run("ip", "netns", "pids", ENI)).split())
+    return [pid for pid in pids if command_line(pid)[:1] == ("wrk",)]

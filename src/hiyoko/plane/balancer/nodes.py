@@ -25,7 +25,13 @@ from pathlib import Path
 from hiyoko.blueprint.balancers import BalancerNode
 from hiyoko.blueprint.step import Step
 from hiyoko.plane.balancer.events import Events, notify_path, readiness
-from hiyoko.plane.balancer.observe import NodeObserved, parse_info, parse_stat, state_file
+from hiyoko.plane.balancer.observe import (
+    NodeObserved,
+    parse_info,
+    parse_sessions,
+    parse_stat,
+    state_file,
+)
 from hiyoko.plane.balancer.render import STATE_FILE, STATS_SOCKET, digest_of, written_digest
 from hiyoko.plane.balancer.servers import Change, server_changes
 from hiyoko.plane.balancer.socket import ask, ask_worker, old_workers
@@ -188,10 +194,13 @@ class BalancerPlane:
         # First what a restart reads: killed in between, the next look finds HAProxy behind it.
         _write(place / CONFIG, text)
         master = place / MASTER_SOCKET
-        ended = [change.ends for change in changes if change.ends is not None]
+        ended = {change.ends for change in changes if change.ends is not None}
         for worker in await old_workers(master) if ended else ():
-            commands = [f"shutdown sessions server {'/'.join(name)}" for name in ended]
-            await ask_worker(master, commands, f"@!{worker}")
+            # Its backends have stopped, so that it knows requests by their session only.
+            to = f"@!{worker}"
+            sessions = parse_sessions(await ask_worker(master, ["show sess"], to))
+            doomed = [session for session, server in sessions.items() if server in ended]
+            await ask_worker(master, [f"shutdown session {session}" for session in doomed], to)
         said = await ask_worker(master, [text for change in changes for text in change.commands])
         wrong = {line for line in said.splitlines() if line and not line.startswith(_EXPECTED)}
         if wrong:

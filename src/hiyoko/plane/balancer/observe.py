@@ -87,6 +87,17 @@ def parse_stat(text: str) -> tuple[tuple[int, ...], dict[tuple[str, str], Server
     return tuple(sorted(ports)), servers
 
 
+def parse_sessions(text: str) -> dict[str, tuple[str, str]]:
+    """``show sess``: each session's id with the backend and server that it is at."""
+    found: dict[str, tuple[str, str]] = {}
+    for line in text.splitlines():
+        session, separator, rest = line.partition(": ")
+        words = dict(word.split("=", 1) for word in rest.split() if "=" in word)
+        if separator and "be" in words and "srv" in words:
+            found[session] = words["be"], words["srv"]
+    return found
+
+
 def describe_failure(seen: ServerSeen) -> tuple[str, str]:
     """AWS's reason code and text of a failed check."""
     if seen.check == "L7STS" and seen.code:
