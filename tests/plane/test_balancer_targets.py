@@ -15,8 +15,10 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
+from bench.big_balancer import FIRST, registration, rig
 from tests.plane.test_balancer import (
     ADDRESS,
     CERTIFICATES,
@@ -36,9 +38,11 @@ from hiyoko.blueprint.balancers import BalancerNode, Condition, FixedResponse, F
 from hiyoko.plane.balancer.nodes import CONFIG, MASTER_SOCKET, BalancerPlane
 from hiyoko.plane.balancer.observe import describe_failure, parse_info
 from hiyoko.plane.balancer.paths import Paths
+from hiyoko.plane.balancer.render import render_haproxy
 from hiyoko.plane.balancer.servers import group_servers
 from hiyoko.plane.balancer.socket import ask_worker
 from hiyoko.plane.process import command_line, run
+from hiyoko.services.elbv2 import rows
 
 __all__ = ["place"]
 
@@ -403,8 +407,12 @@ async def test_two_hundred_changes_under_load_lose_no_request(place: Place, targ
     took: list[float] = []
     for count in range(1, 201):
         since = time.monotonic()
-        await place.become(wish(count))
+        wished = wish(count)
+        place.wished = {ENI: (wished, render_haproxy(wished, place.paths))}
+        await place.step()
         took.append(time.monotonic() - since)
+    while await place.step():
+        pass
     print(f"200 changes in {sum(took):.1f} s: {sorted(took)[100]:.3f} s, at most {max(took):.2f} s")
     assert max(took) < 5
     for process in await wrk_pids():
@@ -413,6 +421,23 @@ async def test_two_hundred_changes_under_load_lose_no_request(place: Place, targ
     assert "requests in" in out
     assert "Socket errors" not in out
     assert "Non-2xx" not in out
+
+
+async def test_many_rules_groups_and_targets_are_served_and_changed(tmp_path: Path) -> None:
+    async with rig(tmp_path, groups=20, targets=200) as big:
+        await big.settle()
+        await big.until_healthy(200)
+        await big.settle()
+        # Targets are dealt out to the groups in turn.
+        assert await big.ask("/7/x") == str(FIRST + 256 + 7)
+        new = registration(201, 20)
+        with big.store.transaction() as tx:
+            rows.REGISTRATIONS.insert(tx, new)
+        begun = time.monotonic()
+        await big.until_healthy(201)
+        assert time.monotonic() - begun < 5
+        answers = {await big.ask("/1/x") for _ in range(11)}
+        assert new.target_id in answers
 
 
 async def wrk_pids() -> list[int]:

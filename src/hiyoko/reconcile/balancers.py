@@ -73,10 +73,10 @@ class BalancerReconciler:
         now = self.clock.now()
         with self.store.reading() as tx:
             wishes = balancer_rows(tx)
-            before = {_key(row): row for row in TARGETS_SEEN.list(tx)}
+            known = {_key(row): row for row in TARGETS_SEEN.list(tx)}
             wished_before = {row.eni_id: row for row in NODES_SEEN.list(tx)}
         observed = await self.plane.observe()
-        before = {key: row for key, row in before.items() if _knows(observed, key)}
+        before = {key: row for key, row in known.items() if _knows(observed, key)}
         settled = {key for key, row in before.items() if row.state in ("healthy", "unhealthy")}
         drawn = draw_balancers(wishes, settled, now)
         files = _certificates(self.settings, all_certificates(drawn.nodes))
@@ -101,7 +101,8 @@ class BalancerReconciler:
         # A node that waits for a certificate goes on as it is, and so does what was seen of it.
         nodes |= {eni: row for eni, row in wished_before.items() if eni in held and eni in observed}
         targets |= {key: row for key, row in before.items() if row.eni_id in held}
-        report.saw_change = self._record(nodes, targets)
+        if (nodes, targets) != (wished_before, known):
+            report.saw_change = self._record(nodes, targets)
         self._expire(wishes, now)
         report.again_s = _again(wishes, drawn, targets, now)
         return report

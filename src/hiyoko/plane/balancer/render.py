@@ -79,7 +79,7 @@ def _global(paths: Paths) -> tuple[str, ...]:
         f"  server-state-file {STATE_FILE}",
         f"  nbthread {paths.threads}",
         # The first check of a new target comes at once, not somewhere in its first interval.
-        "  max-spread-checks 1s",
+        "  max-spread-checks 100ms",
         # A connection that outlives a reload may take as long as the longest draining.
         "  hard-stop-after 3600s",
         "  tune.ssl.default-dh-param 2048",
