@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bench.big_balancer import FIRST, registration, rig
@@ -280,7 +281,7 @@ async def test_each_way_to_fail_has_its_reason(place: Place, targets: None) -> N
 async def test_an_unhealthy_target_needs_as_many_successes_as_the_threshold(
     place: Place, targets: None
 ) -> None:
-    check = replace(CHECK, healthy_threshold=2)
+    check = replace(CHECK, healthy_threshold=2, unhealthy_threshold=1)
     await place.become(node(group(at(1), health_check=check)))
     await healthy(place, 1)
     await place.become(node(group(at(1, settled=True), health_check=check)))
@@ -340,12 +341,14 @@ async def test_a_recovering_target_starts_slowly(place: Place, targets: None) ->
     "minimum", [{"healthy_count_min": 2}, {"healthy_percent_min": 50}], ids=["count", "percent"]
 )
 async def test_below_the_routing_threshold_all_targets_get_requests(
-    place: Place, targets: None, minimum: dict[str, int]
+    place: Place, targets: None, minimum: dict[str, Any]
 ) -> None:
-    await place.become(node(group(at(1), at(2), at(3), **minimum)))
+    check = replace(CHECK, unhealthy_threshold=1)
+    settings: dict[str, Any] = {"health_check": check, **minimum}
+    await place.become(node(replace(group(at(1), at(2), at(3)), **settings)))
     await healthy(place, 3)
     three = tuple(at(number, settled=True) for number in (1, 2, 3))
-    await place.become(node(group(*three, **minimum)))
+    await place.become(node(replace(group(*three), **settings)))
     await tell(at(3), "/be/500+Broken")
     await healthy(place, 2)
     assert set(await counts(8)) == {"10.1.0.1", "10.1.0.2"}
@@ -360,7 +363,8 @@ async def test_below_the_routing_threshold_all_targets_get_requests(
 async def test_news_of_health_and_the_end_of_a_node_wake(place: Place, targets: None) -> None:
     woken = asyncio.Event()
     place.plane = BalancerPlane.hearing(place.plane.directory, woken.set)
-    assert place.plane.events is not None
+    events = place.plane.events
+    assert events is not None
     try:
         await place.become(node(group(at(1))))
         await healthy(place, 1)
@@ -375,7 +379,7 @@ async def test_news_of_health_and_the_end_of_a_node_wake(place: Place, targets: 
         async with asyncio.timeout(10):
             await woken.wait()
     finally:
-        place.plane.events.close()
+        events.close()
         place.plane = BalancerPlane(place.plane.directory)
 
 
@@ -399,7 +403,7 @@ async def test_two_hundred_changes_under_load_lose_no_request(place: Place, targ
         )
         drained = replace(others[count % 10], draining=True)
         live = [target for target in others if target.target_id != drained.target_id]
-        return node(group(at(1, settled=True), *live, drained), rules=rules)
+        return node(group(at(1), *live, drained), rules=rules)
 
     await place.become(wish(0))
     await healthy(place, 10)
