@@ -29,9 +29,13 @@ def draw_balancers(
 ) -> b.Balancers:
     """One node per load balancer and enabled subnet, sorted by interface."""
     groups = {group.arn: group for group in rows.target_groups}
+    # A load balancer's address is no target in its own VPC.
+    unusable = {(lb.vpc_id, node.private_ip) for lb in rows.load_balancers for node in lb.nodes}
     registered: dict[str, list[m.Registration]] = {}
     for row in rows.registrations:
-        registered.setdefault(row.group_arn, []).append(row)
+        group = groups.get(row.group_arn)
+        if group is not None and (group.vpc_id, row.target_id) not in unusable:
+            registered.setdefault(row.group_arn, []).append(row)
     nodes = []
     for balancer in rows.load_balancers:
         mine = sorted(
