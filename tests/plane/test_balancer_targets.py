@@ -224,15 +224,32 @@ async def in_flight(place: Place, count: int) -> None:
 async def test_what_was_killed_between_two_commands_is_finished(
     place: Place, targets: None
 ) -> None:
-    await place.become(node(group()))
     wish = group(at(1))
     master = place.plane.directory / ENI / MASTER_SOCKET
-    # After these three it counts as up, though nobody has checked it.
-    await ask_worker(master, list(group_servers(wish)[0].added())[:3])
-    assert (await curl(URL)).status == 503
-    await place.become(node(wish))
+    commands = list(group_servers(wish)[0].added())
+    for done in range(len(commands) + 1):
+        await place.become(node(group()))
+        await ask_worker(master, commands[:done])
+        # Whatever HAProxy was told: nobody has checked the target, so it gets nothing.
+        assert (await curl(URL)).status == 503
+        await place.become(node(wish))
+        await healthy(place, 1)
+        assert (await curl(URL)).body == "10.1.0.1"
+
+
+async def test_a_file_that_was_written_before_the_kill_and_never_loaded_is_put_right(
+    place: Place, targets: None
+) -> None:
+    await place.become(node(group(at(1))))
     await healthy(place, 1)
-    assert (await curl(URL)).body == "10.1.0.1"
+    config = place.plane.directory / ENI / CONFIG
+    wished = place.wished[ENI][1]
+    config.write_text(wished.replace("10.1.0.1:9000", "10.1.0.2:9000"))
+    first = await worker(place)
+    assert await place.step() == 1
+    assert config.read_text() == wished
+    assert await place.step() == 0
+    assert await worker(place) == first
 
 
 async def test_checks_are_the_nodes_own_and_say_who_asks(place: Place, targets: None) -> None:
