@@ -31,14 +31,17 @@ from hiyoko.blueprint.balancers import (
     Listener,
     Redirect,
     Rule,
+    Stickiness,
     Target,
     TargetGroup,
 )
 from hiyoko.plane.balancer import answers, render
+from hiyoko.plane.balancer.certificates import read_certificate
 from hiyoko.plane.balancer.nodes import BalancerPlane, ReloadNode, StartNode, StopNode, steps
 from hiyoko.plane.balancer.observe import ServerSeen, describe_failure
 from hiyoko.plane.balancer.paths import CertificateFile, Paths
-from hiyoko.plane.balancer.render import digest_of, render_haproxy
+from hiyoko.plane.balancer.render import digest_of, render_haproxy, side_files
+from hiyoko.plane.balancer.side_files import SideFiles, puts
 from hiyoko.plane.process import run
 from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.reconcile.report import Report
@@ -52,6 +55,7 @@ ENI = "eni-0123456789abcdef0"
 ADDRESS = IPv4Address("10.0.0.10")
 GROUP = "arn:aws:elasticloadbalancing:r:1:targetgroup/web/0123456789abcdef"
 EMPTY = "arn:aws:elasticloadbalancing:r:1:targetgroup/none/0123456789abcdef"
+BACKEND = "tg.web.0123456789abcdef"
 CERTIFICATES = ("arn:cert/default", "arn:cert/other")
 
 TARGET = """
@@ -139,7 +143,7 @@ def bundle(path: Path, name: str) -> CertificateFile:
         serialization.NoEncryption(),
     )
     path.write_bytes(pem + private)
-    return CertificateFile(str(path), name)
+    return read_certificate(path, now.timestamp())
 
 
 CHECK = HealthCheck("HTTP", None, "/health", 1, 1, 5, 2, "200")
@@ -182,7 +186,8 @@ class Place:
             {
                 CERTIFICATES[0]: bundle(tmp / "default.pem", "default.test"),
                 CERTIFICATES[1]: bundle(tmp / "other.pem", "other.test"),
-            }
+            },
+            directory=str(tmp / "files"),
         )
         self.tmp = tmp
         self.wished: dict[str, tuple[BalancerNode, str]] = {}
@@ -195,20 +200,24 @@ class Place:
 
     async def step(self) -> int:
         """What a reconciler does when it is woken: a target's first success is such a moment."""
+        wish = self.wished[ENI][0]
+        files = SideFiles(Path(self.paths.directory))
+        for put in puts(side_files(wish, self.paths), files.observe()):
+            files.apply(put)
         found = steps(self.wished, await self.plane.observe())
         for step in found:
             await self.plane.apply(step)
         return len(found)
 
-    async def server(self, port: int = 9001) -> ServerSeen:
+    async def server(self, port: int = 9001, backend: str = BACKEND) -> ServerSeen:
         seen = (await self.plane.observe())[ENI].servers
-        return seen["tg.web.0123456789abcdef", f"10.0.0.10:{port}"]
+        return seen[backend, f"10.0.0.10:{port}"]
 
-    async def until(self, up: bool, port: int = 9001) -> ServerSeen:
+    async def until(self, up: bool, port: int = 9001, backend: str = BACKEND) -> ServerSeen:
         async with asyncio.timeout(15):
             while True:
                 await self.step()
-                seen = await self.server(port)
+                seen = await self.server(port, backend)
                 if seen.up == up and seen.check:
                     return seen
                 await asyncio.sleep(0.05)
@@ -373,7 +382,7 @@ async def test_a_silent_target_is_504_when_the_time_to_connect_is_over(
 async def test_a_sticky_group_keeps_a_client_at_its_target(place: Place) -> None:
     second = replace(GOOD, port=9002)
     async with target(9001, "one"), target(9002, "two"):
-        await place.become(node(group(GOOD, second, stickiness_s=60)))
+        await place.become(node(group(GOOD, second, stickiness=Stickiness(60))))
         await place.until(up=True)
         await place.until(up=True, port=9002)
         url = f"http://{ADDRESS}:8080/"
@@ -473,7 +482,8 @@ def wishes() -> Store:
                 "web",
                 "HTTP",
                 9001,
-                "vpc-1",
+                # One address is both here. In another VPC it is not the load balancer's own.
+                "vpc-2",
                 0.0,
                 health_check=check,
                 attributes={"deregistration_delay.timeout_seconds": "1"},

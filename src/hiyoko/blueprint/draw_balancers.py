@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from hiyoko.blueprint import balancers as b
+from hiyoko.blueprint.draw_mutual_tls import draw_mutual_tls
+from hiyoko.blueprint.draw_stickiness import group_stickiness, without_vain_stickiness
 from hiyoko.services.elbv2 import model as m
 
 SettledTarget = tuple[str, str, int, str]
@@ -22,6 +24,8 @@ class BalancerRows:
     rules: tuple[m.Rule, ...] = ()
     target_groups: tuple[m.TargetGroup, ...] = ()
     registrations: tuple[m.Registration, ...] = ()
+    trust_stores: tuple[m.TrustStore, ...] = ()
+    revocations: tuple[m.TrustStoreRevocation, ...] = ()
 
 
 def draw_balancers(
@@ -42,7 +46,7 @@ def draw_balancers(
             (row for row in rows.listeners if row.balancer_arn == balancer.arn),
             key=lambda row: row.port,
         )
-        listeners = tuple(_listener(row, rows.rules) for row in mine)
+        listeners = tuple(_listener(row, rows) for row in mine)
         used = sorted(
             {
                 arn
@@ -79,21 +83,32 @@ def draw_balancers(
                         balancer.attributes.get("idle_timeout.timeout_seconds", "60")
                     ),
                     attributes=tuple(sorted(balancer.attributes.items())),
+                    target_tls=_target_tls(mine),
                 )
             )
-    return b.Balancers(tuple(sorted(nodes, key=lambda node: node.eni_id)))
+    steady = (without_vain_stickiness(node) for node in nodes)
+    return b.Balancers(tuple(sorted(steady, key=lambda node: node.eni_id)))
 
 
-def _listener(row: m.Listener, rules: Iterable[m.Rule]) -> b.Listener:
+def _target_tls(listeners: Iterable[m.Listener]) -> b.TargetTls:
+    policy = m.target_ssl_policy(row.ssl_policy for row in listeners if row.ssl_policy)
+    return b.TargetTls(policy.versions, policy.ciphers)
+
+
+def _listener(row: m.Listener, rows: BalancerRows) -> b.Listener:
     mine = sorted(
-        (rule for rule in rules if rule.listener_arn == row.arn), key=lambda rule: rule.priority
+        (rule for rule in rows.rules if rule.listener_arn == row.arn),
+        key=lambda rule: rule.priority,
     )
     drawn = [
         b.Rule(
             rule.arn,
             rule.priority,
-            tuple(b.Condition(c.field, c.values, c.key, c.pairs) for c in rule.conditions),
+            tuple(
+                b.Condition(c.field, c.values, c.key, c.pairs, c.regexes) for c in rule.conditions
+            ),
             _action(rule.actions[-1]),
+            tuple(b.Transform(t.type, t.regex, t.replace) for t in rule.transforms),
         )
         for rule in mine
     ]
@@ -104,11 +119,13 @@ def _listener(row: m.Listener, rules: Iterable[m.Rule]) -> b.Listener:
         port=row.port,
         protocol=row.protocol,
         ssl_policy=row.ssl_policy,
-        certificate_arns=row.certificates,
+        certificate_arns=tuple(dict.fromkeys(row.certificates)),
         rules=tuple(drawn),
         tls_versions=policy.versions if policy else (),
         ciphers=policy.ciphers if policy else (),
         attributes=tuple(sorted(row.attributes.items())),
+        groups=policy.groups if policy else (),
+        mutual=draw_mutual_tls(row.mutual, rows.trust_stores, rows.revocations),
     )
 
 
@@ -119,7 +136,11 @@ def _action(action: m.Action) -> b.Action:
     if action.fixed_response is not None:
         f = action.fixed_response
         return b.FixedResponse(f.status, f.content_type, f.body)
-    return b.Forward(tuple((group.group_arn, group.weight) for group in action.groups))
+    sticky = action.stickiness
+    return b.Forward(
+        tuple((group.group_arn, group.weight) for group in action.groups),
+        sticky.duration_s if sticky.enabled else None,
+    )
 
 
 def _group(
@@ -144,7 +165,6 @@ def _group(
     )
     check = group.health_check
     attributes = group.attributes
-    sticky = attributes.get("stickiness.enabled") == "true"
     return b.TargetGroup(
         arn=group.arn,
         name=group.name,
@@ -161,11 +181,7 @@ def _group(
             matcher=check.matcher,
         ),
         targets=targets,
-        stickiness_s=(
-            int(attributes.get("stickiness.lb_cookie.duration_seconds", "86400"))
-            if sticky
-            else None
-        ),
+        stickiness=group_stickiness(group),
         algorithm=attributes.get("load_balancing.algorithm.type", "round_robin"),
         slow_start_s=int(attributes.get("slow_start.duration_seconds", "0")),
         healthy_count_min=group.routing_minimum.count,

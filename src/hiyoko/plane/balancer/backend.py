@@ -19,11 +19,12 @@ _ALGORITHMS = {
 }
 
 
-def backend_lines(group: TargetGroup) -> Iterator[str]:
-    """The lines of a group's backend section.
+def backend_lines(group: TargetGroup, secret: bytes) -> Iterator[str]:
+    """The lines of a group's backend section; ``secret`` is what cookies are sealed with.
 
     All but the servers are its structure, which needs a reload to change: so servers' arguments
-    stand in a comment, and the structure is the same with and without targets.
+    stand in a comment, and the structure is the same with and without targets. Where clients come
+    back to their targets, targets are named in the structure.
     """
     targets = [target for target in group.targets if not target.draining]
     yield f"balance {_ALGORITHMS[group.algorithm]}"
@@ -36,8 +37,7 @@ def backend_lines(group: TargetGroup) -> Iterator[str]:
     yield f"log unix@{EVENTS} local0 notice"
     yield "option log-health-checks"
     yield from check_lines(group.health_check)
-    if group.stickiness_s is not None:
-        yield from sticky_lines(group.stickiness_s, targets)
+    yield from sticky_lines(group, targets, secret)
     for arguments in server_arguments(group):
         yield f"# each server: {arguments}"
     yield from _servers(group, backend_name(group.arn))

@@ -20,10 +20,14 @@ from hiyoko.plane.balancer.answers import (
 from hiyoko.plane.balancer.backend import backend_lines, open_lines
 from hiyoko.plane.balancer.failover import opened
 from hiyoko.plane.balancer.forwarding import request_headers, response_headers
+from hiyoko.plane.balancer.mutual_tls import mutual_tls_globals, mutual_tls_headers
 from hiyoko.plane.balancer.names import backend_name, open_backend
 from hiyoko.plane.balancer.paths import Paths
 from hiyoko.plane.balancer.rules import render_forwards, render_rules
-from hiyoko.plane.balancer.tls import tls_options
+from hiyoko.plane.balancer.sni import certificate_globals
+from hiyoko.plane.balancer.stickiness import group_answers, group_key, group_requests
+from hiyoko.plane.balancer.tls import target_tls_globals, tls_files, tls_options
+from hiyoko.plane.balancer.transforms import render_transforms
 
 STATS_SOCKET = "stats.sock"
 STATE_FILE = "servers.state"
@@ -48,14 +52,28 @@ def render_haproxy(node: BalancerNode, paths: Paths) -> str:
         lines += (f"  {line}" for line in _frontend(node, listener, paths))
     for group in node.groups:
         lines += ["", f"backend {backend_name(group.arn)}"]
-        lines += (f"  {line}" for line in backend_lines(group))
+        lines += (f"  {line}" for line in backend_lines(group, paths.secret))
         if group.opens_early:
             lines += ["", f"backend {open_backend(group.arn)}"]
             lines += (f"  {line}" for line in open_lines(group))
     body = "\n".join(lines) + "\n"
-    top = _global(paths)
+    top = (
+        *_global(paths),
+        *certificate_globals(node.listeners, paths),
+        *mutual_tls_globals(node.listeners, paths),
+        *target_tls_globals(node),
+    )
     digest = _digest("\n".join((*top, *(x for x in lines if not x.startswith("  server ")))))
     return "\n".join((f"# {node.name} in {node.zone}", *top, f"  description {digest}", body))
+
+
+def side_files(node: BalancerNode, paths: Paths) -> dict[str, str]:
+    """The files that the node's configuration names, by path, with their content."""
+    return {
+        path: text
+        for listener in node.listeners
+        for path, text in tls_files(listener, paths).items()
+    }
 
 
 def digest_of(text: str) -> str:
@@ -115,7 +133,12 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths) -> Iterator[
     yield "http-request set-var(txn.host) req.hdr(host),host_only,lower"
     yield from render_rules(listener)
     yield from request_headers(listener, attributes)
+    yield from mutual_tls_headers(listener)
+    yield from render_transforms(listener)
+    key = group_key(paths.secret, node.balancer_arn)
+    yield from group_requests(listener, key)
     yield "http-response set-var(txn.answered) bool(true)"
+    yield from group_answers(listener, key)
     yield from response_headers(listener)
     yield from own_statuses()
-    yield from opened(render_forwards(listener), node.groups)
+    yield from opened(render_forwards(listener, key), node.groups)

@@ -5,25 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from hiyoko.services.elbv2.ssl_policies import SslPolicy, find_ssl_policy
+from hiyoko.services.elbv2.ssl_policies import SslPolicy, find_ssl_policy, target_ssl_policy
 
 __all__ = [
     "Action",
     "Condition",
     "FixedResponse",
+    "GroupStickiness",
     "HealthCheck",
     "HealthyMinimum",
     "Listener",
     "LoadBalancer",
+    "MutualAuthentication",
     "Node",
     "Redirect",
     "Registration",
     "Rule",
     "SslPolicy",
     "TargetGroup",
+    "Transform",
+    "TrustStore",
+    "TrustStoreRevocation",
     "WeightedGroup",
     "canonical_hosted_zone_id",
     "find_ssl_policy",
+    "target_ssl_policy",
     "used_groups",
 ]
 
@@ -167,6 +173,11 @@ class TargetGroup:
         """Below it a node's addresses leave the load balancer's name."""
         return HealthyMinimum.of(self.attributes, "dns_failover")
 
+    @property
+    def sticky(self) -> bool:
+        """True when its clients are to come back to their targets."""
+        return self.attributes.get("stickiness.enabled") == "true"
+
 
 @dataclass(frozen=True, slots=True)
 class WeightedGroup:
@@ -174,6 +185,14 @@ class WeightedGroup:
 
     group_arn: str
     weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStickiness:
+    """Whether the clients of a forward action come back to their target group, and for how long."""
+
+    enabled: bool = False
+    duration_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,18 +218,19 @@ class FixedResponse:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One action: ``type`` says which of the three parts is set."""
+    """One action: ``type`` says which of the parts are set."""
 
     type: str
     order: int | None = None
     groups: tuple[WeightedGroup, ...] = ()
     redirect: Redirect | None = None
     fixed_response: FixedResponse | None = None
+    stickiness: GroupStickiness = GroupStickiness()
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition; any of ``values`` (or ``pairs`` for query-string) matches.
+    """One condition; any of ``values`` or of ``regexes`` (``pairs`` for query-string) matches.
 
     ``key`` is the name of an http-header condition.
     """
@@ -219,6 +239,56 @@ class Condition:
     values: tuple[str, ...] = ()
     key: str = ""
     pairs: tuple[tuple[str, str], ...] = ()
+    regexes: tuple[str, ...] = ()
+
+    @property
+    def evaluations(self) -> int:
+        """How many values the condition compares: what the quota of a rule counts."""
+        return len(self.values) + len(self.pairs) + len(self.regexes)
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """What a rule rewrites on the way to a target; ``type`` says whether URL or host header."""
+
+    type: str
+    regex: str
+    replace: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrustStore:
+    """The authorities whose clients are let in. ``ca_bundle`` is their certificates in PEM."""
+
+    arn: str
+    account: str
+    region: str
+    name: str
+    created_at: float
+    ca_bundle: str
+    ca_count: int
+    next_revocation_id: int = 1
+    tags: Tags = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrustStoreRevocation:
+    """A list of certificates that a trust store's authorities have taken back, in PEM."""
+
+    trust_store_arn: str
+    revocation_id: int
+    crl: str
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class MutualAuthentication:
+    """How a listener handles clients' certificates. ``mode`` is ``passthrough`` or ``verify``."""
+
+    mode: str
+    trust_store_arn: str | None = None
+    ignore_expiry: bool = False
+    advertise: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +307,7 @@ class Listener:
     certificates: tuple[str, ...] = ()
     attributes: dict[str, str] = field(default_factory=dict)
     tags: Tags = ()
+    mutual: MutualAuthentication | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +322,7 @@ class Rule:
     conditions: tuple[Condition, ...]
     actions: tuple[Action, ...]
     tags: Tags = ()
+    transforms: tuple[Transform, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

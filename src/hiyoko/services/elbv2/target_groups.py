@@ -8,6 +8,7 @@ from typing import Any
 
 from hiyoko.api import AwsError, Call, Request, Response, operation, unsupported
 from hiyoko.services.elbv2 import attributes, errors, rows, views
+from hiyoko.services.elbv2.forwards import check_target_stickiness
 from hiyoko.services.elbv2.model import HealthCheck, TargetGroup
 from hiyoko.services.elbv2.requests import check_arn, check_name, only, page, parse_tags
 from hiyoko.store.database import Transaction
@@ -222,13 +223,15 @@ def modify_target_group_attributes(call: Call, request: Request) -> Response:
         )
     row = replace(row, attributes=wanted)
     _check_zones_and_minima(call, row)
+    if row.sticky:
+        _check_stickiness(call, row)
     rows.TARGET_GROUPS.put(call.tx, row)
     return {"Attributes": attributes.view(attributes.TARGET_GROUP, wanted)}
 
 
 def _check_zones_and_minima(call: Call, row: TargetGroup) -> None:
     """Refuse what AWS does not let go together."""
-    if not row.cross_zone and row.attributes.get("stickiness.enabled") == "true":
+    if not row.cross_zone and row.sticky:
         raise errors.invalid_configuration(
             "Stickiness cannot be enabled when cross-zone load balancing is off for a target group"
         )
@@ -247,3 +250,12 @@ def _check_zones_and_minima(call: Call, row: TargetGroup) -> None:
                 "The healthy threshold for DNS failover must be greater than or equal to the "
                 "healthy threshold for routing failover"
             )
+
+
+def _check_stickiness(call: Call, group: TargetGroup) -> None:
+    kind = group.attributes.get("stickiness.type", "lb_cookie")
+    if kind == "app_cookie" and not group.attributes.get("stickiness.app_cookie.cookie_name"):
+        raise errors.invalid_configuration(
+            "You must set an application cookie name to enable stickiness of type 'app_cookie'"
+        )
+    check_target_stickiness(call.tx, group.arn)
