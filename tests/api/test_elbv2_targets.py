@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from tests.api.test_elbv2 import Cloud, cloud, refused
 
+from hiyoko.reconcile.zones import draw
 from hiyoko.services.elbv2 import rows
 
 __all__ = ["cloud"]
@@ -110,3 +111,25 @@ def test_a_zonal_shift_is_refused_by_name(cloud: Cloud) -> None:
     given = [{"Key": "zonal_shift.config.enabled", "Value": "true"}]
     with refused("NotImplemented", "zonal_shift"):
         cloud("ModifyLoadBalancerAttributes", LoadBalancerArn=cloud.balancer(), Attributes=given)
+
+
+def test_the_name_leads_to_nodes_with_healthy_targets_only(cloud: Cloud) -> None:
+    group, balancer = cloud.group(), cloud.balancer()
+    cloud.listener(balancer, group)
+    cloud("RegisterTargets", TargetGroupArn=group, Targets=[{"Id": "10.0.1.9"}])
+
+    def addresses() -> list[str]:
+        with cloud.store.reading() as tx:
+            found = rows.get_load_balancer(tx, balancer)
+            records = [record for zone in draw(tx).zones for record in zone.records]
+        named = [r for r in records if r.name.rstrip(".") == found.dns_name.lower()]
+        public = [node.public_ip for node in found.nodes]
+        served = {value for record in named for value in record.values}
+        return ["ac"[public.index(value)] for value in sorted(served, key=public.index)]
+
+    cloud.see(group, balancer, "unhealthy", "unhealthy")
+    assert addresses() == ["a", "c"]
+    cloud.see(group, balancer, "unhealthy", "healthy")
+    assert addresses() == ["c"]
+    cloud.see(group, balancer, "healthy", "healthy")
+    assert addresses() == ["a", "c"]
