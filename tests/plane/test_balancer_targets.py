@@ -35,7 +35,14 @@ from tests.plane.test_balancer import (
     rule,
 )
 
-from hiyoko.blueprint.balancers import BalancerNode, Condition, FixedResponse, Forward, Target
+from hiyoko.blueprint.balancers import (
+    BalancerNode,
+    Condition,
+    FixedResponse,
+    Forward,
+    Stickiness,
+    Target,
+)
 from hiyoko.plane.balancer.nodes import CONFIG, MASTER_SOCKET, BalancerPlane
 from hiyoko.plane.balancer.observe import describe_failure, parse_info
 from hiyoko.plane.balancer.paths import Paths
@@ -177,6 +184,53 @@ async def test_a_server_that_is_added_keeps_its_connections_as_one_from_the_file
     seen = dict(zip(columns, row, strict=False))
     assert int(seen["connect"]) <= 2
     assert int(seen["reuse"]) >= 18
+
+
+@pytest.mark.parametrize("check", [("HTTPS", None), ("HTTP", 9000)], ids=["tls", "plain"])
+async def test_a_target_that_is_added_may_speak_tls(
+    place: Place, targets: None, check: tuple[str, int | None]
+) -> None:
+    # Nobody vouches for the certificate: AWS does not look at it either.
+    certificate = bundle(place.tmp / "target.pem", "target.test").path
+    protocol, port = check
+    checked = replace(CHECK, protocol=protocol, port=port)
+    process = await asyncio.create_subprocess_exec(
+        *("ip", "netns", "exec", ENI, "openssl", "s_server", "-www", "-accept", "9443"),
+        *("-cert", certificate, "-key", certificate),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        await process.stdout.readuntil(b"ACCEPT")
+        await place.become(node(group(protocol="HTTPS", health_check=checked)))
+        secure = at(1, port=9443)
+        await place.become(node(group(secure, protocol="HTTPS", health_check=checked)))
+        await healthy(place, 1)
+        answer = await curl(URL)
+        assert answer.status == 200
+        assert "TLSv1.3" in answer.body
+    finally:
+        process.terminate()
+        await process.communicate()
+
+
+async def test_a_sticky_groups_targets_come_by_a_reload_that_loses_nothing(
+    place: Place, targets: None
+) -> None:
+    stickiness = Stickiness(60)
+    await place.become(node(group(at(1), stickiness=stickiness)))
+    await healthy(place, 1)
+    first = await worker(place)
+    cookie = (await curl(URL)).headers["set-cookie"].split(";")[0]
+    held = asyncio.create_task(curl(f"{URL}/hold"))
+    await in_flight(place, 1)
+    await place.become(node(group(at(1), at(2), stickiness=stickiness)))
+    await healthy(place, 2)
+    # Its rules name its targets, so that they are part of the structure.
+    assert await worker(place) != first
+    assert {(await curl("-H", f"Cookie: {cookie}", URL)).body for _ in range(4)} == {"10.1.0.1"}
+    await tell(at(1), "/release")
+    assert (await held).body == "10.1.0.1"
 
 
 async def test_a_request_in_flight_ends_in_peace_while_its_target_drains(

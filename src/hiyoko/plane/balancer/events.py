@@ -34,12 +34,18 @@ class Events:
     _log: socket.socket | None = None
     _nodes: dict[int, int] = field(default_factory=dict)
 
-    def listen(self, pids: set[int]) -> None:
-        """Hear what nodes log, and the end of these processes; again is harmless."""
-        loop = asyncio.get_running_loop()
+    def open(self) -> None:
+        """Hear what nodes log from now on; again is harmless.
+
+        Before a node is looked at: what happens after the look must be heard.
+        """
         if self._log is None:
             self._log = _bind(self.directory / Path(EVENTS).name)
-            loop.add_reader(self._log, self._heard)
+            asyncio.get_running_loop().add_reader(self._log, self._heard)
+
+    def watch(self, pids: set[int]) -> None:
+        """Notice the end of these processes, and of no others."""
+        loop = asyncio.get_running_loop()
         for pid in self._nodes.keys() - pids:
             self._forget(pid)
         for pid in pids - self._nodes.keys():

@@ -140,13 +140,15 @@ class BalancerPlane:
         """Every node that runs. One that does not answer counts with an empty digest."""
         if not self.directory.is_dir():
             return {}
+        if self.events is not None:
+            self.events.open()
         found: dict[str, NodeObserved] = {}
         for place in sorted(self.directory.iterdir()):
             pid = await _find_pid(place)
             if pid is not None:
                 found[place.name] = await _observe(place, pid)
         if self.events is not None:
-            self.events.listen({seen.pid for seen in found.values()})
+            self.events.watch({seen.pid for seen in found.values()})
         return found
 
     async def apply(self, step: NodeStep) -> None:
@@ -166,6 +168,8 @@ class BalancerPlane:
         if not (self.netns_dir / node.eni_id).exists():
             raise PlaneError(f"start balancer {node.name}: {node.eni_id} has no namespace yet")
         place.mkdir(parents=True, mode=0o700, exist_ok=True)
+        if self.events is not None:
+            self.events.open()
         for name in (PID_FILE, MASTER_SOCKET, STATS_SOCKET):
             (place / name).unlink(missing_ok=True)
         _write(place / STATE_FILE, state_file(node))
