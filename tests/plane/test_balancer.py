@@ -327,6 +327,17 @@ async def test_the_first_matching_rule_acts(place: Place) -> None:
     assert (await curl(url)).status == 404
 
 
+async def test_a_fixed_204_has_no_body_whatever_was_wished(place: Place) -> None:
+    rules = (
+        rule(
+            1, FixedResponse(204, "text/plain", "nothing"), Condition("source-ip", ("0.0.0.0/0",))
+        ),
+    )
+    await place.become(node(group(), rules=rules))
+    answer = await curl(f"http://{ADDRESS}:8080/")
+    assert (answer.status, answer.body) == (204, "")
+
+
 async def test_an_unhealthy_target_says_why_and_the_node_fails_open(place: Place) -> None:
     wish = node(group(replace(GOOD, settled=True)))
     async with target(9001, "still here", "404 Not Found"):
