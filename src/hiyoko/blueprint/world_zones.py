@@ -31,7 +31,7 @@ SOA_TTL_S = 900
 ADDRESS_TTL_S = 60
 
 _PARENT_NAMES = """
-    ai app aws biz cloud co com de dev eu fr info io jp me net org tech uk us xyz
+    ai app aws biz cloud co com de dev eu fr info io jp me net org tech test uk us xyz
     ac.jp co.jp ed.jp go.jp gr.jp lg.jp ne.jp or.jp ac.uk co.uk org.uk
 """
 PARENTS = tuple(f"{name}." for name in _PARENT_NAMES.split())
@@ -44,8 +44,10 @@ _WILDCARD_ZONES = {
     "ecr.aws.": ("public.ecr.aws.", "*.public.ecr.aws."),
     "docker.io.": ("docker.io.", "*.docker.io."),
     "docker.com.": ("*.docker.com.",),
+    "hiyoko-trust.test.": ("*.hiyoko-trust.test.",),
 }
-"""Zones of AWS and of the image registries, with the names that lead to the API endpoint."""
+"""Zones of AWS, of the image registries and of the certificate authority (``plane.ca.pointers``),
+with the names that lead to the API endpoint."""
 
 HOST_ZONES = ("compute.amazonaws.com.", "compute-1.amazonaws.com.")
 ENDPOINT_ZONE = "vpce.amazonaws.com."
