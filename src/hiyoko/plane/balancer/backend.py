@@ -9,6 +9,7 @@ from hiyoko.plane.balancer.answers import UNAVAILABLE, own_answer
 from hiyoko.plane.balancer.checks import check_lines
 from hiyoko.plane.balancer.events import EVENTS
 from hiyoko.plane.balancer.names import backend_name, open_backend
+from hiyoko.plane.balancer.protocols import version_answers
 from hiyoko.plane.balancer.servers import group_servers, server_arguments
 from hiyoko.plane.balancer.stickiness import sticky_lines
 
@@ -19,34 +20,36 @@ _ALGORITHMS = {
 }
 
 
-def backend_lines(group: TargetGroup, secret: bytes) -> Iterator[str]:
+def backend_lines(
+    group: TargetGroup, secret: bytes, *, http2_clients: bool = True
+) -> Iterator[str]:
     """The lines of a group's backend section; ``secret`` is what cookies are sealed with.
 
     All but the servers are its structure, which needs a reload to change: so servers' arguments
     stand in a comment, and the structure is the same with and without targets. Where clients come
     back to their targets, targets are named in the structure.
     """
+    yield from version_answers(group, http2_clients=http2_clients)
     targets = [target for target in group.targets if not target.draining]
     yield f"balance {_ALGORITHMS[group.algorithm]}"
     # None, or all still initial. What fails open counts as usable. A worker that is being replaced
     # says that it has no servers, though it goes on to serve its connections.
     yield own_answer(UNAVAILABLE, " if { nbsrv lt 1 } !{ stopping }")
-    yield "http-request set-var(txn.to_target) bool(true)"
     yield "option allbackups"
     # Changes of health wake the daemon, if there is one.
     yield f"log unix@{EVENTS} local0 notice"
     yield "option log-health-checks"
-    yield from check_lines(group.health_check)
+    yield from check_lines(group.health_check, group.protocol_version)
     yield from sticky_lines(group, targets, secret)
     for arguments in server_arguments(group):
         yield f"# each server: {arguments}"
     yield from _servers(group, backend_name(group.arn))
 
 
-def open_lines(group: TargetGroup) -> Iterator[str]:
+def open_lines(group: TargetGroup, *, http2_clients: bool = True) -> Iterator[str]:
     """The lines of the backend that a group with a threshold opens to: every target, unchecked."""
+    yield from version_answers(group, http2_clients=http2_clients)
     yield f"balance {_ALGORITHMS[group.algorithm]}"
-    yield "http-request set-var(txn.to_target) bool(true)"
     yield from _servers(group, open_backend(group.arn))
 
 

@@ -12,16 +12,19 @@ from hiyoko.blueprint.balancers import TargetGroup
 from hiyoko.plane.balancer.names import backend_name, open_backend
 
 
-def opened(lines: Iterable[str], groups: Iterable[TargetGroup]) -> Iterator[str]:
-    """The lines of a frontend; before each choice of a group, the choice of its open backend."""
-    early = {backend_name(group.arn): group for group in groups if group.opens_early}
-    forwards = list(lines)
-    for group in early.values():
-        if group.healthy_percent_min is not None:
+def threshold_lines(groups: Iterable[TargetGroup]) -> Iterator[str]:
+    """What the choices of open backends go by, from the requests' side of a frontend."""
+    for group in groups:
+        if group.opens_early and group.healthy_percent_min is not None:
             # Healthy ones in percent of all, without a division that would lose the rest.
             name, place = _variable(group), open_backend(group.arn)
             yield f"http-request set-var({name}) nbsrv({place}),mul({group.healthy_percent_min})"
-    for line in forwards:
+
+
+def opened(lines: Iterable[str], groups: Iterable[TargetGroup]) -> Iterator[str]:
+    """The lines of a frontend; before each choice of a group, the choice of its open backend."""
+    early = {backend_name(group.arn): group for group in groups if group.opens_early}
+    for line in lines:
         word, name, condition = (*line.split(" ", 2), "", "")[:3]
         found = early.get(name) if word == "use_backend" else None
         for below in _thresholds(found) if found is not None else ():

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from hiyoko.blueprint.balancers import BalancerNode, Target, TargetGroup
 from hiyoko.plane.balancer.names import backend_name, open_backend, server_name
 from hiyoko.plane.balancer.observe import ServerSeen
+from hiyoko.plane.balancer.protocols import check_options, endpoint_options
 
 OPEN = "open:"
 """What a server's name begins with that is used when all fail: without a check, always usable."""
@@ -66,7 +67,6 @@ class Server:
 def group_servers(group: TargetGroup) -> list[Server]:
     """All servers of a group, in the order of the configuration."""
     backend = backend_name(group.arn)
-    tls = " ssl verify none sni req.hdr(host)" if group.protocol == "HTTPS" else ""
     usual, spare = server_arguments(group)
 
     def made(place: str, name: str, arguments: str, target: Target, checked: bool) -> Server:
@@ -74,7 +74,7 @@ def group_servers(group: TargetGroup) -> list[Server]:
             place,
             name,
             f"{target.address}:{target.port}",
-            f"{tls} {arguments}".strip().replace(_OWN_PORT, str(target.port)),
+            f"{endpoint_options(group)} {arguments}".strip().replace(_OWN_PORT, str(target.port)),
             checked=checked,
             draining=target.draining,
             settled=target.settled,
@@ -94,17 +94,14 @@ def server_arguments(group: TargetGroup) -> tuple[str, str]:
     """What each server of the group is told besides its address; the second is of spare ones."""
     check = group.health_check
     port = f" port {check.port}" if check.port is not None else ""
-    tls = ""
-    if check.protocol == "HTTPS":
-        tls = " check-ssl verify none" if group.protocol == "HTTP" else " check-ssl"
-    elif group.protocol == "HTTPS" and check.port is None:
+    if group.protocol == "HTTPS" and check.protocol == "HTTP" and check.port is None:
         # A check with a port of its own does not take over that the server speaks TLS; the keyword
         # that says so directly is unknown to the runtime API.
         port = f" port {_OWN_PORT}"
     slow = f" slowstart {group.slow_start_s}s" if group.slow_start_s else ""
     usual = (
-        f"check{port}{tls} inter {check.interval_s}s rise {check.healthy_threshold} "
-        f"fall {check.unhealthy_threshold}{slow} {_AS_STATIC}"
+        f"check{port}{check_options(group)} inter {check.interval_s}s "
+        f"rise {check.healthy_threshold} fall {check.unhealthy_threshold}{slow} {_AS_STATIC}"
     )
     return usual, f"{_AS_STATIC} backup"
 
