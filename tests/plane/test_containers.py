@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +26,13 @@ from tests.plane.registry_world import (
     registry_world,
 )
 
-from hiyoko.blueprint.tasks import Mount
+from hiyoko.blueprint.tasks import Identity, Mount, Task
 from hiyoko.plane.containers import pull
 from hiyoko.plane.containers.cgroups import limits_enforced, remove_groups
 from hiyoko.plane.containers.directory import task_id
+from hiyoko.plane.containers.plane import ContainerPlane
 from hiyoko.plane.containers.runtime import wait_end
+from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
 
 IMAGE = f"{ECR}/app:1"
@@ -344,3 +349,62 @@ async def test_a_secret_that_is_not_there_stops_the_task(
     assert driver.progress(task).failure == (
         f"ResourceInitializationError: unable to pull secrets or registry auth: {reason}"
     )
+
+
+async def fetched(task: Task, url: str) -> Any:
+    """What a client in the task's namespace gets, whatever the status."""
+    return json.loads(await run("curl", "-sS", url, netns=task.eni_id))
+
+
+async def test_a_task_reads_of_itself_and_finds_its_roles_keys(driver: Driver) -> None:
+    push(driver.world.store, driver.world.settings, "app", "1", ())
+    script = (
+        "echo uri=$ECS_CONTAINER_METADATA_URI_V4;"
+        " echo keys=$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI;"
+        " head -1 $AWS_CA_BUNDLE; exec sleep 60"
+    )
+    role = "arn:aws:iam::123456789012:role/app"
+    identity = Identity("c", "app", 3, "web", role=role, credentials_id="x-1", mac="02:00")
+    task = replace(make_task(25, make_container(IMAGE, "sh", "-c", script)), identity=identity)
+    asked = []
+
+    def keys(of: Task) -> dict[str, object]:
+        asked.append(of.arn)
+        return {
+            "AccessKeyId": "ASIA1", "SecretAccessKey": "s", "Token": "t",
+            "Expiration": time.time() + 3600,
+        }  # fmt: skip
+
+    driver.plane = ContainerPlane(driver.world.settings, driver.world.trust, driver.woken.set, keys)
+    await driver.until(task, "RUNNING")
+    # The VPC's router here is the test's own namespace.
+    await run("ip", "netns", "attach", task.vpc_id, str(os.getpid()))
+    await run("ip", "address", "replace", "169.254.170.2/32", "dev", "lo")
+    await driver.plane.tell_tasks([task], frozenset({task.vpc_id}))
+    uri = (await driver.line(task, "^uri=")).removeprefix("uri=")
+    assert await driver.line(task, "^-----BEGIN CERTIFICATE")
+    mine = await fetched(task, uri)
+    assert (mine["Name"], mine["KnownStatus"]) == ("web", "RUNNING")
+    assert mine["Networks"][0]["IPv4Addresses"] == ["10.0.0.5"]
+    whole = await fetched(task, f"{uri}/task")
+    assert (whole["Family"], whole["Revision"], whole["ServiceName"]) == ("app", "3", "web")
+    assert whole["Limits"] == {"CPU": 0.25, "Memory": 512}
+    assert [one["DockerId"] for one in whole["Containers"]] == [mine["DockerId"]]
+    usage = (await fetched(task, f"{uri}/task/stats"))[mine["DockerId"]]
+    if limits_enforced():
+        assert usage["memory_stats"]["usage"] > 0
+        assert usage["cpu_stats"]["cpu_usage"]["total_usage"] > 0
+    path = (await driver.line(task, "^keys=")).removeprefix("keys=")
+    for _ in range(2):
+        given = await fetched(task, f"http://169.254.170.2{path}")
+        assert (given["RoleArn"], given["AccessKeyId"], given["Token"]) == (role, "ASIA1", "t")
+    assert asked == [task.arn]
+    refused = await fetched(task, "http://169.254.170.2/v2/credentials/other")
+    assert refused["code"] == "InvalidIdInRequest"
+    stranger = replace(task, address=IPv4Address("10.0.0.6"))
+    await driver.plane.tell_tasks([stranger], frozenset({task.vpc_id}))
+    assert "unable to get task arn" in await fetched(task, uri)
+    await driver.plane.tell_tasks([], frozenset())
+    await run("ip", "netns", "delete", task.vpc_id)
+    with pytest.raises(PlaneError):
+        await fetched(task, uri)

@@ -60,6 +60,26 @@ class Container:
     system_controls: tuple[tuple[str, str], ...] = ()
     init_process: bool = False
     capabilities: tuple[str, ...] = ()
+    arn: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a task is told of itself. ``service`` and ``role`` (an ARN) are empty without one.
+
+    ``credentials_id`` is the last part of the path at which it finds its role's keys.
+    """
+
+    cluster: str = ""
+    family: str = ""
+    revision: int = 0
+    service: str = ""
+    launch_type: str = "FARGATE"
+    role: str = ""
+    credentials_id: str = ""
+    mac: str = ""
+    subnet_cidr: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +100,7 @@ class Task:
     memory_mib: int
     containers: tuple[Container, ...]
     run: bool = True
+    identity: Identity = Identity()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,9 @@ from hiyoko.plane.balancer.forwarding import request_headers, response_headers
 from hiyoko.plane.balancer.names import backend_name
 from hiyoko.plane.balancer.paths import Paths
 from hiyoko.plane.balancer.rules import render_forwards, render_rules
+from hiyoko.plane.balancer.stickiness import group_answers, group_key, group_requests
 from hiyoko.plane.balancer.tls import tls_options
+from hiyoko.plane.balancer.transforms import render_transforms
 
 STATS_SOCKET = "stats.sock"
 STATE_FILE = "servers.state"
@@ -47,7 +49,7 @@ def render_haproxy(node: BalancerNode, paths: Paths) -> str:
         lines += (f"  {line}" for line in _frontend(node, listener, paths))
     for group in node.groups:
         lines += ["", f"backend {backend_name(group.arn)}"]
-        lines += (f"  {line}" for line in backend_lines(group))
+        lines += (f"  {line}" for line in backend_lines(group, paths.secret))
     body = "\n".join(lines) + "\n"
     top = _global(paths)
     digest = hashlib.sha256("\n".join((*top, body)).encode()).hexdigest()[:16]
@@ -102,7 +104,11 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths) -> Iterator[
     yield "http-request set-var(txn.host) req.hdr(host),host_only,lower"
     yield from render_rules(listener)
     yield from request_headers(listener, attributes)
+    yield from render_transforms(listener)
+    key = group_key(paths.secret, node.balancer_arn)
+    yield from group_requests(listener, key)
     yield "http-response set-var(txn.answered) bool(true)"
+    yield from group_answers(listener, key)
     yield from response_headers(listener)
     yield from own_statuses()
-    yield from render_forwards(listener)
+    yield from render_forwards(listener, key)

@@ -14,7 +14,9 @@ from types import MappingProxyType
 from typing import Any
 
 from hiyoko.blueprint.tasks import Container, Task
+from hiyoko.plane.addresses import AGENT_ADDRESS
 from hiyoko.plane.containers.blobs import ImageConfig
+from hiyoko.plane.containers.directory import runtime_id
 from hiyoko.plane.containers.seccomp import seccomp_profile
 from hiyoko.plane.process import NETNS_DIR
 
@@ -23,6 +25,9 @@ OPEN_FILES = 65535
 INIT_PATH = "/dev/init"
 INIT_PROGRAM = "/usr/bin/tini-static"
 """What reaps orphans and passes signals on, when a definition asks for it."""
+TRUST_PATH = "/etc/aws-ca-bundle.pem"
+"""Whom a container shall trust: the authority of this internet, on AWS a public one."""
+TRUST_VARIABLES = ("AWS_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 
 CAPABILITIES = tuple(
     f"CAP_{name}"
@@ -88,14 +93,31 @@ def environment(
     image: ImageConfig,
     hostname: str,
     home: str,
+    told: Mapping[str, str] = MappingProxyType({}),
     fetched: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str, ...]:
-    """Defaults < the image's own < what was fetched < the task definition's, each name once."""
+    """Defaults < the agent's own (``told``) < the image's < what was fetched < the definition's."""
     merged = {"PATH": DEFAULT_PATH, "HOSTNAME": hostname, "HOME": home}
+    merged.update(told)
     merged.update(image.environment)
     merged.update(fetched)
     merged.update(container.environment)
     return tuple(f"{name}={value}" for name, value in merged.items())
+
+
+def told(task: Task, container: Container) -> dict[str, str]:
+    """Where a container finds its metadata, its role's keys, and whom to trust.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html
+    """
+    cid = runtime_id(task.arn, container.name)
+    found = dict.fromkeys(TRUST_VARIABLES, TRUST_PATH)
+    found["ECS_CONTAINER_METADATA_URI_V4"] = f"http://{AGENT_ADDRESS}/v4/{cid}"
+    found["ECS_AGENT_URI"] = f"http://{AGENT_ADDRESS}/api/{cid}"
+    if task.identity.role:
+        path = f"/v2/credentials/{task.identity.credentials_id}"
+        found["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = path
+    return found
 
 
 def resolv_conf(task: Task) -> str:
@@ -137,6 +159,7 @@ def _mounts(files: Path) -> list[dict[str, Any]]:
             )
             for name in ("resolv.conf", "hosts", "hostname")
         ),
+        _mount(TRUST_PATH, "bind", ("bind", "ro", "nosuid", "nodev"), str(files / "trust.pem")),
     ]
 
 
@@ -233,7 +256,11 @@ def render_config(
                 "additionalGids": list(identity.groups),
             },
             "args": list(arguments(container, image)),
-            "env": list(environment(container, image, task.hostname, identity.home, fetched)),
+            "env": list(
+                environment(
+                    container, image, task.hostname, identity.home, told(task, container), fetched
+                )
+            ),
             "cwd": container.working_directory or image.working_directory,
             "capabilities": {
                 # A user other than root starts without any, as under Docker.

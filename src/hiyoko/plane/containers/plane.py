@@ -22,6 +22,7 @@ from hiyoko.blueprint.step import Step
 from hiyoko.blueprint.tasks import Container, Task, Tasks
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.containers.agent import TaskFailed
+from hiyoko.plane.containers.agent_server import AgentServer, RoleKeys, no_keys
 from hiyoko.plane.containers.bundle import (
     OPEN_FILES,
     find_identity,
@@ -213,6 +214,7 @@ class ContainerPlane:
     settings: Settings
     trust: Path
     wake: Callable[[], None] = lambda: None
+    keys: RoleKeys = no_keys
     clock: Clock = field(default_factory=SystemClock)
     refusals: dict[str, str] = field(default_factory=dict)
     _jobs: dict[str, tuple[ContainerStep, asyncio.Task[None]]] = field(default_factory=dict)
@@ -224,6 +226,7 @@ class ContainerPlane:
         self._puller = Puller(self.settings.image_dir, self.trust)
         self._runtime = Runtime(self.settings.run_dir / "runc")
         self._watch = Watch(self._woken)
+        self._agent = AgentServer(self.settings, self.keys)
 
     def _woken(self) -> None:
         self.wake()
@@ -382,6 +385,7 @@ class ContainerPlane:
         (etc / "resolv.conf").write_text(resolv_conf(task))
         (etc / "hosts").write_text(hosts(task))
         (etc / "hostname").write_text(f"{task.hostname}\n")
+        (etc / "trust.pem").write_bytes(self.trust.read_bytes())
         group = f"/{own_group(self.settings)}/{files.cid}" if self.limits_enforced() else None
         document = render_config(
             task,
@@ -449,6 +453,10 @@ class ContainerPlane:
                 watch_health(self._runtime, container, files, self.wake, self.clock)
             )
 
+    async def tell_tasks(self, tasks: Iterable[Task], namespaces: frozenset[str]) -> None:
+        """Answer each running task at 169.254.170.2, in whose VPC a router is among these."""
+        await self._agent.serve([task for task in tasks if task.run], namespaces)
+
     async def close(self) -> None:
         """Stop watching and let go of unfinished steps; containers go on."""
         jobs = [job for _, job in self._jobs.values()] + list(self._checks.values())
@@ -457,6 +465,7 @@ class ContainerPlane:
         if jobs:
             await asyncio.wait(jobs)
         self._watch.close()
+        await self._agent.close()
 
 
 def _open_files() -> int:

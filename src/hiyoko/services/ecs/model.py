@@ -246,6 +246,14 @@ class Task:
     client_token: str = ""
     tags: Tags = ()
 
+    def container_arn(self, name: str) -> str:
+        """The ARN of one of its containers; empty for one that it does not have."""
+        identity = dict(self.container_ids).get(name)
+        if identity is None:
+            return ""
+        start, cluster = self.arn.rsplit(":task/", 1)[0], self.cluster.rsplit("/", 1)[-1]
+        return f"{start}:container/{cluster}/{self.task_id}/{identity}"
+
 
 @dataclass(frozen=True, slots=True)
 class LoadBalancer:

@@ -282,11 +282,8 @@ def _container(view: TaskView, one: ContainerDefinition, seen: ContainerSeen | N
     memory = one.memory if override.memory is None else override.memory
     reservation = override.memory_reservation or one.memory_reservation
     status = seen.status if seen is not None else "PENDING"
-    identity = dict(task_row.container_ids)[one.name]
-    cluster_name = task_row.cluster.rsplit("/", 1)[-1]
-    arn = task_row.arn.rsplit(":task/", 1)[0]
     shape: Shape = {
-        "containerArn": f"{arn}:container/{cluster_name}/{task_row.task_id}/{identity}",
+        "containerArn": task_row.container_arn(one.name),
         "taskArn": task_row.arn,
         "name": one.name,
         "image": one.image,
