@@ -10,17 +10,17 @@ from pathlib import Path
 
 from hiyoko.blueprint.network import Network
 from hiyoko.plane.error import PlaneError
+from hiyoko.plane.namespaces import in_namespace
 from hiyoko.plane.network.audit import audit
 from hiyoko.plane.network.lane import FORGET, LANE, hook_lane, without_lane
 from hiyoko.plane.network.lane import SYSCTLS as LANE_SYSCTLS
 from hiyoko.plane.network.names import GATEWAY_LINK, internet_link
 from hiyoko.plane.network.nat import SYSCTLS
 from hiyoko.plane.network.observed import (
-    OBSERVE_ROUTER,
     Observed,
     ObservedRouter,
-    parse_internet,
-    parse_router,
+    observe_internet,
+    observe_router,
 )
 from hiyoko.plane.network.steps import (
     AttachGateway,
@@ -77,21 +77,7 @@ class NetworkPlane:
         """What the kernel holds now."""
         names = namespaces()
         vpc_ids = sorted(name for name in names if name.startswith("vpc-"))
-        links, routes, *routers = await asyncio.gather(
-            run("ip", "-j", "link", "show"),
-            run("ip", "-j", "-4", "route", "show"),
-            *(run("sh", "-c", OBSERVE_ROUTER, netns=vpc_id) for vpc_id in vpc_ids),
-        )
-        internet_links, public = parse_internet(links, routes)
-        return Observed(
-            namespaces=names,
-            routers={
-                vpc_id: parse_router(printed)
-                for vpc_id, printed in zip(vpc_ids, routers, strict=True)
-            },
-            internet_links=internet_links,
-            public=public,
-        )
+        return await asyncio.to_thread(_observe, names, vpc_ids)
 
     async def audit(self, network: Network, observed: Observed) -> Observed:
         """Read everything: what was observed, without what is not what it claims to be."""
@@ -117,6 +103,16 @@ class NetworkPlane:
                 )
             case _:
                 await _apply_drop(step)
+
+
+def _observe(names: frozenset[str], vpc_ids: list[str]) -> Observed:
+    internet_links, public = observe_internet()
+    return Observed(
+        namespaces=names,
+        routers={vpc_id: in_namespace(NETNS_DIR / vpc_id, observe_router) for vpc_id in vpc_ids},
+        internet_links=internet_links,
+        public=public,
+    )
 
 
 def namespaces() -> frozenset[str]:
