@@ -32,8 +32,10 @@ from hiyoko.blueprint.network import Network, SecurityGroup, Vpc
 from hiyoko.plane.balancer.nodes import BalancerPlane, StartNode, StopNode
 from hiyoko.plane.balancer.paths import CertificateFile, Paths
 from hiyoko.plane.balancer.render import render_haproxy
+from hiyoko.plane.namespaces import in_namespace
 from hiyoko.plane.network import NetworkPlane, prepare_internet, steps
-from hiyoko.plane.process import run, spawn_detached
+from hiyoko.plane.network.congestion import choose_congestion_control
+from hiyoko.plane.process import NETNS_DIR, run, spawn_detached
 
 BARE = "bench-bare"
 BALANCER, TASK = example.BALANCER, example.TASK_A
@@ -208,6 +210,7 @@ async def rig(place: Path) -> AsyncIterator[None]:
         await network.apply(step)
     await run("ip", "netns", "add", BARE)
     await run("ip", "-n", BARE, "link", "set", "lo", "up")
+    in_namespace(NETNS_DIR / BARE, choose_congestion_control)
     await _servers(place)
     plane = BalancerPlane(place / "balancer")
     await _proxies(place, plane)

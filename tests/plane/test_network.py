@@ -111,6 +111,12 @@ async def test_a_second_look_finds_nothing_to_do_and_everything_stands(vpc: Vpc)
     assert interfaces == {each.eni_id for each in vpc.interfaces}
 
 
+async def test_tcp_paces_itself_as_on_aws_whatever_the_host_does(vpc: Vpc) -> None:
+    for netns in (None, TASK_A.eni_id):
+        said = await run("sysctl", "-n", "net.ipv4.tcp_congestion_control", netns=netns)
+        assert said.strip() in ("cubic", "reno")
+
+
 async def test_the_site_is_reached_as_the_groups_say(vpc: Vpc, listen: Listen) -> None:
     for eni_id in (BALANCER.eni_id, TASK_A.eni_id):
         listen(eni_id, 80)

@@ -12,6 +12,7 @@ from hiyoko.blueprint.network import Network
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.namespaces import in_namespace
 from hiyoko.plane.network.audit import audit
+from hiyoko.plane.network.congestion import choose_congestion_control
 from hiyoko.plane.network.lane import FORGET, LANE, hook_lane, without_lane
 from hiyoko.plane.network.lane import SYSCTLS as LANE_SYSCTLS
 from hiyoko.plane.network.names import GATEWAY_LINK, internet_link
@@ -267,6 +268,8 @@ async def _delete_orphan(eni_id: str) -> None:
 async def _complete(wire: Wire, limit: asyncio.Semaphore) -> None:
     async with limit:
         await _batch(wire.eni_id, wire.inside)
+        own = NETNS_DIR / wire.eni_id
+        await asyncio.to_thread(in_namespace, own, choose_congestion_control)
         if wire.nat:
             # The table first: it makes the kernel track connections, whose limits are set next.
             await run("nft", "-f", "-", stdin=wire.nat, netns=wire.eni_id)
