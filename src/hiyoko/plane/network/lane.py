@@ -42,6 +42,9 @@ SYSCTLS = (
     "net.netfilter.nf_conntrack_tcp_ignore_invalid_rst=1",
 )
 
+MSS_OUTSIDE = 1460
+"""What fits into the internet gateway's 1500 bytes: RFC 9293, section 3.7.1."""
+
 _FLOW = "ip saddr . tcp sport . ip daddr . tcp dport"
 _PLAIN = "tcp flags & (fin|syn|rst) == 0 ip frag-off & 0x3fff == 0 ip ttl > 1"
 _NOTES = f"{{ typeof {_FLOW} : meta oif; flags dynamic,timeout; timeout {NOTED_S}s; size 65535; }}"
@@ -51,6 +54,9 @@ _ARRIVED, _INSIDE = 1, 2
 FORGET = f"flush map {LANE} arrivals\nflush map {LANE} flows\n"
 
 MARKS = (
+    # Where a path is narrower than its ends, TCP shall know it from the first packet on: the lane
+    # tells nobody that a segment is too long.
+    f'oifname "{GATEWAY_LINK}" tcp flags & syn == syn tcp option maxseg size set {MSS_OUTSIDE}',
     "meta mark set 0",
     "meta l4proto != tcp accept",
     "ct state != established accept",
