@@ -235,16 +235,16 @@ def _base(vpc: Vpc) -> Part:
         ],
         # Stateless: no ct state here. Inside a subnet an ACL does not judge; nftables cannot
         # compare two look-ups, so the sender's subnet travels in the mark and is looked up
-        # together with the receiver's interface.
+        # together with the receiver's interface. What the gateway lets in has no subnet.
         "acls_out": [
+            f"iifname {igw} accept",
             "meta mark set iifname map @subnet_of",
             "oifname . meta mark @same_subnet accept",
-            f"iifname {igw} accept",
             "iifname vmap @acl_out",
         ],
         "acls_in": [
-            "oifname . meta mark @same_subnet accept",
             f"oifname {igw} accept",
+            "oifname . meta mark @same_subnet accept",
             "oifname vmap @acl_in",
         ],
         "gates_out": [
