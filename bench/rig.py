@@ -31,7 +31,8 @@ from hiyoko.blueprint.balancers import (
 from hiyoko.blueprint.network import Network, SecurityGroup, Vpc
 from hiyoko.plane.balancer.nodes import BalancerPlane, StartNode, StopNode
 from hiyoko.plane.balancer.paths import CertificateFile, Paths
-from hiyoko.plane.balancer.render import render_haproxy
+from hiyoko.plane.balancer.render import render_haproxy, side_files
+from hiyoko.plane.balancer.side_files import SideFiles, puts
 from hiyoko.plane.namespaces import in_namespace
 from hiyoko.plane.network import NetworkPlane, prepare_internet, steps
 from hiyoko.plane.network.congestion import choose_congestion_control
@@ -171,7 +172,11 @@ async def _servers(place: Path) -> None:
 async def _proxies(place: Path, plane: BalancerPlane) -> None:
     certificate = await _certificate(place)
     wish = node()
-    text = render_haproxy(wish, Paths({"c": certificate}))
+    paths = Paths({"c": certificate}, directory=str(place / "lists"))
+    beside = SideFiles(place / "lists")
+    for step in puts(side_files(wish, paths), beside.observe()):
+        beside.apply(step)
+    text = render_haproxy(wish, paths)
     await plane.apply(StartNode(wish, text))
     alone = place / "alone"
     alone.mkdir()
