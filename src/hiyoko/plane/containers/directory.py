@@ -8,6 +8,7 @@ code.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -144,14 +145,17 @@ class ContainerDirectory:
 
     def write_stopping(self, stopping: Stopping) -> None:
         """Note how the container wants to be stopped."""
-        _write(self.path / "stopping", _converter.dumps(stopping))
+        row = [stopping.signal, stopping.timeout_s, stopping.needs]
+        _write(self.path / "stopping", json.dumps(row))
 
     def stopping(self) -> Stopping:
         """How the container wants to be stopped."""
         try:
-            return _converter.loads((self.path / "stopping").read_text(), Stopping)
-        except (OSError, ValueError, BaseValidationError):
+            signal, timeout_s, *more = json.loads((self.path / "stopping").read_text())
+        except (OSError, ValueError):
             return Stopping()
+        # Before containers ended in order, nothing was noted of what they need.
+        return Stopping(signal, timeout_s, tuple(more[0]) if more else ())
 
     def restarts(self) -> Restarts:
         """How often it was started again."""

@@ -24,6 +24,8 @@ from hiyoko.services.ecs.model import (
     TaskDefinition,
 )
 
+# AWS's words are recorded for the circuit breaker and for the want of a candidate; the others
+# follow their form.
 BREAKER = "because the circuit breaker threshold was exceeded."
 USER = "because a rollback was requested."
 NO_CANDIDATE = "No rollback candidate was found to run the rollback."
