@@ -19,6 +19,7 @@ from hiyoko.plane.balancer.answers import (
 )
 from hiyoko.plane.balancer.backend import backend_lines
 from hiyoko.plane.balancer.forwarding import request_headers, response_headers
+from hiyoko.plane.balancer.guards import callback_lines, guard_answers, guard_globals
 from hiyoko.plane.balancer.names import backend_name
 from hiyoko.plane.balancer.paths import Paths
 from hiyoko.plane.balancer.rules import render_forwards, render_rules
@@ -51,7 +52,7 @@ def render_haproxy(node: BalancerNode, paths: Paths) -> str:
         lines += ["", f"backend {backend_name(group.arn)}"]
         lines += (f"  {line}" for line in backend_lines(group, paths.secret))
     body = "\n".join(lines) + "\n"
-    top = _global(paths)
+    top = _global(node, paths)
     digest = hashlib.sha256("\n".join((*top, body)).encode()).hexdigest()[:16]
     return "\n".join((f"# {node.name} in {node.zone}", *top, f"  description {digest}", body))
 
@@ -61,7 +62,7 @@ def digest_of(text: str) -> str:
     return text.split("\n  description ", 1)[1].split("\n", 1)[0]
 
 
-def _global(paths: Paths) -> tuple[str, ...]:
+def _global(node: BalancerNode, paths: Paths) -> tuple[str, ...]:
     return (
         "global",
         f"  stats socket unix@{STATS_SOCKET} mode 600 level admin expose-fd listeners",
@@ -73,6 +74,7 @@ def _global(paths: Paths) -> tuple[str, ...]:
         "  hard-stop-after 3600s",
         "  tune.ssl.default-dh-param 2048",
         *(f"  h1-case-adjust {name.lower()} {name}" for name in _SPELT),
+        *(f"  {line}" for line in guard_globals(node)),
     )
 
 
@@ -101,6 +103,7 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths) -> Iterator[
     yield "http-request set-var(txn.started) date"
     yield own_answer("400 Bad Request", " if HTTP_1.1 !{ req.hdr_cnt(host) gt 0 }")
     yield own_answer("405 Not Allowed", " if METH_TRACE")
+    yield from callback_lines(listener)
     yield "http-request set-var(txn.host) req.hdr(host),host_only,lower"
     yield from render_rules(listener)
     yield from request_headers(listener, attributes)
@@ -109,6 +112,7 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths) -> Iterator[
     yield from group_requests(listener, key)
     yield "http-response set-var(txn.answered) bool(true)"
     yield from group_answers(listener, key)
+    yield from guard_answers(listener)
     yield from response_headers(listener)
     yield from own_statuses()
     yield from render_forwards(listener, key)

@@ -140,7 +140,9 @@ def modify_listener(call: Call, request: Request) -> Response:
     port = request.get("Port") or row.port
     policy, certificates = _tls(call, request, protocol, row)
     given = request.get("DefaultActions")
-    actions = parse_actions(call, balancer, protocol, port, given) if given else row.default_actions
+    actions = row.default_actions
+    if given:
+        actions = parse_actions(call, balancer, protocol, port, given, actions)
     for other in rows.list_listeners(call.tx, row.balancer_arn):
         if other.arn != row.arn and other.port == port:
             raise errors.duplicate_listener(row.balancer_arn)

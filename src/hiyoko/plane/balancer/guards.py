@@ -1,0 +1,89 @@
+"""Rules that want to know whose a request is: HAProxy asks the node's agent by a little Lua.  (pure)
+
+The agent (``hiyoko.plane.balancer.agent``) is a process of its own beside each such node. It speaks
+to the identity provider with the node's own packets, and keeps nothing: a session is a sealed
+cookie.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from hiyoko.blueprint.balancers import BalancerNode, Jwt, Listener, Oidc, Rule
+from hiyoko.plane.balancer.text import quoted
+
+SCRIPT = Path(__file__).with_name("guards.lua")
+AGENTS = "agents"
+"""Beside the nodes' directory, so that a node finds its agent from its own working directory."""
+SOCKET = "agent.sock"
+CALLBACK = "/oauth2/idpresponse"
+COOKIES_MAX = 4
+
+
+def guarded(listener: Listener) -> bool:
+    """Whether some rule of the listener has a guard."""
+    return any(rule.guards for rule in listener.rules)
+
+
+def guard_globals(node: BalancerNode) -> Iterator[str]:
+    """Lines of the global section."""
+    if any(guarded(listener) for listener in node.listeners):
+        yield f"setenv AGENT unix@../../{AGENTS}/{node.eni_id}/{SOCKET}"
+        yield f"lua-load-per-thread {quoted(str(SCRIPT))}"
+
+
+def callback_lines(listener: Listener) -> Iterator[str]:
+    """Where identity providers send users back to, on a listener that sends some there."""
+    if any(isinstance(guard, Oidc) for rule in listener.rules for guard in rule.guards):
+        yield f"http-request lua.guard callback if {{ path {CALLBACK} }}"
+
+
+def guard_lines(number: int, rule: Rule) -> Iterator[str]:
+    """What a rule asks before its action."""
+    if rule.guards:
+        yield (
+            f"http-request del-header x-amzn-oidc- -m beg if {{ var(txn.rule) -m int {number} }}"
+        )
+        yield f"http-request lua.guard {quoted(rule.arn)} if {{ var(txn.rule) -m int {number} }}"
+
+
+def guard_answers(listener: Listener) -> Iterator[str]:
+    """Cookies of a session that was renewed meanwhile."""
+    if guarded(listener):
+        for number in range(COOKIES_MAX):
+            name = f"var(txn.session_cookie{number})"
+            yield f"http-response add-header Set-Cookie %[{name}] if {{ {name} -m found }}"
+
+
+def guards_of(node: BalancerNode) -> dict[str, Oidc | Jwt]:
+    """Each rule's guard, by the rule's ARN."""
+    return {
+        rule.arn: guard
+        for listener in node.listeners
+        for rule in listener.rules
+        for guard in rule.guards
+    }
+
+
+def render_agent(node: BalancerNode, secret: bytes, signing_key: str, trust: str) -> str:
+    """The agent's configuration; empty when the node needs none."""
+    guards = guards_of(node)
+    if not guards:
+        return ""
+    return json.dumps(
+        {
+            "eni_id": node.eni_id,
+            "balancer_arn": node.balancer_arn,
+            "secret": secret.hex(),
+            "signing_key": signing_key,
+            "trust": trust,
+            "guards": {
+                arn: {"kind": type(guard).__name__.lower(), **asdict(guard)}
+                for arn, guard in sorted(guards.items())
+            },
+        },
+        indent=1,
+    )
