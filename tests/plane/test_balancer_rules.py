@@ -556,6 +556,7 @@ async def test_a_client_comes_back_to_its_weighted_group(place: Place) -> None:
         return (
             rule(1, forward, condition("path-pattern", "/sticky")),
             rule(2, plain, condition("path-pattern", "/plain")),
+            rule(3, Forward(((GROUP, 1),), 60), condition("path-pattern", "/single")),
         )
 
     groups = group(GOOD), group(SECOND, arn=OTHER, stickiness=Stickiness(60))
@@ -576,6 +577,7 @@ async def test_a_client_comes_back_to_its_weighted_group(place: Place) -> None:
         assert await places("/sticky", "AWSALBTG=junk") == {"one", "two"}
         assert await places("/plain", answer.sent("AWSALBTG")) == {"one", "two"}
         assert "AWSALBTG" not in (await ask(f"{URL}/plain")).cookies
+        assert list((await ask(f"{URL}/single")).cookies) == ["AWSALBTG", "AWSALBTGCORS"]
         # A group that has lost its weight gets nothing, not even those who knew it.
         settled = (
             group(replace(GOOD, settled=True)),
