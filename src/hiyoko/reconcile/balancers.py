@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -13,6 +13,8 @@ from hiyoko import api
 from hiyoko.blueprint.balancers import BalancerNode, HealthCheck, Target, TargetGroup
 from hiyoko.blueprint.draw_balancers import BalancerRows, SettledTarget, draw_balancers
 from hiyoko.clock import Clock, SystemClock
+from hiyoko.plane.balancer.agents import AgentPlane, drops, puts
+from hiyoko.plane.balancer.guards import Trust, guards_of, render_agent
 from hiyoko.plane.balancer.nodes import BalancerPlane, steps
 from hiyoko.plane.balancer.observe import (
     NodeObserved,
@@ -24,6 +26,8 @@ from hiyoko.plane.balancer.observe import (
 from hiyoko.plane.balancer.paths import CertificateFile, Paths
 from hiyoko.plane.balancer.render import digest_of, render_haproxy
 from hiyoko.plane.balancer.secret import cookie_secret
+from hiyoko.plane.balancer.signing import signing_key
+from hiyoko.plane.ca.authority import root_certificate_path
 from hiyoko.plane.ca.issuing import certificate_path
 from hiyoko.reconcile.report import Report
 from hiyoko.services.elbv2 import rows
@@ -82,10 +86,18 @@ class BalancerReconciler:
                 continue
             wished[node.eni_id] = (node, render_haproxy(node, paths))
         held = {node.eni_id for node in drawn.nodes} - wished.keys()
+        agents = AgentPlane.beside(self.plane.directory)
+        guarded, guarding = _agents_wished(self.settings, drawn.nodes), await agents.observe()
+        for put in puts(guarded, guarding):
+            with report.attempt(put):
+                await agents.apply(put)
         todo = steps(wished, {k: v for k, v in observed.items() if k not in held})
         for step in todo:
             with report.attempt(step):
                 await self.plane.apply(step)
+        for drop in drops(guarded, guarding):
+            with report.attempt(drop):
+                await agents.apply(drop)
         if todo:
             observed = await self.plane.observe()
         nodes = _nodes_seen(wished, observed, wished_before, now)
@@ -153,6 +165,15 @@ def _knows(observed: Mapping[str, NodeObserved], key: TargetKey) -> bool:
     there = observed.get(eni_id)
     name = server_key(group_arn, IPv4Address(target_id), port)
     return there is not None and name in there.servers
+
+
+def _agents_wished(settings: Settings, nodes: Iterable[BalancerNode]) -> dict[str, str]:
+    """Configurations of the agents of nodes that have a rule to ask one, by interface."""
+    asking = [node for node in nodes if guards_of(node)]
+    if not asking:
+        return {}
+    trust = Trust(cookie_secret(settings), signing_key(settings), root_certificate_path(settings))
+    return {node.eni_id: render_agent(node, trust) for node in asking}
 
 
 def _threads() -> int:

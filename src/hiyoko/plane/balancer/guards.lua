@@ -1,19 +1,28 @@
 -- Asks the node's agent whether a request may pass, and does what it says.
+-- Whatever goes wrong here, the request does not pass.
 local TIMEOUT_MS = 12000
+local COOKIES_MAX = 4
 local PAGE = "<html>\r\n<head><title>%s</title></head>\r\n<body>\r\n<center><h1>%s</h1></center>\r\n</body>\r\n</html>\r\n"
 
-local function joined(headers, name)
-    local found = {}
-    for _, value in pairs(headers[name] or {}) do
-        table.insert(found, value)
+-- HAProxy's lists of header values begin with 0.
+local function values(headers, name)
+    local found, list = {}, headers[name] or {}
+    local number = 0
+    while list[number] do
+        table.insert(found, list[number])
+        number = number + 1
     end
-    return table.concat(found, "; ")
+    return found
+end
+
+local function joined(headers, name)
+    return table.concat(values(headers, name), "; ")
 end
 
 local function refuse(txn, title)
     local reply = txn:reply({status = tonumber(title:sub(1, 3)), reason = title:sub(5)})
     reply:add_header("server", "awselb/2.0")
-    reply:add_header("date", core.http_date and core.http_date() or txn.c:http_date(txn.f:date()))
+    reply:add_header("date", txn.c:http_date(txn.f:date()))
     reply:add_header("content-type", "text/html")
     reply:set_body(string.format(PAGE, title, title))
     return reply
@@ -31,25 +40,27 @@ core.register_action("guard", {"http-req"}, function(txn, rule)
             ["x-uri"] = {txn.f:url()},
             ["x-cookie"] = {joined(headers, "cookie")},
             ["x-authorization"] = {joined(headers, "authorization")},
+            ["x-origin"] = {joined(headers, "origin")},
         },
-    })
+    }) or {}
     local said = answer.headers or {}
     if answer.status == 200 then
-        for _, line in pairs(said["x-set"] or {}) do
+        for _, line in ipairs(values(said, "x-set")) do
             local name, value = line:match("^([^:]+): (.*)$")
             txn.http:req_set_header(name, value)
         end
-        for number, cookie in pairs(said["x-cookie"] or {}) do
-            txn:set_var("txn.session_cookie" .. number, cookie)
+        for number, cookie in ipairs(values(said, "x-cookie")) do
+            if number <= COOKIES_MAX then
+                txn:set_var("txn.session_cookie" .. (number - 1), cookie)
+            end
         end
         return
     end
-    local title = said["x-title"] and said["x-title"][0] or "500 Internal Server Error"
-    local reply = refuse(txn, title)
-    for _, place in pairs(said["x-location"] or {}) do
+    local reply = refuse(txn, values(said, "x-title")[1] or "500 Internal Server Error")
+    for _, place in ipairs(values(said, "x-location")) do
         reply:add_header("location", place)
     end
-    for _, cookie in pairs(said["x-cookie"] or {}) do
+    for _, cookie in ipairs(values(said, "x-cookie")) do
         reply:add_header("set-cookie", cookie)
     end
     txn:done(reply)

@@ -1,6 +1,6 @@
-"""Rules that want to know whose a request is: HAProxy asks the node's agent by a little Lua.  (pure)
+"""Rules that want to know whose a request is: HAProxy asks the node's agent.  (pure)
 
-The agent (``hiyoko.plane.balancer.agent``) is a process of its own beside each such node. It speaks
+It does so by a little Lua. The agent (``hiyoko.plane.balancer.agent``) is a process of its own beside each such node. It speaks
 to the identity provider with the node's own packets, and keeps nothing: a session is a sealed
 cookie.
 """
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from hiyoko.blueprint.balancers import BalancerNode, Jwt, Listener, Oidc, Rule
+from hiyoko.plane.balancer.seals import SealKey
+from hiyoko.plane.balancer.signing import SigningKey
 from hiyoko.plane.balancer.text import quoted
 
 SCRIPT = Path(__file__).with_name("guards.lua")
@@ -21,6 +23,8 @@ AGENTS = "agents"
 SOCKET = "agent.sock"
 CALLBACK = "/oauth2/idpresponse"
 COOKIES_MAX = 4
+BUFFER_BYTES = 98_304
+"""A session's cookies fill 16 KB, and AWS takes 64 KB of headers; HAProxy takes as much as fits."""
 
 
 def guarded(listener: Listener) -> bool:
@@ -31,23 +35,25 @@ def guarded(listener: Listener) -> bool:
 def guard_globals(node: BalancerNode) -> Iterator[str]:
     """Lines of the global section."""
     if any(guarded(listener) for listener in node.listeners):
+        yield f"tune.bufsize {BUFFER_BYTES}"
         yield f"setenv AGENT unix@../../{AGENTS}/{node.eni_id}/{SOCKET}"
         yield f"lua-load-per-thread {quoted(str(SCRIPT))}"
 
 
 def callback_lines(listener: Listener) -> Iterator[str]:
-    """Where identity providers send users back to, on a listener that sends some there."""
+    """Where identity providers send users back to, whatever the rules, if some sends them there."""
     if any(isinstance(guard, Oidc) for rule in listener.rules for guard in rule.guards):
         yield f"http-request lua.guard callback if {{ path {CALLBACK} }}"
 
 
 def guard_lines(number: int, rule: Rule) -> Iterator[str]:
     """What a rule asks before its action."""
+    mark = f"if {{ var(txn.rule) -m int {number} }}"
+    if any(isinstance(guard, Oidc) for guard in rule.guards):
+        # What a client says of itself, a target would take for what the balancer says.
+        yield f"http-request del-header x-amzn-oidc- -m beg {mark}"
     if rule.guards:
-        yield (
-            f"http-request del-header x-amzn-oidc- -m beg if {{ var(txn.rule) -m int {number} }}"
-        )
-        yield f"http-request lua.guard {quoted(rule.arn)} if {{ var(txn.rule) -m int {number} }}"
+        yield f"http-request lua.guard {quoted(rule.arn)} {mark}"
 
 
 def guard_answers(listener: Listener) -> Iterator[str]:
@@ -68,22 +74,36 @@ def guards_of(node: BalancerNode) -> dict[str, Oidc | Jwt]:
     }
 
 
-def render_agent(node: BalancerNode, secret: bytes, signing_key: str, trust: str) -> str:
-    """The agent's configuration; empty when the node needs none."""
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What an agent seals and signs with, and whose certificates it believes.
+
+    ``secret`` is the cloud's; an agent gets a key that is derived from it.
+    """
+
+    secret: bytes = field(repr=False)
+    signing: SigningKey
+    bundle: Path
+
+
+def render_agent(node: BalancerNode, trust: Trust) -> str:
+    """The agent's configuration; empty when the node needs none.
+
+    All nodes of a balancer have the same keys: one opens the session that another has begun.
+    """
     guards = guards_of(node)
     if not guards:
         return ""
-    return json.dumps(
-        {
-            "eni_id": node.eni_id,
-            "balancer_arn": node.balancer_arn,
-            "secret": secret.hex(),
-            "signing_key": signing_key,
-            "trust": trust,
-            "guards": {
-                arn: {"kind": type(guard).__name__.lower(), **asdict(guard)}
-                for arn, guard in sorted(guards.items())
-            },
+    shown = {
+        "eni_id": node.eni_id,
+        "balancer_arn": node.balancer_arn,
+        "key": SealKey.of(trust.secret, f"session {node.balancer_arn}").key.hex(),
+        "signing_key": str(trust.signing.path),
+        "kid": trust.signing.kid,
+        "trust": str(trust.bundle),
+        "guards": {
+            arn: {"kind": type(guard).__name__.lower(), **asdict(guard)}
+            for arn, guard in sorted(guards.items())
         },
-        indent=1,
-    )
+    }
+    return json.dumps(shown, indent=1) + "\n"
