@@ -1,8 +1,8 @@
 """Rules that want to know whose a request is: HAProxy asks the node's agent.  (pure)
 
-It does so by a little Lua. The agent (``hiyoko.plane.balancer.agent``) is a process of its own beside each such node. It speaks
-to the identity provider with the node's own packets, and keeps nothing: a session is a sealed
-cookie.
+It does so by a little Lua. The agent (``hiyoko.plane.balancer.agent``) is a process of its own
+beside each such node. It speaks to the identity provider with the node's own packets, and keeps
+nothing: a session is a sealed cookie.
 """
 
 from __future__ import annotations
