@@ -49,6 +49,7 @@ class Idp:
     asked: list[tuple[str, dict[str, list[str]]]] = field(default_factory=list)
     codes: set[str] = field(default_factory=set)
     count: int = 0
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def seen(self, path: str) -> list[dict[str, list[str]]]:
         return [form for asked, form in self.asked if asked == path]
@@ -64,7 +65,7 @@ class Idp:
         self.asked.append((request.path, form))
         status = self.broken.get(request.path)
         if status == 0:
-            await asyncio.Event().wait()
+            await self.closing.wait()
         if status is not None:
             return web.json_response({"error": "invalid_grant"}, status=status)
         match request.path:
@@ -148,6 +149,7 @@ async def serving(idp: Idp, certificate: Path) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        idp.closing.set()
         await runner.cleanup()
         transport.close()
 

@@ -318,7 +318,6 @@ async def test_an_expired_access_token_is_renewed_until_the_provider_or_the_sess
     auth.idp.tokens = {"expires_in": 0, "refresh_token": "again"}
     browser = auth.browser()
     first = await browser.follow(f"{SITE}/echo")
-    before = browser.jar["default.test"][COOKIE]
     # The session was stale at once: the first request has renewed it already, with new cookies.
     assert COOKIE in first.cookies
     assert [form["grant_type"] for form in auth.idp.seen("/token")] == [
@@ -327,28 +326,30 @@ async def test_an_expired_access_token_is_renewed_until_the_provider_or_the_sess
     ]
     assert auth.idp.seen("/token")[1]["refresh_token"] == ["again"]
     assert first.told["x-amzn-oidc-accesstoken"] == "access-3"
+    assert (await browser.get(f"{SITE}/echo")).told["x-amzn-oidc-accesstoken"] == "access-4"
+
+    async def logged_in(refresh_token: str) -> Browser:
+        auth.idp.tokens = {"expires_in": 0, "refresh_token": refresh_token}
+        made = auth.browser()
+        assert (await made.follow(f"{SITE}/echo", stop=2)).location == f"{SITE}/echo"
+        return made
+
     # Many at once with one refresh token, which may be good only once: one renewal.
-    auth.idp.tokens, auth.idp.claims = {"expires_in": "60"}, {"sub": "user-1", "email": "new@b"}
-    auth.idp.tokens["refresh_token"] = "second"
-    other = auth.browser()
-    other.jar["default.test"] = {COOKIE: before}
-    # (the agent shares what it has just got, so a token of its own is needed to see a renewal)
-    auth.idp.tokens["expires_in"] = 0
-    await other.follow(f"{SITE}/echo", cookie="")
+    several = await logged_in("second")
+    auth.idp.tokens = {"expires_in": "60"}
+    auth.idp.claims = {"sub": "user-1", "email": "new@b.test"}
     count = len(auth.idp.seen("/token"))
-    answers = await asyncio.gather(*(browser.get(f"{SITE}/echo") for _ in range(4)))
-    assert {answer.status for answer in answers} == {200}
-    assert len(auth.idp.seen("/token")) - count <= 1
-    # The provider says that the user is gone: log in again.
-    auth.idp.tokens = {"expires_in": 0, "refresh_token": "third"}
-    gone = auth.browser()
-    back = await gone.follow(f"{SITE}/echo", stop=2)
-    assert back.location == f"{SITE}/echo"
-    auth.idp.broken = {"/token": 400}
-    assert (await gone.get(f"{SITE}/echo")).location.startswith(ISSUER)
-    # It is away: that says nothing of the user.
+    answers = await asyncio.gather(*(several.get(f"{SITE}/echo") for _ in range(4)))
+    assert len(auth.idp.seen("/token")) == count + 1
+    for answer in answers:
+        claims = opened(answer.told["x-amzn-oidc-data"].split(".")[1])
+        assert claims["email"] == "new@b.test"
+    # The provider is away: that says nothing of the user. It says that the user is gone: log in.
+    gone = await logged_in("third")
     auth.idp.broken = {"/token": 503}
     assert own(await gone.get(f"{SITE}/echo"), "500 Internal Server Error")
+    auth.idp.broken = {"/token": 400}
+    assert (await gone.get(f"{SITE}/echo")).location.startswith(ISSUER)
     auth.idp.broken = {}
     # A session ends at its time, whatever the tokens are.
     auth.idp.tokens = {"expires_in": 3600}

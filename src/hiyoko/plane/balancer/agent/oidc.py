@@ -170,17 +170,13 @@ class Login:
         self, guard: Oidc, old: Session, asked: Asked
     ) -> tuple[Session | None, tuple[str, ...]]:
         now = self.clock.now()
-        self.renewing = {k: v for k, v in self.renewing.items() if now - v[0] < RENEWED_S}
+        self.renewing = {k: v for k, v in self.renewing.items() if self._shared(*v, now)}
         # A refresh token may be good for one use: whoever comes meanwhile shares what it brings.
-        at, task = self.renewing.get(old.refresh_token, (now, None))
+        _, task = self.renewing.get(old.refresh_token, (now, None))
         if task is None:
             task = asyncio.create_task(self._refresh(guard, old))
-            self.renewing[old.refresh_token] = (at, task)
-        try:
-            session = await asyncio.shield(task)
-        except Refused:
-            self.renewing.pop(old.refresh_token, None)
-            raise
+            self.renewing[old.refresh_token] = (now, task)
+        session = await asyncio.shield(task)
         return session, self._cookies(guard, session, asked, now) if session is not None else ()
 
     async def _refresh(self, guard: Oidc, old: Session) -> Session | None:
@@ -194,6 +190,15 @@ class Login:
             if refused.answer is FAILED:
                 raise
             return None
+
+    def _shared(self, at: float, task: asyncio.Task[Session | None], now: float) -> bool:
+        """Whether what a renewal brings is still good for whoever has the session of before."""
+        if not task.done():
+            return True
+        if now - at >= RENEWED_S or task.exception() is not None:
+            return False
+        session = task.result()
+        return session is None or not self._stale(session, now)
 
     def _stale(self, session: Session, now: float) -> bool:
         ended = session.fresh_until is not None and session.fresh_until <= now
