@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-ver
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import signal
 import time
@@ -46,9 +45,15 @@ from hiyoko.plane.balancer.agent import oidc
 from hiyoko.plane.balancer.agent.seal import Seal
 from hiyoko.plane.balancer.agents import AgentPlane, drops, puts
 from hiyoko.plane.balancer.guards import Trust, render_agent
+from hiyoko.plane.balancer.nodes import BalancerPlane
 from hiyoko.plane.balancer.seals import SealKey
 from hiyoko.plane.balancer.signing import signing_key
+from hiyoko.plane.ca.issuing import certificate_path
+from hiyoko.reconcile.balancers import BalancerReconciler
+from hiyoko.services import elbv2
+from hiyoko.services.elbv2 import model, rows
 from hiyoko.settings import Settings
+from hiyoko.store.database import Store
 
 __all__ = ["place"]
 
@@ -361,18 +366,6 @@ async def test_an_expired_access_token_is_renewed_until_the_provider_or_the_sess
             await asyncio.sleep(0.1)
 
 
-async def test_two_nodes_of_a_balancer_honour_each_others_sessions(auth: Auth) -> None:
-    # The second node is the same one with an agent that was told another interface's name.
-    await auth.become(guarded(1, "/echo", GUARD))
-    browser = auth.browser()
-    assert (await browser.follow(f"{SITE}/echo")).status == 200
-    one = node(rules=(guarded(1, "/echo", GUARD),))
-    texts = [render_agent(replace(one, eni_id=eni), auth.material) for eni in ("eni-1", "eni-2")]
-    assert texts[0].replace("eni-1", "eni-2") == texts[1]
-    other = render_agent(replace(one, balancer_arn="other"), auth.material)
-    assert hashlib.sha256(other.encode()) != hashlib.sha256(texts[0].encode())
-
-
 async def test_a_good_bearer_token_passes_as_it_is_and_nothing_else_does(auth: Auth) -> None:
     claims = (
         Claim("tenant", "single-string", ("t1",)),
@@ -430,13 +423,7 @@ async def test_a_good_bearer_token_passes_as_it_is_and_nothing_else_does(auth: A
     assert await status(token, "/broken") == 500
 
 
-async def test_an_agent_that_was_killed_lets_nobody_in_and_is_started_again(auth: Auth) -> None:
-    rules = (guarded(1, "/echo", GUARD, on_unauthenticated="allow"),)
-    await auth.become(*rules)
-    browser = auth.browser()
-    assert (await browser.get(f"{SITE}/echo")).status == 200
-    pid = (await auth.agents.observe())[ENI].pid
-    assert pid is not None
+async def killed(pid: int) -> None:
     handle = os.pidfd_open(pid)
     os.kill(pid, signal.SIGKILL)
     ended = asyncio.Event()
@@ -444,15 +431,90 @@ async def test_an_agent_that_was_killed_lets_nobody_in_and_is_started_again(auth
     await ended.wait()
     asyncio.get_running_loop().remove_reader(handle)
     os.close(handle)
+
+
+async def test_an_agent_that_was_killed_lets_nobody_in_and_is_started_again(auth: Auth) -> None:
+    rules = (guarded(1, "/echo", GUARD),)
+    await auth.become(*rules)
+    browser = auth.browser()
+    assert (await browser.follow(f"{SITE}/echo")).status == 200
+    pid = (await auth.agents.observe())[ENI].pid
+    assert pid is not None
+    await killed(pid)
     assert own(await browser.get(f"{SITE}/echo"), "500 Internal Server Error")
     assert (await browser.get(f"{SITE}/other")).status == 200
     await auth.become(*rules)
-    assert (await browser.get(f"{SITE}/echo")).status == 200
+    # It has remembered nothing, and needs nothing: the session is in the cookies.
+    assert (await browser.get(f"{SITE}/echo")).told["x-amzn-oidc-identity"] == "user-1"
     # Another configuration reaches the one that runs; without a guard it ends.
     pid = (await auth.agents.observe())[ENI].pid
     await auth.become(guarded(1, "/echo", GUARD, on_unauthenticated="deny"))
-    assert (await browser.get(f"{SITE}/echo")).status == 401
+    assert (await auth.browser().get(f"{SITE}/echo")).status == 401
     assert (await auth.agents.observe())[ENI].pid == pid
     await auth.become()
     assert (await browser.get(f"{SITE}/echo")).status == 200
+    assert await auth.agents.observe() == {}
+
+
+def wishes(auth: Auth) -> Store:
+    """A balancer with an HTTPS listener whose default rule checks tokens."""
+    assert elbv2.__doc__
+    arn = "arn:aws:elasticloadbalancing:r:1:loadbalancer/app/web/0123456789abcdef"
+    forward = model.Action("forward", 2, groups=(model.WeightedGroup(group().arn),))
+    lb_node = model.Node("subnet-1", "a", ENI, "10.0.0.10")
+    common = ("1", "r")
+    listener = model.Listener(
+        "l",
+        *common,
+        arn,
+        443,
+        "HTTPS",
+        "rule",
+        (model.Action("jwt-validation", 1, jwt=BEARER), forward),
+        certificates=("arn:cert/default",),
+        ssl_policy="ELBSecurityPolicy-2016-08",
+    )
+    store = Store.open(":memory:")
+    with store.transaction() as tx:
+        rows.LOAD_BALANCERS.insert(
+            tx,
+            model.LoadBalancer(
+                arn, *common, "web", "web.r", "internal", "vpc-1", ("sg-1",), (lb_node,), 0.0
+            ),
+        )
+        rows.TARGET_GROUPS.insert(
+            tx, model.TargetGroup(group().arn, *common, "web", "HTTP", 9001, "vpc-1", 0.0)
+        )
+        rows.LISTENERS.insert(tx, listener)
+    path = certificate_path(auth.settings, "arn:cert/default")
+    path.parent.mkdir(parents=True)
+    path.write_bytes((auth.settings.state_dir / "default.pem").read_bytes())
+    return store
+
+
+async def test_the_reconciler_keeps_an_agent_where_a_rule_asks_for_one(auth: Auth) -> None:
+    store = wishes(auth)
+    reconciler = BalancerReconciler(store, auth.place.plane, auth.settings)
+    report = await reconciler.activate()
+    assert (report.refusals, report.steps) == (
+        {},
+        [f"start the agent of {ENI}", f"start balancer web on {ENI}"],
+    )
+    assert own(await auth.browser().get(SITE), "401 Authorization Required")
+    assert [step for step in (await reconciler.activate()).steps if "agent" in step] == []
+    seen = (await auth.agents.observe())[ENI]
+    assert seen.pid is not None
+    files = {
+        path.name: path.stat().st_mode & 0o77 for path in (auth.agents.directory / ENI).iterdir()
+    }
+    assert files["agent.json"] == 0
+    await killed(seen.pid)
+    # A new daemon finds what there is, and what there is no more.
+    again = BalancerReconciler(store, BalancerPlane(auth.place.plane.directory), auth.settings)
+    assert (await again.activate()).steps == [f"start the agent of {ENI}"]
+    with store.transaction() as tx:
+        rows.LISTENERS.delete(tx)
+        rows.LOAD_BALANCERS.delete(tx)
+    steps = (await again.activate()).steps
+    assert sorted(steps) == [f"stop balancer on {ENI}", f"stop the agent of {ENI}"]
     assert await auth.agents.observe() == {}

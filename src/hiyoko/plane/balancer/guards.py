@@ -57,11 +57,11 @@ def guard_lines(number: int, rule: Rule) -> Iterator[str]:
 
 
 def guard_answers(listener: Listener) -> Iterator[str]:
-    """Cookies of a session that was renewed meanwhile."""
+    """Cookies of a session that was renewed meanwhile, whoever answers."""
     if guarded(listener):
         for number in range(COOKIES_MAX):
             name = f"var(txn.session_cookie{number})"
-            yield f"http-response add-header Set-Cookie %[{name}] if {{ {name} -m found }}"
+            yield f"http-after-response add-header Set-Cookie %[{name}] if {{ {name} -m found }}"
 
 
 def guards_of(node: BalancerNode) -> dict[str, Oidc | Jwt]:
