@@ -1,4 +1,7 @@
-"""hiyoko's own few routes: status, reset, images. JSON in and out, errors as ``{"error": ...}``."""
+"""hiyoko's own few routes: status, reset, images, what trust stores hold.
+
+JSON in and out, errors as ``{"error": ...}``.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from typing import Any
 
 from aiohttp import web
 
+from hiyoko import api
+from hiyoko.api import AwsError
 from hiyoko.gateway.images import import_image, list_images
 from hiyoko.gateway.server import Gateway
 from hiyoko.plane.error import PlaneError
@@ -35,6 +40,7 @@ class LocalRoutes:
         gateway.register_local("/_hiyoko/reset", "POST", self.reset)
         gateway.register_local("/_hiyoko/images", "GET", self.get_images)
         gateway.register_local("/_hiyoko/images", "POST", self.post_image)
+        gateway.register_local("/_hiyoko/trust-stores", "GET", self.get_trust_store)
 
     async def get_status(self, request: web.BaseRequest) -> web.StreamResponse:
         """What runs and what the reconcilers say."""
@@ -65,6 +71,17 @@ class LocalRoutes:
         except PlaneError as error:
             return _error(400, str(error))
         return web.json_response(image)
+
+    async def get_trust_store(self, request: web.BaseRequest) -> web.StreamResponse:
+        """What a ``Location`` of elbv2 points to: ``arn`` and, for a list, ``revocation``."""
+        asked: dict[str, Any] = {"TrustStoreArn": request.query.get("arn", "")}
+        if number := request.query.get("revocation"):
+            asked["RevocationId"] = int(number) if number.isdecimal() else 0
+        try:
+            told = api.invoke(self.store, "elbv2", "_TrustStoreContent", asked)
+        except AwsError as error:
+            return _error(404, error.message)
+        return web.Response(text=told["Text"], content_type="application/x-pem-file")
 
 
 def _error(status: int, text: str) -> web.Response:

@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,7 +86,7 @@ def puts(wished: Mapping[str, str], observed: Mapping[str, AgentObserved]) -> li
     return found
 
 
-def drops(wished: Mapping[str, str], observed: Mapping[str, AgentObserved]) -> list[AgentStep]:
+def drops(wished: Container[str], observed: Mapping[str, AgentObserved]) -> list[AgentStep]:
     """What may go once no HAProxy asks for it."""
     return [StopAgent(eni_id) for eni_id in sorted(observed) if eni_id not in wished]
 

@@ -20,11 +20,13 @@ from hiyoko.plane.balancer.answers import (
 from hiyoko.plane.balancer.backend import backend_lines
 from hiyoko.plane.balancer.forwarding import request_headers, response_headers
 from hiyoko.plane.balancer.guards import callback_lines, guard_answers, guard_globals
+from hiyoko.plane.balancer.mutual_tls import mutual_tls_globals, mutual_tls_headers
 from hiyoko.plane.balancer.names import backend_name
 from hiyoko.plane.balancer.paths import Paths
 from hiyoko.plane.balancer.rules import render_forwards, render_rules
+from hiyoko.plane.balancer.sni import certificate_globals
 from hiyoko.plane.balancer.stickiness import group_answers, group_key, group_requests
-from hiyoko.plane.balancer.tls import tls_options
+from hiyoko.plane.balancer.tls import target_tls_globals, tls_files, tls_options
 from hiyoko.plane.balancer.transforms import render_transforms
 
 STATS_SOCKET = "stats.sock"
@@ -52,9 +54,24 @@ def render_haproxy(node: BalancerNode, paths: Paths) -> str:
         lines += ["", f"backend {backend_name(group.arn)}"]
         lines += (f"  {line}" for line in backend_lines(group, paths.secret))
     body = "\n".join(lines) + "\n"
-    top = _global(node, paths)
+    top = (
+        *_global(paths),
+        *certificate_globals(node.listeners, paths),
+        *mutual_tls_globals(node.listeners, paths),
+        *target_tls_globals(node),
+        *(f"  {line}" for line in guard_globals(node)),
+    )
     digest = hashlib.sha256("\n".join((*top, body)).encode()).hexdigest()[:16]
     return "\n".join((f"# {node.name} in {node.zone}", *top, f"  description {digest}", body))
+
+
+def side_files(node: BalancerNode, paths: Paths) -> dict[str, str]:
+    """The files that the node's configuration names, by path, with their content."""
+    return {
+        path: text
+        for listener in node.listeners
+        for path, text in tls_files(listener, paths).items()
+    }
 
 
 def digest_of(text: str) -> str:
@@ -62,7 +79,7 @@ def digest_of(text: str) -> str:
     return text.split("\n  description ", 1)[1].split("\n", 1)[0]
 
 
-def _global(node: BalancerNode, paths: Paths) -> tuple[str, ...]:
+def _global(paths: Paths) -> tuple[str, ...]:
     return (
         "global",
         f"  stats socket unix@{STATS_SOCKET} mode 600 level admin expose-fd listeners",
@@ -74,7 +91,6 @@ def _global(node: BalancerNode, paths: Paths) -> tuple[str, ...]:
         "  hard-stop-after 3600s",
         "  tune.ssl.default-dh-param 2048",
         *(f"  h1-case-adjust {name.lower()} {name}" for name in _SPELT),
-        *(f"  {line}" for line in guard_globals(node)),
     )
 
 
@@ -107,6 +123,7 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths) -> Iterator[
     yield "http-request set-var(txn.host) req.hdr(host),host_only,lower"
     yield from render_rules(listener)
     yield from request_headers(listener, attributes)
+    yield from mutual_tls_headers(listener)
     yield from render_transforms(listener)
     key = group_key(paths.secret, node.balancer_arn)
     yield from group_requests(listener, key)
