@@ -17,6 +17,7 @@ from hiyoko.services.elbv2.requests import only
 
 EXTRA_MAX = 10
 CLAIMS_MAX = 10
+VALUES_MAX = 10
 TIMEOUT_MAX_S = 604_800
 _OIDC = {
     *("Issuer", "AuthorizationEndpoint", "TokenEndpoint", "UserInfoEndpoint", "ClientId"),
@@ -50,7 +51,7 @@ def parse_oidc(config: Request, before: Sequence[Action]) -> Oidc:
     extra = config.get("AuthenticationRequestExtraParams") or {}
     if len(extra) > EXTRA_MAX:
         raise errors.validation(f"No more than {EXTRA_MAX} extra parameters can be specified")
-    timeout_s = int(config.get("SessionTimeout") or TIMEOUT_MAX_S)
+    timeout_s = int(config.get("SessionTimeout", TIMEOUT_MAX_S))
     if not 1 <= timeout_s <= TIMEOUT_MAX_S:
         raise errors.validation(f"Session timeout must be from 1 to {TIMEOUT_MAX_S} seconds")
     cookie = config.get("SessionCookieName") or Oidc.COOKIE
@@ -82,6 +83,8 @@ def parse_jwt(config: Request) -> Jwt:
         raise errors.validation(f"No more than {CLAIMS_MAX} additional claims can be specified")
     claims = tuple(Claim(c["Name"], c["Format"], tuple(c["Values"])) for c in given)
     for claim in claims:
+        if not 1 <= len(claim.values) <= VALUES_MAX:
+            raise errors.validation(f"A claim must have no more than {VALUES_MAX} values")
         if claim.format == "single-string" and len(claim.values) != 1:
             raise errors.validation("A claim of format 'single-string' has exactly one value")
         if claim.name in ("exp", "iss", "nbf", "iat"):
