@@ -134,9 +134,12 @@ async def serve(directory: Path, ready: Path | None) -> None:
         os.unlink(SOCKET)  # noqa: PTH108 - once, before anything is served
     agent = Agent(ConfigFile(Path(FILE)))
     server = web.Server(
-        agent.handle, max_line_size=HEADER_BYTES_MAX, max_field_size=HEADER_BYTES_MAX
+        agent.handle,
+        access_log=None,
+        max_line_size=HEADER_BYTES_MAX,
+        max_field_size=HEADER_BYTES_MAX,
     )
-    runner = web.ServerRunner(server, access_log=None)
+    runner = web.ServerRunner(server)
     await runner.setup()
     await web.UnixSite(runner, SOCKET).start()
     if ready is not None:
