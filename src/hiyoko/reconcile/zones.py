@@ -125,6 +125,7 @@ def draw(tx: Transaction, drawn: Drawn | None = None) -> Zones:
         route53.TRAFFIC_POLICIES.list(tx),
         route53.TRAFFIC_INSTANCES.list(tx),
         route53.CIDR_COLLECTIONS.list(tx),
+        frozenset(config.zone_id for config in route53.QUERY_LOGGING.list(tx)),
     )
     routed = any(record.set_id for record in records) or bool(flow.instances)
     return draw_zones(

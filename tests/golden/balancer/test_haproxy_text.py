@@ -241,14 +241,14 @@ GUARDED = replace(
 
 def test_rules_with_guards_ask_the_agent_before_they_act() -> None:
     text = render_haproxy(GUARDED, PATHS).replace(str(SCRIPT.parent), "PACKAGE")
-    kept = ("setenv", "lua", "bufsize", "txn.rule", "idpresponse", "session_cookie")
+    kept = ("setenv", "lua", "txn.rule", "idpresponse", "session_cookie")
     lines = [line.strip() for line in text.splitlines() if any(word in line for word in kept)]
     check_golden("balancer/haproxy-guards.txt", "\n".join(lines) + "\n")
 
 
 def test_a_node_without_guards_has_no_line_of_them() -> None:
     text = render_haproxy(NODE, PATHS)
-    assert not [word for word in ("lua", "setenv", "bufsize", "session_cookie") if word in text]
+    assert not [word for word in ("lua", "setenv", "session_cookie") if word in text]
 
 
 def test_the_configuration_of_an_agent() -> None:

@@ -8,6 +8,7 @@ from hiyoko.blueprint.balancers import Target, TargetGroup
 from hiyoko.plane.balancer.answers import UNAVAILABLE, own_answer
 from hiyoko.plane.balancer.checks import check_lines
 from hiyoko.plane.balancer.names import server_name
+from hiyoko.plane.balancer.protocols import check_options, endpoint_options, version_answers
 from hiyoko.plane.balancer.stickiness import sticky_lines
 
 _ALGORITHMS = {
@@ -17,8 +18,11 @@ _ALGORITHMS = {
 }
 
 
-def backend_lines(group: TargetGroup, secret: bytes) -> Iterator[str]:
+def backend_lines(
+    group: TargetGroup, secret: bytes, *, http2_clients: bool = True
+) -> Iterator[str]:
     """The lines of a group's backend section; ``secret`` is what cookies are sealed with."""
+    yield from version_answers(group, http2_clients=http2_clients)
     targets = [target for target in group.targets if not target.draining]
     if not targets:
         yield own_answer(UNAVAILABLE, "")
@@ -27,9 +31,8 @@ def backend_lines(group: TargetGroup, secret: bytes) -> Iterator[str]:
     # All still initial. What fails open counts as usable. A worker that is being replaced says
     # that it has no servers, though it goes on to serve its connections.
     yield own_answer(UNAVAILABLE, " if { nbsrv lt 1 } !{ stopping }")
-    yield "http-request set-var(txn.to_target) bool(true)"
     yield "option allbackups"
-    yield from check_lines(group.health_check)
+    yield from check_lines(group.health_check, group.protocol_version)
     yield from sticky_lines(group, targets, secret)
     for target in targets:
         yield _server(group, target)
@@ -40,21 +43,16 @@ def backend_lines(group: TargetGroup, secret: bytes) -> Iterator[str]:
 
 
 def _endpoint(group: TargetGroup, target: Target) -> str:
-    tls = " ssl verify none sni req.hdr(host)" if group.protocol == "HTTPS" else ""
-    return f"{target.address}:{target.port}{tls}"
+    return f"{target.address}:{target.port}{endpoint_options(group)}"
 
 
 def _server(group: TargetGroup, target: Target) -> str:
     check = group.health_check
     rise = check.healthy_threshold if target.settled else 1
     port = f" port {check.port}" if check.port is not None else ""
-    tls = ""
-    if check.protocol == "HTTPS":
-        tls = " check-ssl verify none" if group.protocol == "HTTP" else " check-ssl"
-    elif group.protocol == "HTTPS":
-        tls = " no-check-ssl"
     slow = f" slowstart {group.slow_start_s}s" if group.slow_start_s else ""
+    checked = f"check{port}{check_options(group)}"
     return (
-        f"server {server_name(target)} {_endpoint(group, target)} check{port}{tls} "
+        f"server {server_name(target)} {_endpoint(group, target)} {checked} "
         f"inter {check.interval_s}s rise {rise} fall {check.unhealthy_threshold}{slow}"
     )

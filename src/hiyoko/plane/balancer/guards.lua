@@ -21,9 +21,13 @@ end
 
 local function refuse(txn, title)
     local reply = txn:reply({status = tonumber(title:sub(1, 3)), reason = title:sub(5)})
+    reply:add_header("x-own-answer", "made") -- for the last lines about answers, which remove it
     reply:add_header("server", "awselb/2.0")
     reply:add_header("date", txn.c:http_date(txn.f:date()))
     reply:add_header("content-type", "text/html")
+    if title:sub(1, 3) == "500" then
+        reply:add_header("connection", "close")
+    end
     reply:set_body(string.format(PAGE, title, title))
     return reply
 end

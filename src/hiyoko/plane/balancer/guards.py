@@ -23,8 +23,6 @@ AGENTS = "agents"
 SOCKET = "agent.sock"
 CALLBACK = "/oauth2/idpresponse"
 COOKIES_MAX = 4
-BUFFER_BYTES = 98_304
-"""A session's cookies fill 16 KB, and AWS takes 64 KB of headers; HAProxy takes as much as fits."""
 
 
 def guarded(listener: Listener) -> bool:
@@ -35,7 +33,6 @@ def guarded(listener: Listener) -> bool:
 def guard_globals(node: BalancerNode) -> Iterator[str]:
     """Lines of the global section."""
     if any(guarded(listener) for listener in node.listeners):
-        yield f"tune.bufsize {BUFFER_BYTES}"
         yield f"setenv AGENT unix@../../{AGENTS}/{node.eni_id}/{SOCKET}"
         yield f"lua-load-per-thread {quoted(str(SCRIPT))}"
 

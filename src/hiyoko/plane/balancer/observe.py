@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from hiyoko.blueprint.balancers import BalancerNode, Target
+from hiyoko.blueprint.balancers import BalancerNode, Target, TargetGroup
 from hiyoko.plane.balancer.names import backend_name, server_name
 
 STATE_HEADER = (
@@ -100,7 +100,7 @@ def state_file(node: BalancerNode, running: str = "") -> str:
                 continue
             rise = check.healthy_threshold if target.settled else 1
             full = rise + check.unhealthy_threshold - 1
-            parts = known.get((backend, server_name(target))) or _unknown(backend, target)
+            parts = known.get((backend, server_name(target))) or _unknown(group, target)
             lines.append(" ".join(_carried(parts, rise, full)))
     return "\n".join(lines) + "\n"
 
@@ -113,10 +113,12 @@ def _carried(parts: Sequence[str], rise: int, full: int) -> Sequence[str]:
     return (*parts[:_HEALTH], str(health), *parts[_HEALTH + 1 :])
 
 
-def _unknown(backend: str, target: Target) -> list[str]:
+def _unknown(group: TargetGroup, target: Target) -> list[str]:
+    # What the state says of TLS overrules the configuration.
+    tls = 1 if group.protocol == "HTTPS" else 0
     return (
-        f"0 {backend} 0 {server_name(target)} {target.address} 0 0 1 1 0 1 0 0 6 0 0 0 - "
-        f"{target.port} - 0 0 - - 0"
+        f"0 {backend_name(group.arn)} 0 {server_name(target)} {target.address} "
+        f"0 0 1 1 0 1 0 0 6 0 0 0 - {target.port} - {tls} 0 - - 0"
     ).split()
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from hiyoko.plane.error import PlaneError
 
+_ANSWER_BYTES_MAX = 1 << 22
+_LOOKS, _POLL_S = 6, 0.02
+
 
 async def ask(socket: Path, command: str, timeout_s: float = 5.0) -> str:
     """Send a command and read until HAProxy closes. Raises PlaneError when nobody answers.
@@ -21,9 +24,7 @@ async def ask(socket: Path, command: str, timeout_s: float = 5.0) -> str:
         raise PlaneError(f"ask {socket}: {error}") from error
     try:
         async with asyncio.timeout(timeout_s):
-            reader, writer = await asyncio.open_unix_connection(
-                f"/proc/self/fd/{directory}/{socket.name}", limit=1 << 22
-            )
+            reader, writer = await _connect(f"/proc/self/fd/{directory}/{socket.name}")
             try:
                 writer.write(f"{command}\n".encode())
                 await writer.drain()
@@ -34,3 +35,13 @@ async def ask(socket: Path, command: str, timeout_s: float = 5.0) -> str:
         raise PlaneError(f"ask {socket} for '{command}': {error!r}") from error
     finally:
         os.close(directory)
+
+
+async def _connect(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A worker that takes over puts its own socket in the old one's place: look again, briefly."""
+    for _ in range(_LOOKS - 1):
+        try:
+            return await asyncio.open_unix_connection(path, limit=_ANSWER_BYTES_MAX)
+        except ConnectionRefusedError:
+            await asyncio.sleep(_POLL_S)
+    return await asyncio.open_unix_connection(path, limit=_ANSWER_BYTES_MAX)

@@ -48,7 +48,7 @@ def parse_actions(
         )
     if len(actions) > 2:
         raise errors.validation("A rule can have no more than one action before the final one")
-    check_forward(call, balancer, actions[-1])
+    check_forward(call, balancer, protocol, actions[-1])
     return actions
 
 

@@ -36,7 +36,7 @@ LOAD_BALANCER = (
     Attribute("access_logs.s3.enabled", "false"),
     Attribute("access_logs.s3.bucket", ""),
     Attribute("access_logs.s3.prefix", ""),
-    Attribute("client_keep_alive.seconds", "3600"),
+    Attribute("client_keep_alive.seconds", "3600", _NUMBER, 60, 604800),
     Attribute("connection_logs.s3.enabled", "false"),
     Attribute("connection_logs.s3.bucket", ""),
     Attribute("connection_logs.s3.prefix", ""),
@@ -47,7 +47,7 @@ LOAD_BALANCER = (
     Attribute("idle_timeout.timeout_seconds", "60", _NUMBER, 1, 4000),
     Attribute("ipv6.deny_all_igw_traffic", "false"),
     Attribute("load_balancing.cross_zone.enabled", "true"),
-    Attribute("routing.http.desync_mitigation_mode", "defensive"),
+    Attribute("routing.http.desync_mitigation_mode", "defensive", "monitor|defensive|strictest"),
     Attribute("routing.http.drop_invalid_header_fields.enabled", "false", _BOOLEAN),
     Attribute("routing.http.preserve_host_header.enabled", "false", _BOOLEAN),
     Attribute("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "false", _BOOLEAN),
@@ -88,6 +88,7 @@ TARGET_GROUP = (
     ),
 )
 
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_ListenerAttribute.html
 _HEADER_NAME = "[A-Za-z0-9_-]{1,40}"
 _CLIENT_CERTIFICATE = ("", "-Serial-Number", "-Issuer", "-Subject", "-Validity", "-Leaf")
 
@@ -100,6 +101,14 @@ LISTENER = (
             _HEADER_NAME,
         )
         for part in _CLIENT_CERTIFICATE
+    ),
+    *(
+        Attribute(
+            f"routing.http.request.x_amzn_tls_{part.lower().replace('-', '_')}.header_name",
+            f"X-Amzn-Tls-{part}",
+            _HEADER_NAME,
+        )
+        for part in ("Cipher-Suite", "Version")
     ),
     Attribute("routing.http.response.server.enabled", "true", _BOOLEAN),
     *(
