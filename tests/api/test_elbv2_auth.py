@@ -13,6 +13,8 @@ import pytest
 from tests.api.test_elbv2 import Cloud, cloud, refused
 from tests.api.test_elbv2_rules import Rules
 
+import hiyoko.services.cloudformation  # noqa: F401  registers the operations
+from hiyoko.reconcile.stacks import StackReconciler
 from hiyoko.services.acm.seen import ISSUED_SEEN, IssuedSeen
 from hiyoko.services.elbv2 import rows
 
@@ -36,7 +38,7 @@ def rules(cloud: Cloud) -> Rules:
     arn = cloud("RequestCertificate", "acm", DomainName="a.test", ValidationMethod="DNS")
     now = cloud.clock.now()
     with cloud.store.transaction() as tx:
-        seen = IssuedSeen(arn["CertificateArn"], "LEAF", "CHAIN", "1", now, now + 9e6, now)
+        seen = IssuedSeen(arn["CertificateArn"], "LEAF", "CHAIN", "1", now, now + 9e9, now)
         ISSUED_SEEN.put(tx, seen)
     given = [{"CertificateArn": arn["CertificateArn"]}]
     listener = cloud.listener(balancer, group, 443, Protocol="HTTPS", Certificates=given)
@@ -206,3 +208,44 @@ def test_a_validation_that_cannot_be_is_refused(
         ]
     with refused("ValidationError", text):
         rules.create(Actions=actions(rules, "jwt-validation", config))
+
+
+async def test_a_stack_makes_them(rules: Rules) -> None:
+    cloud = rules.cloud
+    kind = "AWS::ElasticLoadBalancingV2::Listener"
+    shown = cloud("DescribeListeners", ListenerArns=[rules.listener])["Listeners"][0]
+    claims = [{"Name": "tenant", "Format": "single-string", "Values": ["t1"]}]
+    resources: dict[str, Any] = {
+        "Rule": {
+            "Type": f"{kind}Rule",
+            "Properties": {
+                "ListenerArn": rules.listener,
+                "Priority": 1,
+                "Conditions": [{"Field": "path-pattern", "Values": ["/x"]}],
+                "Actions": actions(rules, "jwt-validation", {**JWT, "AdditionalClaims": claims}),
+            },
+        },
+        "Listener": {
+            "Type": kind,
+            "Properties": {
+                "LoadBalancerArn": rules.balancer,
+                "Port": 8443,
+                "Protocol": "HTTPS",
+                "Certificates": shown["Certificates"],
+                # Of this type CloudFormation says that the timeout is a text.
+                "DefaultActions": oidc(rules, SessionTimeout="3600"),
+            },
+        },
+    }
+    body = json.dumps({"Resources": resources})
+    cloud("CreateStack", "cloudformation", StackName="s", TemplateBody=body)
+    await StackReconciler(cloud.store).activate()
+    stack = cloud("DescribeStacks", "cloudformation", StackName="s")["Stacks"][0]
+    events = cloud("DescribeStackEvents", "cloudformation", StackName="s")["StackEvents"]
+    reasons = [event.get("ResourceStatusReason") for event in events]
+    assert stack["StackStatus"] == "CREATE_COMPLETE", reasons
+    made = cloud("DescribeListeners", LoadBalancerArn=rules.balancer)["Listeners"]
+    login = next(row for row in made if row["Port"] == 8443)["DefaultActions"][0]
+    assert login["AuthenticateOidcConfig"]["SessionTimeout"] == 3600
+    rule = cloud("DescribeRules", ListenerArn=rules.listener)["Rules"][0]
+    assert rule["Actions"][0]["JwtValidationConfig"]["AdditionalClaims"] == claims
