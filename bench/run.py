@@ -2,7 +2,7 @@
 
     .venv/bin/python bench/run.py [--json FILE]
 
-Starts a cloud of its own and ends it, also on Ctrl-C. Takes about four minutes, most of them for
+Starts a cloud of its own and ends it, also on Ctrl-C. Takes about five minutes, most of them for
 building the image once and for the load.
 """
 
@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Event, Thread
 from time import perf_counter
@@ -23,16 +23,17 @@ from time import perf_counter
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench import path  # noqa: E402
 from bench.cloud import Cloud, cloud_of_our_own  # noqa: E402
+from bench.data_plane import CONNECTIONS, ROUNDS, SECONDS  # noqa: E402
 from bench.figures import Figure, machine  # noqa: E402
 
 from hiyoko.site.load import load_site  # noqa: E402
 
-NEEDED = {"wrk": "wrk", "curl": "curl"}
+NEEDED = {"wrk": "wrk", "curl": "curl", "nginx": "nginx-light", "h2load": "nghttp2-client"}
 NO_CHANGE_ROUNDS, START_ROUNDS = 5, 3
 SETTLED_S = 11.0
-FILE = str(path.EXAMPLE)
+EXAMPLE = ROOT / "examples/2-https/site.yaml"
+FILE = str(EXAMPLE)
 
 
 def deployment(cloud: Cloud, domain: str) -> Iterator[Figure]:
@@ -102,33 +103,48 @@ def no_change(cloud: Cloud) -> Iterator[Figure]:
     yield Figure.of("`up` without a change, the whole command", whole, "s")
 
 
-def load(cloud: Cloud, domain: str) -> Iterator[Figure]:
-    """The example under load, its tasks' brakes off."""
-    site = path.load_site(cloud.state_dir)
-    cloud.hiyoko("up", "--yes", "--no-prove", str(site))
-    path.forward_http(cloud)
-    yield from path.measure(cloud, domain)
-    cloud.hiyoko("down", "--yes", str(site))
-
-
 def security_groups() -> Iterator[Figure]:
     """One changed rule at 2 and at 200 interfaces, in a throw-away world."""
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "hiyoko.plane.world", "--", sys.executable),
-            *(str(ROOT / "bench/security_groups.py"), "--json"),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    found = json.loads(done.stdout)
+    (said,) = in_a_world("security_groups.py")
+    found = json.loads(said)
     for key in ("few", "many"):
         row = found[key]
         name = f"one rule changed at {row['interfaces']:.0f} interfaces"
         yield Figure.of(f"{name}, applied", [row["apply_ms"]], "ms")
         yield Figure.of(f"{name}, whole reconcile", [row["reconcile_ms"]], "ms")
     yield Figure.of("applied, 200 : 2", [found["ratio"]["apply_ms"]], "")
+    yield Figure.of("whole reconcile, 200 : 2", [found["ratio"]["reconcile_ms"]], "")
+
+
+def data_plane() -> Iterator[Figure]:
+    """Packets' way through the world, in a throw-away one."""
+    for line in in_a_world("data_plane.py"):
+        yield Figure(**json.loads(line))
+
+
+def in_a_world(program: str, *options: str) -> Iterator[str]:
+    """The JSON lines of another benchmark, as they come; it ends with us."""
+    python = sys.executable
+    argv = (python, "-m", "hiyoko.plane.world", "--", python, str(ROOT / "bench" / program))
+    with subprocess.Popen(
+        [*argv, "--json", *options], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield from process.stdout
+        finally:
+            process.terminate()
+    if process.returncode > 0:
+        raise SystemExit(f"{program}: {process.returncode}")
+
+
+def targets() -> Iterator[Figure]:
+    """Changes of a load balancer of two targets, and of one as large as AWS allows."""
+    for groups, count in ((1, 2), (100, 1000)):
+        size = ("--groups", str(groups), "--targets", str(count))
+        for line in in_a_world("big_balancer.py", *size):
+            figure = Figure(**json.loads(line))
+            yield replace(figure, name=f"{count} targets: {figure.name}")
 
 
 def _one(name: str, seconds: float, goal: str = "") -> Figure:
@@ -142,11 +158,12 @@ def _memory(cloud: Cloud) -> float:
 def measure() -> Iterator[Figure]:
     """Every figure as soon as it is known."""
     yield from security_groups()
-    domain = load_site(path.EXAMPLE).domain
+    yield from targets()
+    yield from data_plane()
+    domain = load_site(EXAMPLE).domain
     assert domain is not None
     with cloud_of_our_own() as cloud:
         yield from deployment(cloud, domain)
-        yield from load(cloud, domain)
 
 
 def main() -> int:
@@ -160,8 +177,8 @@ def main() -> int:
     where = machine()
     print(", ".join(f"{key} {value}" for key, value in where.items()))
     print(
-        f"load: wrk with {path.CONNECTIONS} connections, {path.ROUNDS} rounds of {path.SECONDS} s"
-        " in turn; median and range"
+        f"load: wrk with {CONNECTIONS} connections, {ROUNDS} rounds of {SECONDS} s in turn;"
+        " median and range"
     )
     figures: list[Figure] = []
     try:

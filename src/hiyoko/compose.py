@@ -74,7 +74,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
             ZoneReconciler(store, DnsServer(settings), clock),
             HealthCheckReconciler(store, Checkers(), clock),
             CertificateReconciler(store, certificates, clock),
-            BalancerReconciler.of(store, settings),
+            BalancerReconciler.of(store, settings, lambda: loop.wake_one("balancers")),
             TaskReconciler(store, containers, clock),
             EcsServicesReconciler(store, clock),
             StackReconciler(store, clock),

@@ -160,6 +160,7 @@ class Answer:
     headers: Any
     body: str
     url: str
+    reason: str
 
     @property
     def location(self) -> str:
@@ -216,7 +217,9 @@ class Browser:
                 allow_redirects=False,
             ) as response,
         ):
-            answer = Answer(response.status, response.headers, await response.text(), url)
+            answer = Answer(
+                response.status, response.headers, await response.text(), url, str(response.reason)
+            )
         for name, line in answer.cookies.items():
             value, _, attributes = line.partition(";")
             if "1970" in attributes:

@@ -30,7 +30,18 @@ from tests.plane.oidc_world import (
     opened,
     serving,
 )
-from tests.plane.test_balancer import ENI, GOOD, Place, bundle, group, node, place, rule, target
+from tests.plane.test_balancer import (
+    ADDRESS,
+    ENI,
+    GOOD,
+    Place,
+    bundle,
+    group,
+    node,
+    place,
+    rule,
+    target,
+)
 
 from hiyoko.blueprint.balancers import (
     Claim,
@@ -49,6 +60,7 @@ from hiyoko.plane.balancer.nodes import BalancerPlane
 from hiyoko.plane.balancer.seals import SealKey
 from hiyoko.plane.balancer.signing import signing_key
 from hiyoko.plane.ca.issuing import certificate_path
+from hiyoko.plane.process import run
 from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.services import elbv2
 from hiyoko.services.elbv2 import model, rows
@@ -239,6 +251,8 @@ async def test_what_goes_wrong_at_a_login_is_answered_as_aws_answers_it(auth: Au
     no = "561 Authentication Error"
     idp.login_error = "server_error"
     assert own(await login(), no)
+    answer = await login()
+    assert (answer.status, answer.reason) == (561, "Authentication Error")
     idp.login_error = "access_denied"
     assert own(await login(), unauthorized)
     idp.login_error = ""
@@ -278,6 +292,10 @@ async def test_what_goes_wrong_at_a_login_is_answered_as_aws_answers_it(auth: Au
         assert own(await browser.get(f"{where}?{bad}"), unauthorized), bad
     assert (await browser.get(back)).location == f"{SITE}/echo"
     assert own(await browser.get(back), unauthorized)  # the nonce is used up
+    # Without a Host there is no URL to come back to.
+    bare = ("--http1.0", "-H", "Host:", "--connect-to", f"::{ADDRESS}:443", f"{SITE}/echo")
+    head = await run("curl", "-ski", *bare, netns=ENI)
+    assert head.startswith("HTTP/1.0 401 Unauthorized\r\nServer: awselb/2.0\r\nDate:")
 
 
 async def test_a_provider_that_is_silent_or_away_is_an_error_of_the_balancer(auth: Auth) -> None:

@@ -111,6 +111,27 @@ async def test_a_second_look_finds_nothing_to_do_and_everything_stands(vpc: Vpc)
     assert interfaces == {each.eni_id for each in vpc.interfaces}
 
 
+async def test_tcp_paces_itself_as_on_aws_whatever_the_host_does(vpc: Vpc) -> None:
+    for netns in (None, TASK_A.eni_id):
+        said = await run("sysctl", "-n", "net.ipv4.tcp_congestion_control", netns=netns)
+        assert said.strip() in ("cubic", "reno")
+
+
+async def test_frames_are_long_inside_and_short_at_the_gateway(vpc: Vpc) -> None:
+    """https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/network_mtu.html"""
+    (group, tasks) = vpc.groups
+    anything = replace(group, egress=(example.allow(example.EVERYWHERE),))
+    pinged = replace(tasks, ingress=(example.allow(example.BALANCER_GROUP),))
+    await settle(Network((replace(vpc, groups=(anything, pinged)),)))
+    ping = "ping -c 1 -W 1 -M do -s 4000 {}; true"
+    inside = await run("sh", "-c", ping.format(TASK_A.address), netns=BALANCER.eni_id)
+    assert "1 received" in inside
+    outside = await run("sh", "-c", ping.format(INTERNET_HOST), netns=BALANCER.eni_id)
+    assert "mtu = 1500" in outside
+    in_parts = await run("ping", "-c", "1", "-s", "4000", INTERNET_HOST, netns=BALANCER.eni_id)
+    assert "1 received" in in_parts
+
+
 async def test_the_site_is_reached_as_the_groups_say(vpc: Vpc, listen: Listen) -> None:
     for eni_id in (BALANCER.eni_id, TASK_A.eni_id):
         listen(eni_id, 80)
@@ -329,6 +350,10 @@ AUDITED = {
     "a member was taken out": (
         f"nsenter --net=/run/netns/{example.VPC_ID}"
         f" nft flush set ip hiyoko {example.BALANCER_GROUP}"
+    ),
+    "the fast lane lets everybody in": (
+        f"nsenter --net=/run/netns/{example.VPC_ID} nft insert rule netdev hiyoko"
+        f" {interface_link(TASK_A.eni_id)}-from fwd ip to ip daddr device igw"
     ),
     "an interface lost its address": f"ip -n {TASK_A.eni_id} address flush dev eth0",
     "an interface lost its way out": f"ip -n {TASK_A.eni_id} route flush table main",

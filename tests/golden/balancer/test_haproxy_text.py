@@ -241,7 +241,7 @@ GUARDED = replace(
 
 def test_rules_with_guards_ask_the_agent_before_they_act() -> None:
     text = render_haproxy(GUARDED, PATHS).replace(str(SCRIPT.parent), "PACKAGE")
-    kept = ("setenv", "lua", "txn.rule", "idpresponse", "session_cookie")
+    kept = ("setenv", "lua", "txn.rule", "idpresponse", "session_cookie", "str guard")
     lines = [line.strip() for line in text.splitlines() if any(word in line for word in kept)]
     check_golden("balancer/haproxy-guards.txt", "\n".join(lines) + "\n")
 

@@ -20,12 +20,15 @@ local function joined(headers, name)
 end
 
 local function refuse(txn, title)
-    local reply = txn:reply({status = tonumber(title:sub(1, 3)), reason = title:sub(5)})
-    reply:add_header("x-own-answer", "made") -- for the last lines about answers, which remove it
-    reply:add_header("server", "awselb/2.0")
-    reply:add_header("date", txn.c:http_date(txn.f:date()))
+    local reply, status = txn:reply(), tonumber(title:sub(1, 3))
+    if status == 561 then
+        reply:set_status(status, title:sub(5)) -- nobody else has words for it
+    else
+        reply:set_status(status)
+    end
+    reply:add_header("x-own-answer", "guard") -- for the lines about answers, which remove it
     reply:add_header("content-type", "text/html")
-    if title:sub(1, 3) == "500" then
+    if status == 500 then
         reply:add_header("connection", "close")
     end
     reply:set_body(string.format(PAGE, title, title))

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from hiyoko.blueprint.balancers import BalancerNode, Jwt, Listener, Oidc, Rule
+from hiyoko.plane.balancer.answers import MARK
 from hiyoko.plane.balancer.seals import SealKey
 from hiyoko.plane.balancer.signing import SigningKey
 from hiyoko.plane.balancer.text import quoted
@@ -54,11 +55,15 @@ def guard_lines(number: int, rule: Rule) -> Iterator[str]:
 
 
 def guard_answers(listener: Listener) -> Iterator[str]:
-    """Cookies of a session that was renewed meanwhile, whoever answers."""
+    """Cookies of a session that was renewed meanwhile, whoever answers; headers of refusals."""
     if guarded(listener):
         for number in range(COOKIES_MAX):
             name = f"var(txn.session_cookie{number})"
             yield f"http-after-response add-header Set-Cookie %[{name}] if {{ {name} -m found }}"
+        # Lua's table of headers has no order of its own.
+        mine = f"{{ res.fhdr({MARK}) -m str guard }}"
+        yield f'http-after-response set-header Server "awselb/2.0" if {mine}'
+        yield f"http-after-response set-header Date %[date,http_date] if {mine}"
 
 
 def guards_of(node: BalancerNode) -> dict[str, Oidc | Jwt]:

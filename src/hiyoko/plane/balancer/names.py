@@ -10,6 +10,11 @@ def backend_name(group_arn: str) -> str:
     return "tg." + group_arn.rsplit(":targetgroup/", 1)[1].replace("/", ".")
 
 
+def open_backend(group_arn: str) -> str:
+    """The backend of all of a group's targets, healthy or not, where a threshold leads to it."""
+    return "open." + backend_name(group_arn)
+
+
 def server_name(target: Target) -> str:
     """A target's server: its address and port."""
     return f"{target.address}:{target.port}"

@@ -29,9 +29,7 @@ def check_options(group: TargetGroup) -> str:
     if check.protocol == "HTTPS":
         tls = " check-ssl" if group.protocol == "HTTPS" else " check-ssl verify none"
         return f"{tls} check-alpn h2" if http2 else tls
-    return (" no-check-ssl" if group.protocol == "HTTPS" else "") + (
-        " check-proto h2" if http2 else ""
-    )
+    return " check-proto h2" if http2 else ""
 
 
 def version_answers(group: TargetGroup, *, http2_clients: bool) -> Iterator[str]:

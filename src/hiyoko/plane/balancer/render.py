@@ -18,9 +18,10 @@ from hiyoko.plane.balancer.answers import (
     own_statuses,
     refusals,
 )
-from hiyoko.plane.balancer.backend import backend_lines
+from hiyoko.plane.balancer.backend import backend_lines, open_lines
 from hiyoko.plane.balancer.connections import client_keep_alive, expect_continue
 from hiyoko.plane.balancer.desync import MODE, desync_lines
+from hiyoko.plane.balancer.failover import opened, threshold_lines
 from hiyoko.plane.balancer.forwarding import (
     client_address,
     forwarded_for,
@@ -30,7 +31,7 @@ from hiyoko.plane.balancer.forwarding import (
 )
 from hiyoko.plane.balancer.guards import callback_lines, guard_answers, guard_globals
 from hiyoko.plane.balancer.mutual_tls import mutual_tls_globals, mutual_tls_headers
-from hiyoko.plane.balancer.names import backend_name
+from hiyoko.plane.balancer.names import backend_name, open_backend
 from hiyoko.plane.balancer.paths import Paths
 from hiyoko.plane.balancer.protocols import (
     grpc_statuses,
@@ -69,7 +70,7 @@ _SPELT = (
 
 
 def render_haproxy(node: BalancerNode, paths: Paths) -> str:
-    """The whole configuration; its ``description`` is the digest of the rest."""
+    """The whole configuration; its ``description`` is the digest of all but the servers."""
     lines = [*_defaults(node)]
     for listener in node.listeners:
         lines += ["", f"frontend port-{listener.port}"]
@@ -79,6 +80,10 @@ def render_haproxy(node: BalancerNode, paths: Paths) -> str:
         lines += ["", f"backend {backend_name(group.arn)}"]
         shown = backend_lines(group, paths.secret, http2_clients=http2_clients)
         lines += (f"  {line}" for line in shown)
+        if group.opens_early:
+            lines += ["", f"backend {open_backend(group.arn)}"]
+            shown = open_lines(group, http2_clients=http2_clients)
+            lines += (f"  {line}" for line in shown)
     body = "\n".join(lines) + "\n"
     top = (
         *_global(paths),
@@ -88,7 +93,7 @@ def render_haproxy(node: BalancerNode, paths: Paths) -> str:
         *renamed_spellings(node.listeners),
         *(f"  {line}" for line in guard_globals(node)),
     )
-    digest = hashlib.sha256("\n".join((*top, body)).encode()).hexdigest()[:16]
+    digest = _digest("\n".join((*top, *(x for x in lines if not x.startswith("  server ")))))
     return "\n".join((f"# {node.name} in {node.zone}", *top, f"  description {digest}", body))
 
 
@@ -102,8 +107,17 @@ def side_files(node: BalancerNode, paths: Paths) -> dict[str, str]:
 
 
 def digest_of(text: str) -> str:
-    """The digest that a rendered configuration carries."""
+    """The digest that a rendered configuration carries, of its structure."""
     return text.split("\n  description ", 1)[1].split("\n", 1)[0]
+
+
+def written_digest(text: str) -> str:
+    """The digest of a whole file, servers included."""
+    return _digest(text)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _global(paths: Paths) -> tuple[str, ...]:
@@ -113,7 +127,7 @@ def _global(paths: Paths) -> tuple[str, ...]:
         f"  server-state-file {STATE_FILE}",
         f"  nbthread {paths.threads}",
         # The first check of a new target comes at once, not somewhere in its first interval.
-        "  max-spread-checks 1s",
+        "  max-spread-checks 100ms",
         # A connection that outlives a reload may take as long as the longest draining.
         "  hard-stop-after 3600s",
         "  tune.ssl.default-dh-param 2048",
@@ -170,6 +184,7 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths) -> Iterator[
     yield from render_transforms(listener)
     key = group_key(paths.secret, node.balancer_arn)
     yield from group_requests(listener, key)
+    yield from threshold_lines(node.groups)
     # Nothing about a request may come behind this.
     yield from forwarded_for(attributes)
     yield from long_answers()
@@ -180,7 +195,7 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths) -> Iterator[
     yield from own_statuses()
     if grpc:
         yield from grpc_statuses()
-    yield from render_forwards(listener, key)
+    yield from opened(render_forwards(listener, key), node.groups)
 
 
 def _forwards_grpc(node: BalancerNode, listener: Listener) -> bool:

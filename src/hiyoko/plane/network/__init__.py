@@ -2,9 +2,12 @@
 
 - ``names``     interface names, table numbers, fingerprints: all computed, none kept
 - ``rules``     a VPC's security as nftables text, in parts that can be changed one at a time (pure)
+- ``lane``      how established connections pass all that once they were judged (pure)
+- ``congestion`` how TCP paces itself in our namespaces
 - ``nat``       what a NAT gateway's own namespace is given (pure)
 - ``wiring``    interfaces, addresses, routes and policy rules of a VPC (pure)
-- ``observed``  what the kernel says of itself, parsed
+- ``netlink``   whole lists, asked of the kernel without a program between
+- ``observed``  what the kernel says of itself, as values
 - ``steps``     blueprint against kernel: steps, puts before drops (pure)
 - ``audit``     does the kernel hold what its fingerprints claim
 - ``plane``     observes, applies a step

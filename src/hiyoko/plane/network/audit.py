@@ -10,19 +10,20 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hiyoko.blueprint.network import Network, Vpc
 from hiyoko.plane.addresses import ENI_GATEWAY
 from hiyoko.plane.error import PlaneError
+from hiyoko.plane.network.lane import LANE, without_lane
 from hiyoko.plane.network.names import TABLE
 from hiyoko.plane.network.observed import Observed, ObservedRouter
 from hiyoko.plane.network.rules import render_rules
 from hiyoko.plane.network.wiring import Wire, wiring
 from hiyoko.plane.process import run
 
-_LIST = f"nft -j list table {TABLE} 2>/dev/null || true"
+_LIST = f"for t in '{TABLE}' '{LANE}'; do nft -j list table $t 2>/dev/null; done; true"
 PARALLEL = 8
 
 
@@ -56,29 +57,49 @@ async def _audit_router(
 
 
 async def _same_table(wished: str, netns: str) -> bool:
-    fresh, held = await asyncio.gather(
-        run("unshare", "--net", "--", "sh", "-c", f"nft -f - && {_LIST}", stdin=wished),
-        run("sh", "-c", _LIST, netns=netns),
-    )
-    return _canonical(fresh) == _canonical(held)
+    held = _canonical(await run("sh", "-c", _LIST, netns=netns))
+    if not held.lane:
+        # Only a shortcut: a kernel that refuses it must not be asked for it again and again.
+        wished = without_lane(wished)
+    load = f"nft -f - && {{ {_LIST}; }}"
+    return held == _canonical(await run("unshare", "--net", "--", "sh", "-c", load, stdin=wished))
 
 
-def _canonical(listing: str) -> tuple[list[str], dict[str, list[str]]]:
+@dataclass(frozen=True, slots=True)
+class Held:
     """Sets, maps and chains by content, and each chain's rules in order: without handles."""
+
+    declared: tuple[str, ...]
+    rules: dict[tuple[str, str], list[str]]
+    lane: bool
+
+
+def _canonical(listing: str) -> Held:
+    """Of the fast lane neither the chains of devices nor the notes: both come and go."""
     declared: list[str] = []
-    rules: dict[str, list[str]] = {}
-    items: list[dict[str, dict[str, Any]]] = (
-        json.loads(listing)["nftables"] if listing.strip() else []
-    )
-    for item in items:
-        for kind, body in item.items():
-            content = {key: value for key, value in body.items() if key != "handle"}
-            if kind == "rule":
-                rules.setdefault(body["chain"], []).append(json.dumps(content, sort_keys=True))
-            elif kind != "metainfo":
-                elements = sorted(json.dumps(each, sort_keys=True) for each in body.get("elem", ()))
-                declared.append(json.dumps({**content, "elem": elements, "kind": kind}))
-    return sorted(declared), rules
+    rules: dict[tuple[str, str], list[str]] = {}
+    items: list[dict[str, dict[str, Any]]] = [
+        item for line in listing.splitlines() for item in json.loads(line)["nftables"]
+    ]
+    devices = {
+        item["chain"]["name"]
+        for item in items
+        if item.get("chain", {}).get("hook") in ("ingress", "egress")
+    }
+    for kind, body in (pair for item in items for pair in item.items()):
+        if kind == "metainfo" or (body.get("chain") or body["name"]) in devices:
+            continue
+        content = {key: value for key, value in body.items() if key != "handle"}
+        if kind == "rule":
+            chain = rules.setdefault((body["family"], body["chain"]), [])
+            chain.append(json.dumps(content, sort_keys=True))
+        else:
+            noted = "dynamic" in body.get("flags", ())
+            elements = () if noted else body.get("elem", ())
+            each = sorted(json.dumps(element, sort_keys=True) for element in elements)
+            declared.append(json.dumps({**content, "elem": each, "kind": kind}))
+    lane = any(item.get("table", {}).get("family") == "netdev" for item in items)
+    return Held(tuple(sorted(declared)), rules, lane)
 
 
 async def _sound(wire: Wire, limit: asyncio.Semaphore) -> bool:

@@ -18,6 +18,7 @@ from hiyoko.plane.addresses import (
     ROOT_SERVER,
     ROUTE53_SERVERS,
 )
+from hiyoko.plane.network.congestion import choose_congestion_control
 from hiyoko.plane.process import run
 
 VOID = "void"
@@ -67,5 +68,6 @@ def render_internet() -> str:
 async def prepare_internet() -> None:
     """Make the namespace that we are in the simulated internet; harmless when it already is."""
     await run("sysctl", "-qw", *_SYSCTLS)
+    choose_congestion_control()
     await run("sh", "-c", _VOID_PAIR)
     await run("ip", "-batch", "-", stdin=render_internet())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address
 
 from hiyoko.plane.addresses import MARK
@@ -46,6 +47,7 @@ def fingerprint(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+@lru_cache(maxsize=4096)
 def fingerprint_key(part: str) -> str:
     """Where a part's fingerprint lies in the kernel: 128 bits, written as an IPv6 address.
 

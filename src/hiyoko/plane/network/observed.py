@@ -1,26 +1,19 @@
-"""What the kernel says of the network, as values; parsed from iproute2's and nftables' JSON."""
+"""What the kernel says of the network, as values."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
+from hiyoko.plane.addresses import MARK
+from hiyoko.plane.network import netlink
 from hiyoko.plane.network.names import GATEWAY_LINK, LOCAL_PRIORITY, SUBNET_PRIORITY
 from hiyoko.plane.network.wiring import KernelRoute, KernelRule
 
-SEPARATOR = "=== hiyoko ==="
-
-OBSERVE_ROUTER = f"""\
-ip -j link show; echo '{SEPARATOR}'
-ip -j -4 address show dev lo; echo '{SEPARATOR}'
-ip -j -4 route show table all; echo '{SEPARATOR}'
-ip -j -4 rule show; echo '{SEPARATOR}'
-cat /proc/sys/net/ipv4/ip_forward; echo '{SEPARATOR}'
-nft -j list set ip hiyoko fingerprints 2>/dev/null || true
-"""
-"""Everything that is compared of a router, asked in one go from inside its namespace."""
+FORWARDS = Path("/proc/sys/net/ipv4/ip_forward")
+"""Of the namespace of the thread that reads it."""
+_MAIN_TABLE = 254
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,86 +45,94 @@ class Observed:
     """Public address → link that the internet sends it to."""
 
 
-def parse_router(printed: str) -> ObservedRouter:
-    """Parse the output of OBSERVE_ROUTER."""
-    links, addresses, routes, rules, forwards, prints = printed.split(f"{SEPARATOR}\n")
-    finished, unfinished = _links(_loads(links))
-    local = _addresses(_loads(addresses))
-    return ObservedRouter(
-        forwards=forwards.strip() == "1" and "lo" in finished,
-        links={name: alias for name, alias in finished.items() if name != "lo"},
-        unfinished=unfinished,
-        resolvers=frozenset(local),
-        routes=frozenset(_routes(_loads(routes))),
-        rules=frozenset(_rules(_loads(rules))),
-        parts=_parts(prints),
+def observe_router() -> ObservedRouter:
+    """The router in whose namespace this thread is. Raises PlaneError."""
+    links = netlink.links()
+    loopback = next((link.index for link in links if link.name == "lo"), 0)
+    return router_of(
+        links,
+        netlink.addresses(loopback),
+        netlink.routes(),
+        netlink.rules(),
+        netlink.set_comments(MARK, "fingerprints"),
+        forwards=FORWARDS.read_text().strip() == "1",
     )
 
 
-def parse_internet(links: str, routes: str) -> tuple[frozenset[str], dict[str, str]]:
+def observe_internet() -> tuple[frozenset[str], dict[str, str]]:
     """The internet's gateway links that are up, and its routes to public addresses."""
-    finished, _ = _links(_loads(links))
+    return internet_of(netlink.links(), netlink.routes())
+
+
+def router_of(
+    links: Iterable[netlink.Link],
+    addresses: Iterable[str],
+    routes: Iterable[netlink.Route],
+    rules: Iterable[netlink.Rule],
+    comments: Iterable[str],
+    *,
+    forwards: bool,
+) -> ObservedRouter:
+    """A router from what the kernel lists."""
+    names = {link.index: link.name for link in links}
+    finished, unfinished = _links(links)
+    return ObservedRouter(
+        forwards=forwards and "lo" in finished,
+        links={name: alias for name, alias in finished.items() if name != "lo"},
+        unfinished=unfinished,
+        resolvers=frozenset(each for each in addresses if not each.startswith("127.")),
+        routes=frozenset(_routes(routes, names)),
+        rules=frozenset(_rules(rules)),
+        parts=_parts(comments),
+    )
+
+
+def internet_of(
+    links: Iterable[netlink.Link], routes: Iterable[netlink.Route]
+) -> tuple[frozenset[str], dict[str, str]]:
+    """What of the internet's side is ours."""
+    names = {link.index: link.name for link in links if link.name.startswith("w-")}
     public = {
-        route["dst"]: route["dev"]
-        for route in _loads(routes)
-        if str(route.get("dev", "")).startswith("w-")
+        route.destination: names[route.device]
+        for route in routes
+        if route.table == _MAIN_TABLE and route.device in names
     }
+    finished, _ = _links(links)
     return frozenset(name for name in finished if name.startswith("w-")), public
 
 
-def _loads(text: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(text) if text.strip() else []
-    # Some versions print an empty object where nothing matches.
-    return [row for row in rows if row]
-
-
-def _links(rows: list[dict[str, Any]]) -> tuple[dict[str, str], frozenset[str]]:
+def _links(rows: Iterable[netlink.Link]) -> tuple[dict[str, str], frozenset[str]]:
     finished: dict[str, str] = {}
     unfinished: set[str] = set()
     for row in rows:
-        name = row["ifname"]
-        if "UP" in row["flags"] and (name == "lo" or ("NOARP" in row["flags"])):
-            finished[name] = row.get("ifalias", "")
+        if row.flags & netlink.UP and (row.name == "lo" or row.flags & netlink.NOARP):
+            finished[row.name] = row.alias
         else:
-            unfinished.add(name)
+            unfinished.add(row.name)
     return finished, frozenset(unfinished)
 
 
-def _addresses(rows: list[dict[str, Any]]) -> list[str]:
+def _routes(rows: Iterable[netlink.Route], names: Mapping[int, str]) -> list[KernelRoute]:
+    """Those of our tables: the kernel's own have the last three numbers of a byte."""
     return [
-        info["local"]
+        KernelRoute(row.table, row.destination, names.get(row.device, ""))
         for row in rows
-        for info in row.get("addr_info", [])
-        if not info["local"].startswith("127.")
+        if row.table not in (253, 254, 255)
     ]
 
 
-def _routes(rows: list[dict[str, Any]]) -> list[KernelRoute]:
-    return [
-        KernelRoute(int(row["table"]), row["dst"], row.get("dev", ""))
-        for row in rows
-        if str(row.get("table", "main")).isdigit()
-    ]
-
-
-def _rules(rows: list[dict[str, Any]]) -> list[KernelRule]:
+def _rules(rows: Iterable[netlink.Rule]) -> list[KernelRule]:
     found = []
     for row in rows:
-        side, name, length = (
-            ("to", "dst", "dstlen")
-            if row["priority"] == LOCAL_PRIORITY
-            else ("from", "src", "srclen")
-        )
-        if row["priority"] in (LOCAL_PRIORITY, SUBNET_PRIORITY) and name in row:
-            cidr = f"{row[name]}/{row.get(length, 32)}"
-            found.append(KernelRule(row["priority"], side, cidr, int(row["table"])))
+        side, cidr = ("to", row.to) if row.priority == LOCAL_PRIORITY else ("from", row.source)
+        if row.priority in (LOCAL_PRIORITY, SUBNET_PRIORITY) and cidr:
+            found.append(KernelRule(row.priority, side, cidr, row.table))
     return found
 
 
-def _parts(text: str) -> dict[str, str]:
+def _parts(comments: Iterable[str]) -> dict[str, str]:
     parts: dict[str, str] = {}
-    for item in json.loads(text)["nftables"] if text.strip() else ():
-        for element in item.get("set", {}).get("elem", ()):
-            name, _, seen = element["elem"]["comment"].partition("=")
-            parts[name] = seen
+    for comment in comments:
+        name, _, seen = comment.partition("=")
+        parts[name] = seen
     return parts

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from hiyoko.blueprint.network import Network
 from hiyoko.plane.error import PlaneError
+from hiyoko.plane.namespaces import in_namespace
 from hiyoko.plane.network.audit import audit
+from hiyoko.plane.network.congestion import choose_congestion_control
+from hiyoko.plane.network.lane import FORGET, LANE, hook_lane, without_lane
+from hiyoko.plane.network.lane import SYSCTLS as LANE_SYSCTLS
 from hiyoko.plane.network.names import GATEWAY_LINK, internet_link
 from hiyoko.plane.network.nat import SYSCTLS
 from hiyoko.plane.network.observed import (
-    OBSERVE_ROUTER,
     Observed,
     ObservedRouter,
-    parse_internet,
-    parse_router,
+    observe_internet,
+    observe_router,
 )
 from hiyoko.plane.network.steps import (
     AttachGateway,
@@ -42,6 +46,8 @@ from hiyoko.plane.network.wiring import (
 )
 from hiyoko.plane.process import NETNS_DIR, run
 
+log = logging.getLogger(__name__)
+
 PARALLEL = 8
 """How many interfaces are completed at once: each is one short process."""
 
@@ -55,6 +61,11 @@ exit 0
 """
 """Forget the connections of addresses: from them, and (the answers' source) to them."""
 
+_FORGET_NOTES = f"""\
+case "$(nft list tables netdev)" in *" {LANE}"*) exec nft -f - ;; esac
+"""
+"""Let the next packet of every connection be judged, should there be a fast lane."""
+
 DOOMED = 4566
 """Device group of links that are being deleted."""
 
@@ -67,21 +78,7 @@ class NetworkPlane:
         """What the kernel holds now."""
         names = namespaces()
         vpc_ids = sorted(name for name in names if name.startswith("vpc-"))
-        links, routes, *routers = await asyncio.gather(
-            run("ip", "-j", "link", "show"),
-            run("ip", "-j", "-4", "route", "show"),
-            *(run("sh", "-c", OBSERVE_ROUTER, netns=vpc_id) for vpc_id in vpc_ids),
-        )
-        internet_links, public = parse_internet(links, routes)
-        return Observed(
-            namespaces=names,
-            routers={
-                vpc_id: parse_router(printed)
-                for vpc_id, printed in zip(vpc_ids, routers, strict=True)
-            },
-            internet_links=internet_links,
-            public=public,
-        )
+        return await asyncio.to_thread(_observe, names, vpc_ids)
 
     async def audit(self, network: Network, observed: Observed) -> Observed:
         """Read everything: what was observed, without what is not what it claims to be."""
@@ -107,6 +104,16 @@ class NetworkPlane:
                 )
             case _:
                 await _apply_drop(step)
+
+
+def _observe(names: frozenset[str], vpc_ids: list[str]) -> Observed:
+    internet_links, public = observe_internet()
+    return Observed(
+        namespaces=names,
+        routers={vpc_id: in_namespace(NETNS_DIR / vpc_id, observe_router) for vpc_id in vpc_ids},
+        internet_links=internet_links,
+        public=public,
+    )
 
 
 def namespaces() -> frozenset[str]:
@@ -181,18 +188,50 @@ async def _put_router(step: PutRouter) -> None:
 
 
 async def _change_rules(step: ChangeRules) -> None:
-    try:
-        await run("nft", "-f", "-", stdin=step.text, netns=step.vpc_id, timeout_s=120)
-    except PlaneError:
-        if step.text == step.whole:
-            raise
-        await run("nft", "-f", "-", stdin=step.whole, netns=step.vpc_id, timeout_s=120)
+    loaded = await _load(step)
+    if loaded == step.whole:
+        links = await run("ip", "-n", step.vpc_id, "-br", "link", "show")
+        names = (line.partition("@")[0] for line in links.splitlines())
+        ours = [name for name in names if name == GATEWAY_LINK or name.startswith("e-")]
+        await _hook(step.vpc_id, ours)
     await _forget(step.vpc_id, step.forget)
+    if FORGET in step.text and not step.forget:
+        await _forget_notes(step.vpc_id)
+
+
+async def _load(step: ChangeRules) -> str:
+    """Load the change, else the whole table, else what a kernel without ``netdev`` knows of it."""
+    texts = list(dict.fromkeys((step.text, step.whole, without_lane(step.whole))))
+    for text in texts[:-1]:
+        try:
+            await run("nft", "-f", "-", stdin=text, netns=step.vpc_id, timeout_s=120)
+        except PlaneError as refused:
+            log.info("rules of %s: %s", step.vpc_id, refused)
+        else:
+            return text
+    await run("nft", "-f", "-", stdin=texts[-1], netns=step.vpc_id, timeout_s=120)
+    return texts[-1]
+
+
+async def _hook(vpc_id: str, links: list[str]) -> None:
+    """Open the fast lane of links. Without it every packet takes the whole way, and gets there."""
+    if not links:
+        return
+    await run("sysctl", "-eqw", *LANE_SYSCTLS, netns=vpc_id)
+    try:
+        await run("nft", "-f", "-", stdin=hook_lane(links), netns=vpc_id, timeout_s=120)
+    except PlaneError as refused:
+        log.warning("no fast lane in %s: %s", vpc_id, refused)
+
+
+async def _forget_notes(vpc_id: str) -> None:
+    await run("sh", "-c", _FORGET_NOTES, stdin=FORGET, netns=vpc_id)
 
 
 async def _forget(vpc_id: str, addresses: tuple[str, ...]) -> None:
     if addresses:
         await run("sh", "-c", _FORGET, "sh", *addresses, netns=vpc_id, timeout_s=120)
+        await _forget_notes(vpc_id)
 
 
 async def _attach_interfaces(step: AttachInterfaces) -> None:
@@ -214,6 +253,7 @@ async def _attach_interfaces(step: AttachInterfaces) -> None:
     )
     refusals = [each for each in results if isinstance(each, BaseException)]
     complete = [wire for wire, result in zip(step.wires, results, strict=True) if result is None]
+    await _hook(step.vpc_id, [wire.link for wire in complete if not wire.nat])
     await _batch(step.vpc_id, "".join(wire.finish for wire in complete))
     if refusals:
         raise refusals[0]
@@ -228,6 +268,8 @@ async def _delete_orphan(eni_id: str) -> None:
 async def _complete(wire: Wire, limit: asyncio.Semaphore) -> None:
     async with limit:
         await _batch(wire.eni_id, wire.inside)
+        own = NETNS_DIR / wire.eni_id
+        await asyncio.to_thread(in_namespace, own, choose_congestion_control)
         if wire.nat:
             # The table first: it makes the kernel track connections, whose limits are set next.
             await run("nft", "-f", "-", stdin=wire.nat, netns=wire.eni_id)
@@ -240,6 +282,7 @@ async def _attach_gateway(vpc_id: str) -> None:
         script = f"ip link show {name} >/dev/null 2>&1 || exit 0; ip link delete {name}"
         await run("sh", "-c", script, netns=netns)
     await _batch(None, gateway_lines(vpc_id))
+    await _hook(vpc_id, [GATEWAY_LINK])
     await _batch(vpc_id, gateway_inside_lines())
 
 
@@ -247,6 +290,7 @@ async def _put_routes(step: PutRoutes) -> None:
     lines = [f"route replace {route.text}\n" for route in step.routes]
     lines += [f"rule add {rule.text}\n" for rule in step.rules]
     await _batch(step.vpc_id, "".join(lines))
+    await _forget_notes(step.vpc_id)
 
 
 async def _drop_routes(step: DropRoutes) -> None:
@@ -254,6 +298,7 @@ async def _drop_routes(step: DropRoutes) -> None:
     lines += [f"route delete {route.text}\n" for route in step.routes]
     lines += [f"address delete {address}/32 dev lo\n" for address in step.resolvers]
     await _batch(step.vpc_id, "".join(lines))
+    await _forget_notes(step.vpc_id)
 
 
 __all__ = ["NetworkPlane", "Observed", "ObservedRouter", "namespaces"]

@@ -28,6 +28,7 @@ from hiyoko.blueprint.network import (
     Vpc,
 )
 from hiyoko.plane.addresses import AGENT_ADDRESS, VPC_RESOLVER_LINK_LOCAL
+from hiyoko.plane.network import lane
 from hiyoko.plane.network.names import (
     GATEWAY_LINK,
     TABLE,
@@ -62,9 +63,18 @@ _CHAINS = (
     ("acls_in", "filter hook forward priority -5; policy drop;"),
     ("gates_out", "filter hook forward priority 0; policy drop;"),
     ("gates_in", "filter hook forward priority 5; policy drop;"),
+    ("marks", "filter hook forward priority 10; policy accept;"),
     ("to_internet", "nat hook postrouting priority 100; policy accept;"),
 )
 """Base chains in the order that a packet meets them. All that judge drop what they do not know."""
+
+
+_KNOWN = (
+    "ct state established,related tcp flags & (syn | ack) != syn accept",
+    "ct state established,related meta l4proto != tcp accept",
+)
+"""What needs no judgement. A SYN always does: tracking takes one on the ports of a connection
+whose end it did not understand for a part of that connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +117,7 @@ def render_rules(vpc: Vpc) -> str:
 def render_whole(every: tuple[Part, ...]) -> str:
     """The whole table of these parts."""
     body = "".join(part.body + _note(part) for part in every)
-    return f"add table {TABLE}\ndelete table {TABLE}\nadd table {TABLE}\n{body}"
+    return f"add table {TABLE}\ndelete table {TABLE}\nadd table {TABLE}\n{lane.WHOLE}{body}"
 
 
 def render_changes(wished: tuple[Part, ...], seen: dict[str, str]) -> tuple[str, tuple[str, ...]]:
@@ -126,7 +136,14 @@ def render_changes(wished: tuple[Part, ...], seen: dict[str, str]) -> tuple[str,
     for name in sorted(seen.keys() - wanted, key=_drop_order):
         names.append(f"-{name}")
         lines += [*_unlist(name, seen[name]), *_drop(name), _forget(name)]
+    if any(_cuts(name) for name in names):
+        lines.append(lane.FORGET)
     return "".join(lines), tuple(names)
+
+
+def _cuts(name: str) -> bool:
+    """Whether a change of this part may end an established connection: a group's never does."""
+    return name[1:].partition("/")[0] not in ("members", "rules")
 
 
 def public_of(seen: str) -> str:
@@ -155,6 +172,8 @@ def _drop(name: str) -> Iterator[str]:
         return
     for chain in (f"{owner}-in", f"{owner}-out"):
         yield f"flush chain {TABLE} {chain}\ndelete chain {TABLE} {chain}\n"
+    if kind == "eni":
+        yield lane.drop_lane(interface_link(owner))
 
 
 def _unlist(name: str, seen: str) -> Iterator[str]:
@@ -175,6 +194,7 @@ def _unlist(name: str, seen: str) -> Iterator[str]:
         yield f"delete element {TABLE} private_of {{ {public} }}\n"
         yield f"delete element {TABLE} private {{ {address} }}\n"
         yield f"delete element {TABLE} public {{ {public} }}\n"
+        yield lane.unlist_lane(address, public)
 
 
 def _chain(name: str, rules: list[str]) -> str:
@@ -215,33 +235,34 @@ def _base(vpc: Vpc) -> Part:
         ],
         # Stateless: no ct state here. Inside a subnet an ACL does not judge; nftables cannot
         # compare two look-ups, so the sender's subnet travels in the mark and is looked up
-        # together with the receiver's interface.
+        # together with the receiver's interface. What the gateway lets in has no subnet.
         "acls_out": [
+            f"iifname {igw} accept",
             "meta mark set iifname map @subnet_of",
             "oifname . meta mark @same_subnet accept",
-            f"iifname {igw} accept",
             "iifname vmap @acl_out",
         ],
         "acls_in": [
-            "oifname . meta mark @same_subnet accept",
             f"oifname {igw} accept",
+            "oifname . meta mark @same_subnet accept",
             "oifname vmap @acl_in",
         ],
         "gates_out": [
-            "ct state established,related accept",
+            *_KNOWN,
             f"iifname {igw} accept",
             "iifname vmap @gate_out",
         ],
         "gates_in": [
-            "ct state established,related accept",
+            *_KNOWN,
             f"oifname {igw} accept",
             "oifname vmap @gate_in",
         ],
+        "marks": list(lane.MARKS),
         "to_internet": [f"oifname {igw} snat to ip saddr map @public_of"],
     }
     declared = "".join(f"add chain {TABLE} {name} {{ type {kind} }}\n" for name, kind in _CHAINS)
     filled = "".join(_chain(name, rules[name]) for name, _ in _CHAINS)
-    return Part.of("base", _SETS + declared + filled)
+    return Part.of("base", _SETS + declared + filled + lane.BASE)
 
 
 def _members(vpc: Vpc) -> dict[str, list[str]]:
@@ -343,5 +364,11 @@ def _interface(interface: Interface, subnet: Subnet, known: frozenset[str]) -> P
         text += f"add element {TABLE} private_of {{ {public} : {address} }}\n"
         text += f"add element {TABLE} private {{ {address} }}\n"
         text += f"add element {TABLE} public {{ {public} }}\n"
+    text += lane.lane_of(
+        interface_link(eni),
+        interface.address,
+        interface.public_address,
+        forwards=interface.forwards,
+    )
     forwards = "forwards" if interface.forwards else "-"
     return Part.of(f"eni/{eni}", text, address, public, mark, forwards)

@@ -31,6 +31,11 @@ from hiyoko.plane.network.names import (
 )
 from hiyoko.plane.network.nat import render_nat
 
+MTU = 9001
+"""Of interfaces; the internet gateway's link keeps Ethernet's 1500.
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/network_mtu.html
+"""
+
 ROUTER_SYSCTLS = (
     "net.ipv4.ip_forward=1",
     "net.ipv4.conf.all.rp_filter=0",
@@ -71,7 +76,7 @@ class Wire:
         """ip(8) lines for the interface's own namespace."""
         return (
             "link set lo up\n"
-            "link set eth0 arp off addrgenmode none\n"
+            f"link set eth0 mtu {MTU} arp off addrgenmode none\n"
             "link set eth0 up\n"
             f"address replace {self.address}/32 dev eth0\n"
             f"route replace default via {ENI_GATEWAY} dev eth0 onlink\n"
@@ -89,7 +94,7 @@ class Wire:
     def finish(self) -> str:
         """The ip(8) line that lets packets in, and says that the interface is complete."""
         return (
-            f"link set {self.link} arp off addrgenmode none\n"
+            f"link set {self.link} mtu {MTU} arp off addrgenmode none\n"
             f'link set {self.link} alias "{self.alias}"\n'
             f"link set {self.link} up\n"
         )

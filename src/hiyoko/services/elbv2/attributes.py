@@ -30,6 +30,9 @@ class Attribute:
 
 _BOOLEAN = "true|false"
 _NUMBER = r"\d{1,7}"
+_COUNT = r"[1-9]\d{0,2}|1000"
+_COUNT_OFF = rf"off|{_COUNT}"
+_PERCENT = r"off|[1-9]\d?|100"
 
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerAttribute.html
 LOAD_BALANCER = (
@@ -67,11 +70,10 @@ TARGET_GROUP = (
         "round_robin",
         "round_robin|least_outstanding_requests|weighted_random",
     ),
-    # "true" is what the load balancer's own setting already is.
     Attribute(
         "load_balancing.cross_zone.enabled",
         "use_load_balancer_configuration",
-        "true|use_load_balancer_configuration",
+        "true|false|use_load_balancer_configuration",
     ),
     Attribute("slow_start.duration_seconds", "0", _NUMBER, 0, 900),
     # A cookie's name is a token (RFC 6265, 4.1.1).
@@ -80,11 +82,17 @@ TARGET_GROUP = (
     Attribute("stickiness.enabled", "false", _BOOLEAN),
     Attribute("stickiness.lb_cookie.duration_seconds", "86400", _NUMBER, 1, 604800),
     Attribute("stickiness.type", "lb_cookie", "lb_cookie|app_cookie"),
-    Attribute("target_group_health.dns_failover.minimum_healthy_targets.count", "1"),
-    Attribute("target_group_health.dns_failover.minimum_healthy_targets.percentage", "off"),
-    Attribute("target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1"),
+    Attribute("target_group_health.dns_failover.minimum_healthy_targets.count", "1", _COUNT_OFF),
     Attribute(
-        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off"
+        "target_group_health.dns_failover.minimum_healthy_targets.percentage", "off", _PERCENT
+    ),
+    Attribute(
+        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1", _COUNT
+    ),
+    Attribute(
+        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
+        "off",
+        _PERCENT,
     ),
 )
 

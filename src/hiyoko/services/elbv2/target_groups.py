@@ -212,11 +212,35 @@ def modify_target_group_attributes(call: Call, request: Request) -> Response:
         raise errors.invalid_configuration(
             "Slow start can be used with the load balancing algorithm 'round_robin' only"
         )
-    changed = replace(row, attributes=wanted)
-    if changed.sticky:
-        _check_stickiness(call, changed)
-    rows.TARGET_GROUPS.put(call.tx, changed)
+    row = replace(row, attributes=wanted)
+    _check_zones_and_minima(call, row)
+    if row.sticky:
+        _check_stickiness(call, row)
+    rows.TARGET_GROUPS.put(call.tx, row)
     return {"Attributes": attributes.view(attributes.TARGET_GROUP, wanted)}
+
+
+def _check_zones_and_minima(call: Call, row: TargetGroup) -> None:
+    """Refuse what AWS does not let go together."""
+    if not row.cross_zone and row.sticky:
+        raise errors.invalid_configuration(
+            "Stickiness cannot be enabled when cross-zone load balancing is off for a target group"
+        )
+    if not row.cross_zone and any(
+        target.zone is None for target in rows.list_registrations(call.tx, row.arn)
+    ):
+        raise errors.invalid_configuration(
+            "Cross-zone load balancing cannot be off for a target group with a target whose "
+            "Availability Zone is 'all'"
+        )
+    dns, routing = row.dns_minimum, row.routing_minimum
+    for below, least in ((dns.count, routing.count), (dns.percent, routing.percent)):
+        # Off is no threshold, so nothing that could be lower than the other one.
+        if below and least and below < least:
+            raise errors.invalid_configuration(
+                "The healthy threshold for DNS failover must be greater than or equal to the "
+                "healthy threshold for routing failover"
+            )
 
 
 def _check_stickiness(call: Call, group: TargetGroup) -> None:
