@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from hiyoko.clock import Clock, Ids, RandomIds, SystemClock
 from hiyoko.store.database import Store, Transaction
@@ -176,3 +176,34 @@ def invoke(
                 status=412,
             )
         return response
+
+
+class Ask(Protocol):
+    """How a service that moto answers for is asked: see :func:`ask_neighbour`."""
+
+    def __call__(
+        self, service: str, operation: str, request: Request, *, account: str, region: str
+    ) -> Response:
+        """Call it, and return the response's members."""
+        ...
+
+
+_ask: list[Ask] = []
+
+
+def use_neighbours(ask: Ask) -> None:
+    """Say who answers for the services that are not ours (S3, KMS, ...); the last word holds."""
+    _ask[:] = [ask]
+
+
+def ask_neighbour(
+    service: str, operation: str, request: Request, *, account: str, region: str
+) -> Response:
+    """Call a service that is not ours, as any client would: botocore's names, shapes and codes.
+
+    Bodies that stream come as bytes. It takes no part in a transaction: what it wrote stays, so
+    write there last. Raises AwsError.
+    """
+    if not _ask:
+        raise not_implemented(service, operation)
+    return _ask[0](service, operation, request, account=account, region=region)

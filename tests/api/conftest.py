@@ -17,9 +17,13 @@ import pytest
 from botocore.config import Config
 
 import hiyoko.services
+from hiyoko import api
+from hiyoko.clock import SystemClock
 from hiyoko.gateway import render
 from hiyoko.gateway.exchange import Exchange
 from hiyoko.gateway.server import Gateway
+from hiyoko.neighbours import Neighbours
+from hiyoko.neighbours.event_log import event_log
 from hiyoko.settings import Settings
 from hiyoko.spec import conform
 from hiyoko.spec.http import HttpResponse
@@ -66,7 +70,9 @@ def _serve(state_dir: Path, ready: threading.Event, box: dict[str, Any]) -> None
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
         store = Store.open(":memory:")
-        gateway = Gateway(store, Settings(state_dir))
+        neighbours = Neighbours(write_log=event_log(store, SystemClock()))
+        api.use_neighbours(neighbours.ask)
+        gateway = Gateway(store, Settings(state_dir), neighbours=neighbours)
         stop = asyncio.Event()
         await gateway.serve(listener)
         loop = asyncio.get_running_loop()

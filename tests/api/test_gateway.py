@@ -54,9 +54,8 @@ def signed(service: str, **headers: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("service", "method"),
     [
-        ("s3", "list_buckets"),
         ("lambda", "list_functions"),
-        ("dynamodb", "list_tables"),
+        ("rds", "describe_db_instances"),
         ("cloudwatch", "list_metrics"),
         ("elb", "describe_load_balancers"),
         ("autoscaling", "describe_auto_scaling_groups"),

@@ -22,7 +22,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "services": {"api", "store", "spec", *FACE},
     "services.*.cfn": {"api", "template"},
     "services.cloudformation": {"api", "store", "spec", "template"},
-    "gateway": {"api", "spec", "store", "services", "plane.containers", "plane.error"},
+    "gateway": {
+        *("api", "spec", "store", "services", "neighbours"),
+        *("plane.containers", "plane.error"),
+    },
+    "neighbours": {"api", "spec", "store"},
     "blueprint": {"services.*.model"},
     "reach": {"blueprint"},
     "plane": {"blueprint"},
@@ -33,8 +37,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "launch": {"plane"},
     "cli": {"launch", "probe", "site", "plane.addresses"},
 }
-COMPOSITION = {"daemon", "__main__"}
-"""The only files that know every part."""
+COMPOSITION = {"compose", "daemon", "__main__"}
+"""The only files that may know every part."""
 
 
 def modules() -> Iterator[tuple[str, Path]]:

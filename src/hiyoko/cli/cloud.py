@@ -76,6 +76,7 @@ def _print(answer: dict[str, Any]) -> None:
     print(f"daemon     pid {daemon['pid']}, {daemon['memory_mb']} MB, {daemon['mode']}")
     for note in answer.get("notes", []):
         print(f"note       {note}")
+    print(f"neighbours {_neighbours(answer['neighbours'])}")
     for name, report in answer["reconcilers"].items():
         refused = report["refusals"]
         state = "converged" if not refused else f"{len(refused)} refused"
@@ -84,6 +85,14 @@ def _print(answer: dict[str, Any]) -> None:
         )
         for step, why in refused.items():
             print(f"    {step}: {why}")
+
+
+def _neighbours(told: dict[str, Any]) -> str:
+    """The services that are not ours: who answers, and that what they keep ends with the daemon."""
+    if told["by"] is None:
+        return "none: pip install 'hiyoko[more]' brings S3, parameters, secrets, keys and queues"
+    asked = f"; asked so far: {', '.join(told['used'])}" if told["used"] else ""
+    return f"{', '.join(told['services'])}: by {told['by']}, in memory until the daemon ends{asked}"
 
 
 def require(settings: Settings) -> launch.Cloud:

@@ -15,6 +15,7 @@ from hiyoko.services.sts.sessions import identity_of
 from hiyoko.spec import validate
 from hiyoko.spec.codecs import CODECS, codec_of
 from hiyoko.spec.error import RequestFault
+from hiyoko.spec.http import HttpRequest
 
 Step = Callable[[Exchange], None]
 
@@ -24,12 +25,16 @@ _SCOPE = re.compile(
 )
 
 
+def service_name(request: HttpRequest) -> str:
+    """botocore's name of the service that a request is for, or an empty string."""
+    scope = _SCOPE.search(request.headers.get("authorization") or request.query)
+    return resolve.service_of(request, scope[1].lower() if scope is not None else "")
+
+
 def find_service(exchange: Exchange) -> None:
     """Which service, and so which protocol an answer or a refusal is written in."""
     request = exchange.request
-    scope = _SCOPE.search(request.headers.get("authorization") or request.query)
-    name = resolve.service_of(request, scope[1].lower() if scope is not None else "")
-    exchange.service_name = name
+    name = exchange.service_name = service_name(request)
     exchange.service = exchange.context.specs.find_service(name) if name else None
     if exchange.service is not None:
         exchange.codec = codec_of(exchange.service, request)

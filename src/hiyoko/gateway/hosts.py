@@ -23,7 +23,8 @@ def host_name(header: str) -> str:
 
 def foreign(host: str, origin: str | None, fetch_site: str | None = None) -> str | None:
     """Why a request on the loopback must be refused; None when it need not be."""
-    if host not in _LOOPBACK and not host.endswith(_AWS):
+    # BUCKET.localhost: how S3 is asked for a bucket; every resolver keeps .localhost (RFC 6761).
+    if host not in _LOOPBACK and not host.endswith((*_AWS, ".localhost")):
         return f"The host name {host!r} is not one of this endpoint's."
     if origin is not None and urlsplit(origin).hostname not in _LOOPBACK:
         return f"Requests from the web page {origin!r} are not accepted."

@@ -50,6 +50,11 @@ def service_of(request: HttpRequest, signing_name: str) -> str:
     if request.path.startswith("/2013-04-01/"):
         return "route53"
     label = request.headers.get("host", "").split(":")[0].split(".")
+    if label[-2:] == ["amazonaws", "com"] and "s3" in label:
+        return "s3"
+    # A link of S3's older signature, which SDKs still make by themselves.
+    if "AWSAccessKeyId=" in request.query and "Signature=" in request.query:
+        return "s3"
     version = _form_value(request, _VERSION)
     if version in _VERSIONS:
         return _VERSIONS[version]

@@ -19,8 +19,10 @@ from aiohttp.streams import StreamReader
 from hiyoko.api import AwsError
 from hiyoko.clock import Clock, Ids, RandomIds, SystemClock
 from hiyoko.gateway import hosts, render
-from hiyoko.gateway.chain import CHAIN
+from hiyoko.gateway.chain import CHAIN, find_service, read_signature, service_name
 from hiyoko.gateway.exchange import Context, Exchange
+from hiyoko.neighbours import Neighbours
+from hiyoko.services.sts.sessions import identity_of
 from hiyoko.settings import Settings
 from hiyoko.spec.error import RequestFault, UnknownOperation
 from hiyoko.spec.http import HttpRequest, HttpResponse
@@ -52,7 +54,9 @@ class Gateway:
         clock: Clock | None = None,
         ids: Ids | None = None,
         routes: Mapping[str, LocalHandler] | None = None,
+        neighbours: Neighbours | None = None,
     ) -> None:
+        self._neighbours = neighbours or Neighbours()
         self._context = Context(
             store=store,
             specs=Specs(settings.state_dir / "spec"),
@@ -117,6 +121,8 @@ class Gateway:
         handler = self._route(request, host)
         if handler is not None:
             return await handler(request)
+        if request.headers.get("Expect", "").lower() == "100-continue" and request.transport:
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
@@ -124,7 +130,12 @@ class Gateway:
             response.force_close()
             return response
         raw_path, _, query = request.raw_path.partition("?")
-        answer = self.answer(HttpRequest(request.method, raw_path, query, request.headers, body))
+        read = HttpRequest(request.method, raw_path, query, request.headers, body)
+        service = service_name(read)
+        if self._neighbours.serves(service):
+            answer = await self._ask_neighbour(service, read)
+        else:
+            answer = self.answer(read)
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
     def answer(self, request: HttpRequest) -> HttpResponse:
@@ -145,6 +156,31 @@ class Gateway:
             level, outcome = logging.ERROR, "InternalFailure"
         else:
             level, outcome = logging.DEBUG, "done"
+        self._tell(exchange, answer, level, outcome)
+        return answer
+
+    async def _ask_neighbour(self, service: str, request: HttpRequest) -> HttpResponse:
+        """Answer a request for a service that is not ours. Never raises."""
+        exchange = Exchange(self._context, request, self._context.ids.uuid())
+        level, outcome = logging.DEBUG, "done"
+        try:
+            find_service(exchange)
+            read_signature(exchange)
+            caller, store = exchange.caller, self._context.store
+            account, _ = identity_of(store, caller.access_key, caller.account)
+            answer = await self._neighbours.answer(
+                service, request, account=account, region=caller.region
+            )
+        except (AwsError, RequestFault) as error:
+            answer = render.refusal(exchange, error)
+            level, outcome = logging.INFO, error.code
+        except Exception as bug:
+            answer = render.failure(exchange, bug)
+            level, outcome = logging.ERROR, "InternalFailure"
+        self._tell(exchange, answer, level, outcome)
+        return answer
+
+    def _tell(self, exchange: Exchange, answer: HttpResponse, level: int, outcome: str) -> None:
         # Never a parameter's value, nor an error's words, which may quote one: it may be a secret.
         _log.log(
             level,
@@ -157,7 +193,6 @@ class Gateway:
             answer.status,
             outcome,
         )
-        return answer
 
     def _route(self, request: web.BaseRequest, host: str) -> LocalHandler | None:
         for pattern, handler in self._hosts:

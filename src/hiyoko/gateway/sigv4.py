@@ -30,6 +30,11 @@ def caller_of(request: HttpRequest) -> Caller:
         return _from_header(request.headers, authorization)
     if "X-Amz-Algorithm=" in request.query:
         return _from_query(dict(parse_qsl(request.query, keep_blank_values=True)))
+    # S3's older signature, of presigned links.
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html
+    if "AWSAccessKeyId=" in request.query:
+        key = dict(parse_qsl(request.query)).get("AWSAccessKeyId", "")
+        return Caller(access_key=key, account=_account(key), service="s3")
     return Caller()
 
 
@@ -109,8 +114,11 @@ def _from_credential(credential: str, amz_date: str | None) -> Caller:
         raise RequestFault(
             "SignatureDoesNotMatch", f"'{region}' is not a valid region.", status=403
         )
-    account = key if _ACCOUNT.fullmatch(key) else DEFAULT_ACCOUNT
-    return Caller(access_key=key, account=account, region=region, service=service)
+    return Caller(access_key=key, account=_account(key), region=region, service=service)
+
+
+def _account(key: str) -> str:
+    return key if _ACCOUNT.fullmatch(key) else DEFAULT_ACCOUNT
 
 
 def _incomplete(message: str) -> RequestFault:

@@ -1,0 +1,84 @@
+"""The composition root: the only file that knows every part."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+
+from aiohttp.web import SockSite
+
+from hiyoko import api
+from hiyoko.clock import Clock
+from hiyoko.gateway.local import LocalRoutes
+from hiyoko.gateway.registry import RegistryHandler
+from hiyoko.gateway.server import Gateway
+from hiyoko.neighbours import Neighbours
+from hiyoko.neighbours.event_log import event_log
+from hiyoko.plane.ca.authority import root_certificate_path
+from hiyoko.plane.ca.endpoints import service_context
+from hiyoko.plane.ca.issuing import CertificateFiles
+from hiyoko.plane.checkers import Checkers
+from hiyoko.plane.containers.plane import ContainerPlane
+from hiyoko.plane.dns.dns_server import DnsServer
+from hiyoko.plane.endpoints import EndpointPlane
+from hiyoko.plane.network import NetworkPlane
+from hiyoko.porter.client import PorterClient
+from hiyoko.reconcile.balancers import BalancerReconciler
+from hiyoko.reconcile.certificates import CertificateReconciler
+from hiyoko.reconcile.describe import describe
+from hiyoko.reconcile.ecs_services import EcsServicesReconciler
+from hiyoko.reconcile.endpoints import EndpointReconciler
+from hiyoko.reconcile.health_checks import HealthCheckReconciler
+from hiyoko.reconcile.loop import Loop
+from hiyoko.reconcile.network import NetworkReconciler
+from hiyoko.reconcile.stacks import StackReconciler
+from hiyoko.reconcile.tasks import TaskReconciler
+from hiyoko.reconcile.zones import ZoneReconciler
+from hiyoko.services.cloudformation.requests import use_specs
+from hiyoko.settings import Settings
+from hiyoko.store.database import Store
+
+RESET_S = 60.0
+REGISTRY_HOSTS = ("*.dkr.ecr.*.amazonaws.com", "*.docker.io", "docker.io", "public.ecr.aws")
+
+
+def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Loop]:
+    """AWS's API over a store, and the reconcilers that make its wishes true. Nothing runs yet."""
+    trust = root_certificate_path(settings)
+    containers = ContainerPlane(settings, trust, lambda: loop.wake_one("tasks"))
+    neighbours = Neighbours(write_log=event_log(store, clock))
+    api.use_neighbours(neighbours.ask)
+    gateway = Gateway(store, settings, clock=clock, neighbours=neighbours)
+    use_specs(gateway.specs)
+
+    async def serve_endpoint(listener: socket.socket, names: Sequence[str]) -> SockSite:
+        return await gateway.serve(listener, service_context(settings, names))
+
+    loop = Loop.of(
+        [
+            NetworkReconciler(store, NetworkPlane(), clock),
+            EndpointReconciler(store, EndpointPlane(serve_endpoint), clock),
+            ZoneReconciler(store, DnsServer(settings), clock),
+            HealthCheckReconciler(store, Checkers(), clock),
+            CertificateReconciler(store, CertificateFiles(settings), clock),
+            BalancerReconciler.of(store, settings),
+            TaskReconciler(store, containers, clock),
+            EcsServicesReconciler(store, clock),
+            StackReconciler(store, clock),
+        ]
+    )
+
+    def status() -> dict[str, object]:
+        return describe(store, loop, containers.limits_enforced()) | neighbours.describe()
+
+    async def settle() -> None:
+        await neighbours.reset()
+        await loop.settle(RESET_S)
+
+    store.watch(loop.wake)
+    registry = RegistryHandler(store, settings, PorterClient(settings.run_dir))
+    for host in REGISTRY_HOSTS:
+        gateway.register_host(host, registry.handle)
+    gateway.register_registry(registry.handle)
+    LocalRoutes(store, settings, status, settle).register(gateway)
+    return gateway, loop
