@@ -23,6 +23,7 @@ from hiyoko.plane.dns.dns_server import DnsServer
 from hiyoko.plane.endpoints import EndpointPlane
 from hiyoko.plane.network import NetworkPlane
 from hiyoko.porter.client import PorterClient
+from hiyoko.reconcile.alarms import AlarmReconciler
 from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.reconcile.certificates import CertificateReconciler
 from hiyoko.reconcile.describe import describe
@@ -65,6 +66,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
             TaskReconciler(store, containers, clock),
             EcsServicesReconciler(store, clock),
             StackReconciler(store, clock),
+            AlarmReconciler(store, clock),
         ]
     )
 

@@ -92,7 +92,7 @@ class RpcV2CborCodec:
             return {}
         try:
             value = cbor2.loads(request.body)
-        except (ValueError, EOFError, OverflowError, RecursionError):
+        except (cbor2.CBORError, ValueError, EOFError, OverflowError, RecursionError):
             raise RequestFault("SerializationException", "The body is not valid CBOR.") from None
         parameters: dict[str, Any] = self.readers.reader(operation.input)(value, "")
         return parameters

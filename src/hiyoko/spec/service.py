@@ -10,9 +10,9 @@ from typing import Any
 from hiyoko.spec.archive import Archive, known
 from hiyoko.spec.shapes import ErrorShape, Operation, Shape, Use
 
-# botocore's own order of preference is CBOR, JSON, rest-json, rest-xml, query, ec2
-# (botocore/utils.py, PRIORITY_ORDERED_SUPPORTED_PROTOCOLS). A service that offers several is asked
-# in any of them, so ``codecs.codec_of`` looks at the request.
+# botocore's own order of preference (botocore/utils.py, PRIORITY_ORDERED_SUPPORTED_PROTOCOLS) has
+# been another one with CBOR first, and other SDKs have theirs: a service that offers several
+# protocols is asked in any of them, so ``codecs.codec_of`` looks at the request.
 _PREFERENCE = ("json", "rest-json", "rest-xml", "query", "ec2")
 
 
