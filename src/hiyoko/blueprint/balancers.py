@@ -135,6 +135,7 @@ class BalancerNode:
     groups: tuple[TargetGroup, ...]
     idle_timeout_s: int = 60
     attributes: tuple[tuple[str, str], ...] = ()
+    public_address: IPv4Address | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ def draw_balancers(
                         balancer.attributes.get("idle_timeout.timeout_seconds", "60")
                     ),
                     attributes=tuple(sorted(balancer.attributes.items())),
+                    public_address=IPv4Address(node.public_ip) if node.public_ip else None,
                 )
             )
     return b.Balancers(tuple(sorted(nodes, key=lambda node: node.eni_id)))

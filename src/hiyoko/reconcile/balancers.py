@@ -13,6 +13,7 @@ from hiyoko import api
 from hiyoko.blueprint.balancers import BalancerNode, HealthCheck, Target, TargetGroup
 from hiyoko.blueprint.draw_balancers import BalancerRows, SettledTarget, draw_balancers
 from hiyoko.clock import Clock, SystemClock
+from hiyoko.plane.balancer.log_context import log_context
 from hiyoko.plane.balancer.nodes import BalancerPlane, steps
 from hiyoko.plane.balancer.observe import (
     NodeObserved,
@@ -81,9 +82,11 @@ class BalancerReconciler:
             wished[node.eni_id] = (node, render_haproxy(node, Paths(files, _threads())))
         held = {node.eni_id for node in drawn.nodes} - wished.keys()
         todo = steps(wished, {k: v for k, v in observed.items() if k not in held})
+        self._tell_contexts(wished, files)  # before a line is written that needs one
         for step in todo:
             with report.attempt(step):
                 await self.plane.apply(step)
+        self._tell_contexts(wished, files)
         if todo:
             observed = await self.plane.observe()
         nodes = _nodes_seen(wished, observed, wished_before, now)
@@ -95,6 +98,14 @@ class BalancerReconciler:
         self._expire(wishes, now)
         report.again_s = _again(wishes, targets)
         return report
+
+    def _tell_contexts(
+        self,
+        wished: Mapping[str, tuple[BalancerNode, str]],
+        files: Mapping[str, CertificateFile],
+    ) -> None:
+        for eni_id, (node, _) in wished.items():
+            self.plane.write_context(eni_id, log_context(node, _by_fingerprint(node, files)))
 
     def _record(
         self, nodes: Mapping[str, NodeSeen], targets: Mapping[TargetKey, TargetSeen]
@@ -166,6 +177,10 @@ def _certificates(settings: Settings, arns: frozenset[str]) -> dict[str, Certifi
             digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
             found[arn] = CertificateFile(str(path), digest)
     return found
+
+
+def _by_fingerprint(node: BalancerNode, files: Mapping[str, CertificateFile]) -> dict[str, str]:
+    return {files[arn].fingerprint: arn for arn in sorted(all_certificates([node]))}
 
 
 def _nodes_seen(

@@ -4,6 +4,7 @@ Each node has a directory under the run directory, named by its interface:
 
 - ``haproxy.cfg`` ``servers.state``  what the process reads at start and at each reload
 - ``haproxy.pid`` ``master.sock`` ``stats.sock`` ``haproxy.log``  what it makes
+- ``log.pipe`` ``context-*.json``  its log lines, and what they mean: see ``collector``
 
 HAProxy runs as master and worker. A reload makes a new worker that takes over the listening
 sockets; the old one ends with its last connection. So a daemon that starts anew finds the process
@@ -21,7 +22,11 @@ from pathlib import Path
 
 from hiyoko.blueprint.balancers import BalancerNode
 from hiyoko.blueprint.step import Step
+from hiyoko.plane.balancer.log_context import FILE as CONTEXT_FILE
+from hiyoko.plane.balancer.log_context import LogContext
+from hiyoko.plane.balancer.log_line import LOG_FD
 from hiyoko.plane.balancer.observe import NodeObserved, parse_info, parse_stat, state_file
+from hiyoko.plane.balancer.pipe import leave_counters, make_pipe
 from hiyoko.plane.balancer.render import STATE_FILE, STATS_SOCKET, digest_of
 from hiyoko.plane.balancer.socket import ask
 from hiyoko.plane.error import PlaneError
@@ -29,6 +34,8 @@ from hiyoko.plane.process import NETNS_DIR, command_line, run, spawn_detached
 
 CONFIG, MASTER_SOCKET, PID_FILE, LOG = "haproxy.cfg", "master.sock", "haproxy.pid", "haproxy.log"
 START_TIMEOUT_S = 10.0
+CONTEXTS_MAX = 20
+_WITH_PIPE = f'exec "$@" {LOG_FD}<>log.pipe'
 _POLL_S = 0.02
 _LOOKS = 6
 
@@ -103,6 +110,21 @@ class BalancerPlane:
                 found[place.name] = await _observe(place, pid)
         return found
 
+    def write_context(self, eni_id: str, context: LogContext) -> None:
+        """Put down what the node's lines mean; those of its last configurations stay.
+
+        A node that was never started has no place for it yet.
+        """
+        place = self.directory / eni_id
+        path = place / CONTEXT_FILE.format(context.digest)
+        text = context.text()
+        if not place.is_dir() or (path.exists() and path.read_text() == text):
+            return
+        _write(path, text)
+        old = sorted(place.glob(CONTEXT_FILE.format("*")), key=lambda one: one.stat().st_mtime)
+        for gone in old[:-CONTEXTS_MAX]:
+            gone.unlink()
+
     async def apply(self, step: NodeStep) -> None:
         """Take one step; taking it again does nothing more."""
         match step:
@@ -123,7 +145,9 @@ class BalancerPlane:
         _write(place / STATE_FILE, state_file(node))
         await _check(place, text)
         _write(place / CONFIG, text)
+        make_pipe(place)
         await spawn_detached(
+            *("sh", "-c", _WITH_PIPE, "sh"),
             *("haproxy", "-W", "-S", f"unix@{MASTER_SOCKET},mode,600"),
             *("-p", PID_FILE, "-f", str(place / CONFIG)),
             netns=node.eni_id,
@@ -135,6 +159,7 @@ class BalancerPlane:
     async def _reload(self, node: BalancerNode, text: str) -> None:
         place = self.directory / node.eni_id
         running = await ask(place / STATS_SOCKET, "show servers state")
+        await _leave_counters(place)
         await _check(place, text)
         _write(place / STATE_FILE, state_file(node, running))
         _write(place / CONFIG, text)
@@ -145,10 +170,21 @@ class BalancerPlane:
         place = self.directory / eni_id
         pid = await _find_pid(place)
         if pid is not None:
+            await _leave_counters(place)
             await _end(pid)
         for path in place.iterdir():
             path.unlink()
         place.rmdir()
+
+
+async def _leave_counters(place: Path) -> None:
+    """Before a worker goes. One that does not answer takes its counters with it."""
+    try:
+        info = await ask(place / STATS_SOCKET, "show info")
+        stat = await ask(place / STATS_SOCKET, "show stat")
+    except PlaneError:
+        return
+    leave_counters(place, info, stat)
 
 
 async def _end(pid: int) -> None:

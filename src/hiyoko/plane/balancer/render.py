@@ -19,6 +19,8 @@ from hiyoko.plane.balancer.answers import (
 )
 from hiyoko.plane.balancer.backend import backend_lines
 from hiyoko.plane.balancer.forwarding import request_headers, response_headers
+from hiyoko.plane.balancer.log_context import log_context
+from hiyoko.plane.balancer.log_line import URI_BYTES_MAX, log_lines
 from hiyoko.plane.balancer.names import backend_name
 from hiyoko.plane.balancer.paths import Paths
 from hiyoko.plane.balancer.rules import render_forwards, render_rules
@@ -42,9 +44,10 @@ _SPELT = (
 def render_haproxy(node: BalancerNode, paths: Paths) -> str:
     """The whole configuration; its ``description`` is the digest of the rest."""
     lines = [*_defaults(node)]
+    context = log_context(node).digest
     for listener in node.listeners:
         lines += ["", f"frontend port-{listener.port}"]
-        lines += (f"  {line}" for line in _frontend(node, listener, paths))
+        lines += (f"  {line}" for line in _frontend(node, listener, paths, context))
     for group in node.groups:
         lines += ["", f"backend {backend_name(group.arn)}"]
         lines += (f"  {line}" for line in backend_lines(group))
@@ -70,6 +73,7 @@ def _global(paths: Paths) -> tuple[str, ...]:
         # A connection that outlives a reload may take as long as the longest draining.
         "  hard-stop-after 3600s",
         "  tune.ssl.default-dh-param 2048",
+        f"  tune.http.logurilen {URI_BYTES_MAX}",
         *(f"  h1-case-adjust {name.lower()} {name}" for name in _SPELT),
     )
 
@@ -86,6 +90,8 @@ def _defaults(node: BalancerNode) -> Iterator[str]:
     yield f"  timeout connect {CONNECT_TIMEOUT_S}s"
     yield "  retries 0"
     yield "  option idle-close-on-response"
+    # A client that has gone is told apart (460 in the log), and its target let off.
+    yield "  option abortonclose"
     yield "  option h1-case-adjust-bogus-client"
     yield "  load-server-state-from-file global"
     # 24 random digits: the last group of two UUIDs, twelve each.
@@ -93,9 +99,10 @@ def _defaults(node: BalancerNode) -> Iterator[str]:
     yield from (f"  {line}" for line in error_answers())
 
 
-def _frontend(node: BalancerNode, listener: Listener, paths: Paths) -> Iterator[str]:
+def _frontend(node: BalancerNode, listener: Listener, paths: Paths, context: str) -> Iterator[str]:
     attributes = dict(node.attributes)
     yield f"bind {node.address}:{listener.port}{tls_options(listener, attributes, paths)}"
+    yield from log_lines(context, listener.port, tls=listener.protocol == "HTTPS")
     yield "http-request set-var(txn.started) date"
     yield own_answer("400 Bad Request", " if HTTP_1.1 !{ req.hdr_cnt(host) gt 0 }")
     yield own_answer("405 Not Allowed", " if METH_TRACE")
