@@ -8,5 +8,6 @@ without the daemon, which takes what was counted when it comes back. HAProxy doe
 - ``counts``    what was counted, by minute; given out in batches, each until it is acknowledged
 - ``recent``    the last lines, as many as fit
 - ``spool``     lines on their way to S3: raw, then compressed files
-- ``process``   the loop; ``control`` how it is started and spoken to
+- ``process``   the loop; ``files`` what its directory holds
+- ``control``   how the daemon starts it and speaks to it
 """

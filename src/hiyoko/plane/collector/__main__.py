@@ -12,7 +12,7 @@ import socket
 import sys
 from pathlib import Path
 
-from hiyoko.plane.collector.control import LOCK, LOG, SOCKET
+from hiyoko.plane.collector.files import LOCK, LOG, SOCKET
 from hiyoko.plane.collector.process import Collector, serve
 
 

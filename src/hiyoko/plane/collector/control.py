@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hiyoko.plane.collector.files import SOCKET
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
 
-SOCKET, LOCK, LOG = "collector.sock", "collector.lock", "collector.log"
 ANSWER_S = 10.0
 ANSWER_BYTES_MAX = 64 << 20
 

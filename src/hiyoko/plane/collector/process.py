@@ -18,6 +18,7 @@ from hiyoko.plane.balancer.access_log import access_entry
 from hiyoko.plane.balancer.log_line import RequestLine, parse_line
 from hiyoko.plane.balancer.pipe import PIPE
 from hiyoko.plane.collector.counts import MINUTE_S, Counts
+from hiyoko.plane.collector.files import SOCKET
 from hiyoko.plane.collector.nodes import HEADS_MAX, Node
 from hiyoko.plane.collector.recent import Recent
 from hiyoko.plane.collector.spool import Spool
@@ -179,7 +180,7 @@ def serve(collector: Collector, control: socket.socket) -> None:
     gathering = select.poll()
     looked_at = 0.0
     turned_at = math.floor(collector.now() / PERIOD_S)
-    while not collector.ended:
+    while True:
         poll = select.poll()
         poll.register(control, select.POLLIN)
         for node in collector.nodes.values():
@@ -189,6 +190,8 @@ def serve(collector: Collector, control: socket.socket) -> None:
         ready = {number for number, _ in poll.poll(None if wait_s is None else wait_s * 1000)}
         if control.fileno() in ready:
             _converse(collector, control)
+        if collector.ended:
+            return
         busy = [node for node in collector.nodes.values() if node.pipe in ready]
         if busy:
             # Nothing is awaited but time: a question that comes meanwhile is answered after.
@@ -231,6 +234,9 @@ def _converse(collector: Collector, control: socket.socket) -> None:
                 answer = collector.answer(json.loads(text))
             except (ValueError, KeyError, TypeError) as error:
                 answer = {"error": f"{type(error).__name__}: {error}"}
+            if collector.ended:  # whoever hears of the end finds nobody any more
+                control.close()
+                Path(SOCKET).unlink(missing_ok=True)
             client.sendall(json.dumps(answer).encode() + b"\n")
         except OSError:
             return  # whoever asked has gone
