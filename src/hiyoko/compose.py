@@ -33,6 +33,7 @@ from hiyoko.reconcile.endpoints import EndpointReconciler
 from hiyoko.reconcile.health_checks import HealthCheckReconciler
 from hiyoko.reconcile.loop import Loop
 from hiyoko.reconcile.network import NetworkReconciler
+from hiyoko.reconcile.role_keys import role_keys
 from hiyoko.reconcile.stacks import StackReconciler
 from hiyoko.reconcile.tasks import TaskReconciler
 from hiyoko.reconcile.zones import ZoneReconciler
@@ -47,7 +48,8 @@ REGISTRY_HOSTS = ("*.dkr.ecr.*.amazonaws.com", "*.docker.io", "docker.io", "publ
 def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Loop]:
     """AWS's API over a store, and the reconcilers that make its wishes true. Nothing runs yet."""
     trust = root_certificate_path(settings)
-    containers = ContainerPlane(settings, trust, lambda: loop.wake_one("tasks"))
+    keys = role_keys(store, clock)
+    containers = ContainerPlane(settings, trust, lambda: loop.wake_one("tasks"), keys)
     neighbours = Neighbours(write_log=event_log(store, clock))
     api.use_neighbours(neighbours.ask)
     gateway = Gateway(store, settings, clock=clock, neighbours=neighbours)

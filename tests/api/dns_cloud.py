@@ -11,6 +11,7 @@ from tests.golden.golden import CountingIds, FixedClock
 import hiyoko.services.acm
 import hiyoko.services.ec2
 import hiyoko.services.elbv2
+import hiyoko.services.logs
 import hiyoko.services.route53  # noqa: F401
 from hiyoko import api
 from hiyoko.services.elbv2 import rows as elbv2
@@ -54,6 +55,9 @@ class Cloud:
         if operation == "CreateHostedZone" and "VPC" in response:
             # The model requires it; AWS leaves it out for a private zone.
             checked["DelegationSet"] = {"NameServers": ["none"]}
+        if operation == "ListTrafficPolicies":
+            # The model requires it on the last page too, where there is no next policy to name.
+            checked.setdefault("TrafficPolicyIdMarker", "none")
         check_output(service, operation, checked, new_values=REAL_VALUES)
         return response
 

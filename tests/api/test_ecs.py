@@ -159,9 +159,8 @@ def test_fargate_refuses_a_definition_in_aws_words(
 @pytest.mark.parametrize(
     ("member", "value"),
     [
-        ("secrets", [{"name": "A", "valueFrom": "b"}]),
-        ("mountPoints", [{"sourceVolume": "v"}]),
-        ("environmentFiles", [{"type": "s3", "value": "arn"}]),
+        ("startTimeout", 30),
+        ("pseudoTerminal", True),
         ("firelensConfiguration", {"type": "fluentbit"}),
     ],
 )
@@ -170,6 +169,80 @@ def test_a_container_feature_that_does_nothing_is_refused_by_name(
 ) -> None:
     message = define_refusal(cloud, containerDefinitions=[{**CONTAINER, member: value}])
     assert message == f"hiyoko does not implement containerDefinitions.{member}."
+
+
+FULL = {
+    **CONTAINER,
+    "environment": [],
+    "secrets": [{"name": "PASSWORD", "valueFrom": "/app/password"}],
+    "environmentFiles": [{"type": "s3", "value": "arn:aws:s3:::config/app.env"}],
+    "mountPoints": [{"sourceVolume": "data", "containerPath": "/data", "readOnly": True}],
+    "ulimits": [{"name": "core", "softLimit": 0, "hardLimit": -1}],
+    "systemControls": [{"namespace": "net.core.somaxconn", "value": "512"}],
+    "linuxParameters": {"initProcessEnabled": True, "capabilities": {"add": ["SYS_PTRACE"]}},
+}
+
+
+def test_what_a_container_is_given_is_shown_again(cloud: Cloud) -> None:
+    cloud.define(containerDefinitions=[FULL], volumes=[{"name": "data"}], executionRoleArn=ROLE)
+    shown = cloud("DescribeTaskDefinition", taskDefinition="app")["taskDefinition"]
+    assert shown["volumes"] == [{"name": "data", "host": {}}]
+    (container,) = shown["containerDefinitions"]
+    for name in FULL.keys() - CONTAINER.keys():
+        assert container[name] == FULL[name]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (
+            {"mountPoints": [{"sourceVolume": "none", "containerPath": "/x"}]},
+            "Unknown volume 'none'.",
+        ),
+        (
+            {"volumesFrom": [{"sourceContainer": "none"}]},
+            "Unknown source container 'none' in volumesFrom.",
+        ),
+        (
+            {"environment": [{"name": "PASSWORD", "value": "x"}]},
+            "The secret name must be unique and not shared with any new or existing environment"
+            " variables set on the container, such as 'PASSWORD'.",
+        ),
+        (
+            {"linuxParameters": {"capabilities": {"add": ["NET_ADMIN"]}}},
+            "Fargate compatible task definitions can add only the SYS_PTRACE capability",
+        ),
+        (
+            {"linuxParameters": {"sharedMemorySize": 64}},
+            "Fargate compatible task definitions do not support sharedMemorySize",
+        ),
+        (
+            {"systemControls": [{"namespace": "kernel.panic", "value": "1"}]},
+            "Invalid system control kernel.panic: it belongs to no namespace.",
+        ),
+        (
+            {"ulimits": [{"name": "core", "softLimit": 2, "hardLimit": 1}]},
+            "Invalid ulimit core: the soft limit is higher than the hard limit.",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(
+    cloud: Cloud, changes: dict[str, Any], text: str
+) -> None:
+    told = define_refusal(
+        cloud,
+        containerDefinitions=[FULL | changes],
+        volumes=[{"name": "data"}],
+        executionRoleArn=ROLE,
+    )
+    assert told == text
+
+
+def test_secrets_need_a_role_that_may_read_them(cloud: Cloud) -> None:
+    container = {**CONTAINER, "secrets": FULL["secrets"]}
+    assert define_refusal(cloud, containerDefinitions=[container], executionRoleArn="") == (
+        "Fargate requires task definition to have execution role ARN to support secrets."
+    )
 
 
 def test_sizes_may_be_given_in_vcpu_and_gb(cloud: Cloud) -> None:

@@ -305,7 +305,6 @@ def test_an_action_that_cannot_be_is_refused(
     [
         {"Field": "path-pattern", "Values": ["/a b"]},
         {"Field": "host-header", "Values": ["localhost"]},
-        {"Field": "host-header", "HostHeaderConfig": {"RegexValues": ["a"]}},
         {"Field": "cookie", "Values": ["x"]},
         {"Field": "source-ip", "SourceIpConfig": {"Values": ["10.0.0.1"]}},
         {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "Host", "Values": ["x"]}},

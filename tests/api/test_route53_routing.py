@@ -99,7 +99,6 @@ def test_types_and_aliases_that_a_policy_does_not_take_are_refused(cloud: Cloud)
 @pytest.mark.parametrize(
     ("member", "value"),
     [
-        ("CidrRoutingConfig", {"CollectionId": "x", "LocationName": "y"}),
         ("GeoProximityLocation.LocalZoneGroup", {"LocalZoneGroup": "us-east-1-bue-1"}),
         ("AZAffinity", {"Scope": "Global"}),
         ("TrafficPolicyInstanceId", "x"),

@@ -98,6 +98,24 @@ def test_a_task_reaches_443_outside_and_nothing_else(cloud: Cloud) -> None:
     assert cloud.run(*inside, *limits, "http://198.18.0.53:53/").returncode == 28
 
 
+def test_exec_runs_in_a_task_which_can_read_of_itself(cloud: Cloud) -> None:
+    asked = ("web", "--", "sh", "-c", "echo $ECS_CONTAINER_METADATA_URI_V4; exit 7")
+    done = cloud.run("exec", "--file", SITE, *asked)
+    assert done.returncode == 7, done.stderr
+    uri = done.stdout.strip()
+    for task in json.loads(cloud.hiyoko("status", "--json", SITE))["tasks"]:
+        filters = [{"Name": "private-ip-address", "Values": [task["private_address"]]}]
+        found = cloud.client("ec2").describe_network_interfaces(Filters=filters)
+        eni = found["NetworkInterfaces"][0]["NetworkInterfaceId"]
+        inside = ("run", "--", "nsenter", f"--net=/run/netns/{eni}", "--", "curl", "-sS")
+        told = json.loads(cloud.run(*inside, f"{uri}/task").stdout)
+        if task["arn"].rpartition("/")[2] in uri:
+            assert (told["TaskARN"], told["ServiceName"]) == (task["arn"], "web")
+        else:
+            # Another task's is nobody else's to read.
+            assert "unable to get task arn" in told
+
+
 def test_the_balancers_own_group_is_judged_on_the_clients_way(cloud: Cloud) -> None:
     ec2, group = cloud.client("ec2"), physical(cloud, "LoadBalancerSecurityGroup")
     https = [

@@ -30,6 +30,7 @@ from hiyoko import api
 from hiyoko.blueprint.tasks import Container, Task, Tasks
 from hiyoko.gateway.registry import Builder, RegistryHandler
 from hiyoko.gateway.server import Gateway
+from hiyoko.neighbours import Neighbours
 from hiyoko.plane.containers.blobs import Blobs, BuildFailed, BuiltImage
 from hiyoko.plane.containers.directory import ContainerState, Progress, task_id
 from hiyoko.plane.containers.logs import LogFile
@@ -43,6 +44,7 @@ ACCOUNT, REGION = "123456789012", "ap-northeast-1"
 ECR = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 ECR_API = f"api.ecr.{REGION}.amazonaws.com"
 LOGS = f"logs.{REGION}.amazonaws.com"
+KEEPERS = tuple(f"{name}.{REGION}.amazonaws.com" for name in ("s3", "ssm", "secretsmanager"))
 ENDPOINT = "198.18.0.80"
 ENI = "eni-0123456789abcdef0"
 APPLETS = (
@@ -172,6 +174,7 @@ class RegistryWorld:
     store: Store
     settings: Settings
     trust: Path
+    neighbours: Neighbours
 
 
 @asynccontextmanager
@@ -182,7 +185,7 @@ async def registry_world(
     settings = Settings(directory)
     settings.run_dir.mkdir(exist_ok=True)
     store = Store.open(":memory:")
-    names_served = (ECR, ECR_API, LOGS, "registry-1.docker.io", "public.ecr.aws")
+    names_served = (ECR, ECR_API, LOGS, *KEEPERS, "registry-1.docker.io", "public.ecr.aws")
     trust, server = make_certificate(directory, names_served)
     await run("ip", "netns", "add", ENI)
     await run("ip", "link", "add", "e-test", "type", "veth", "peer", "name", "eth0", "netns", ENI)
@@ -202,9 +205,10 @@ async def registry_world(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(server)
     handler = RegistryHandler(store, settings, builder or NoBuilder())
-    gateway = Gateway(store, settings)
+    neighbours = Neighbours()
+    gateway = Gateway(store, settings, neighbours=neighbours)
     for host in names_served:
-        if host not in (ECR_API, LOGS):
+        if host not in (ECR_API, LOGS, *KEEPERS):
             gateway.register_host(host, handler.handle)
     runner = web.ServerRunner(web.Server(gateway.handle))
     await runner.setup()
@@ -212,7 +216,7 @@ async def registry_world(
     loop = asyncio.get_running_loop()
     names, _ = await loop.create_datagram_endpoint(_Names, local_addr=("10.0.0.2", 53))
     try:
-        yield RegistryWorld(store, settings, trust)
+        yield RegistryWorld(store, settings, trust, neighbours)
     finally:
         names.close()
         await runner.cleanup()

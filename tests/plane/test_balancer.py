@@ -31,10 +31,11 @@ from hiyoko.blueprint.balancers import (
     Listener,
     Redirect,
     Rule,
+    Stickiness,
     Target,
     TargetGroup,
 )
-from hiyoko.plane.balancer import render
+from hiyoko.plane.balancer import answers, render
 from hiyoko.plane.balancer.nodes import BalancerPlane, ReloadNode, StartNode, StopNode, steps
 from hiyoko.plane.balancer.observe import ServerSeen, describe_failure
 from hiyoko.plane.balancer.paths import CertificateFile, Paths
@@ -52,6 +53,7 @@ ENI = "eni-0123456789abcdef0"
 ADDRESS = IPv4Address("10.0.0.10")
 GROUP = "arn:aws:elasticloadbalancing:r:1:targetgroup/web/0123456789abcdef"
 EMPTY = "arn:aws:elasticloadbalancing:r:1:targetgroup/none/0123456789abcdef"
+BACKEND = "tg.web.0123456789abcdef"
 CERTIFICATES = ("arn:cert/default", "arn:cert/other")
 
 TARGET = """
@@ -192,14 +194,14 @@ class Place:
             await self.plane.apply(step)
         assert steps(wished, await self.plane.observe()) == []
 
-    async def server(self, port: int = 9001) -> ServerSeen:
+    async def server(self, port: int = 9001, backend: str = BACKEND) -> ServerSeen:
         seen = (await self.plane.observe())[ENI].servers
-        return seen["tg.web.0123456789abcdef", f"10.0.0.10:{port}"]
+        return seen[backend, f"10.0.0.10:{port}"]
 
-    async def until(self, up: bool, port: int = 9001) -> ServerSeen:
+    async def until(self, up: bool, port: int = 9001, backend: str = BACKEND) -> ServerSeen:
         async with asyncio.timeout(15):
             while True:
-                seen = await self.server(port)
+                seen = await self.server(port, backend)
                 if seen.up == up and seen.check:
                     return seen
                 await asyncio.sleep(0.05)
@@ -348,7 +350,8 @@ async def test_a_silent_target_is_504_when_the_time_to_connect_is_over(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # AWS's ten seconds are in the golden text; waiting for two shows the same.
-    monkeypatch.setattr(render, "CONNECT_TIMEOUT_S", 2)
+    for module in (render, answers):
+        monkeypatch.setattr(module, "CONNECT_TIMEOUT_S", 2)
     # A route to a wire that nobody listens to: neither refusal nor answer.
     await run("ip", "-n", ENI, "link", "add", "void", "type", "veth", "peer", "name", "hole")
     await run("ip", "-n", ENI, "link", "set", "hole", "up")
@@ -363,7 +366,7 @@ async def test_a_silent_target_is_504_when_the_time_to_connect_is_over(
 async def test_a_sticky_group_keeps_a_client_at_its_target(place: Place) -> None:
     second = replace(GOOD, port=9002)
     async with target(9001, "one"), target(9002, "two"):
-        await place.become(node(group(GOOD, second, stickiness_s=60)))
+        await place.become(node(group(GOOD, second, stickiness=Stickiness(60))))
         await place.until(up=True)
         await place.until(up=True, port=9002)
         url = f"http://{ADDRESS}:8080/"

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.plane.registry_world import (
+    ACCOUNT,
     ECR,
     ECR_API,
     ENI,
+    REGION,
     Driver,
     make_container,
     make_task,
@@ -19,10 +26,13 @@ from tests.plane.registry_world import (
     registry_world,
 )
 
+from hiyoko.blueprint.tasks import Identity, Mount, Task
 from hiyoko.plane.containers import pull
 from hiyoko.plane.containers.cgroups import limits_enforced, remove_groups
 from hiyoko.plane.containers.directory import task_id
+from hiyoko.plane.containers.plane import ContainerPlane
 from hiyoko.plane.containers.runtime import wait_end
+from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
 
 IMAGE = f"{ECR}/app:1"
@@ -252,3 +262,149 @@ async def test_too_much_memory_is_told_as_aws_tells_it(driver: Driver) -> None:
     ended = await driver.until(task, "STOPPED")
     assert ended.exit_code == 137
     assert ended.reason == "OutOfMemoryError: Container killed due to memory usage"
+
+
+async def test_containers_share_a_volume_that_ends_with_the_task(driver: Driver) -> None:
+    push(driver.world.store, driver.world.settings, "app", "1", ())
+    data = Mount("data", "/etc")
+    writer = make_container(
+        IMAGE, "sh", "-c", "echo written > /etc/new; exec sleep 60", name="writer", mounts=(data,)
+    )
+    script = (
+        "while ! cat /data/new 2>/dev/null; do sleep 0.05; done; cat /data/passwd;"
+        " touch /data/x || echo read-only; exec sleep 60"
+    )
+    reader = make_container(IMAGE, "sh", "-c", script, mounts=(Mount("data", "/data", True),))
+    task = make_task(21, writer, reader)
+    await driver.until(task, "RUNNING")
+    assert await driver.line(task, "^written$")
+    # The volume began with what the image has where it was mounted first.
+    assert await driver.line(task, "^web:x:33")
+    assert await driver.line(task, "^read-only$")
+    await driver.settle(replace(task, run=False))
+    assert not driver.plane.directory(task.arn).volumes.exists()
+
+
+async def test_a_container_is_given_what_its_definition_asks_for(driver: Driver) -> None:
+    push(driver.world.store, driver.world.settings, "app", "1", ())
+    script = (
+        "echo init=$(cat /proc/1/comm); echo core=$(ulimit -c);"
+        " echo somaxconn=$(cat /proc/sys/net/core/somaxconn); exec sleep 60"
+    )
+    container = make_container(
+        IMAGE, "sh", "-c", script, init_process=True, ulimits=(("core", 0, 0),),
+        system_controls=(("net.core.somaxconn", "512"),),
+    )  # fmt: skip
+    task = make_task(22, container)
+    await driver.until(task, "RUNNING")
+    assert await driver.line(task, "^init=init$")
+    assert await driver.line(task, "^core=0$")
+    assert await driver.line(task, "^somaxconn=512$")
+
+
+def keep(driver: Driver, service: str, operation: str, **request: Any) -> dict[str, Any]:
+    return driver.world.neighbours.ask(service, operation, request, account=ACCOUNT, region=REGION)
+
+
+async def test_secrets_and_files_become_variables(driver: Driver) -> None:
+    push(driver.world.store, driver.world.settings, "app", "1", ())
+    keep(driver, "ssm", "PutParameter", Name="/app/url", Value="db://", Type="SecureString")
+    secret = keep(
+        driver, "secretsmanager", "CreateSecret", Name="db",
+        SecretString=json.dumps({"user": "me", "port": 5432}),
+    )["ARN"]  # fmt: skip
+    place = {"LocationConstraint": REGION}
+    keep(driver, "s3", "CreateBucket", Bucket="config", CreateBucketConfiguration=place)
+    text = b"# of the team\nMODE=fast\nLEVEL=1\n"
+    keep(driver, "s3", "PutObject", Bucket="config", Key="app.env", Body=text)
+    container = make_container(
+        IMAGE, "sh", "-c", 'echo "$URL $DBUSER $PORT $MODE $LEVEL"; exec sleep 60',
+        secrets=(("URL", "/app/url"), ("DBUSER", f"{secret}:user::"), ("PORT", f"{secret}:port::")),
+        environment_files=("arn:aws:s3:::config/app.env",), environment=(("LEVEL", "2"),),
+    )  # fmt: skip
+    task = make_task(23, container)
+    await driver.until(task, "RUNNING")
+    assert await driver.line(task, "^db:// me 5432 fast 2$")
+    bundle = driver.plane.directory(task.arn).container(task.arn, "web").bundle
+    assert (bundle / "config.json").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("value_from", "reason"),
+    [
+        ("/none", "unable to retrieve secrets from ssm: invalid ssm parameters: /none"),
+        (
+            f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:none-abcdef",
+            "unable to retrieve secret from asm: service call has been retried 1 time(s):"
+            " ResourceNotFoundException: Secrets Manager can't find the specified secret.",
+        ),
+    ],
+)
+async def test_a_secret_that_is_not_there_stops_the_task(
+    driver: Driver, value_from: str, reason: str
+) -> None:
+    push(driver.world.store, driver.world.settings, "app", "1", ())
+    task = make_task(24, make_container(IMAGE, "true", secrets=(("A", value_from),)))
+    await driver.settle(task)
+    assert driver.progress(task).failure == (
+        f"ResourceInitializationError: unable to pull secrets or registry auth: {reason}"
+    )
+
+
+async def fetched(task: Task, url: str) -> Any:
+    """What a client in the task's namespace gets, whatever the status."""
+    return json.loads(await run("curl", "-sS", url, netns=task.eni_id))
+
+
+async def test_a_task_reads_of_itself_and_finds_its_roles_keys(driver: Driver) -> None:
+    push(driver.world.store, driver.world.settings, "app", "1", ())
+    script = (
+        "echo uri=$ECS_CONTAINER_METADATA_URI_V4;"
+        " echo keys=$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI;"
+        " head -1 $AWS_CA_BUNDLE; exec sleep 60"
+    )
+    role = "arn:aws:iam::123456789012:role/app"
+    identity = Identity("c", "app", 3, "web", role=role, credentials_id="x-1", mac="02:00")
+    task = replace(make_task(25, make_container(IMAGE, "sh", "-c", script)), identity=identity)
+    asked = []
+
+    def keys(of: Task) -> dict[str, object]:
+        asked.append(of.arn)
+        return {
+            "AccessKeyId": "ASIA1", "SecretAccessKey": "s", "Token": "t",
+            "Expiration": time.time() + 3600,
+        }  # fmt: skip
+
+    driver.plane = ContainerPlane(driver.world.settings, driver.world.trust, driver.woken.set, keys)
+    await driver.until(task, "RUNNING")
+    # The VPC's router here is the test's own namespace.
+    await run("ip", "netns", "attach", task.vpc_id, str(os.getpid()))
+    await run("ip", "address", "replace", "169.254.170.2/32", "dev", "lo")
+    await driver.plane.tell_tasks([task], frozenset({task.vpc_id}))
+    uri = (await driver.line(task, "^uri=")).removeprefix("uri=")
+    assert await driver.line(task, "^-----BEGIN CERTIFICATE")
+    mine = await fetched(task, uri)
+    assert (mine["Name"], mine["KnownStatus"]) == ("web", "RUNNING")
+    assert mine["Networks"][0]["IPv4Addresses"] == ["10.0.0.5"]
+    whole = await fetched(task, f"{uri}/task")
+    assert (whole["Family"], whole["Revision"], whole["ServiceName"]) == ("app", "3", "web")
+    assert whole["Limits"] == {"CPU": 0.25, "Memory": 512}
+    assert [one["DockerId"] for one in whole["Containers"]] == [mine["DockerId"]]
+    usage = (await fetched(task, f"{uri}/task/stats"))[mine["DockerId"]]
+    if limits_enforced():
+        assert usage["memory_stats"]["usage"] > 0
+        assert usage["cpu_stats"]["cpu_usage"]["total_usage"] > 0
+    path = (await driver.line(task, "^keys=")).removeprefix("keys=")
+    for _ in range(2):
+        given = await fetched(task, f"http://169.254.170.2{path}")
+        assert (given["RoleArn"], given["AccessKeyId"], given["Token"]) == (role, "ASIA1", "t")
+    assert asked == [task.arn]
+    refused = await fetched(task, "http://169.254.170.2/v2/credentials/other")
+    assert refused["code"] == "InvalidIdInRequest"
+    stranger = replace(task, address=IPv4Address("10.0.0.6"))
+    await driver.plane.tell_tasks([stranger], frozenset({task.vpc_id}))
+    assert "unable to get task arn" in await fetched(task, uri)
+    await driver.plane.tell_tasks([], frozenset())
+    await run("ip", "netns", "delete", task.vpc_id)
+    with pytest.raises(PlaneError):
+        await fetched(task, uri)

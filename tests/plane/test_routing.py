@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import ssl
 import sys
@@ -321,3 +322,73 @@ async def test_an_endpoint_that_hangs_holds_up_nobody(world: World) -> None:
         while silence not in world.statuses(hanging):
             await world.checks.activate()
         over.set()
+
+
+async def test_a_network_gets_its_own_answer(world: World) -> None:
+    made = world.cloud("route53", "CreateCidrCollection", Name="offices", CallerReference="r")
+    collection = made["Collection"]["Id"]
+    change = {"LocationName": "tokyo", "Action": "PUT", "CidrList": ["203.0.113.0/24"]}
+    world.cloud("route53", "ChangeCidrCollection", Id=collection, Changes=[change])
+
+    def of(location: str) -> dict[str, Any]:
+        return {"CidrRoutingConfig": {"CollectionId": collection, "LocationName": location}}
+
+    await world.create(
+        a("o", "198.19.0.1", "t", **of("tokyo")), a("o", "198.19.0.2", "rest", **of("*"))
+    )
+    name = "o.my-project.jp"
+    assert await world.short(name, "+subnet=203.0.113.7/32") == ["198.19.0.1"]
+    assert await world.short(name, "+subnet=203.0.114.7/32") == ["198.19.0.2"]
+    assert await world.short(name) == ["198.19.0.2"]
+
+
+async def test_a_traffic_policy_answers_by_its_tree(world: World) -> None:
+    document = {
+        "AWSPolicyFormatVersion": "2015-10-01",
+        "RecordType": "A",
+        "StartRule": "place",
+        "Endpoints": {
+            "here": {"Type": "value", "Value": "198.19.0.1"},
+            "spare": {"Type": "value", "Value": "198.19.0.2"},
+            "eu": {"Type": "value", "Value": "198.19.0.3"},
+        },
+        "Rules": {
+            "place": {
+                "RuleType": "geo",
+                "Locations": [
+                    {"Continent": "EU", "EndpointReference": "eu"},
+                    {"IsDefault": True, "RuleReference": "switch"},
+                ],
+            },
+            "switch": {
+                "RuleType": "failover",
+                "Primary": {"EndpointReference": "here", "HealthCheck": ""},
+                "Secondary": {"EndpointReference": "spare"},
+            },
+        },
+    }
+    check = world.watch(Type="TCP", IPAddress=HOSTS[0], Port=80)
+    document["Rules"]["switch"]["Primary"]["HealthCheck"] = check  # type: ignore[index]
+    made = world.cloud("route53", "CreateTrafficPolicy", Name="p", Document=json.dumps(document))[
+        "TrafficPolicy"
+    ]
+    world.cloud(
+        "route53",
+        "CreateTrafficPolicyInstance",
+        HostedZoneId=world.zone,
+        Name="t.my-project.jp",
+        TTL=5,
+        TrafficPolicyId=made["Id"],
+        TrafficPolicyVersion=1,
+    )
+    dublin = find_place("dublin")
+    assert dublin is not None
+    async with served(Site(), HOSTS[0]):
+        await world.settle()
+        assert await world.short("t.my-project.jp") == ["198.19.0.1"]
+        there = f"+subnet={dublin.client}/32"
+        assert await world.short("t.my-project.jp", there) == ["198.19.0.3"]
+    await world.settle()
+    assert await world.short("t.my-project.jp") == ["198.19.0.2"]
+    found = world.cloud("route53", "ListTrafficPolicyInstances")["TrafficPolicyInstances"]
+    assert [one["State"] for one in found] == ["Applied"]

@@ -37,6 +37,18 @@ class HealthCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Stickiness:
+    """How long a client comes back to its target after each answer, in seconds.
+
+    ``app_cookie`` names the target's own cookie that must come with the balancer's; None when the
+    balancer's is enough.
+    """
+
+    duration_s: int
+    app_cookie: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TargetGroup:
     """A target group that some listener or rule of the balancer uses."""
 
@@ -46,16 +58,20 @@ class TargetGroup:
     protocol_version: str
     health_check: HealthCheck
     targets: tuple[Target, ...]
-    stickiness_s: int | None = None
+    stickiness: Stickiness | None = None
     algorithm: str = "round_robin"
     slow_start_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Send to target groups by weight."""
+    """Send to target groups by weight.
+
+    A client comes back to its group for ``stickiness_s`` seconds after each answer.
+    """
 
     groups: tuple[tuple[str, int], ...]
+    stickiness_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +100,7 @@ Action = Forward | Redirect | FixedResponse
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """``field`` is AWS's name (host-header, path-pattern, ...); any value matches.
+    """``field`` is AWS's name (host-header, path-pattern, ...); any value or regex matches.
 
     ``key`` is the header's name for http-header; query-string values are ``key=value`` pairs
     written as (key or "", value) tuples in ``pairs``.
@@ -94,16 +110,33 @@ class Condition:
     values: tuple[str, ...] = ()
     key: str = ""
     pairs: tuple[tuple[str, str], ...] = ()
+    regexes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """What is rewritten on the way to a target: the first match of ``regex``.
+
+    ``type`` is AWS's name (url-rewrite, host-header-rewrite); ``$1`` in ``replace`` is a group.
+    """
+
+    type: str
+    regex: str
+    replace: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """All conditions must match. ``priority`` 0 is the default rule, which comes last."""
+    """All conditions must match. ``priority`` 0 is the default rule, which comes last.
+
+    ``transforms`` change the request after it has been matched; ``action`` is the final one.
+    """
 
     arn: str
     priority: int
     conditions: tuple[Condition, ...]
     action: Action
+    transforms: tuple[Transform, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

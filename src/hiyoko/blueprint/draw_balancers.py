@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from hiyoko.blueprint import balancers as b
+from hiyoko.blueprint.draw_stickiness import group_stickiness, without_vain_stickiness
 from hiyoko.services.elbv2 import model as m
 
 SettledTarget = tuple[str, str, int, str]
@@ -68,7 +69,8 @@ def draw_balancers(
                     public_address=IPv4Address(node.public_ip) if node.public_ip else None,
                 )
             )
-    return b.Balancers(tuple(sorted(nodes, key=lambda node: node.eni_id)))
+    steady = (without_vain_stickiness(node) for node in nodes)
+    return b.Balancers(tuple(sorted(steady, key=lambda node: node.eni_id)))
 
 
 def _listener(row: m.Listener, rules: Iterable[m.Rule]) -> b.Listener:
@@ -79,8 +81,11 @@ def _listener(row: m.Listener, rules: Iterable[m.Rule]) -> b.Listener:
         b.Rule(
             rule.arn,
             rule.priority,
-            tuple(b.Condition(c.field, c.values, c.key, c.pairs) for c in rule.conditions),
+            tuple(
+                b.Condition(c.field, c.values, c.key, c.pairs, c.regexes) for c in rule.conditions
+            ),
             _action(rule.actions[-1]),
+            tuple(b.Transform(t.type, t.regex, t.replace) for t in rule.transforms),
         )
         for rule in mine
     ]
@@ -106,7 +111,11 @@ def _action(action: m.Action) -> b.Action:
     if action.fixed_response is not None:
         f = action.fixed_response
         return b.FixedResponse(f.status, f.content_type, f.body)
-    return b.Forward(tuple((group.group_arn, group.weight) for group in action.groups))
+    sticky = action.stickiness
+    return b.Forward(
+        tuple((group.group_arn, group.weight) for group in action.groups),
+        sticky.duration_s if sticky.enabled else None,
+    )
 
 
 def _group(
@@ -133,7 +142,6 @@ def _group(
     )
     check = group.health_check
     attributes = group.attributes
-    sticky = attributes.get("stickiness.enabled") == "true"
     return b.TargetGroup(
         arn=group.arn,
         name=group.name,
@@ -150,11 +158,7 @@ def _group(
             matcher=check.matcher,
         ),
         targets=targets,
-        stickiness_s=(
-            int(attributes.get("stickiness.lb_cookie.duration_seconds", "86400"))
-            if sticky
-            else None
-        ),
+        stickiness=group_stickiness(group),
         algorithm=attributes.get("load_balancing.algorithm.type", "round_robin"),
         slow_start_s=int(attributes.get("slow_start.duration_seconds", "0")),
     )

@@ -8,12 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from hiyoko.blueprint.places import REGION_TOWNS
 from hiyoko.blueprint.zones import Choice, Policy, RecordSet
 from hiyoko.services.elbv2.model import LoadBalancer
-from hiyoko.services.route53.model import GeoLocation, GeoProximity, HostedZone
+from hiyoko.services.route53.model import (
+    CidrCollection,
+    CidrRouting,
+    GeoLocation,
+    GeoProximity,
+    HostedZone,
+    TrafficBranch,
+    TrafficNode,
+    TrafficPolicy,
+    TrafficPolicyInstance,
+)
 from hiyoko.services.route53.model import RecordSet as Wished
 
 BALANCER_TTL_S = 60
@@ -32,7 +42,10 @@ _POLICIES = {
     "geolocation": Policy.GEOLOCATION,
     "geoproximity": Policy.GEOPROXIMITY,
     "multivalue answer": Policy.MULTIVALUE,
+    "CIDR": Policy.CIDR,
 }
+EVERYBODY = ("0.0.0.0/0", "::/0")
+"""A CIDR group's default: the widest networks there are."""
 _NOWHERE = GeoLocation()
 
 
@@ -68,6 +81,22 @@ def _coordinates(at: GeoProximity | None) -> tuple[float, float]:
     return float(at.latitude or 0), float(at.longitude or 0)
 
 
+def _absolute(dns_name: str) -> str:
+    return dns_name.lower().rstrip(".") + "."
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What answers go by beside record sets: traffic policies at work, and CIDR collections."""
+
+    policies: Sequence[TrafficPolicy] = ()
+    instances: Sequence[TrafficPolicyInstance] = ()
+    collections: Sequence[CidrCollection] = ()
+
+
+NO_FLOW = Flow()
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """All that record sets are drawn from."""
@@ -75,6 +104,10 @@ class Draft:
     by_zone: Mapping[str, Groups]
     balancers: Mapping[str, LoadBalancer]
     unhealthy: Unhealthy
+    collections: Mapping[str, CidrCollection] = field(default_factory=dict)
+    traffic: Mapping[str, Sequence[tuple[TrafficPolicyInstance, TrafficNode]]] = field(
+        default_factory=dict
+    )
 
     @classmethod
     def of(
@@ -83,6 +116,7 @@ class Draft:
         records: Iterable[Wished],
         balancers: Iterable[LoadBalancer],
         unhealthy: Unhealthy,
+        flow: Flow = NO_FLOW,
     ) -> Draft:
         """Sort the rows by zone and group."""
         by_zone: dict[str, dict[tuple[str, str], list[Wished]]] = {z.zone_id: {} for z in zones}
@@ -90,11 +124,25 @@ class Draft:
             if record.zone_id in by_zone:
                 group = by_zone[record.zone_id].setdefault((record.name, record.type), [])
                 group.append(record)
-        return cls(by_zone, {b.dns_name.lower(): b for b in balancers}, unhealthy)
+        starts = {(policy.policy_id, policy.version): policy.start for policy in flow.policies}
+        traffic: dict[str, list[tuple[TrafficPolicyInstance, TrafficNode]]] = {}
+        for instance in sorted(flow.instances, key=lambda one: (one.name, one.type)):
+            start = starts[instance.policy_id, instance.policy_version]
+            traffic.setdefault(instance.zone_id, []).append((instance, start))
+        return cls(
+            by_zone,
+            {b.dns_name.lower(): b for b in balancers},
+            unhealthy,
+            {collection.collection_id: collection for collection in flow.collections},
+            traffic,
+        )
 
     def served(self, zone_id: str) -> tuple[RecordSet, ...]:
         """A zone's sets as they are answered."""
-        return tuple(self._group(group, ALIAS_HOPS_MAX) for group in self.by_zone[zone_id].values())
+        return (
+            *(self._group(group, ALIAS_HOPS_MAX) for group in self.by_zone[zone_id].values()),
+            *(self._flow(one, start) for one, start in self.traffic.get(zone_id, ())),
+        )
 
     def _group(self, group: Sequence[Wished], hops: int) -> RecordSet:
         first = group[0]
@@ -127,7 +175,71 @@ class Draft:
             latitude=latitude,
             longitude=longitude,
             bias=wished.proximity.bias if wished.proximity else 0,
+            cidrs=self._cidrs(wished.cidr),
         )
+
+    def _cidrs(self, cidr: CidrRouting | None) -> tuple[str, ...]:
+        if cidr is None:
+            return ()
+        collection = self.collections.get(cidr.collection_id)
+        if cidr.location == "*":
+            return EVERYBODY
+        return collection.blocks(cidr.location) if collection else ()
+
+    def _flow(self, instance: TrafficPolicyInstance, node: TrafficNode) -> RecordSet:
+        """A traffic policy's tree as nested choices."""
+        name = master_text(instance.name)
+        endpoint = node.endpoint
+        if endpoint is not None:
+            balancer = self._balancer(_absolute(endpoint.value))
+            if balancer is not None:
+                values = balancer_addresses(balancer) if instance.type == "A" else ()
+                return RecordSet(name, instance.type, BALANCER_TTL_S, values)
+            values = (master_text(endpoint.value),) if endpoint.type == "value" else ()
+            return RecordSet(name, instance.type, instance.ttl_s, values)
+        return RecordSet(
+            name,
+            instance.type,
+            0,
+            (),
+            policy=_POLICIES[node.policy],
+            choices=tuple(
+                self._branch(instance, number, branch)
+                for number, branch in enumerate(node.branches)
+            ),
+        )
+
+    def _branch(
+        self, instance: TrafficPolicyInstance, number: int, branch: TrafficBranch
+    ) -> Choice:
+        place = branch.geo or _NOWHERE
+        latitude, longitude = _coordinates(branch.proximity)
+        return Choice(
+            set_id=str(number),
+            record=self._flow(instance, branch.node),
+            healthy=self._branch_healthy(branch),
+            weight=branch.weight or 0,
+            region=branch.latency_region or "",
+            primary=branch.failover == "PRIMARY",
+            continent=place.continent or "",
+            country=place.country or "",
+            subdivision=place.subdivision or "",
+            latitude=latitude,
+            longitude=longitude,
+            bias=branch.proximity.bias if branch.proximity else 0,
+        )
+
+    def _branch_healthy(self, branch: TrafficBranch) -> bool:
+        """A rule is as healthy as any branch of it, as an alias that evaluates its target."""
+        if branch.health_check_id in self.unhealthy.checks:
+            return False
+        endpoint = branch.node.endpoint
+        if endpoint is None:
+            return any(self._branch_healthy(below) for below in branch.node.branches)
+        balancer = self._balancer(_absolute(endpoint.value))
+        if balancer is None or not branch.evaluate_health:
+            return True
+        return balancer.arn not in self.unhealthy.balancers
 
     def _record(self, wished: Wished, hops: int) -> RecordSet:
         """One set. Without values: the name exists, the type does not."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network
+from types import MappingProxyType
 
 import hiyoko.services.ecs.model as model
-from hiyoko.blueprint.tasks import Container, LogTarget, Task, Tasks
+from hiyoko.blueprint.tasks import Container, Identity, LogTarget, Mount, Task, Tasks
 
 LEAST_CPU_SHARES = 2
 """What the kernel takes as its minimum; ECS passes it for cpu 0."""
@@ -18,10 +19,12 @@ def draw_tasks(
     definitions: Mapping[str, model.TaskDefinition],
     vpcs: Mapping[str, IPv4Network],
     seen: Mapping[str, model.Sighting],
+    subnets: Mapping[str, str] = MappingProxyType({}),
 ) -> Tasks:
     """Draw each task that shall run, and each stopped one of which something may be left.
 
-    ``definitions`` by ARN, ``vpcs`` (the primary CIDR block) by id, ``seen`` by task ARN. A task
+    ``definitions`` by ARN, ``vpcs`` (the primary CIDR block) and ``subnets`` (theirs) by id,
+    ``seen`` by task ARN. A task
     that failed or whose essential container ended is not to run, whether or not that has been
     written down yet.
     """
@@ -33,11 +36,11 @@ def draw_tasks(
         view = model.TaskView(task, definitions[task.definition_arn], sight)
         if view.stop is not None and view.gone:
             continue
-        drawn.append(_task(view, vpcs[task.vpc_id]))
+        drawn.append(_task(view, vpcs[task.vpc_id], subnets.get(task.subnet_id, "")))
     return Tasks(tuple(drawn))
 
 
-def _task(view: model.TaskView, vpc: IPv4Network) -> Task:
+def _task(view: model.TaskView, vpc: IPv4Network, subnet: str) -> Task:
     task, stop = view.task, view.stop
     return Task(
         arn=task.arn,
@@ -52,8 +55,27 @@ def _task(view: model.TaskView, vpc: IPv4Network) -> Task:
         search_domain=search_domain(task.region),
         cpu_units=int(task.cpu),
         memory_mib=int(task.memory),
-        containers=tuple(_container(task, one) for one in view.definition.containers),
+        containers=tuple(
+            _container(task, one, view.definition) for one in view.definition.containers
+        ),
         run=stop is None or stop.drain,
+        identity=_identity(view, subnet),
+    )
+
+
+def _identity(view: model.TaskView, subnet: str) -> Identity:
+    task, role = view.task, view.task.overrides.task_role or view.definition.task_role
+    return Identity(
+        cluster=task.cluster,
+        family=task.family,
+        revision=view.definition.revision,
+        service=task.service.rpartition("/")[2],
+        launch_type="FARGATE",
+        role=role,
+        credentials_id=task.attachment_id if role else "",
+        mac=task.mac,
+        subnet_cidr=subnet,
+        tags=task.tags,
     )
 
 
@@ -62,7 +84,24 @@ def search_domain(region: str) -> str:
     return "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
 
 
-def _container(task: model.Task, definition: model.ContainerDefinition) -> Container:
+def _mounts(
+    one: model.ContainerDefinition, whole: model.TaskDefinition, above: frozenset[str] = frozenset()
+) -> tuple[Mount, ...]:
+    """A container's own mounts, then those that it shares, the paths each once."""
+    found = {m.path: Mount(m.volume, m.path, m.read_only) for m in one.mounts}
+    for name, read_only in one.volumes_from:
+        source = whole.container(name)
+        if source is None or name in above:
+            continue
+        for mount in _mounts(source, whole, above | {one.name}):
+            shared = Mount(mount.volume, mount.path, mount.read_only or read_only)
+            found.setdefault(mount.path, shared)
+    return tuple(found.values())
+
+
+def _container(
+    task: model.Task, definition: model.ContainerDefinition, whole: model.TaskDefinition
+) -> Container:
     override = task.overrides.container(definition.name)
     command = definition.command if override.command is None else override.command
     cpu = definition.cpu if override.cpu is None else override.cpu
@@ -89,6 +128,14 @@ def _container(task: model.Task, definition: model.ContainerDefinition) -> Conta
         health_retries=check.retries,
         health_start_period_s=check.start_period_s or 0,
         depends_on=definition.depends_on,
+        secrets=definition.secrets,
+        environment_files=definition.environment_files,
+        mounts=_mounts(definition, whole),
+        ulimits=tuple((limit.name, limit.soft, limit.hard) for limit in definition.ulimits),
+        system_controls=definition.system_controls,
+        init_process=definition.init_process,
+        capabilities=definition.capabilities,
+        arn=task.container_arn(definition.name),
     )
 
 

@@ -14,7 +14,9 @@ from ipaddress import IPv4Address, IPv4Network
 from hiyoko.blueprint.draw_endpoints import private_zones, public_names
 from hiyoko.blueprint.draw_records import (
     ALL_HEALTHY,
+    NO_FLOW,
     Draft,
+    Flow,
     Unhealthy,
     balancer_addresses,
     master_text,
@@ -45,6 +47,7 @@ def draw_zones(
     addresses: Iterable[Address] = (),
     unhealthy: Unhealthy = ALL_HEALTHY,
     endpoints: Iterable[VpcEndpoint] = (),
+    flow: Flow = NO_FLOW,
 ) -> Zones:
     """Everything that the world's DNS server serves, from these rows.
 
@@ -55,7 +58,7 @@ def draw_zones(
     zones = sorted(hosted_zones, key=lambda z: (z.created_at, z.zone_id))
     vpcs = sorted(vpcs, key=lambda v: v.vpc_id)
     balancers = sorted(balancers, key=lambda b: b.arn)
-    draft = Draft.of(zones, records, balancers, unhealthy)
+    draft = Draft.of(zones, records, balancers, unhealthy, flow)
     seeing = {v.vpc_id for v in vpcs if v.dns_support and v.dns_hostnames}
     hosted = tuple(_hosted(zone, draft, seeing) for zone in zones)
     hosts = [h for h in _hosts(interfaces, addresses) if h.vpc_id in seeing]

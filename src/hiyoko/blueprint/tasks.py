@@ -17,10 +17,21 @@ class LogTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class Mount:
+    """A volume of the task at a path of a container."""
+
+    volume: str
+    path: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """A container of a task. Empty ``command`` and ``entry_point`` mean the image's own.
 
-    ``memory_mib`` None means no limit of its own below the task's.
+    ``memory_mib`` None means no limit of its own below the task's. ``secrets`` are variables with
+    the ARN or name of their value; ``environment_files`` ARNs of S3 objects; ``ulimits`` name,
+    soft and hard limit. Explicit variables win over those of files, the first file over later ones.
     """
 
     name: str
@@ -42,6 +53,33 @@ class Container:
     health_retries: int = 3
     health_start_period_s: int = 0
     depends_on: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[tuple[str, str], ...] = ()
+    environment_files: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    ulimits: tuple[tuple[str, int, int], ...] = ()
+    system_controls: tuple[tuple[str, str], ...] = ()
+    init_process: bool = False
+    capabilities: tuple[str, ...] = ()
+    arn: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a task is told of itself. ``service`` and ``role`` (an ARN) are empty without one.
+
+    ``credentials_id`` is the last part of the path at which it finds its role's keys.
+    """
+
+    cluster: str = ""
+    family: str = ""
+    revision: int = 0
+    service: str = ""
+    launch_type: str = "FARGATE"
+    role: str = ""
+    credentials_id: str = ""
+    mac: str = ""
+    subnet_cidr: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +100,7 @@ class Task:
     memory_mib: int
     containers: tuple[Container, ...]
     run: bool = True
+    identity: Identity = Identity()
 
 
 @dataclass(frozen=True, slots=True)

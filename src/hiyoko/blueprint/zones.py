@@ -17,6 +17,7 @@ class Policy(StrEnum):
     GEOLOCATION = "geolocation"
     GEOPROXIMITY = "geoproximity"
     MULTIVALUE = "multivalue"
+    CIDR = "cidr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class Choice:
     """One set of a group: what is answered when it is chosen, and all that the choice goes by.
 
     ``record`` may itself be a choice (an alias to another group). Only the field of the group's
-    policy counts: ``weight``, the latency ``region``, ``primary``, the codes of a place, or where
-    on the globe it is, with its bias.
+    policy counts: ``weight``, the latency ``region``, ``primary``, the codes of a place, where on
+    the globe it is, with its bias, or the ``cidrs`` of those that it is for.
     """
 
     set_id: str
@@ -56,6 +57,7 @@ class Choice:
     latitude: float = 0.0
     longitude: float = 0.0
     bias: int = 0
+    cidrs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,12 @@ def parser() -> argparse.ArgumentParser:
     ran.add_argument(
         "argv", nargs=argparse.REMAINDER, metavar="-- CMD", help="command and arguments"
     )
+    within = _command(commands, "exec", "exec:run", "run CMD in a running task of a service")
+    within.add_argument("--file", default="site.yaml", help="default: site.yaml")
+    within.add_argument("--task", metavar="ID", help="the task whose id starts with this")
+    within.add_argument("--container", metavar="NAME", help="default: named like the service")
+    within.add_argument("service", help="a service of the site")
+    within.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD", help="default: sh")
     init = _command(commands, "init", "site:init", "write a commented site.yaml")
     init.add_argument("file", nargs="?", default="site.yaml", help="default: site.yaml")
     init.add_argument("--schema", action="store_true", help="print the JSON Schema instead")

@@ -165,7 +165,7 @@ def _rule(rule: dict[str, Any]) -> RuleView:
     if action["Type"] == "forward":
         weighted = action.get("ForwardConfig", {}).get("TargetGroups") or [action]
         groups = tuple(item["TargetGroupArn"] for item in weighted)
-        words = "forward"
+        words = "forward" + "".join(map(_transform, rule.get("Transforms") or []))
     elif action["Type"] == "redirect":
         to = action["RedirectConfig"]
         protocol = to.get("Protocol", "#{protocol}").lower()
@@ -176,18 +176,22 @@ def _rule(rule: dict[str, Any]) -> RuleView:
     return RuleView(rule["Priority"], _condition(rule["Conditions"]), words, groups)
 
 
+def _transform(transform: dict[str, Any]) -> str:
+    config = transform.get("UrlRewriteConfig") or transform["HostHeaderRewriteConfig"]
+    what = transform["Type"].removesuffix("-header-rewrite").removesuffix("-rewrite")
+    return "".join(f", {what} {r['Regex']} to {r['Replace']}" for r in config["Rewrites"])
+
+
 def _condition(conditions: list[dict[str, Any]]) -> str:
     words = []
     for condition in conditions:
-        values: list[Any] = condition.get("Values") or next(
-            (
-                part["Values"]
-                for key, part in condition.items()
-                if key.endswith("Config") and "Values" in part
-            ),
-            [],
+        parts = [condition, *(v for k, v in condition.items() if k.endswith("Config"))]
+        values: list[Any] = next((part["Values"] for part in parts if part.get("Values")), [])
+        regexes: list[str] = next(
+            (part["RegexValues"] for part in parts if part.get("RegexValues")), []
         )
         shown = [v if isinstance(v, str) else f"{v.get('Key', '')}={v['Value']}" for v in values]
+        shown += [f"like {regex}" for regex in regexes]
         field = condition["Field"].removesuffix("-pattern").removesuffix("-header")
         words.append(f"{field} {' or '.join(shown)}")
     return ", ".join(words) or "everything else"

@@ -44,3 +44,5 @@ ENI_GATEWAY = IPv4Address("169.254.1.1")
 VPC_RESOLVER_LINK_LOCAL = IPv4Address("169.254.169.253")
 MARK = "hiyoko"
 """Prefix of everything that we create and may therefore delete."""
+AGENT_ADDRESS = IPv4Address("169.254.170.2")
+"""Where a task finds its metadata and its role's keys, inside its own namespace."""

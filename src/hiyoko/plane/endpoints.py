@@ -16,13 +16,11 @@ from typing import Protocol
 from hiyoko.blueprint.endpoints import Endpoint, Endpoints
 from hiyoko.blueprint.step import Step
 from hiyoko.plane.error import PlaneError
-from hiyoko.plane.namespaces import identity, in_namespace
+from hiyoko.plane.namespaces import IP_FREEBIND, identity, in_namespace
 from hiyoko.plane.process import NETNS_DIR
 
 PORT = 443
 BACKLOG = 512
-_IP_FREEBIND = 15
-"""linux/in.h: Python 3.11 does not name it."""
 
 
 class Site(Protocol):
@@ -130,7 +128,7 @@ def _listen(address: IPv4Address) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+        listener.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
         listener.bind((str(address), PORT))
         listener.listen(BACKLOG)
     except OSError as error:

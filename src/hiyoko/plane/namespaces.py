@@ -15,6 +15,8 @@ from typing import TypeVar
 
 from hiyoko.plane.error import PlaneError
 
+IP_FREEBIND = 15
+"""linux/in.h: Python 3.11 does not name it."""
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 

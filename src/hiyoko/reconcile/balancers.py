@@ -24,6 +24,7 @@ from hiyoko.plane.balancer.observe import (
 )
 from hiyoko.plane.balancer.paths import CertificateFile, Paths
 from hiyoko.plane.balancer.render import digest_of, render_haproxy
+from hiyoko.plane.balancer.secret import cookie_secret
 from hiyoko.plane.ca.issuing import certificate_path
 from hiyoko.reconcile.report import Report
 from hiyoko.services.elbv2 import rows
@@ -71,6 +72,7 @@ class BalancerReconciler:
         settled = {key for key, row in before.items() if row.state in ("healthy", "unhealthy")}
         drawn = draw_balancers(wishes, settled, now)
         files = _certificates(self.settings, all_certificates(drawn.nodes))
+        paths = Paths(files, _threads(), cookie_secret(self.settings) if drawn.nodes else b"")
         wished: dict[str, tuple[BalancerNode, str]] = {}
         for node in drawn.nodes:
             missing = all_certificates([node]) - files.keys()
@@ -79,7 +81,7 @@ class BalancerReconciler:
                     f"no certificate file yet: {', '.join(sorted(missing))}"
                 )
                 continue
-            wished[node.eni_id] = (node, render_haproxy(node, Paths(files, _threads())))
+            wished[node.eni_id] = (node, render_haproxy(node, paths))
         held = {node.eni_id for node in drawn.nodes} - wished.keys()
         todo = steps(wished, {k: v for k, v in observed.items() if k not in held})
         self._tell_contexts(wished, files)  # before a line is written that needs one

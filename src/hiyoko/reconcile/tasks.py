@@ -26,7 +26,7 @@ from hiyoko.plane.containers.plane import (
 )
 from hiyoko.reconcile.report import Report
 from hiyoko.reconcile.task_logs import deliver_log, prepare_logs
-from hiyoko.services.ec2.rows import VPCS
+from hiyoko.services.ec2.rows import SUBNETS, VPCS
 from hiyoko.services.ec2.seen import INTERFACES_SEEN
 from hiyoko.services.ecs import rows
 from hiyoko.services.ecs.seen import TASKS_SEEN, ContainerSeen, TaskSeen
@@ -41,7 +41,8 @@ def load_tasks(tx: Transaction) -> Tasks:
     }
     vpcs = {vpc.vpc_id: IPv4Network(vpc.cidr) for vpc in VPCS.table.list(tx)}
     seen = {row.task_arn: row for row in TASKS_SEEN.list(tx)}
-    return draw_tasks(tasks, definitions, vpcs, seen)
+    subnets = {subnet.subnet_id: subnet.cidr for subnet in SUBNETS.table.list(tx)}
+    return draw_tasks(tasks, definitions, vpcs, seen, subnets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class TaskReconciler:
                 await self.plane.apply(step)
         after = await self.plane.observe()
         self.plane.check_health(desired.tasks, after)
+        await self.plane.tell_tasks(desired.tasks, after.namespaces)
         report.refusals.update(self.plane.refusals)
         self.plane.refusals.clear()
         self._record(desired, seen, after, report)

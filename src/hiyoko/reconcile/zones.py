@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hiyoko.blueprint.draw_records import ALL_HEALTHY
+from hiyoko.blueprint.draw_records import ALL_HEALTHY, Flow
 from hiyoko.blueprint.draw_zones import draw_zones
 from hiyoko.blueprint.zones import Zones
 from hiyoko.clock import Clock, SystemClock
@@ -71,7 +71,11 @@ class ZoneReconciler:
         """
         with self.store.reading() as tx:
             noted = SERVED_SEEN.find(tx, key=SERVED_KEY)
-            waiting = route53.newest_change_revision(tx)
+            waiting = max(
+                route53.newest_change_revision(tx),
+                *(one.revision for one in route53.TRAFFIC_INSTANCES.list(tx)),
+                0,
+            )
             delegations = {seen.zone_id: seen.parent for seen in DELEGATIONS_SEEN.list(tx)}
         wanted = {entry.zone_id: entry.parent for entry in zones.delegations}
         news = noted is None or noted.digest != served.digest
@@ -98,7 +102,12 @@ class ZoneReconciler:
 def draw(tx: Transaction) -> Zones:
     """The zone set of this store. Health is looked at only where a policy goes by it."""
     records = route53.list_all_records(tx)
-    routed = any(record.set_id for record in records)
+    flow = Flow(
+        route53.TRAFFIC_POLICIES.list(tx),
+        route53.TRAFFIC_INSTANCES.list(tx),
+        route53.CIDR_COLLECTIONS.list(tx),
+    )
+    routed = any(record.set_id for record in records) or bool(flow.instances)
     return draw_zones(
         revision=tx.revision,
         hosted_zones=route53.list_all_zones(tx),
@@ -109,4 +118,5 @@ def draw(tx: Transaction) -> Zones:
         addresses=ec2.ADDRESSES.table.list(tx),
         unhealthy=unhealthy(tx) if routed else ALL_HEALTHY,
         endpoints=ec2.VPC_ENDPOINTS.table.list(tx),
+        flow=flow,
     )

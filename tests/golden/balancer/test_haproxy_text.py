@@ -17,8 +17,10 @@ from hiyoko.blueprint.balancers import (
     Listener,
     Redirect,
     Rule,
+    Stickiness,
     Target,
     TargetGroup,
+    Transform,
 )
 from hiyoko.plane.balancer.paths import CertificateFile, Paths
 from hiyoko.plane.balancer.render import render_haproxy
@@ -107,7 +109,7 @@ NODE = BalancerNode(
             "HTTP1",
             CHECK,
             (Target("10.0.1.5", IPv4Address("10.0.1.5"), 80, "a"),),
-            stickiness_s=60,
+            stickiness=Stickiness(60),
             slow_start_s=30,
         ),
     ),
@@ -127,3 +129,49 @@ def test_each_policy_gives_one_bind_line(name: str) -> None:
     text = render_haproxy(replace(NODE, listeners=(listener,)), PATHS)
     bind = next(line for line in text.splitlines() if line.startswith("  bind"))
     check_golden(f"balancer/bind-{name}.txt", bind + "\n")
+
+
+def test_the_lines_of_what_only_some_rules_have() -> None:
+    """Transforms, regular expressions, stickiness: no line of them where they are not used."""
+    conditions = (
+        Condition("host-header", regexes=(r"^(.+)\.example\.com$",)),
+        Condition("http-header", key="X'Odd", regexes=("a|b",)),
+    )
+    transforms = (
+        Transform("url-rewrite", "^/dp/([A-Za-z0-9]+)/?$", "/product.php?id=$1"),
+        Transform("host-header-rewrite", "^mywebsite-(.+).com$", "internal.dev.$1.myweb.com"),
+    )
+    listener = replace(
+        NODE.listeners[0],
+        rules=(
+            Rule("r1", 1, conditions, Forward(((API, 1), (WEB, 1)), 3600), transforms),
+            Rule("d", 0, (), Forward(((WEB, 1),))),
+        ),
+    )
+    sticky = (
+        replace(NODE.groups[0], stickiness=Stickiness(86400)),
+        replace(NODE.groups[2], stickiness=Stickiness(60, "SID")),
+    )
+    text = render_haproxy(replace(NODE, listeners=(listener,), groups=sticky), PATHS)
+    check_golden("balancer/haproxy-rules.cfg", text.partition("\nfrontend ")[2])
+
+
+def test_a_plain_rule_costs_two_lines() -> None:
+    """One default rule that forwards: its mark and its backend, and nothing of any cookie."""
+    plain = Rule("d", 0, (), Forward(((WEB, 1),)))
+    listener = replace(NODE.listeners[0], rules=(plain,))
+    group = replace(NODE.groups[2], stickiness=None)
+    text = render_haproxy(replace(NODE, listeners=(listener,), groups=(group,)), PATHS)
+    marks = [line.strip() for line in text.splitlines() if "txn.rule" in line]
+    assert [line for line in marks if not line.startswith("log-format")] == [
+        "http-request set-var(txn.rule) int(1) if !{ var(txn.rule) -m found }",
+        "use_backend tg.web.0000000000000001 if { var(txn.rule) -m int 1 }",
+    ]
+    for unused in (
+        "req.cook",
+        "add-header Set-Cookie",
+        "txn.seal",
+        "txn.transformed",
+        "txn.location",
+    ):
+        assert unused not in text

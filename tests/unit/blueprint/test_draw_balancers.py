@@ -89,3 +89,46 @@ def test_the_order_of_rows_does_not_matter() -> None:
         registrations=ROWS.registrations[::-1],
     )
     assert draw_balancers(turned) == draw_balancers(ROWS)
+
+
+def _sticky(**attributes: str) -> m.TargetGroup:
+    given = {f"stickiness.{key}": value for key, value in attributes.items()}
+    given |= {"stickiness.enabled": "true", "stickiness.app_cookie.cookie_name": "SID"}
+    return replace(ROWS.target_groups[0], attributes=given)
+
+
+def test_stickiness_is_drawn_by_its_type() -> None:
+    def drawn(group: m.TargetGroup, rows: BalancerRows = ROWS) -> b.Stickiness | None:
+        rows = replace(rows, target_groups=(group, *rows.target_groups[1:]))
+        return next(g for g in draw_balancers(rows).nodes[0].groups if g.arn == "g").stickiness
+
+    assert drawn(ROWS.target_groups[0]) is None
+    assert drawn(_sticky()) == b.Stickiness(86400)
+    application = _sticky(**{"type": "app_cookie", "app_cookie.duration_seconds": "5"})
+    assert drawn(application) == b.Stickiness(5, "SID")
+    # Behind weights, an application's cookie does not work; the balancer's own does.
+    both = (m.WeightedGroup("g"), m.WeightedGroup("unused", 0))
+    action = m.Action("forward", groups=both, stickiness=m.GroupStickiness(True, 60))
+    weighted = replace(ROWS, rules=(replace(ROWS.rules[0], actions=(action,)),))
+    assert drawn(application, weighted) is None
+    assert drawn(_sticky(), weighted) == b.Stickiness(86400)
+
+
+def test_a_rule_is_drawn_with_its_last_action_and_its_transforms() -> None:
+    both = (m.WeightedGroup("g", 3), m.WeightedGroup("unused", 0))
+    action = m.Action("forward", groups=both, stickiness=m.GroupStickiness(True, 60))
+    off = replace(action, stickiness=m.GroupStickiness(False, 60))
+    rules = (
+        replace(
+            ROWS.rules[1],
+            conditions=(m.Condition("host-header", regexes=("^a",)),),
+            actions=(action,),
+            transforms=(m.Transform("url-rewrite", "a", "b"),),
+        ),
+        replace(ROWS.rules[0], actions=(off,)),
+    )
+    drawn = draw_balancers(replace(ROWS, rules=rules)).nodes[0].listeners[1].rules
+    assert drawn[0].conditions == (b.Condition("host-header", regexes=("^a",)),)
+    assert drawn[0].action == b.Forward((("g", 3), ("unused", 0)), 60)
+    assert drawn[0].transforms == (b.Transform("url-rewrite", "a", "b"),)
+    assert drawn[1].action == b.Forward((("g", 3), ("unused", 0)))

@@ -16,6 +16,7 @@ from hiyoko.cli.target import aws_target
 from hiyoko.site.load import load_site
 
 LINES = (
+    "exec --task 1 web -- sh -c true",
     "up",
     "up --yes site.yaml --target aws",
     "up -y --no-prove",

@@ -106,6 +106,10 @@ FORWARD = {"Type": "forward", "TargetGroupArn": GROUP}
             ],
             "query-string v=1",
         ),
+        (
+            [{"Field": "path-pattern", "PathPatternConfig": {"RegexValues": ["^/v[0-9]", "x$"]}}],
+            "path like ^/v[0-9] or like x$",
+        ),
     ],
 )
 def test_a_rules_conditions_are_put_in_words(
@@ -113,6 +117,14 @@ def test_a_rules_conditions_are_put_in_words(
 ) -> None:
     shown = balanced(scripts, rule(*conditions, **FORWARD))
     assert shown.listeners[0].rules[0].condition == words
+
+
+def test_a_rules_transforms_are_put_in_words(scripts: Scripts) -> None:
+    url = {"UrlRewriteConfig": {"Rewrites": [{"Regex": "^/a", "Replace": "/b"}]}}
+    host = {"HostHeaderRewriteConfig": {"Rewrites": [{"Regex": "x", "Replace": "y"}]}}
+    transforms = [{"Type": "url-rewrite", **url}, {"Type": "host-header-rewrite", **host}]
+    shown = balanced(scripts, rule(**FORWARD) | {"Transforms": transforms})
+    assert shown.listeners[0].rules[0].action == "forward, url ^/a to /b, host x to y"
 
 
 @pytest.mark.parametrize(

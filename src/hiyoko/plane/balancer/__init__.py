@@ -4,12 +4,15 @@ Pure, golden-tested; ``render`` puts a node's whole configuration together:
 
 - ``text``, ``names``, ``paths``  quoting and wildcards, what things are called, what is outside
 - ``tls``, ``rules``, ``forwarding``, ``answers``  a listener: handshake, rules, headers, errors
+- ``transforms``  what a rule rewrites on the way to a target
 - ``backend``, ``checks``, ``stickiness``  a target group: servers, checks, who comes back
+- ``seals``  cookies that only the balancer can make or read
 
 At work:
 
 - ``observe``  HAProxy's answers as data; the state that a reload carries over   (pure)
 - ``socket``   one command, one answer
+- ``secret``   the file that cookies are sealed with
 - ``nodes``    ``BalancerPlane``: observe and apply
 
 https://docs.haproxy.org/2.6/configuration.html

@@ -101,9 +101,9 @@ def access_entry(line: RequestLine | ErrorLine, context: LogContext) -> str | No
             '"-"',
             '"-"',
             connection_id(line.connection),
-            '"-"',
-            '"-"',
-            '"-"',
+            _quoted(line.new_host),
+            _quoted(line.new_uri),
+            _quoted(_transform_status(line)),
         )
     )
 
@@ -173,7 +173,7 @@ def _scheme(port: int, context: LogContext) -> str:
 
 
 def _request(line: RequestLine, context: LogContext) -> str:
-    host = line.host or context.address
+    host = _host(line) or context.address
     scheme = _scheme(line.port, context)
     if line.status == 101:
         scheme = "wss" if scheme == "https" else "ws"
@@ -194,6 +194,22 @@ def _certificate(line: RequestLine, context: LogContext) -> str:
     return "session-reused" if line.resumed else context.certificates.get(line.certificate, "")
 
 
+def _transform_status(line: RequestLine) -> str:
+    """What came of a rule's transforms; nothing is told where none has matched."""
+    if not line.new_host and not line.new_uri:
+        return ""
+    if line.status != 500 or line.target is not None:
+        return "TransformSuccess"
+    # The host is changed after the URI: without a new host it was the URI that cannot be.
+    return "TransformInvalidHost" if line.new_host else "TransformInvalidPath"
+
+
+def _host(line: RequestLine) -> str:
+    """The name that was asked for, without a port."""
+    name, colon, port = line.host.rpartition(":")
+    return (name if colon and port.isdigit() else line.host).lower()
+
+
 def _redirect_url(line: RequestLine, rule: RuleMeant | None, context: LogContext) -> str:
     if rule is None or rule.redirect is None:
         return ""
@@ -201,7 +217,7 @@ def _redirect_url(line: RequestLine, rule: RuleMeant | None, context: LogContext
     own_path, _, own_query = line.uri.partition("?")
     values: Mapping[str, str] = {
         "#{protocol}": _scheme(line.port, context),
-        "#{host}": line.host,
+        "#{host}": _host(line),
         "#{port}": str(line.port),
         "#{path}": own_path.removeprefix("/"),
         "#{query}": own_query,

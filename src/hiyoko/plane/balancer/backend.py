@@ -17,8 +17,8 @@ _ALGORITHMS = {
 }
 
 
-def backend_lines(group: TargetGroup) -> Iterator[str]:
-    """The lines of a group's backend section."""
+def backend_lines(group: TargetGroup, secret: bytes) -> Iterator[str]:
+    """The lines of a group's backend section; ``secret`` is what cookies are sealed with."""
     targets = [target for target in group.targets if not target.draining]
     if not targets:
         yield own_answer(UNAVAILABLE, "")
@@ -30,8 +30,7 @@ def backend_lines(group: TargetGroup) -> Iterator[str]:
     yield "http-request set-var(txn.to_target) bool(true)"
     yield "option allbackups"
     yield from check_lines(group.health_check)
-    if group.stickiness_s is not None:
-        yield from sticky_lines(group.stickiness_s, targets)
+    yield from sticky_lines(group, targets, secret)
     for target in targets:
         yield _server(group, target)
     for target in targets:

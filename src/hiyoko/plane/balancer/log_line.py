@@ -17,6 +17,7 @@ from dataclasses import dataclass
 LOG_FD = 9
 """The descriptor of the pipe that HAProxy inherits, over all its reloads."""
 URI_BYTES_MAX = 16384
+HOST_BYTES_MAX = 320
 USER_AGENT_BYTES_MAX = 8192
 """AWS cuts what is longer."""
 TRACE_BYTES_MAX = 7168
@@ -30,14 +31,16 @@ _HEAD = "A {context} {port} %ST %ts %b %s %[var(txn.rule)] %Tr %U %B"
 _TIMES = "%Ts.%ms %Th %Ti %TR %Tw %Tc %Ta"
 _TLS = "%sslc %sslv %[ssl_fc_is_resumed] %[var(sess.cert)] %{+Q,+E}[ssl_fc_sni]"
 _NO_TLS = '- - - - \\"-\\"'
-_QUOTED = "%{+Q,+E}[var(txn.host)] %{+Q,+E}[capture.req.hdr(0)] %{+Q,+E}[capture.req.hdr(1)]"
+_TRANSFORMED = "%{+Q,+E}[var(txn.transformed_host)] %{+Q,+E}[var(txn.transformed_uri)]"
+_NOT_TRANSFORMED = '\\"\\" \\"\\"'
+_CAPTURED = " ".join(f"%{{+Q,+E}}[capture.req.hdr({number})]" for number in range(3))
 _ERROR = (
     "E {context} {port} %ST %ts %U %B %Ts.%ms %ci:%cp %[fc_err] %[ssl_fc_err,hex] %[ssl_c_err] "
     "%[ssl_c_ca_err] %sslc %sslv"
 )
 
 
-def log_lines(context: str, port: int, *, tls: bool) -> Iterator[str]:
+def log_lines(context: str, port: int, *, tls: bool, transforms: bool = False) -> Iterator[str]:
     """A frontend's lines; they come before whatever answers a request.
 
     ``context`` names what the numbers in the line meant when it was written: see ``log_context``.
@@ -47,12 +50,15 @@ def log_lines(context: str, port: int, *, tls: bool) -> Iterator[str]:
     head = _HEAD.format(context=context, port=port)
     yield (
         f'log-format "{head} {_TIMES} %ci:%cp %si:%sp %HM %HV {_TLS if tls else _NO_TLS} %ID '
-        f'%[var(sess.conn)] {_QUOTED} %HPO%HQ"'
+        f"%[var(sess.conn)] {_TRANSFORMED if transforms else _NOT_TRANSFORMED} {_CAPTURED} "
+        '%HPO%HQ"'
     )
     yield f'error-log-format "{_ERROR.format(context=context, port=port)}"'
     yield _SESSION
     if tls:
         yield _CERTIFICATE
+    # The log is written when the request's own headers are gone.
+    yield f"http-request capture req.hdr(host) len {HOST_BYTES_MAX}"
     yield f"http-request capture req.fhdr(user-agent) len {USER_AGENT_BYTES_MAX}"
     yield f"http-request capture req.fhdr(x-amzn-trace-id) len {TRACE_BYTES_MAX}"
 
@@ -67,7 +73,7 @@ _LINE = re.compile(
     r"A (\S+) (\d+) (-?\d+) (\S+) (\S+) (\S+) (\S+) (-?\d+) (\d+) (\d+) "
     r"(\d+\.\d+) (-?\d+) (-?\d+) (-?\d+) (-?\d+) (-?\d+) (-?\d+) "
     r"(\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) "
-    rf"{_TEXT} (\S+) (\S+) {_TEXT} {_TEXT} {_TEXT} (.*)",
+    rf"{_TEXT} (\S+) (\S+) {_TEXT} {_TEXT} {_TEXT} {_TEXT} {_TEXT} (.*)",
     re.DOTALL,
 )
 _ERROR_LINE = re.compile(
@@ -113,6 +119,8 @@ class RequestLine:
     sni: str
     unique_id: str
     connection: str
+    new_host: str
+    new_uri: str
     host: str
     user_agent: str
     trace: str
@@ -174,10 +182,12 @@ def parse_line(line: bytes) -> RequestLine | ErrorLine | None:
         sni=_unescaped(g[25]),
         unique_id=g[26],
         connection=g[27],
-        host=_unescaped(g[28]),
-        user_agent=_unescaped(g[29]),
-        trace=_unescaped(g[30]),
-        uri=_ENCODED.sub(lambda m: chr(int(m[1], 16)), g[31]),
+        new_host=_unescaped(g[28]),
+        new_uri=_unescaped(g[29]),
+        host=_unescaped(g[30]),
+        user_agent=_unescaped(g[31]),
+        trace=_unescaped(g[32]),
+        uri=_ENCODED.sub(lambda m: chr(int(m[1], 16)), g[33]),
     )
 
 

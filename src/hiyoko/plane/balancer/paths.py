@@ -16,7 +16,11 @@ class CertificateFile:
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """What the configuration refers to outside itself."""
+    """What the configuration refers to outside itself.
+
+    ``secret`` is what the cookies of stickiness are sealed with, the same on all nodes.
+    """
 
     certificates: Mapping[str, CertificateFile] = field(default_factory=dict)
     threads: int = 2
+    secret: bytes = field(default=b"", repr=False)

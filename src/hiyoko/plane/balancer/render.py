@@ -24,7 +24,9 @@ from hiyoko.plane.balancer.log_line import URI_BYTES_MAX, log_lines
 from hiyoko.plane.balancer.names import backend_name
 from hiyoko.plane.balancer.paths import Paths
 from hiyoko.plane.balancer.rules import render_forwards, render_rules
+from hiyoko.plane.balancer.stickiness import group_answers, group_key, group_requests
 from hiyoko.plane.balancer.tls import tls_options
+from hiyoko.plane.balancer.transforms import render_transforms
 
 STATS_SOCKET = "stats.sock"
 STATE_FILE = "servers.state"
@@ -50,7 +52,7 @@ def render_haproxy(node: BalancerNode, paths: Paths) -> str:
         lines += (f"  {line}" for line in _frontend(node, listener, paths, context))
     for group in node.groups:
         lines += ["", f"backend {backend_name(group.arn)}"]
-        lines += (f"  {line}" for line in backend_lines(group))
+        lines += (f"  {line}" for line in backend_lines(group, paths.secret))
     body = "\n".join(lines) + "\n"
     top = _global(paths)
     digest = hashlib.sha256("\n".join((*top, body)).encode()).hexdigest()[:16]
@@ -102,14 +104,23 @@ def _defaults(node: BalancerNode) -> Iterator[str]:
 def _frontend(node: BalancerNode, listener: Listener, paths: Paths, context: str) -> Iterator[str]:
     attributes = dict(node.attributes)
     yield f"bind {node.address}:{listener.port}{tls_options(listener, attributes, paths)}"
-    yield from log_lines(context, listener.port, tls=listener.protocol == "HTTPS")
+    yield from log_lines(
+        context,
+        listener.port,
+        tls=listener.protocol == "HTTPS",
+        transforms=any(rule.transforms for rule in listener.rules),
+    )
     yield "http-request set-var(txn.started) date"
     yield own_answer("400 Bad Request", " if HTTP_1.1 !{ req.hdr_cnt(host) gt 0 }")
     yield own_answer("405 Not Allowed", " if METH_TRACE")
     yield "http-request set-var(txn.host) req.hdr(host),host_only,lower"
     yield from render_rules(listener)
     yield from request_headers(listener, attributes)
+    yield from render_transforms(listener)
+    key = group_key(paths.secret, node.balancer_arn)
+    yield from group_requests(listener, key)
     yield "http-response set-var(txn.answered) bool(true)"
+    yield from group_answers(listener, key)
     yield from response_headers(listener)
     yield from own_statuses()
-    yield from render_forwards(listener)
+    yield from render_forwards(listener, key)

@@ -15,9 +15,20 @@ from hiyoko.blueprint.balancers import (
 )
 from hiyoko.plane.balancer.answers import OWN_HEADERS, own_answer
 from hiyoko.plane.balancer.names import backend_name
-from hiyoko.plane.balancer.text import format_literal, page, quoted, wildcard
+from hiyoko.plane.balancer.seals import SealKey
+from hiyoko.plane.balancer.stickiness import group_choice
+from hiyoko.plane.balancer.text import argument, format_literal, page, quoted, wildcard
 
+LOCATION_BYTES_MAX = 14_336
+"""Longer ones are answered with 507. AWS names no length; this one is what an answer can hold."""
 _REASONS = {301: "301 Moved Permanently", 302: "302 Found"}
+
+_SHAPES = (
+    ("str", re.compile(r"([^*?\\]+)")),
+    ("beg", re.compile(r"([^*?\\]+)\*")),
+    ("end", re.compile(r"\*([^*?\\]+)")),
+    ("sub", re.compile(r"\*([^*?\\]+)\*")),
+)
 
 
 def render_rules(listener: Listener) -> Iterator[str]:
@@ -31,13 +42,14 @@ def render_rules(listener: Listener) -> Iterator[str]:
         yield from _act(listener, number, rule)
 
 
-def render_forwards(listener: Listener) -> Iterator[str]:
+def render_forwards(listener: Listener, key: SealKey) -> Iterator[str]:
     """The choice of a backend; HAProxy wants it after all ``http-request`` lines."""
     for number, rule in enumerate(listener.rules, 1):
         if not isinstance(rule.action, Forward):
             continue
         groups = [(arn, weight) for arn, weight in rule.action.groups if weight]
         mark = f"{{ var(txn.rule) -m int {number} }}"
+        yield from group_choice(mark, rule.action, key)
         if len(rule.action.groups) == 1:
             yield f"use_backend {backend_name(rule.action.groups[0][0])} if {mark}"
             continue
@@ -50,7 +62,7 @@ def render_forwards(listener: Listener) -> Iterator[str]:
 def _act(listener: Listener, number: int, rule: Rule) -> Iterator[str]:
     mark = f" if {{ var(txn.rule) -m int {number} }}"
     match rule.action:
-        case Forward(groups):
+        case Forward(groups, _):
             total = sum(weight for _, weight in groups)
             if len(groups) > 1 and total:
                 yield f"http-request set-var(txn.roll) rand({total}){mark}"
@@ -75,7 +87,7 @@ def _redirect(listener: Listener, redirect: Redirect, mark: str) -> Iterator[str
         "protocol": listener.protocol.lower(),
         "host": "%[var(txn.host)]",
         "port": str(listener.port),
-        "path": "%[path,regsub(^/,)]",
+        "path": "%[path,bytes(1)]",
         "query": "%[query]",
     }
 
@@ -86,44 +98,53 @@ def _redirect(listener: Listener, redirect: Redirect, mark: str) -> Iterator[str
         )
 
     base = f"{protocol}://{filled(redirect.host)}:{filled(redirect.port)}{filled(redirect.path)}"
-    title = _REASONS[redirect.status]
-
-    def answer(location: str, condition: str) -> str:
-        return (
-            f'http-request return status {redirect.status} content-type "text/html" '
-            f"string {quoted(page(title))} {OWN_HEADERS} "
-            f"hdr Location {quoted(location)}{condition}"
-        )
-
+    wanted = "http-request set-var-fmt(txn.location) "
+    query = quoted(f"{base}?{filled(redirect.query)}")
     if redirect.query == "#{query}":
-        yield answer(f"{base}?{filled(redirect.query)}", mark + " { query -m len gt 0 }")
-        yield answer(base, mark)
-    elif redirect.query:
-        yield answer(f"{base}?{filled(redirect.query)}", mark)
+        yield f"{wanted}{query}{mark} {{ query -m len gt 0 }}"
+        yield f"{wanted}{quoted(base)}{mark} !{{ query -m len gt 0 }}"
     else:
-        yield answer(base, mark)
+        yield f"{wanted}{query if redirect.query else quoted(base)}{mark}"
+    too_long = f"{{ var(txn.location) -m len gt {LOCATION_BYTES_MAX} }}"
+    yield own_answer("507 Insufficient Storage", f"{mark} {too_long}")
+    yield (
+        f'http-request return status {redirect.status} content-type "text/html" '
+        f"string {quoted(page(_REASONS[redirect.status]))} {OWN_HEADERS} "
+        f'hdr Location "%[var(txn.location)]"{mark}'
+    )
 
 
 def term(condition: Condition) -> str:
     """One condition as an anonymous ACL: its patterns are alternatives."""
     match condition.field:
         case "host-header":
-            patterns = [f"^{wildcard(value.lower())}$" for value in condition.values]
-            return _acl("var(txn.host) -m reg", patterns)
+            return _text("var(txn.host) -i", condition)
         case "path-pattern":
             # Only a backslash in a query-string value escapes; a path pattern cannot hold one.
-            return _acl("path -m reg", [f"^{wildcard(value)}$" for value in condition.values])
+            return _text("path", condition)
         case "http-request-method":
             return _acl("method -m str", list(condition.values))
         case "source-ip":
             return _acl("src", list(condition.values))
         case "http-header":
-            patterns = [f"^{wildcard(value)}$" for value in condition.values]
-            return _acl(f"req.fhdr({condition.key}) -i -m reg", patterns)
+            # Each header line is compared for itself, in their order.
+            header = quoted(f"req.fhdr({argument(condition.key)})")
+            return _text(f"{header} -i", condition)
         case "query-string":
             return _acl("query -i -m reg", [_pair(key, value) for key, value in condition.pairs])
         case _:
             raise AssertionError(f"condition {condition.field} was let through")
+
+
+def _text(fetch: str, condition: Condition) -> str:
+    if condition.regexes:
+        return _acl(f"{fetch} -m reg", list(condition.regexes))
+    # Most are a text, or one that begins or ends in a certain way: no regular expression needed.
+    for method, shape in _SHAPES:
+        found = [shape.fullmatch(value) for value in condition.values]
+        if all(found):
+            return _acl(f"{fetch} -m {method}", [match[1] for match in found if match])
+    return _acl(f"{fetch} -m reg", [f"^{wildcard(value)}$" for value in condition.values])
 
 
 def _pair(key: str, value: str) -> str:

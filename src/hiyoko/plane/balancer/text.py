@@ -17,6 +17,13 @@ def quoted(text: str) -> str:
     )
 
 
+def argument(text: str) -> str:
+    """An argument of a sample fetch or converter, taken as it is; the whole word is ``quoted``."""
+    if re.fullmatch(r"[A-Za-z0-9_.-]+", text):
+        return text
+    return "'" + text.replace("'", r"'\''") + "'"
+
+
 def format_literal(text: str) -> str:
     """Text that means itself inside a log-format string."""
     return text.replace("%", "%%")

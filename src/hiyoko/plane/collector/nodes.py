@@ -21,8 +21,10 @@ from hiyoko.plane.balancer.log_line import ERROR_HEAD, HEAD, LINE_BYTES_MAX
 from hiyoko.plane.balancer.pipe import PIPE, Counters, parse_counters
 from hiyoko.plane.balancer.render import STATS_SOCKET
 
-PIPE_BYTES = 1 << 20
-"""What an ordinary user may ask for (/proc/sys/fs/pipe-max-size): 30 ms of a node's utmost."""
+PIPE_BYTES = (4 << 20, 1 << 20)
+"""A quarter of a second of a node's utmost; an ordinary user may ask for 1 MiB at most
+(/proc/sys/fs/pipe-max-size), and with very many nodes not for that."""
+READ_BYTES = 1 << 20
 HEADS_MAX = 20_000
 ASK_S = 1.0
 
@@ -50,8 +52,10 @@ class Node:
     def opened(cls, directory: Path, now: float) -> Node:
         """Open the pipe. Raises OSError. Both ends are held, so it never tells of an end."""
         pipe = os.open(directory / PIPE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        with contextlib.suppress(PermissionError):  # very many nodes: the usual 64 KiB do too
-            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        for size in PIPE_BYTES:
+            with contextlib.suppress(PermissionError):
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, size)
+                break
         return cls(directory, pipe, now)
 
     @property
@@ -62,7 +66,7 @@ class Node:
     def read(self) -> bytes:
         """The whole lines that have come; they are counted already."""
         try:
-            data = os.read(self.pipe, PIPE_BYTES)
+            data = os.read(self.pipe, READ_BYTES)
         except BlockingIOError:
             return b""
         cut = data.rfind(b"\n") + 1

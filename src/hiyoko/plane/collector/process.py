@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -28,6 +29,10 @@ PERIOD_S = 300
 GATHER_S = 0.02
 """So long lines gather in the pipe before they are read together: reading each alone would cost
 more than all else."""
+HURRY_BYTES = 512 << 10
+"""After so much at once the next reading does not wait."""
+PRIORITY = -10
+"""Little work, but in time: a pipe that is full loses lines. Only root may ask for it."""
 LOOK_BEFORE_S = 2.0
 """Connections are counted just before a minute ends."""
 TAIL_LINES_MAX = 2000
@@ -64,9 +69,11 @@ class Collector:
         for node in self.nodes.values():
             node.refresh()
 
-    def drain(self, node: Node) -> None:
-        """Read what has come of one node."""
+    def drain(self, node: Node) -> int:
+        """Read what has come of one node; how many bytes that were."""
+        size = 0
         while block := node.read():
+            size += len(block)
             self.recent.add(node.name, block)
             if node.spooled:
                 spool = self.spools[node.name]
@@ -75,6 +82,7 @@ class Collector:
                     spool.turn(self._period_end(), node.context)
         if len(node.heads) > HEADS_MAX:
             self.fold(node)
+        return size
 
     def fold(self, node: Node) -> None:
         """Count what a node's lines have told."""
@@ -177,7 +185,10 @@ class Collector:
 
 def serve(collector: Collector, control: socket.socket) -> None:
     """Until told to end."""
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     gathering = select.poll()
+    hurried = False
     looked_at = 0.0
     turned_at = math.floor(collector.now() / PERIOD_S)
     while True:
@@ -195,9 +206,9 @@ def serve(collector: Collector, control: socket.socket) -> None:
         busy = [node for node in collector.nodes.values() if node.pipe in ready]
         if busy:
             # Nothing is awaited but time: a question that comes meanwhile is answered after.
-            gathering.poll(GATHER_S * 1000)
-            for node in busy:
-                collector.drain(node)
+            if not hurried:
+                gathering.poll(GATHER_S * 1000)
+            hurried = max(collector.drain(node) for node in busy) > HURRY_BYTES
         now = collector.now()
         # Once a minute, near its end; after a long sleep of the machine at once.
         if (

@@ -66,7 +66,7 @@ class Spool:
         if child == 0:
             code = 1
             try:
-                os.nice(10)
+                os.nice(20)
                 make_files(turned, self.directory, self.node, end, contexts)
                 code = 0
             finally:

@@ -51,6 +51,19 @@ async def retried(ask: Callable[[int], Awaitable[T]]) -> T:
         await asyncio.sleep(max(0.0, BACK_OFF_S * attempt - (monotonic() - begun)))
 
 
+def signed(service: str, account: str, region: str) -> dict[str, str]:
+    """The headers of a signature by an account.
+
+    Nobody here has a secret key to sign with, and nobody could check it: only the form counts.
+    """
+    date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    scope = f"{account}/{date[:8]}/{region}/{service}/aws4_request"
+    return {
+        "X-Amz-Date": date,
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
+    }
+
+
 async def registry_token(
     client: aiohttp.ClientSession, names: sockets.TaskResolver, account: str, region: str
 ) -> str:
@@ -60,14 +73,9 @@ async def registry_token(
     """
     host = f"api.ecr.{region}.amazonaws.com"
     url = f"https://{host}/"
-    # Nobody here has a secret key to sign with, and nobody could check it: only the form counts.
-    date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    scope = f"{account}/{date[:8]}/{region}/ecr/aws4_request"
-    headers = {
+    headers = signed("ecr", account, region) | {
         "Content-Type": "application/x-amz-json-1.1",
         "X-Amz-Target": "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken",
-        "X-Amz-Date": date,
-        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
     }
 
     async def ask(_: int) -> str:

@@ -7,17 +7,27 @@ capabilities, no new privileges, 65535 open files.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hiyoko.blueprint.tasks import Container, Task
+from hiyoko.plane.addresses import AGENT_ADDRESS
 from hiyoko.plane.containers.blobs import ImageConfig
+from hiyoko.plane.containers.directory import runtime_id
 from hiyoko.plane.containers.seccomp import seccomp_profile
 from hiyoko.plane.process import NETNS_DIR
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OPEN_FILES = 65535
+INIT_PATH = "/dev/init"
+INIT_PROGRAM = "/usr/bin/tini-static"
+"""What reaps orphans and passes signals on, when a definition asks for it."""
+TRUST_PATH = "/etc/aws-ca-bundle.pem"
+"""Whom a container shall trust: the authority of this internet, on AWS a public one."""
+TRUST_VARIABLES = ("AWS_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 
 CAPABILITIES = tuple(
     f"CAP_{name}"
@@ -72,19 +82,42 @@ def _home(known: list[str] | None) -> str:
 
 def arguments(container: Container, image: ImageConfig) -> tuple[str, ...]:
     """Entry point and command: overriding the entry point drops the image's command too."""
+    init = (INIT_PATH, "--") if container.init_process else ()
     if container.entry_point:
-        return (*container.entry_point, *container.command)
-    return (*image.entry_point, *(container.command or image.command))
+        return (*init, *container.entry_point, *container.command)
+    return (*init, *image.entry_point, *(container.command or image.command))
 
 
 def environment(
-    container: Container, image: ImageConfig, hostname: str, home: str
+    container: Container,
+    image: ImageConfig,
+    hostname: str,
+    home: str,
+    told: Mapping[str, str] = MappingProxyType({}),
+    fetched: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str, ...]:
-    """Defaults < the image's own < the task definition's, each name once."""
+    """Defaults < the agent's own (``told``) < the image's < what was fetched < the definition's."""
     merged = {"PATH": DEFAULT_PATH, "HOSTNAME": hostname, "HOME": home}
+    merged.update(told)
     merged.update(image.environment)
+    merged.update(fetched)
     merged.update(container.environment)
     return tuple(f"{name}={value}" for name, value in merged.items())
+
+
+def told(task: Task, container: Container) -> dict[str, str]:
+    """Where a container finds its metadata, its role's keys, and whom to trust.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html
+    """
+    cid = runtime_id(task.arn, container.name)
+    found = dict.fromkeys(TRUST_VARIABLES, TRUST_PATH)
+    found["ECS_CONTAINER_METADATA_URI_V4"] = f"http://{AGENT_ADDRESS}/v4/{cid}"
+    found["ECS_AGENT_URI"] = f"http://{AGENT_ADDRESS}/api/{cid}"
+    if task.identity.role:
+        path = f"/v2/credentials/{task.identity.credentials_id}"
+        found["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = path
+    return found
 
 
 def resolv_conf(task: Task) -> str:
@@ -126,7 +159,37 @@ def _mounts(files: Path) -> list[dict[str, Any]]:
             )
             for name in ("resolv.conf", "hosts", "hostname")
         ),
+        _mount(TRUST_PATH, "bind", ("bind", "ro", "nosuid", "nodev"), str(files / "trust.pem")),
     ]
+
+
+def _shared(container: Container, volumes: Path) -> list[dict[str, Any]]:
+    found = [
+        _mount(
+            mount.path,
+            "bind",
+            ("rbind", "rprivate", "nosuid", "nodev", "ro" if mount.read_only else "rw"),
+            str(volumes / mount.volume),
+        )
+        for mount in container.mounts
+    ]
+    if container.init_process:
+        found.append(_mount(INIT_PATH, "bind", ("bind", "ro", "nosuid", "nodev"), INIT_PROGRAM))
+    return found
+
+
+def _limits(container: Container, open_files: int) -> list[dict[str, Any]]:
+    limits = {"nofile": (open_files, open_files)}
+    limits.update({name: (soft, hard) for name, soft, hard in container.ulimits})
+    return [
+        {"type": f"RLIMIT_{name.upper()}", "soft": _bounded(soft), "hard": _bounded(hard)}
+        for name, (soft, hard) in limits.items()
+    ]
+
+
+def _bounded(limit: int) -> int:
+    """-1 is unlimited, which the runtime takes as the greatest number there is."""
+    return limit if limit >= 0 else (1 << 64) - 1
 
 
 def _resources(task: Task, container: Container) -> dict[str, Any]:
@@ -151,11 +214,16 @@ def render_config(
     *,
     rootfs: Path,
     files: Path,
+    volumes: Path,
     cgroup: str | None,
     open_files: int = OPEN_FILES,
+    fetched: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """``config.json``. ``files`` holds resolv.conf, hosts, hostname; no ``cgroup``: no limits."""
-    capabilities = list(CAPABILITIES)
+    """``config.json``. ``files`` holds resolv.conf, hosts, hostname; no ``cgroup``: no limits.
+
+    ``fetched`` are the variables of secrets and environment files.
+    """
+    capabilities = [*CAPABILITIES, *(f"CAP_{name}" for name in container.capabilities)]
     linux: dict[str, Any] = {
         "namespaces": [
             {"type": "pid"},
@@ -168,7 +236,10 @@ def render_config(
         "readonlyPaths": list(READ_ONLY),
         "seccomp": seccomp_profile(),
         # Fargate lets any user bind low ports, as Docker does since 20.10.
-        "sysctl": {"net.ipv4.ip_unprivileged_port_start": "0"},
+        "sysctl": {
+            "net.ipv4.ip_unprivileged_port_start": "0",
+            **dict(container.system_controls),
+        },
     }
     if cgroup is not None:
         linux["cgroupsPath"] = cgroup
@@ -185,7 +256,11 @@ def render_config(
                 "additionalGids": list(identity.groups),
             },
             "args": list(arguments(container, image)),
-            "env": list(environment(container, image, task.hostname, identity.home)),
+            "env": list(
+                environment(
+                    container, image, task.hostname, identity.home, told(task, container), fetched
+                )
+            ),
             "cwd": container.working_directory or image.working_directory,
             "capabilities": {
                 # A user other than root starts without any, as under Docker.
@@ -193,9 +268,9 @@ def render_config(
                 "effective": capabilities if identity.uid == 0 else [],
                 "permitted": capabilities if identity.uid == 0 else [],
             },
-            "rlimits": [{"type": "RLIMIT_NOFILE", "hard": open_files, "soft": open_files}],
+            "rlimits": _limits(container, open_files),
             "noNewPrivileges": True,
         },
-        "mounts": _mounts(files),
+        "mounts": [*_mounts(files), *_shared(container, volumes)],
         "linux": linux,
     }

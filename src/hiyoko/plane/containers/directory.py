@@ -220,6 +220,11 @@ class TaskDirectory:
         self.path.mkdir(parents=True, exist_ok=True)
         _write(self.path / "progress.json", _converter.dumps(progress))
 
+    @property
+    def volumes(self) -> Path:
+        """The task's own volumes, a directory each. The name is no container's: it has a dot."""
+        return self.path / "volumes.d"
+
     def container(self, arn: str, name: str) -> ContainerDirectory:
         """The directory of a container, there or not."""
         return ContainerDirectory(self.path / name, name, runtime_id(arn, name))
@@ -230,4 +235,5 @@ class TaskDirectory:
             return []
         with os.scandir(self.path) as entries:
             names = sorted(entry.name for entry in entries if entry.is_dir())
+        names = [name for name in names if name != self.volumes.name]
         return [self.container(arn, name) for name in names]

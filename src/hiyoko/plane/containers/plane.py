@@ -22,6 +22,7 @@ from hiyoko.blueprint.step import Step
 from hiyoko.blueprint.tasks import Container, Task, Tasks
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.containers.agent import TaskFailed
+from hiyoko.plane.containers.agent_server import AgentServer, RoleKeys, no_keys
 from hiyoko.plane.containers.bundle import (
     OPEN_FILES,
     find_identity,
@@ -43,6 +44,7 @@ from hiyoko.plane.containers.health import watch_health
 from hiyoko.plane.containers.layers import resolve
 from hiyoko.plane.containers.pull import PulledImage, Puller
 from hiyoko.plane.containers.runtime import Runtime, StartFailed, wait_end
+from hiyoko.plane.containers.volumes import make_volumes
 from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import NETNS_DIR
@@ -212,15 +214,19 @@ class ContainerPlane:
     settings: Settings
     trust: Path
     wake: Callable[[], None] = lambda: None
+    keys: RoleKeys = no_keys
     clock: Clock = field(default_factory=SystemClock)
     refusals: dict[str, str] = field(default_factory=dict)
     _jobs: dict[str, tuple[ContainerStep, asyncio.Task[None]]] = field(default_factory=dict)
     _checks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _fetched: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Variables of containers that have not started yet: of secrets, which no file holds before."""
 
     def __post_init__(self) -> None:
         self._puller = Puller(self.settings.image_dir, self.trust)
         self._runtime = Runtime(self.settings.run_dir / "runc")
         self._watch = Watch(self._woken)
+        self._agent = AgentServer(self.settings, self.keys)
 
     def _woken(self) -> None:
         self.wake()
@@ -332,6 +338,9 @@ class ContainerPlane:
         for container in task.containers:
             if container.image not in images:
                 images[container.image] = await self._puller.pull(task, container.image)
+        for container in task.containers:
+            cid = runtime_id(task.arn, container.name)
+            self._fetched[cid] = await self._puller.variables(task, container)
         await self._puller.reach_logs(task)
         self._note(task.arn, images=tuple(images.values()), pull_stopped_at=self.clock.now())
 
@@ -344,13 +353,23 @@ class ContainerPlane:
         # Left over from a daemon that died between create and start.
         await self._clear(files)
         await self._runtime.mount(files, [self._puller.layer_path(d) for d in image.layers])
-        self._write_bundle(task, container, files, image)
+        # A daemon that died since the pull has to ask again.
+        fetched = self._fetched.pop(files.cid, None)
+        if fetched is None:
+            fetched = await self._puller.variables(task, container)
+        await asyncio.to_thread(make_volumes, directory.volumes, container, files.rootfs)
+        self._write_bundle(task, container, files, image, fetched)
         await self._runtime.create(files)
         await self._runtime.start(files)
         files.mark_started(self.clock.now())
 
     def _write_bundle(
-        self, task: Task, container: Container, files: ContainerDirectory, image: PulledImage
+        self,
+        task: Task,
+        container: Container,
+        files: ContainerDirectory,
+        image: PulledImage,
+        fetched: Mapping[str, str],
     ) -> None:
         try:
             config = self._puller.blobs.config(image.config)
@@ -366,6 +385,7 @@ class ContainerPlane:
         (etc / "resolv.conf").write_text(resolv_conf(task))
         (etc / "hosts").write_text(hosts(task))
         (etc / "hostname").write_text(f"{task.hostname}\n")
+        (etc / "trust.pem").write_bytes(self.trust.read_bytes())
         group = f"/{own_group(self.settings)}/{files.cid}" if self.limits_enforced() else None
         document = render_config(
             task,
@@ -374,10 +394,14 @@ class ContainerPlane:
             identity,
             rootfs=files.rootfs,
             files=etc,
+            volumes=self.directory(task.arn).volumes,
             cgroup=group,
             open_files=_open_files(),
+            fetched=fetched,
         )
-        (files.bundle / "config.json").write_text(json.dumps(document, indent=1))
+        config_file = files.bundle / "config.json"
+        config_file.touch(mode=0o600)
+        config_file.write_text(json.dumps(document, indent=1))
         files.write_stopping(Stopping(config.stop_signal, container.stop_timeout_s))
 
     async def _clear(self, files: ContainerDirectory) -> None:
@@ -429,6 +453,10 @@ class ContainerPlane:
                 watch_health(self._runtime, container, files, self.wake, self.clock)
             )
 
+    async def tell_tasks(self, tasks: Iterable[Task], namespaces: frozenset[str]) -> None:
+        """Answer each running task at 169.254.170.2, in whose VPC a router is among these."""
+        await self._agent.serve([task for task in tasks if task.run], namespaces)
+
     async def close(self) -> None:
         """Stop watching and let go of unfinished steps; containers go on."""
         jobs = [job for _, job in self._jobs.values()] + list(self._checks.values())
@@ -437,6 +465,7 @@ class ContainerPlane:
         if jobs:
             await asyncio.wait(jobs)
         self._watch.close()
+        await self._agent.close()
 
 
 def _open_files() -> int:

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import aiohttp
 
-from hiyoko.blueprint.tasks import Task
+from hiyoko.blueprint.tasks import Container, Task
 from hiyoko.plane.containers import agent, sockets
 from hiyoko.plane.containers.agent import ATTEMPTS, TaskFailed, Unreachable, message, retried, said
 from hiyoko.plane.containers.blobs import Blobs, Manifest, links, platform_digest
 from hiyoko.plane.containers.reference import Reference, parse_reference
+from hiyoko.plane.containers.secrets import SecretFetcher
 from hiyoko.plane.process import run
 
 MANIFEST_TYPES = (
@@ -90,6 +91,15 @@ class Puller:
             return {}
         token = await agent.registry_token(client, names, *reference.ecr)
         return {"Authorization": f"Basic {token}"}
+
+    async def variables(self, task: Task, container: Container) -> dict[str, str]:
+        """What the container's secrets and environment files hold. Raises TaskFailed."""
+        if not container.secrets and not container.environment_files:
+            return {}
+        names = sockets.TaskResolver(task.eni_id, task.resolver)
+        client = sockets.session(task.eni_id, names, self.trust, CONNECT_TIMEOUT_S)
+        async with client:
+            return await SecretFetcher(client, task).variables(container)
 
     async def reach_logs(self, task: Task) -> None:
         """Make sure that the task can deliver its logs. Raises TaskFailed with AWS's reason."""

@@ -141,12 +141,13 @@ class Authorities:
                 return kept.next(wire)
             routed = self._routed.get((address, key, tcp))
             if routed is not None and SUBNET_MARK not in wire:
-                return routed.next(wire, Asker(place_of(client), self.chance))
+                return routed.next(wire, Asker(place_of(client), self.chance, client))
         query = parse_question(wire)
         if query is None or isinstance(query, bytes):
             return query
         subnet = client_subnet(query)
-        asker = Asker(place_of(subnet.address if subnet else client), self.chance)
+        asking = subnet.address if subnet else client
+        asker = Asker(place_of(asking), self.chance, asking)
         zone, reply = self._reply(query, address, asker)
         if zone is not None and reply.chosen:
             if key is not None and subnet is None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from random import Random
 from typing import assert_never
 
@@ -16,14 +18,18 @@ from hiyoko.blueprint.zones import Choice, Policy, RecordSet
 
 MULTIVALUE_MAX = 8
 DEFAULT_COUNTRY = "*"
+_DEFAULT_NETWORK = "0.0.0.0/0"
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks: the place (None is nowhere known), and the chance that this question has."""
+    """Who asks: the place (None is nowhere known), the chance that this question has, and the
+    address (the client's where its resolver tells, else the resolver's; empty is unknown).
+    """
 
     place: Place | None = HOME
     chance: Random = field(default_factory=Random)
+    address: str = ""
 
 
 def choose(record: RecordSet, asker: Asker) -> list[RecordSet]:
@@ -52,6 +58,8 @@ def _pick(policy: Policy, group: Sequence[Choice], asker: Asker) -> Sequence[Cho
         case Policy.MULTIVALUE:
             living = _living(group)
             return asker.chance.sample(living, min(len(living), MULTIVALUE_MAX))
+        case Policy.CIDR:
+            return _living(_by_network(group, asker.address))[:1]
         case Policy.SIMPLE:
             return group
         case _:
@@ -89,3 +97,25 @@ def _by_place(group: Sequence[Choice], place: Place | None) -> Sequence[Choice]:
         wanted = [("", place.country, place.subdivision), country, *wanted]
     by_place = {(c.continent, c.country, c.subdivision): c for c in group}
     return [by_place[key] for key in dict.fromkeys(wanted) if key in by_place]
+
+
+def _by_network(group: Sequence[Choice], address: str) -> Sequence[Choice]:
+    """The sets whose networks hold the address, the closest network first.
+
+    https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/routing-policy-ipbased.html
+    """
+    if not address:
+        # Nobody knows who asks: the default, if there is one.
+        return [choice for choice in group if _DEFAULT_NETWORK in choice.cidrs]
+    asking = ip_address(address)
+    found = []
+    for choice in group:
+        lengths = [n.prefixlen for n in map(_network, choice.cidrs) if asking in n]
+        if lengths:
+            found.append((-max(lengths), choice.set_id, choice))
+    return [choice for _, _, choice in sorted(found, key=lambda item: item[:2])]
+
+
+@cache
+def _network(text: str) -> IPv4Network | IPv6Network:
+    return ip_network(text)

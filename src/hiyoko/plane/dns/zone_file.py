@@ -75,7 +75,10 @@ def _parsed(data: list[Any]) -> RecordSet:
     name, kind, ttl_s, *rest = data
     if not rest or isinstance(rest[0], str):
         return RecordSet(name, kind, ttl_s, tuple(rest))
-    choices = tuple(Choice(record=_parsed(record), **given) for record, given in rest[0]["choices"])
+    choices = tuple(
+        Choice(record=_parsed(record), **{**given, "cidrs": tuple(given.get("cidrs", ()))})
+        for record, given in rest[0]["choices"]
+    )
     return RecordSet(name, kind, ttl_s, (), Policy(rest[0]["policy"]), choices)
 
 

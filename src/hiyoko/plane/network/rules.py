@@ -27,7 +27,7 @@ from hiyoko.blueprint.network import (
     Subnet,
     Vpc,
 )
-from hiyoko.plane.addresses import VPC_RESOLVER_LINK_LOCAL
+from hiyoko.plane.addresses import AGENT_ADDRESS, VPC_RESOLVER_LINK_LOCAL
 from hiyoko.plane.network.names import (
     GATEWAY_LINK,
     TABLE,
@@ -198,8 +198,10 @@ def _base(vpc: Vpc) -> Part:
             "iifname @forwarders accept",
         ],
         "from_internet": [f"iifname {igw} dnat to ip daddr map @private_of"],
-        # Neither groups nor ACLs judge traffic to the VPC's resolver, as on AWS.
+        # Neither groups nor ACLs judge traffic to the VPC's resolver and to a task's own agent,
+        # as on AWS.
         "to_router": ['iifname "lo" accept', "ct state established,related accept"]
+        + [f"ip daddr {AGENT_ADDRESS} tcp dport 80 accept"]
         + (
             [f"ip daddr {resolvers} {proto} dport 53 accept" for proto in ("udp", "tcp")]
             if vpc.resolver

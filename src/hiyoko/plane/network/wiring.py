@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from hiyoko.blueprint.network import Blackhole, Route, ToInterface, ToInternetGateway, Vpc
-from hiyoko.plane.addresses import CLIENT, ENI_GATEWAY, MARK, VPC_RESOLVER_LINK_LOCAL
+from hiyoko.plane.addresses import (
+    AGENT_ADDRESS,
+    CLIENT,
+    ENI_GATEWAY,
+    MARK,
+    VPC_RESOLVER_LINK_LOCAL,
+)
 from hiyoko.plane.network.names import (
     GATEWAY_LINK,
     GATEWAY_MAC,
@@ -145,7 +151,7 @@ def wiring(vpc: Vpc) -> Wiring:
         )
         for each in vpc.interfaces
     )
-    resolvers = (
+    resolvers = {str(AGENT_ADDRESS)} | (
         {str(vpc.resolver), str(VPC_RESOLVER_LINK_LOCAL)} if vpc.resolver is not None else set()
     )
     gateway = vpc.internet_gateway_id is not None

@@ -7,7 +7,7 @@
 - ``scheduling``        internal operations by which ``reconcile.ecs_services`` runs services
 - ``definition_parse`` ``definition_checks`` ``networks`` ``names`` ``views`` ``errors``
 
-Refused by name: launch type EC2, secrets, environment files, volumes, FireLens, ExecuteCommand,
+Refused by name: launch type EC2, EFS volumes, FireLens, ExecuteCommand, restart policies,
 Service Connect, Cloud Map, task sets, deployment strategies other than ROLLING.
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/
 """

@@ -21,6 +21,7 @@ SIZES: Mapping[int, Sequence[int]] = {
 }
 
 _ECR = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/")
+_FILES_MAX = 10
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
@@ -45,6 +46,25 @@ def check_size(cpu: str, memory: str) -> None:
         )
 
 
+def check_volumes(containers: Sequence[ContainerDefinition], volumes: Sequence[str]) -> None:
+    """Mounts name volumes of the task, and containers of it to share them with."""
+    for name in volumes:
+        if not _NAME.fullmatch(name):
+            raise ClientException("Volume name contains invalid characters.")
+        if volumes.count(name) > 1:
+            raise ClientException(f"Volume name {name} is not unique.")
+    names = {one.name for one in containers}
+    for one in containers:
+        for mount in one.mounts:
+            if mount.volume not in volumes:
+                raise ClientException(f"Unknown volume '{mount.volume}'.")
+            if not mount.path.startswith("/"):
+                raise ClientException(f"Invalid container path '{mount.path}': it is not absolute.")
+        for source, _ in one.volumes_from:
+            if source not in names or source == one.name:
+                raise ClientException(f"Unknown source container '{source}' in volumesFrom.")
+
+
 def check_containers(containers: Sequence[ContainerDefinition], execution_role: str) -> None:
     """The containers one by one and together."""
     if not containers:
@@ -54,6 +74,8 @@ def check_containers(containers: Sequence[ContainerDefinition], execution_role: 
     names = [one.name for one in containers]
     for one in containers:
         _check_container(one, execution_role)
+        _check_variables(one, execution_role)
+        _check_limits(one)
         if names.count(one.name) > 1:
             raise ClientException(f"Container name {one.name} is not unique.")
     if not any(one.essential for one in containers):
@@ -88,6 +110,34 @@ def _check_container(one: ContainerDefinition, execution_role: str) -> None:
         )
     if one.health is not None and one.health.command[:1] not in (("CMD",), ("CMD-SHELL",)):
         raise ClientException("Health check command must start with CMD or CMD-SHELL.")
+
+
+def _check_variables(one: ContainerDefinition, execution_role: str) -> None:
+    for kind, used in (
+        ("secrets", one.secrets),
+        ("environment files", one.environment_files),
+    ):
+        if used and not execution_role:
+            raise ClientException(
+                f"Fargate requires task definition to have execution role ARN to support {kind}."
+            )
+    if len(one.environment_files) > _FILES_MAX:
+        raise ClientException(f"Too many environment files; the maximum is {_FILES_MAX}.")
+    variables = [name for name, _ in (*one.environment, *one.secrets)]
+    for name, _ in one.secrets:
+        if variables.count(name) > 1:
+            raise ClientException(
+                f"The secret name must be unique and not shared with any new or existing"
+                f" environment variables set on the container, such as '{name}'."
+            )
+
+
+def _check_limits(one: ContainerDefinition) -> None:
+    for limit in one.ulimits:
+        if limit.soft > limit.hard >= 0:
+            raise ClientException(
+                f"Invalid ulimit {limit.name}: the soft limit is higher than the hard limit."
+            )
 
 
 def _check_dependencies(containers: Mapping[str, ContainerDefinition]) -> None:

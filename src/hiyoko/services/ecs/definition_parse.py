@@ -12,8 +12,10 @@ from hiyoko.services.ecs.model import (
     ContainerDefinition,
     HealthCheck,
     LogConfiguration,
+    MountPoint,
     PortMapping,
     Tags,
+    Ulimit,
 )
 
 NOT_ON_FARGATE = (
@@ -28,16 +30,9 @@ NOT_ON_FARGATE = (
 """AWS refuses these itself; its text is recorded for ``privileged`` only."""
 
 NOT_HERE = (
-    "secrets",
-    "environmentFiles",
-    "mountPoints",
-    "volumesFrom",
     "firelensConfiguration",
     "repositoryCredentials",
     "resourceRequirements",
-    "linuxParameters",
-    "ulimits",
-    "systemControls",
     "interactive",
     "pseudoTerminal",
     "disableNetworking",
@@ -58,6 +53,8 @@ LOG_OPTIONS = (
 def container(request: Mapping[str, Any]) -> ContainerDefinition:
     """One container definition."""
     _refuse(request)
+    linux = request.get("linuxParameters") or {}
+    _check_linux(linux)
     health = request.get("healthCheck")
     return ContainerDefinition(
         name=request.get("name") or "",
@@ -80,7 +77,87 @@ def container(request: Mapping[str, Any]) -> ContainerDefinition:
             (one["containerName"], one["condition"]) for one in request.get("dependsOn") or ()
         ),
         docker_labels=tuple((request.get("dockerLabels") or {}).items()),
+        secrets=tuple((one["name"], one["valueFrom"]) for one in request.get("secrets") or ()),
+        environment_files=tuple(map(_environment_file, request.get("environmentFiles") or ())),
+        mounts=tuple(
+            MountPoint(
+                one.get("sourceVolume") or "",
+                one.get("containerPath") or "",
+                bool(one.get("readOnly")),
+            )
+            for one in request.get("mountPoints") or ()
+        ),
+        volumes_from=tuple(
+            (one.get("sourceContainer") or "", bool(one.get("readOnly")))
+            for one in request.get("volumesFrom") or ()
+        ),
+        ulimits=tuple(
+            Ulimit(one["name"], int(one["softLimit"]), int(one["hardLimit"]))
+            for one in request.get("ulimits") or ()
+        ),
+        system_controls=tuple(map(_system_control, request.get("systemControls") or ())),
+        init_process=bool(linux.get("initProcessEnabled")),
+        capabilities=tuple((linux.get("capabilities") or {}).get("add") or ()),
     )
+
+
+def volumes(request: Request) -> tuple[str, ...]:
+    """The names of the task's own volumes: empty directories that its containers share."""
+    for one in request.get("volumes") or ():
+        for member in ("efsVolumeConfiguration", "s3filesVolumeConfiguration"):
+            if one.get(member):
+                raise unsupported(f"volumes.{member}")
+        for member in ("dockerVolumeConfiguration", "fsxWindowsFileServerVolumeConfiguration"):
+            if one.get(member):
+                raise ClientException(
+                    f"Fargate compatible task definitions do not support {member}"
+                )
+        if (one.get("host") or {}).get("sourcePath"):
+            raise ClientException(
+                "Fargate compatible task definitions do not support host sourcePath"
+            )
+        if one.get("configuredAtLaunch"):
+            raise unsupported("volumes.configuredAtLaunch")
+    return tuple(one.get("name") or "" for one in request.get("volumes") or ())
+
+
+def _environment_file(request: Mapping[str, Any]) -> str:
+    """The ARN of an environment file: S3 alone can hold one, and its name ends in ``.env``."""
+    arn = str(request["value"])
+    if not re.fullmatch(r"arn:aws[a-z-]*:s3:::[^/]+/.+\.env", arn):
+        raise ClientException(
+            f"Invalid environment file {arn}: it must be the ARN of an S3 object whose name ends"
+            " in .env."
+        )
+    return arn
+
+
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_SystemControl.html
+_CONTROLS = re.compile(
+    r"net\.[a-z0-9_.]+|fs\.mqueue\.[a-z_]+|kernel\.(?:msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni"
+    r"|shm_rmid_forced)"
+)
+
+
+def _system_control(request: Mapping[str, Any]) -> tuple[str, str]:
+    name = request.get("namespace") or ""
+    if not _CONTROLS.fullmatch(name):
+        raise ClientException(f"Invalid system control {name}: it belongs to no namespace.")
+    return name, request.get("value") or ""
+
+
+def _check_linux(request: Mapping[str, Any]) -> None:
+    """Fargate takes an init process and one capability."""
+    for member in ("devices", "sharedMemorySize", "tmpfs", "maxSwap", "swappiness"):
+        if request.get(member):
+            raise ClientException(f"Fargate compatible task definitions do not support {member}")
+    capabilities = request.get("capabilities") or {}
+    if any(one != "SYS_PTRACE" for one in capabilities.get("add") or ()):
+        raise ClientException(
+            "Fargate compatible task definitions can add only the SYS_PTRACE capability"
+        )
+    if capabilities.get("drop"):
+        raise unsupported("containerDefinitions.linuxParameters.capabilities.drop")
 
 
 def environment(request: Mapping[str, Any]) -> Tags:
@@ -189,7 +266,6 @@ def memory_mib(text: str) -> str:
 def refuse_task_level(request: Request) -> None:
     """Refuse what has no effect outside the containers."""
     for member in (
-        "volumes",
         "ipcMode",
         "pidMode",
         "proxyConfiguration",

@@ -62,6 +62,24 @@ class LogConfiguration:
 
 
 @dataclass(frozen=True, slots=True)
+class MountPoint:
+    """A volume of the task at a path of the container."""
+
+    volume: str
+    path: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ulimit:
+    """A resource limit of a container's process, by its name without ``RLIMIT_``."""
+
+    name: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerDefinition:
     """A container of a task definition."""
 
@@ -83,6 +101,16 @@ class ContainerDefinition:
     health: HealthCheck | None = None
     depends_on: tuple[tuple[str, str], ...] = ()
     docker_labels: Tags = ()
+    secrets: Tags = ()
+    """Variables by name, with the ARN or name of what holds their value."""
+    environment_files: tuple[str, ...] = ()
+    mounts: tuple[MountPoint, ...] = ()
+    volumes_from: tuple[tuple[str, bool], ...] = ()
+    """Containers whose mounts this one has too, and whether only to read."""
+    ulimits: tuple[Ulimit, ...] = ()
+    system_controls: Tags = ()
+    init_process: bool = False
+    capabilities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +132,7 @@ class TaskDefinition:
     requires: tuple[str, ...] = ()
     cpu_architecture: str = ""
     operating_system: str = ""
+    volumes: tuple[str, ...] = ()
     deregistered_at: float | None = None
     delete_requested_at: float | None = None
     tags: Tags = ()
@@ -216,6 +245,14 @@ class Task:
     ended_at: float | None = None
     client_token: str = ""
     tags: Tags = ()
+
+    def container_arn(self, name: str) -> str:
+        """The ARN of one of its containers; empty for one that it does not have."""
+        identity = dict(self.container_ids).get(name)
+        if identity is None:
+            return ""
+        start, cluster = self.arn.rsplit(":task/", 1)[0], self.cluster.rsplit("/", 1)[-1]
+        return f"{start}:container/{cluster}/{self.task_id}/{identity}"
 
 
 @dataclass(frozen=True, slots=True)

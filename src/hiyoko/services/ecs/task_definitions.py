@@ -27,6 +27,8 @@ def register_task_definition(call: Call, request: Request) -> Response:
     containers = tuple(map(definition_parse.container, request["containerDefinitions"]))
     role = request.get("executionRoleArn") or ""
     definition_checks.check_containers(containers, role)
+    volumes = definition_parse.volumes(request)
+    definition_checks.check_volumes(containers, volumes)
     platform = request.get("runtimePlatform") or {}
     revision = rows.next_revision(call.tx, call.account, call.region, family)
     definition = TaskDefinition(
@@ -45,6 +47,7 @@ def register_task_definition(call: Call, request: Request) -> Response:
         requires=tuple(request.get("requiresCompatibilities") or ()),
         cpu_architecture=platform.get("cpuArchitecture", ""),
         operating_system=platform.get("operatingSystemFamily", ""),
+        volumes=volumes,
         tags=names.tags_in(request),
     )
     rows.DEFINITIONS.insert(call.tx, definition)

@@ -80,7 +80,7 @@ def definition(one: TaskDefinition) -> Shape:
         "family": one.family,
         "networkMode": "awsvpc",
         "revision": one.revision,
-        "volumes": [],
+        "volumes": [{"name": name, "host": {}} for name in one.volumes],
         "status": one.status,
         "requiresAttributes": [{"name": name} for name in _attributes(one)],
         "placementConstraints": [],
@@ -108,6 +108,11 @@ def _attributes(one: TaskDefinition) -> list[str]:
     names = ["com.amazonaws.ecs.capability.docker-remote-api.1.18", "ecs.capability.task-eni"]
     if one.task_role:
         names.append("com.amazonaws.ecs.capability.task-iam-role")
+    if any(container.secrets for container in one.containers):
+        names.append("ecs.capability.secrets.asm.environment-variables")
+        names.append("ecs.capability.secrets.ssm.environment-variables")
+    if any(container.environment_files for container in one.containers):
+        names.append("ecs.capability.env-files.s3")
     if any(container.log for container in one.containers):
         names.append("com.amazonaws.ecs.capability.logging-driver.awslogs")
         names.append("ecs.capability.execution-role-awslogs")
@@ -135,9 +140,24 @@ def _container_definition(one: ContainerDefinition) -> Shape:
         "entryPoint": list(one.entry_point) or None,
         "command": list(one.command) or None,
         "environment": _pairs(one.environment),
-        "mountPoints": [],
-        "volumesFrom": [],
-        "systemControls": [],
+        "mountPoints": [
+            {"sourceVolume": m.volume, "containerPath": m.path, "readOnly": m.read_only}
+            for m in one.mounts
+        ],
+        "volumesFrom": [
+            {"sourceContainer": name, "readOnly": read_only} for name, read_only in one.volumes_from
+        ],
+        "systemControls": [
+            {"namespace": name, "value": value} for name, value in one.system_controls
+        ],
+        "secrets": [{"name": n, "valueFrom": source} for n, source in one.secrets] or None,
+        "environmentFiles": [{"value": arn, "type": "s3"} for arn in one.environment_files] or None,
+        "ulimits": [
+            {"name": limit.name, "softLimit": limit.soft, "hardLimit": limit.hard}
+            for limit in one.ulimits
+        ]
+        or None,
+        "linuxParameters": _linux(one),
         "user": one.user or None,
         "workingDirectory": one.working_directory or None,
         "readonlyRootFilesystem": one.read_only_root,
@@ -156,6 +176,15 @@ def _container_definition(one: ContainerDefinition) -> Shape:
             "secretOptions": [],
         }
     return _without_none(shape)
+
+
+def _linux(one: ContainerDefinition) -> Shape | None:
+    shape: Shape = {}
+    if one.init_process:
+        shape["initProcessEnabled"] = True
+    if one.capabilities:
+        shape["capabilities"] = {"add": list(one.capabilities)}
+    return shape or None
 
 
 def _health(one: HealthCheck) -> Shape:
@@ -253,11 +282,8 @@ def _container(view: TaskView, one: ContainerDefinition, seen: ContainerSeen | N
     memory = one.memory if override.memory is None else override.memory
     reservation = override.memory_reservation or one.memory_reservation
     status = seen.status if seen is not None else "PENDING"
-    identity = dict(task_row.container_ids)[one.name]
-    cluster_name = task_row.cluster.rsplit("/", 1)[-1]
-    arn = task_row.arn.rsplit(":task/", 1)[0]
     shape: Shape = {
-        "containerArn": f"{arn}:container/{cluster_name}/{task_row.task_id}/{identity}",
+        "containerArn": task_row.container_arn(one.name),
         "taskArn": task_row.arn,
         "name": one.name,
         "image": one.image,

@@ -3,13 +3,14 @@
 Works: load balancers, target groups of type ``ip``, listeners (HTTP, HTTPS), rules, registrations,
 certificates, attributes that act, tags. Refused by name: network and gateway load balancers,
 targets of type ``instance``, ``lambda`` and ``alb``, HTTP/2 and gRPC to targets, authentication
-and JWT actions, transforms, regular expressions in conditions, trust stores, mutual TLS, health
-check logs, IPv6. States are computed: see ``health`` and ``load_balancers.state``.
+and JWT actions, trust stores, mutual TLS, health check logs, IPv6. States are computed: see
+``health`` and ``load_balancers.state``.
 
 - ``load_balancers`` ``target_groups`` ``targets`` ``listeners`` ``rules`` ``tags`` ``limits``
   operations, one file per noun
 - ``log_delivery``  the bucket that logs are delivered to
-- ``actions`` ``conditions`` ``attributes`` ``requests``  what is parsed and checked
+- ``actions`` (``forwards`` ``redirects``) ``conditions`` ``transforms`` (``regexes``)
+  ``attributes`` ``requests``  what is parsed and checked
 - ``model`` ``rows`` ``seen``  what is kept; ``ssl_policies``  AWS's table of TLS policies
 - ``health`` ``views`` ``errors``  what is answered
 

@@ -78,11 +78,12 @@ TARGET_GROUP = (
         "true|use_load_balancer_configuration",
     ),
     Attribute("slow_start.duration_seconds", "0", _NUMBER, 0, 900),
-    Attribute("stickiness.app_cookie.cookie_name", ""),
-    Attribute("stickiness.app_cookie.duration_seconds", "86400"),
+    # A cookie's name is a token (RFC 6265, 4.1.1).
+    Attribute("stickiness.app_cookie.cookie_name", "", "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}"),
+    Attribute("stickiness.app_cookie.duration_seconds", "86400", _NUMBER, 1, 604800),
     Attribute("stickiness.enabled", "false", _BOOLEAN),
     Attribute("stickiness.lb_cookie.duration_seconds", "86400", _NUMBER, 1, 604800),
-    Attribute("stickiness.type", "lb_cookie"),
+    Attribute("stickiness.type", "lb_cookie", "lb_cookie|app_cookie"),
     Attribute("target_group_health.dns_failover.minimum_healthy_targets.count", "1"),
     Attribute("target_group_health.dns_failover.minimum_healthy_targets.percentage", "off"),
     Attribute("target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1"),
@@ -142,6 +143,9 @@ def _check(attribute: Attribute, value: str) -> None:
             f"The value of attribute '{attribute.key}' must be between "
             f"{attribute.low} and {attribute.high}"
         )
+    if attribute.key == "stickiness.app_cookie.cookie_name" and value.startswith("AWSALB"):
+        # AWSALB, AWSALBAPP and AWSALBTG are the load balancer's.
+        raise validation(f"The cookie name '{value}' is reserved: it cannot begin with 'AWSALB'")
     if attribute.key == "slow_start.duration_seconds" and int(value) < 30:
         raise validation(f"The value of attribute '{attribute.key}' must be 0 or at least 30")
 

@@ -173,14 +173,16 @@ def _update_listener(handle: Handle) -> None:
 
 
 def _create_rule(handle: Handle) -> Made:
-    given = handle.given("ListenerArn", "Actions", "Conditions", "Priority")
+    given = handle.given("ListenerArn", "Actions", "Conditions", "Priority", "Transforms")
     answer = _call(handle, "CreateRule", Tags=handle.tags(), **given)
     return Made(str(answer["Rules"][0]["RuleArn"]))
 
 
 def _update_rule(handle: Handle) -> None:
-    if handle.changed("Actions", "Conditions"):
-        given = handle.given("Actions", "Conditions")
+    if handle.changed("Actions", "Conditions", "Transforms"):
+        given = handle.given("Actions", "Conditions", "Transforms")
+        if not given.get("Transforms"):
+            given["ResetTransforms"] = True
         _call(handle, "ModifyRule", RuleArn=handle.physical_id, **given)
     if handle.changed("Priority"):
         pair = {"RuleArn": handle.physical_id, "Priority": handle.properties["Priority"]}
@@ -271,7 +273,10 @@ register(
     ),
     ResourceType(
         "AWS::ElasticLoadBalancingV2::ListenerRule",
-        {**in_place("Actions", "Conditions", "Priority", "Tags"), **replaces("ListenerArn")},
+        {
+            **in_place("Actions", "Conditions", "Priority", "Transforms", "Tags"),
+            **replaces("ListenerArn"),
+        },
         _create_rule,
         _delete("Rule"),
         _update_rule,

@@ -17,6 +17,7 @@ _LIMITS = (
     ("target-groups-per-action-on-application-load-balancer", 5),
     ("targets-per-target-group", 1000),
     ("condition-values-per-alb-rule", 5),
+    ("condition-wildcards-per-alb-rule", 5),
 )
 
 

@@ -80,7 +80,7 @@ def create_listener(call: Call, request: Request) -> Response:
     tags = parse_tags(request.get("Tags") or [])
     balancer = rows.get_load_balancer(call.tx, arn)
     policy, certificates = _tls(call, request, protocol, None)
-    actions = parse_actions(call, balancer, protocol, request["DefaultActions"])
+    actions = parse_actions(call, balancer, protocol, port, request["DefaultActions"])
     listeners = rows.list_listeners(call.tx, arn)
     for old in listeners:
         if old.port == port:
@@ -140,7 +140,7 @@ def modify_listener(call: Call, request: Request) -> Response:
     port = request.get("Port") or row.port
     policy, certificates = _tls(call, request, protocol, row)
     given = request.get("DefaultActions")
-    actions = parse_actions(call, balancer, protocol, given) if given else row.default_actions
+    actions = parse_actions(call, balancer, protocol, port, given) if given else row.default_actions
     for other in rows.list_listeners(call.tx, row.balancer_arn):
         if other.arn != row.arn and other.port == port:
             raise errors.duplicate_listener(row.balancer_arn)

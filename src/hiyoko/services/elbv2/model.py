@@ -11,6 +11,7 @@ __all__ = [
     "Action",
     "Condition",
     "FixedResponse",
+    "GroupStickiness",
     "HealthCheck",
     "Listener",
     "LoadBalancer",
@@ -20,6 +21,7 @@ __all__ = [
     "Rule",
     "SslPolicy",
     "TargetGroup",
+    "Transform",
     "WeightedGroup",
     "canonical_hosted_zone_id",
     "find_ssl_policy",
@@ -127,6 +129,11 @@ class TargetGroup:
         """How long a deregistered target drains."""
         return int(self.attributes.get("deregistration_delay.timeout_seconds", "300"))
 
+    @property
+    def sticky(self) -> bool:
+        """True when its clients are to come back to their targets."""
+        return self.attributes.get("stickiness.enabled") == "true"
+
 
 @dataclass(frozen=True, slots=True)
 class WeightedGroup:
@@ -134,6 +141,14 @@ class WeightedGroup:
 
     group_arn: str
     weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStickiness:
+    """Whether the clients of a forward action come back to their target group, and for how long."""
+
+    enabled: bool = False
+    duration_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,18 +174,19 @@ class FixedResponse:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One action: ``type`` says which of the three parts is set."""
+    """One action: ``type`` says which of the parts are set."""
 
     type: str
     order: int | None = None
     groups: tuple[WeightedGroup, ...] = ()
     redirect: Redirect | None = None
     fixed_response: FixedResponse | None = None
+    stickiness: GroupStickiness = GroupStickiness()
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition; any of ``values`` (or ``pairs`` for query-string) matches.
+    """One condition; any of ``values`` or of ``regexes`` (``pairs`` for query-string) matches.
 
     ``key`` is the name of an http-header condition.
     """
@@ -179,6 +195,21 @@ class Condition:
     values: tuple[str, ...] = ()
     key: str = ""
     pairs: tuple[tuple[str, str], ...] = ()
+    regexes: tuple[str, ...] = ()
+
+    @property
+    def evaluations(self) -> int:
+        """How many values the condition compares: what the quota of a rule counts."""
+        return len(self.values) + len(self.pairs) + len(self.regexes)
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """What a rule rewrites on the way to a target; ``type`` says whether URL or host header."""
+
+    type: str
+    regex: str
+    replace: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +242,7 @@ class Rule:
     conditions: tuple[Condition, ...]
     actions: tuple[Action, ...]
     tags: Tags = ()
+    transforms: tuple[Transform, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

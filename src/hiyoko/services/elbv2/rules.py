@@ -11,6 +11,7 @@ from hiyoko.services.elbv2.actions import parse_actions
 from hiyoko.services.elbv2.conditions import parse_conditions
 from hiyoko.services.elbv2.model import Listener, Rule
 from hiyoko.services.elbv2.requests import check_arn, only, page, parse_tags
+from hiyoko.services.elbv2.transforms import parse_transforms
 
 RULES_MAX = 100
 
@@ -18,13 +19,14 @@ RULES_MAX = 100
 @operation("CreateRule")
 def create_rule(call: Call, request: Request) -> Response:
     """Record the rule. Unlike other creates, a second one with its priority is refused."""
-    only(request, {"ListenerArn", "Conditions", "Priority", "Actions", "Tags"})
+    only(request, {"ListenerArn", "Conditions", "Priority", "Actions", "Tags", "Transforms"})
     check_arn("listener", request["ListenerArn"])
     conditions = parse_conditions(request["Conditions"])
+    transforms = parse_transforms(request.get("Transforms") or [])
     tags = parse_tags(request.get("Tags") or [])
     listener = rows.get_listener(call.tx, request["ListenerArn"])
     balancer = rows.get_load_balancer(call.tx, listener.balancer_arn)
-    actions = parse_actions(call, balancer, listener.protocol, request["Actions"])
+    actions = parse_actions(call, balancer, listener.protocol, listener.port, request["Actions"])
     priority = request["Priority"]
     taken = rows.list_rules(call.tx, listener.arn)
     if any(rule.priority == priority for rule in taken):
@@ -45,6 +47,7 @@ def create_rule(call: Call, request: Request) -> Response:
         conditions=conditions,
         actions=actions,
         tags=tags,
+        transforms=transforms,
     )
     rows.RULES.insert(call.tx, row)
     return {"Rules": [views.rule(row)]}
@@ -82,9 +85,11 @@ def describe_rules(call: Call, request: Request) -> Response:
 
 @operation("ModifyRule")
 def modify_rule(call: Call, request: Request) -> Response:
-    """Replace the given lists whole; what is left out stays."""
-    only(request, {"RuleArn", "Conditions", "Actions"})
+    """Replace the given lists whole; what is left out stays. Transforms are removed by a flag."""
+    only(request, {"RuleArn", "Conditions", "Actions", "Transforms", "ResetTransforms"})
     check_arn("listener rule", request["RuleArn"])
+    if request.get("ResetTransforms") and request.get("Transforms"):
+        raise errors.validation("Transforms and ResetTransforms cannot be specified together")
     if _listener_of_default_rule(call, request["RuleArn"]):
         raise errors.operation_not_permitted(
             f"Default rule '{request['RuleArn']}' cannot be modified"
@@ -95,8 +100,11 @@ def modify_rule(call: Call, request: Request) -> Response:
     if request.get("Conditions") is not None:
         row = replace(row, conditions=parse_conditions(request["Conditions"]))
     if request.get("Actions"):
-        actions = parse_actions(call, balancer, listener.protocol, request["Actions"])
+        given = request["Actions"]
+        actions = parse_actions(call, balancer, listener.protocol, listener.port, given)
         row = replace(row, actions=actions)
+    if request.get("Transforms") or request.get("ResetTransforms"):
+        row = replace(row, transforms=parse_transforms(request.get("Transforms") or []))
     rows.RULES.put(call.tx, row)
     return {"Rules": [views.rule(row)]}
 

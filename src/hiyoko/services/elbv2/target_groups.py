@@ -8,6 +8,7 @@ from typing import Any
 
 from hiyoko.api import AwsError, Call, Request, Response, operation, unsupported
 from hiyoko.services.elbv2 import attributes, errors, rows, views
+from hiyoko.services.elbv2.forwards import check_target_stickiness
 from hiyoko.services.elbv2.model import HealthCheck, TargetGroup
 from hiyoko.services.elbv2.requests import check_arn, check_name, only, page, parse_tags
 from hiyoko.store.database import Transaction
@@ -220,5 +221,17 @@ def modify_target_group_attributes(call: Call, request: Request) -> Response:
         raise errors.invalid_configuration(
             "Slow start can be used with the load balancing algorithm 'round_robin' only"
         )
-    rows.TARGET_GROUPS.put(call.tx, replace(row, attributes=wanted))
+    changed = replace(row, attributes=wanted)
+    if changed.sticky:
+        _check_stickiness(call, changed)
+    rows.TARGET_GROUPS.put(call.tx, changed)
     return {"Attributes": attributes.view(attributes.TARGET_GROUP, wanted)}
+
+
+def _check_stickiness(call: Call, group: TargetGroup) -> None:
+    kind = group.attributes.get("stickiness.type", "lb_cookie")
+    if kind == "app_cookie" and not group.attributes.get("stickiness.app_cookie.cookie_name"):
+        raise errors.invalid_configuration(
+            "You must set an application cookie name to enable stickiness of type 'app_cookie'"
+        )
+    check_target_stickiness(call.tx, group.arn)

@@ -7,12 +7,15 @@ from typing import Any
 from hiyoko.services.elbv2.model import (
     Action,
     Condition,
+    GroupStickiness,
     Listener,
     LoadBalancer,
     Rule,
     TargetGroup,
+    Transform,
     canonical_hosted_zone_id,
 )
+from hiyoko.services.elbv2.transforms import CONFIGS
 
 Shape = dict[str, Any]
 
@@ -75,7 +78,7 @@ def action(row: Action) -> Shape:
             "TargetGroups": [
                 {"TargetGroupArn": group.group_arn, "Weight": group.weight} for group in row.groups
             ],
-            "TargetGroupStickinessConfig": {"Enabled": False},
+            "TargetGroupStickinessConfig": _group_stickiness(row.stickiness),
         }
     if row.redirect is not None:
         shape["RedirectConfig"] = {
@@ -96,6 +99,13 @@ def action(row: Action) -> Shape:
     return shape
 
 
+def _group_stickiness(row: GroupStickiness) -> Shape:
+    shape: Shape = {"Enabled": row.enabled}
+    if row.duration_s is not None:
+        shape["DurationSeconds"] = row.duration_s
+    return shape
+
+
 _CONFIGS = {
     "host-header": "HostHeaderConfig",
     "path-pattern": "PathPatternConfig",
@@ -107,17 +117,23 @@ _CONFIGS = {
 def condition(row: Condition) -> Shape:
     """A condition; host-header and path-pattern have both of AWS's forms."""
     shape: Shape = {"Field": row.field}
-    values = list(row.values)
+    matches = {"RegexValues": list(row.regexes)} if row.regexes else {"Values": list(row.values)}
     if row.field in ("host-header", "path-pattern"):
-        shape["Values"] = values
+        shape |= matches
     if row.field in _CONFIGS:
-        shape[_CONFIGS[row.field]] = {"Values": values}
+        shape[_CONFIGS[row.field]] = matches
     elif row.field == "http-header":
-        shape["HttpHeaderConfig"] = {"HttpHeaderName": row.key, "Values": values}
+        shape["HttpHeaderConfig"] = {"HttpHeaderName": row.key, **matches}
     else:
         pairs = [({"Key": key} if key else {}) | {"Value": value} for key, value in row.pairs]
         shape["QueryStringConfig"] = {"Values": pairs}
     return shape
+
+
+def transform(row: Transform) -> Shape:
+    """A transform with its one rewrite."""
+    rewrite = {"Regex": row.regex, "Replace": row.replace}
+    return {"Type": row.type, CONFIGS[row.type]: {"Rewrites": [rewrite]}}
 
 
 def listener(row: Listener) -> Shape:
@@ -144,6 +160,7 @@ def rule(row: Rule) -> Shape:
         "Conditions": [condition(item) for item in row.conditions],
         "Actions": [action(item) for item in row.actions],
         "IsDefault": False,
+        "Transforms": [transform(item) for item in row.transforms],
     }
 
 
@@ -155,4 +172,5 @@ def default_rule(row: Listener) -> Shape:
         "Conditions": [],
         "Actions": [action(item) for item in row.default_actions],
         "IsDefault": True,
+        "Transforms": [],
     }

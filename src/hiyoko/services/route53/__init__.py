@@ -5,33 +5,43 @@
 - ``values``       what a record's value may look like, with Route 53's words when it may not
 - ``rows``, ``seen``  what is stored: wishes, and what the zone reconciler saw
 - ``hosted_zones``, ``zone_vpcs``, ``record_sets``, ``changes``, ``health_checks``,
-  ``resource_tags``  the operations
+  ``cidr_collections``, ``traffic_policies``, ``query_logging``, ``limits``, ``resource_tags``
+  the operations
+- ``traffic_documents``  a traffic policy's document as a tree  (pure)
 - ``routing``  a set's routing policy: what fits together  (pure)
 - ``batch``    a change batch applied to a zone's sets, all or nothing   (pure)
 
-Works: public and private zones; simple, weighted, latency, failover, geolocation, geoproximity and
-multivalue routing; health checks of endpoints and calculated ones; aliases to load balancers and
-inside a zone; tags.
-Refused by name: IP-based routing, Local Zones, health checks of alarms and routing controls,
-reusable delegation sets, traffic policies, query logging, DNSSEC.
+Works: public and private zones; simple, weighted, latency, failover, geolocation, geoproximity,
+multivalue and IP-based routing; traffic policies; query logging; health checks of endpoints and
+calculated ones; aliases to load balancers and inside a zone; tags.
+Refused by name: Local Zones, health checks of alarms and routing controls, reusable delegation
+sets, DNSSEC.
 
 Reference: https://docs.aws.amazon.com/Route53/latest/APIReference/
 """
 
 from . import (
     changes,
+    cidr_collections,
     health_checks,
     hosted_zones,
+    limits,
+    query_logging,
     record_sets,
     resource_tags,
+    traffic_policies,
     zone_vpcs,
 )
 
 __all__ = [
     "changes",
+    "cidr_collections",
     "health_checks",
     "hosted_zones",
+    "limits",
+    "query_logging",
     "record_sets",
     "resource_tags",
+    "traffic_policies",
     "zone_vpcs",
 ]

@@ -22,6 +22,7 @@ _UNIQUE = {
     "failover": "Failover value",
     "geolocation": "GeoLocation",
     "geoproximity": "GeoProximityLocation",
+    "CIDR": "CidrRoutingConfig",
 }
 
 FindAlias = Callable[[AliasTarget], str | None]
@@ -143,6 +144,8 @@ class Batch:
         if any(other.policy != record.policy for other in others):
             kind = record.policy
             return [f"{start}a non-{kind} set exists with the same name and type."]
+        if record.cidr and any(o.cidr and _collection(o) != _collection(record) for o in others):
+            return [f"{start}all sets of the group must name the same CIDR collection."]
         if record.policy in _UNIQUE and any(_role(o) == _role(record) for o in others):
             return [f"{start}a {record.policy} set with the same {_UNIQUE[record.policy]} exists."]
         return []
@@ -205,7 +208,11 @@ def _shown(record: RecordSet) -> str:
 def _role(record: RecordSet) -> object:
     """What no other set of the group may be."""
     at = record.proximity and replace(record.proximity, bias=0)
-    return record.latency_region, record.failover, record.geo, at
+    return record.latency_region, record.failover, record.geo, at, record.cidr
+
+
+def _collection(record: RecordSet) -> str | None:
+    return record.cidr.collection_id if record.cidr else None
 
 
 def _comparable(record: RecordSet) -> tuple[object, ...]:
@@ -222,5 +229,6 @@ def _comparable(record: RecordSet) -> tuple[object, ...]:
         record.geo,
         record.proximity,
         record.health_check_id,
+        record.cidr,
     )
     return record.ttl_s, sorted(record.values), target, routing

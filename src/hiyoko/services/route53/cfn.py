@@ -38,6 +38,7 @@ _RECORD = (
     "Failover",
     "MultiValueAnswer",
     "HealthCheckId",
+    "CidrRoutingConfig",
 )
 
 
@@ -65,6 +66,7 @@ def _create_zone(handle: Handle) -> Made:
     for vpc in vpcs[1:]:
         _call(handle, "AssociateVPCWithHostedZone", HostedZoneId=zone_id, VPC=vpc)
     _retag(handle, "hostedzone", zone_id, "HostedZoneTags")
+    _log_queries(handle, zone_id)
     return Made(zone_id, {"ChangeId": answer["ChangeInfo"]["Id"]})
 
 
@@ -97,6 +99,20 @@ def _update_zone(handle: Handle) -> None:
     for vpc in (vpc for vpc in old if vpc not in new):
         _call(handle, "DisassociateVPCFromHostedZone", HostedZoneId=zone_id, VPC=vpc)
     _retag(handle, "hostedzone", zone_id, "HostedZoneTags")
+    if handle.changed("QueryLoggingConfig"):
+        found = _call(handle, "ListQueryLoggingConfigs", HostedZoneId=zone_id)
+        for config in found["QueryLoggingConfigs"]:
+            _call(handle, "DeleteQueryLoggingConfig", Id=config["Id"])
+        _log_queries(handle, zone_id)
+
+
+def _log_queries(handle: Handle, zone_id: str) -> None:
+    config = handle.properties.get("QueryLoggingConfig")
+    if config:
+        arn = str(config["CloudWatchLogsLogGroupArn"]).removesuffix(":*")
+        _call(
+            handle, "CreateQueryLoggingConfig", HostedZoneId=zone_id, CloudWatchLogsLogGroupArn=arn
+        )
 
 
 def _read_zone(handle: Handle) -> Shown:
@@ -269,7 +285,65 @@ def _delete_check(handle: Handle) -> None:
     _call(handle, "DeleteHealthCheck", HealthCheckId=handle.physical_id)
 
 
+# CIDR collections
+
+
+def _create_collection(handle: Handle) -> Made:
+    made = _call(
+        handle,
+        "CreateCidrCollection",
+        Name=handle.properties["Name"],
+        CallerReference=handle.name(64),
+    )["Collection"]
+    _put_locations(handle, made["Id"], {}, _locations(handle.properties))
+    return Made(made["Id"], {"Arn": made["Arn"], "Id": made["Id"]})
+
+
+def _locations(properties: Mapping[str, Any]) -> dict[str, list[str]]:
+    return {
+        str(item["LocationName"]): list(item["CidrList"])
+        for item in properties.get("Locations", [])
+    }
+
+
+def _put_locations(
+    handle: Handle, collection_id: str, old: dict[str, list[str]], new: dict[str, list[str]]
+) -> None:
+    def change(action: str, name: str, blocks: list[str]) -> Shown:
+        return {"LocationName": name, "Action": action, "CidrList": blocks}
+
+    changes = [
+        change("DELETE_IF_EXISTS", name, gone)
+        for name, blocks in old.items()
+        if (gone := [block for block in blocks if block not in new.get(name, [])])
+    ]
+    changes += [change("PUT", name, blocks) for name, blocks in new.items() if blocks]
+    if changes:
+        _call(handle, "ChangeCidrCollection", Id=collection_id, Changes=changes)
+
+
+def _update_collection(handle: Handle) -> None:
+    _put_locations(
+        handle, handle.physical_id, _locations(handle.old), _locations(handle.properties)
+    )
+
+
+def _delete_collection(handle: Handle) -> None:
+    _put_locations(handle, handle.physical_id, _locations(handle.properties), {})
+    _call(handle, "DeleteCidrCollection", Id=handle.physical_id)
+
+
 register(
+    ResourceType(
+        "AWS::Route53::CidrCollection",
+        {**in_place("Locations"), **replaces("Name")},
+        _create_collection,
+        _delete_collection,
+        _update_collection,
+        required=frozenset({"Name"}),
+        attributes=frozenset({"Arn", "Id"}),
+        missing=frozenset({"NoSuchCidrCollectionException"}),
+    ),
     ResourceType(
         "AWS::Route53::HealthCheck",
         in_place("HealthCheckConfig", "HealthCheckTags"),
@@ -283,7 +357,10 @@ register(
     ),
     ResourceType(
         "AWS::Route53::HostedZone",
-        {**in_place("HostedZoneConfig", "HostedZoneTags", "VPCs"), **replaces("Name")},
+        {
+            **in_place("HostedZoneConfig", "HostedZoneTags", "QueryLoggingConfig", "VPCs"),
+            **replaces("Name"),
+        },
         _create_zone,
         _delete_zone,
         _update_zone,

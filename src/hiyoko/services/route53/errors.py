@@ -135,3 +135,134 @@ def conflicting_domain_exists(vpc_id: str, region: str, name: str) -> AwsError:
         f"The VPC that you chose, {vpc_id} in region {region}, is already associated with another"
         f" private hosted zone that has an overlapping name space, {name}.",
     )
+
+
+def no_such_cidr_collection(collection_id: str) -> AwsError:
+    """The account has no CIDR collection of this id."""
+    return AwsError(
+        "NoSuchCidrCollectionException",
+        f"The CIDR collection {collection_id} was not found.",
+        status=404,
+    )
+
+
+def no_such_cidr_location(location: str) -> AwsError:
+    """The collection has no location of this name."""
+    return AwsError(
+        "NoSuchCidrLocationException", f"The CIDR location {location} was not found.", status=404
+    )
+
+
+def cidr_collection_exists(name: str) -> AwsError:
+    """A collection of this name, or of this caller reference with another name, exists."""
+    return AwsError(
+        "CidrCollectionAlreadyExistsException", f"A CIDR collection named {name} already exists."
+    )
+
+
+def cidr_collection_in_use(why: str) -> AwsError:
+    """The collection still holds locations, or record sets go by it."""
+    return AwsError("CidrCollectionInUseException", why)
+
+
+def cidr_version_mismatch(version: int) -> AwsError:
+    """Somebody else has changed the collection since it was read."""
+    return AwsError(
+        "CidrCollectionVersionMismatchException",
+        f"The CIDR collection's current version is {version}.",
+        status=409,
+    )
+
+
+def cidr_block_in_use(text: str) -> AwsError:
+    """The block is in another location, or record sets go by its location."""
+    return AwsError("CidrBlockInUseException", text)
+
+
+def limits_exceeded(text: str) -> AwsError:
+    """A quota of the account or of a resource."""
+    return AwsError("LimitsExceeded", text)
+
+
+def no_such_traffic_policy(policy_id: str, version: int | None = None) -> AwsError:
+    """The account has no such policy, or not this version of it."""
+    which = policy_id if version is None else f"{policy_id} and version {version}"
+    return AwsError("NoSuchTrafficPolicy", f"No traffic policy exists with ID {which}", status=404)
+
+
+def traffic_policy_exists(name: str) -> AwsError:
+    """Names of traffic policies are unique."""
+    return AwsError(
+        "TrafficPolicyAlreadyExists", f"A traffic policy named {name} already exists.", status=409
+    )
+
+
+def traffic_policy_in_use(policy_id: str) -> AwsError:
+    """An instance goes by the policy."""
+    return AwsError(
+        "TrafficPolicyInUse",
+        f"The traffic policy {policy_id} is in use by a traffic policy instance.",
+    )
+
+
+def invalid_traffic_policy(text: str) -> AwsError:
+    """The document is none."""
+    return AwsError("InvalidTrafficPolicyDocument", text)
+
+
+def too_many(what: str, limit: int) -> AwsError:
+    """TooManyTrafficPolicies and its like."""
+    return AwsError(f"TooMany{what}", f"This account can't have more than {limit} of them.")
+
+
+def no_such_traffic_policy_instance(instance_id: str) -> AwsError:
+    """The account has no such instance."""
+    return AwsError(
+        "NoSuchTrafficPolicyInstance",
+        f"No traffic policy instance exists with ID {instance_id}",
+        status=404,
+    )
+
+
+def traffic_policy_instance_exists(name: str, kind: str) -> AwsError:
+    """The name and type are another instance's already."""
+    return AwsError(
+        "TrafficPolicyInstanceAlreadyExists",
+        f"A traffic policy instance with DNS name {name}, type {kind} already exists.",
+        status=409,
+    )
+
+
+def no_such_query_logging_config(config_id: str) -> AwsError:
+    """The account has no such configuration."""
+    return AwsError(
+        "NoSuchQueryLoggingConfig",
+        f"No query logging configuration exists with ID {config_id}",
+        status=404,
+    )
+
+
+def query_logging_exists(zone_id: str) -> AwsError:
+    """A zone logs its queries to one place."""
+    return AwsError(
+        "QueryLoggingConfigAlreadyExists",
+        f"A query logging configuration already exists for the hosted zone {zone_id}.",
+        status=409,
+    )
+
+
+def no_such_log_group(arn: str) -> AwsError:
+    """The log group is not there, or not where Route 53 writes."""
+    return AwsError(
+        "NoSuchCloudWatchLogsLogGroup",
+        f"The specified CloudWatch Logs log group doesn't exist: {arn}",
+        status=404,
+    )
+
+
+def conflicting_types(old: str, new: str) -> AwsError:
+    """An instance answers one type of question for as long as it lives."""
+    return AwsError(
+        "ConflictingTypes",
+        f"The traffic policy makes records of type {new}; the instance's are of type {old}.",
+    )

@@ -155,6 +155,9 @@ def delete_hosted_zone(call: Call, request: Request) -> Response:
     for record in rows.list_records(call.tx, zone.zone_id):
         if record.name != zone.name or record.type not in {"NS", "SOA"}:
             raise errors.hosted_zone_not_empty()
+    if rows.TRAFFIC_INSTANCES.list(call.tx, zone_id=zone.zone_id):
+        raise errors.hosted_zone_not_empty()
+    rows.QUERY_LOGGING.delete(call.tx, zone_id=zone.zone_id)
     rows.delete_zone(call.tx, zone)
     return {"ChangeInfo": submit(call)}
 

@@ -97,6 +97,14 @@ class GeoProximity:
 
 
 @dataclass(frozen=True, slots=True)
+class CidrRouting:
+    """Which networks a set is for: a location of a CIDR collection; ``*`` is everybody else."""
+
+    collection_id: str
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordSet:
     """A record set: a TTL with values, or an alias (then ``ttl_s`` is None).
 
@@ -120,6 +128,7 @@ class RecordSet:
     multivalue: bool = False
     proximity: GeoProximity | None = None
     health_check_id: str | None = None
+    cidr: CidrRouting | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -139,6 +148,8 @@ class RecordSet:
             return "geolocation"
         if self.proximity is not None:
             return "geoproximity"
+        if self.cidr is not None:
+            return "CIDR"
         return "multivalue answer" if self.multivalue else "simple"
 
 
@@ -178,6 +189,101 @@ class HealthCheck:
     config: HealthCheckConfig
     created_at: float
     tags: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CidrCollection:
+    """Networks under names, for IP-based routing. ``locations`` are (name, blocks) in order."""
+
+    account: str
+    region: str
+    collection_id: str
+    name: str
+    caller_reference: str
+    version: int = 1
+    locations: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def blocks(self, location: str) -> tuple[str, ...]:
+        """The blocks of a location; none when there is no such."""
+        return dict(self.locations).get(location, ())
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficEndpoint:
+    """Where a traffic policy leads to: a value, or a load balancer's DNS name."""
+
+    type: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficBranch:
+    """One way out of a traffic rule: where it leads, and what the rule goes by."""
+
+    node: TrafficNode
+    health_check_id: str | None = None
+    evaluate_health: bool = False
+    weight: int | None = None
+    latency_region: str | None = None
+    failover: str | None = None
+    geo: GeoLocation | None = None
+    proximity: GeoProximity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficNode:
+    """A rule with its branches, or an endpoint (then ``policy`` is ``simple``)."""
+
+    policy: str
+    endpoint: TrafficEndpoint | None = None
+    branches: tuple[TrafficBranch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficPolicy:
+    """One version of a traffic policy. ``type`` is the type of the records that it makes."""
+
+    account: str
+    region: str
+    policy_id: str
+    version: int
+    name: str
+    type: str
+    document: str
+    start: TrafficNode
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficPolicyInstance:
+    """A traffic policy that answers for a name of a zone. ``revision``: of its last change."""
+
+    account: str
+    region: str
+    instance_id: str
+    zone_id: str
+    name: str
+    ttl_s: int
+    policy_id: str
+    policy_version: int
+    type: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueryLoggingConfig:
+    """Where the queries for a public zone are logged: a log group of us-east-1."""
+
+    account: str
+    region: str
+    config_id: str
+    zone_id: str
+    log_group_arn: str
+
+    @property
+    def log_group(self) -> str:
+        """The log group's name."""
+        return self.log_group_arn.split(":log-group:", 1)[1].removesuffix(":*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,10 +32,12 @@ def change_resource_record_sets(call: Call, request: Request) -> Response:
     batch = request["ChangeBatch"]
     changes = [_wanted(zone, change) for change in batch["Changes"]]
     _check_health_checks(call, changes)
+    _check_locations(call, changes)
     _check_size(changes)
     before = {r.key: r for r in rows.list_records(call.tx, zone.zone_id)}
     work = Batch(zone, dict(before), lambda alias: _alias_wrong(call, zone, alias))
     work.apply(changes)
+    work.messages += _taken_by_policies(call, zone, changes)
     if work.messages:
         raise errors.invalid_change_batch(work.messages)
     for key, record in before.items():
@@ -100,6 +102,8 @@ def _wanted(zone: HostedZone, change: Mapping[str, Any]) -> Wanted:
     routing = parse_routing(where, given)
     if zone.private and routing.get("proximity"):
         raise errors.invalid_input("Private zones have no geoproximity routing.")
+    if zone.private and routing.get("cidr"):
+        raise errors.invalid_input("Private zones have no IP-based routing.")
     if given.get("AliasTarget"):
         if kind not in _ALIAS_TYPES:
             raise unsupported("AliasTarget with Type", kind)
@@ -122,10 +126,31 @@ def _wanted(zone: HostedZone, change: Mapping[str, Any]) -> Wanted:
     return Wanted(change["Action"], record)
 
 
+def _taken_by_policies(call: Call, zone: HostedZone, changes: list[Wanted]) -> list[str]:
+    """The sets whose name and type a traffic policy answers for."""
+    taken = {(i.name, i.type) for i in rows.TRAFFIC_INSTANCES.list(call.tx, zone_id=zone.zone_id)}
+    return [
+        f"RRSet with DNS name {change.record.name}, type {change.record.type} cannot be changed"
+        " as a traffic policy instance made it."
+        for change in changes
+        if (change.record.name, change.record.type) in taken
+    ]
+
+
 def _check_health_checks(call: Call, changes: list[Wanted]) -> None:
     for change in changes:
         if change.action != "DELETE" and change.record.health_check_id:
             rows.get_check(call.tx, call.account, change.record.health_check_id)
+
+
+def _check_locations(call: Call, changes: list[Wanted]) -> None:
+    for change in changes:
+        cidr = change.record.cidr
+        if change.action == "DELETE" or cidr is None:
+            continue
+        collection = rows.get_collection(call.tx, call.account, cidr.collection_id)
+        if cidr.location != "*" and not collection.blocks(cidr.location):
+            raise errors.no_such_cidr_location(cidr.location)
 
 
 def _check_one_of(where: str, given: Mapping[str, Any]) -> None:

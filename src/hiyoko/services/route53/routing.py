@@ -11,7 +11,7 @@ from typing import Any
 
 from hiyoko.api import unsupported
 from hiyoko.services.route53 import errors
-from hiyoko.services.route53.model import GeoLocation, GeoProximity
+from hiyoko.services.route53.model import CidrRouting, GeoLocation, GeoProximity
 
 SIMPLE_ONLY_TYPES = frozenset({"NS", "SOA", "DS"})
 DEFAULT_COUNTRY = "*"
@@ -29,7 +29,7 @@ PROXIMITY_REGIONS = frozenset(_REGIONS.split())
 SUBDIVIDED = frozenset({"US"})
 """Countries whose subdivisions this cloud's places have."""
 
-_REFUSED = ("TrafficPolicyInstanceId", "CidrRoutingConfig", "AZAffinity")
+_REFUSED = ("TrafficPolicyInstanceId", "AZAffinity")
 _POLICIES = (
     "Weight",
     "Region",
@@ -37,6 +37,7 @@ _POLICIES = (
     "GeoLocation",
     "MultiValueAnswer",
     "GeoProximityLocation",
+    "CidrRoutingConfig",
 )
 _EXPECTED = (
     "Weight, Region, Failover, GeoLocation, MultiValueAnswer, GeoProximityLocation,"
@@ -64,7 +65,7 @@ def parse_routing(where: str, given: Mapping[str, Any]) -> dict[str, Any]:
             f"Expected exactly one of [{_EXPECTED}], but found {many} in Change with {where}"
         )
     _check_fits(where, found[0], given)
-    geo = given.get("GeoLocation")
+    geo, cidr = given.get("GeoLocation"), given.get("CidrRoutingConfig")
     return {
         "set_id": set_id,
         "weight": int(given["Weight"]) if given.get("Weight") is not None else None,
@@ -74,6 +75,7 @@ def parse_routing(where: str, given: Mapping[str, Any]) -> dict[str, Any]:
         "proximity": parse_proximity(given.get("GeoProximityLocation")),
         "multivalue": bool(given.get("MultiValueAnswer")),
         "health_check_id": check_id,
+        "cidr": cidr and CidrRouting(cidr["CollectionId"], cidr["LocationName"]),
     }
 
 

@@ -6,9 +6,13 @@ from hiyoko.services.route53 import errors
 from hiyoko.services.route53.model import (
     CallerReference,
     Change,
+    CidrCollection,
     HealthCheck,
     HostedZone,
+    QueryLoggingConfig,
     RecordSet,
+    TrafficPolicy,
+    TrafficPolicyInstance,
 )
 from hiyoko.services.route53.names import order
 from hiyoko.store.database import Transaction
@@ -21,6 +25,22 @@ REFERENCES = Table("route53_caller_reference", CallerReference, key=("account", 
 CHECKS = Table("route53_health_check", HealthCheck, key=("check_id",), index=("account",))
 CHECK_REFERENCES = Table(
     "route53_health_check_reference", CallerReference, key=("account", "reference")
+)
+
+CIDR_COLLECTIONS = Table(
+    "route53_cidr_collection", CidrCollection, key=("collection_id",), index=("account",)
+)
+TRAFFIC_POLICIES = Table(
+    "route53_traffic_policy", TrafficPolicy, key=("policy_id", "version"), index=("account",)
+)
+TRAFFIC_INSTANCES = Table(
+    "route53_traffic_policy_instance",
+    TrafficPolicyInstance,
+    key=("instance_id",),
+    index=("account", "zone_id"),
+)
+QUERY_LOGGING = Table(
+    "route53_query_logging", QueryLoggingConfig, key=("config_id",), index=("account", "zone_id")
 )
 
 
@@ -158,6 +178,38 @@ def newest_change_revision(tx: Transaction) -> int:
     """The store revision of the newest change, 0 when there is none."""
     found = tx.execute(f"SELECT max(revision) FROM {CHANGES.name}").fetchone()[0]
     return int(found or 0)
+
+
+def get_collection(tx: Transaction, account: str, collection_id: str) -> CidrCollection:
+    """The account's CIDR collection. Raises NoSuchCidrCollectionException."""
+    found = CIDR_COLLECTIONS.find(tx, collection_id=collection_id)
+    if found is None or found.account != account:
+        raise errors.no_such_cidr_collection(collection_id)
+    return found
+
+
+def get_policy(tx: Transaction, account: str, policy_id: str, version: int) -> TrafficPolicy:
+    """The account's traffic policy of this version. Raises NoSuchTrafficPolicy."""
+    found = TRAFFIC_POLICIES.find(tx, policy_id=policy_id, version=version)
+    if found is None or found.account != account:
+        raise errors.no_such_traffic_policy(policy_id, version)
+    return found
+
+
+def get_instance(tx: Transaction, account: str, instance_id: str) -> TrafficPolicyInstance:
+    """The account's traffic policy instance. Raises NoSuchTrafficPolicyInstance."""
+    found = TRAFFIC_INSTANCES.find(tx, instance_id=instance_id)
+    if found is None or found.account != account:
+        raise errors.no_such_traffic_policy_instance(instance_id)
+    return found
+
+
+def get_query_logging(tx: Transaction, account: str, config_id: str) -> QueryLoggingConfig:
+    """The account's query logging configuration. Raises NoSuchQueryLoggingConfig."""
+    found = QUERY_LOGGING.find(tx, config_id=config_id)
+    if found is None or found.account != account:
+        raise errors.no_such_query_logging_config(config_id)
+    return found
 
 
 def bare_id(text: str) -> str:

@@ -82,6 +82,8 @@ def _routing(record: RecordSet) -> dict[str, Any]:
         "Failover": record.failover,
         "MultiValueAnswer": True if record.multivalue else None,
         "HealthCheckId": record.health_check_id,
+        "CidrRoutingConfig": record.cidr
+        and {"CollectionId": record.cidr.collection_id, "LocationName": record.cidr.location},
     }
     return {name: value for name, value in members.items() if value is not None}
 

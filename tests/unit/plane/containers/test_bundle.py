@@ -55,6 +55,7 @@ def test_a_container_is_rendered_whole() -> None:
         Identity(33, 34, (50,), "/var/www"),
         rootfs=Path("/state/rootfs"),
         files=Path("/state/etc"),
+        volumes=Path("/state/volumes"),
         cgroup="/hiyoko-0/1",
     )
     check_golden("containers/config.json", json.dumps(config, indent=1) + "\n")

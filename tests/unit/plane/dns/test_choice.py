@@ -172,3 +172,35 @@ def test_the_rest_of_the_internet_is_at_home_and_other_addresses_are_nowhere() -
     assert locate(IPv4Address("198.18.0.100")) == HOME
     assert locate(IPv4Address("198.19.3.4")) == HOME
     assert locate(IPv4Address("192.0.2.1")) is None
+
+
+def test_an_address_gets_its_closest_network() -> None:
+    blocks = group(
+        Policy.CIDR,
+        choice("wide", cidrs=("203.0.0.0/8",)),
+        choice("near", cidrs=("203.0.113.0/24", "2001:db8::/32")),
+        choice("rest", cidrs=("0.0.0.0/0", "::/0")),
+    )
+
+    def asked(address: str) -> list[str]:
+        return picked(blocks, Asker(HOME, Random(1), address))
+
+    assert asked("203.0.113.9") == ["near"]
+    assert asked("203.9.9.9") == ["wide"]
+    assert asked("198.51.100.1") == ["rest"]
+    assert asked("2001:db8::1") == ["near"]
+    assert asked("") == ["rest"]
+
+
+def test_a_sick_network_leaves_to_the_next_wider_one() -> None:
+    blocks = group(
+        Policy.CIDR,
+        choice("near", cidrs=("203.0.113.0/24",), healthy=False),
+        choice("rest", cidrs=("0.0.0.0/0", "::/0")),
+    )
+    assert picked(blocks, Asker(HOME, Random(1), "203.0.113.9")) == ["rest"]
+
+
+def test_without_a_default_a_stranger_gets_no_answer() -> None:
+    blocks = group(Policy.CIDR, choice("near", cidrs=("203.0.113.0/24",)))
+    assert picked(blocks, Asker(HOME, Random(1), "198.51.100.1")) == []

@@ -1,0 +1,54 @@
+"""A task's volumes: directories that its containers share and that end with it.
+
+A volume that is mounted where the image has something starts with that, once, as on Fargate.
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from hiyoko.blueprint.tasks import Container
+from hiyoko.plane.containers.layers import resolve
+
+MODE = 0o755
+
+
+def make_volumes(top: Path, container: Container, rootfs: Path) -> None:
+    """Make what the container mounts and is not there yet; ``rootfs`` is its mounted image."""
+    for mount in container.mounts:
+        volume = top / mount.volume
+        if volume.is_dir():
+            continue
+        top.mkdir(exist_ok=True)
+        # Filled beside its place: what is there under its name is whole.
+        part = top / f".{mount.volume}"
+        shutil.rmtree(part, ignore_errors=True)
+        source = resolve(rootfs, mount.path.strip("/").split("/"))
+        if source.is_dir():
+            _copy(source, part)
+        else:
+            part.mkdir(mode=MODE)
+            part.chmod(MODE)
+        part.replace(volume)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a tree with owners and modes; links stay links."""
+    shutil.copytree(source, target, symlinks=True, copy_function=_copy_file)
+    _own(source, target)
+    for directory, names, files in os.walk(source):
+        for name in (*names, *files):
+            path = Path(directory, name)
+            _own(path, target / path.relative_to(source))
+
+
+def _copy_file(source: str, target: str) -> str:
+    return str(shutil.copy2(source, target, follow_symlinks=False))
+
+
+def _own(source: Path, target: Path) -> None:
+    status = source.lstat()
+    os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
