@@ -12,6 +12,7 @@ from hiyoko.plane.balancer.access_log import CLIENT_CLOSED
 from hiyoko.plane.balancer.log_context import LogContext
 
 Dimensions = tuple[tuple[str, str], ...]
+HEAD_FIELDS = 10
 COUNT, SECONDS, BYTES = "Count", "Seconds", "Bytes"
 
 
@@ -49,6 +50,8 @@ def count_requests(tally: Tally, heads: Mapping[bytes, int], context: LogContext
     processed = 0
     for head, times in heads.items():
         fields = head.decode("latin-1").split(" ")
+        if len(fields) != HEAD_FIELDS:
+            continue  # a line that was cut off
         _, port, status, ended, backend, server, rule, answer_ms, received, sent = fields
         processed += (int(received) + int(sent)) * times
         answered = int(answer_ms) >= 0

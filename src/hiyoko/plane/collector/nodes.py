@@ -155,7 +155,9 @@ class Node:
             refused=max(counters.refused - old.refused, 0),
             active=counters.active if newest else None,
         )
-        self.dropped += max(counters.dropped - old.dropped, 0)
+        if (lost := counters.dropped - old.dropped) > 0:
+            self.dropped += lost
+            print(f"{self.name}: {lost} lines were dropped", flush=True)  # noqa: T201 - its log
         self.workers[counters.pid] = counters
         for gone in list(self.workers)[:-4]:
             del self.workers[gone]
