@@ -38,12 +38,6 @@ class Tally:
         counts = self.values.setdefault(metric, {})
         counts[value] = counts.get(value, 0) + times
 
-    def add_all(self, other: Tally) -> None:
-        """Everything that another one has counted."""
-        for metric, counts in other.values.items():
-            for value, times in counts.items():
-                self.add(metric, value, times)
-
 
 def count_requests(tally: Tally, heads: Mapping[bytes, int], context: LogContext) -> None:
     """Count requests by their heads (see ``log_line``), all of one context."""

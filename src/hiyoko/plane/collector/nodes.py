@@ -157,7 +157,7 @@ class Node:
         )
         if (lost := counters.dropped - old.dropped) > 0:
             self.dropped += lost
-            print(f"{self.name}: {lost} lines were dropped", flush=True)  # noqa: T201 - its log
+            print(f"{self.name}: {lost} lines were dropped", flush=True)
         self.workers[counters.pid] = counters
         for gone in list(self.workers)[:-4]:
             del self.workers[gone]
