@@ -1,10 +1,10 @@
 """The line that HAProxy writes of each request, and how it is read.
 
-It goes to a pipe (``collector`` is at its other end), one write a line: HAProxy neither waits nor
-stops when nobody reads, nor when its threads write at once; it counts the line as dropped. What a line costs was measured: the write
-is most of it, so everything that AWS's logs tell is in one line, and metrics are counted from the
-same. Rule 1: what is counted stands first (``HEAD``). Rule 2: what a client chooses is quoted, or
-stands last.
+It goes to a pipe (``collector`` is at its other end), one write a line. HAProxy neither waits nor
+stops when nobody reads, nor when its threads write at once: it counts the line as dropped. The
+write is most of what a line costs, so everything that AWS's logs tell is in one line, and metrics
+are counted from the same. Rule 1: what is counted stands first (``HEAD``). Rule 2: what a client
+chooses is quoted, or stands last.
 https://docs.haproxy.org/2.6/configuration.html#8.2.4
 """
 
