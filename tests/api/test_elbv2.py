@@ -362,7 +362,7 @@ def test_policies_and_limits_come_in_pages(cloud: Cloud) -> None:
     first = cloud("DescribeSSLPolicies", PageSize=2)
     second = cloud("DescribeSSLPolicies", PageSize=400, Marker=first["NextMarker"])
     assert len(first["SslPolicies"]) == 2
-    assert len(second["SslPolicies"]) == 15
+    assert len(second["SslPolicies"]) == 43
     assert "NextMarker" not in second
     limits = {limit["Name"]: limit["Max"] for limit in cloud("DescribeAccountLimits")["Limits"]}
     assert limits["application-load-balancers"] == "50"

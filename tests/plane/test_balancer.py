@@ -36,10 +36,12 @@ from hiyoko.blueprint.balancers import (
     TargetGroup,
 )
 from hiyoko.plane.balancer import answers, render
+from hiyoko.plane.balancer.certificates import read_certificate
 from hiyoko.plane.balancer.nodes import BalancerPlane, ReloadNode, StartNode, StopNode, steps
 from hiyoko.plane.balancer.observe import ServerSeen, describe_failure
 from hiyoko.plane.balancer.paths import CertificateFile, Paths
-from hiyoko.plane.balancer.render import digest_of, render_haproxy
+from hiyoko.plane.balancer.render import digest_of, render_haproxy, side_files
+from hiyoko.plane.balancer.side_files import SideFiles, puts
 from hiyoko.plane.process import run
 from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.reconcile.report import Report
@@ -141,7 +143,7 @@ def bundle(path: Path, name: str) -> CertificateFile:
         serialization.NoEncryption(),
     )
     path.write_bytes(pem + private)
-    return CertificateFile(str(path), name)
+    return read_certificate(path, now.timestamp())
 
 
 CHECK = HealthCheck("HTTP", None, "/health", 1, 1, 5, 2, "200")
@@ -184,11 +186,15 @@ class Place:
             {
                 CERTIFICATES[0]: bundle(tmp / "default.pem", "default.test"),
                 CERTIFICATES[1]: bundle(tmp / "other.pem", "other.test"),
-            }
+            },
+            directory=str(tmp / "files"),
         )
         self.tmp = tmp
 
     async def become(self, wish: BalancerNode) -> None:
+        files = SideFiles(Path(self.paths.directory))
+        for put in puts(side_files(wish, self.paths), files.observe()):
+            files.apply(put)
         wished = {ENI: (wish, render_haproxy(wish, self.paths))}
         for step in steps(wished, await self.plane.observe()):
             await self.plane.apply(step)

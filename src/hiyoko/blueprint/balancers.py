@@ -140,6 +140,20 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class MutualTls:
+    """What is asked of clients' certificates. ``mode`` is ``passthrough`` or ``verify``.
+
+    ``ca_bundle`` and ``crls`` are PEM texts, empty for passthrough.
+    """
+
+    mode: str
+    ca_bundle: str = ""
+    crls: str = ""
+    ignore_expiry: bool = False
+    advertise: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """A port with its rules by ascending priority, the default rule last."""
 
@@ -152,6 +166,16 @@ class Listener:
     tls_versions: tuple[str, ...] = ()
     ciphers: tuple[str, ...] = ()
     attributes: tuple[tuple[str, str], ...] = ()
+    groups: tuple[str, ...] = ()
+    mutual: MutualTls | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTls:
+    """What a node speaks to HTTPS targets: versions newest first, ciphers in order."""
+
+    versions: tuple[str, ...]
+    ciphers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +192,7 @@ class BalancerNode:
     groups: tuple[TargetGroup, ...]
     idle_timeout_s: int = 60
     attributes: tuple[tuple[str, str], ...] = ()
+    target_tls: TargetTls | None = None
     public_address: IPv4Address | None = None
 
 

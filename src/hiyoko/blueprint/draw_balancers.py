@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from hiyoko.blueprint import balancers as b
+from hiyoko.blueprint.draw_mutual_tls import draw_mutual_tls
 from hiyoko.blueprint.draw_stickiness import group_stickiness, without_vain_stickiness
 from hiyoko.services.elbv2 import model as m
 
@@ -23,6 +24,8 @@ class BalancerRows:
     rules: tuple[m.Rule, ...] = ()
     target_groups: tuple[m.TargetGroup, ...] = ()
     registrations: tuple[m.Registration, ...] = ()
+    trust_stores: tuple[m.TrustStore, ...] = ()
+    revocations: tuple[m.TrustStoreRevocation, ...] = ()
 
 
 def draw_balancers(
@@ -36,7 +39,7 @@ def draw_balancers(
             (row for row in rows.listeners if row.balancer_arn == balancer.arn),
             key=lambda row: row.port,
         )
-        listeners = tuple(_listener(row, rows.rules) for row in mine)
+        listeners = tuple(_listener(row, rows) for row in mine)
         used = sorted(
             {
                 arn
@@ -66,6 +69,7 @@ def draw_balancers(
                         balancer.attributes.get("idle_timeout.timeout_seconds", "60")
                     ),
                     attributes=tuple(sorted(balancer.attributes.items())),
+                    target_tls=_target_tls(mine),
                     public_address=IPv4Address(node.public_ip) if node.public_ip else None,
                 )
             )
@@ -73,9 +77,15 @@ def draw_balancers(
     return b.Balancers(tuple(sorted(steady, key=lambda node: node.eni_id)))
 
 
-def _listener(row: m.Listener, rules: Iterable[m.Rule]) -> b.Listener:
+def _target_tls(listeners: Iterable[m.Listener]) -> b.TargetTls:
+    policy = m.target_ssl_policy(row.ssl_policy for row in listeners if row.ssl_policy)
+    return b.TargetTls(policy.versions, policy.ciphers)
+
+
+def _listener(row: m.Listener, rows: BalancerRows) -> b.Listener:
     mine = sorted(
-        (rule for rule in rules if rule.listener_arn == row.arn), key=lambda rule: rule.priority
+        (rule for rule in rows.rules if rule.listener_arn == row.arn),
+        key=lambda rule: rule.priority,
     )
     drawn = [
         b.Rule(
@@ -96,11 +106,13 @@ def _listener(row: m.Listener, rules: Iterable[m.Rule]) -> b.Listener:
         port=row.port,
         protocol=row.protocol,
         ssl_policy=row.ssl_policy,
-        certificate_arns=row.certificates,
+        certificate_arns=tuple(dict.fromkeys(row.certificates)),
         rules=tuple(drawn),
         tls_versions=policy.versions if policy else (),
         ciphers=policy.ciphers if policy else (),
         attributes=tuple(sorted(row.attributes.items())),
+        groups=policy.groups if policy else (),
+        mutual=draw_mutual_tls(row.mutual, rows.trust_stores, rows.revocations),
     )
 
 

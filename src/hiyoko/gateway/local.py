@@ -1,6 +1,6 @@
-"""hiyoko's own few routes: status, reset, images, balancer logs. JSON in and out.
+"""hiyoko's own few routes: status, reset, images, balancer logs, what trust stores hold.
 
-Errors are ``{"error": ...}``.
+JSON in and out, errors as ``{"error": ...}``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from hiyoko import api
+from hiyoko.api import AwsError
 from hiyoko.gateway.images import import_image, list_images
 from hiyoko.gateway.server import Gateway
 from hiyoko.plane.error import PlaneError
@@ -31,6 +33,10 @@ class AskCollector(Protocol):
         ...
 
 
+async def _no_collector(do: str, **more: Any) -> dict[str, Any] | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class LocalRoutes:
     """``status`` reads what the daemon knows of itself; ``settle`` waits for the reconcilers."""
@@ -39,7 +45,7 @@ class LocalRoutes:
     settings: Settings
     status: Status
     settle: Settle
-    collector: AskCollector
+    collector: AskCollector = _no_collector
 
     def register(self, gateway: Gateway) -> None:
         """Put the routes into a gateway."""
@@ -48,6 +54,7 @@ class LocalRoutes:
         gateway.register_local("/_hiyoko/balancer-logs", "GET", self.get_balancer_logs)
         gateway.register_local("/_hiyoko/images", "GET", self.get_images)
         gateway.register_local("/_hiyoko/images", "POST", self.post_image)
+        gateway.register_local("/_hiyoko/trust-stores", "GET", self.get_trust_store)
 
     async def get_status(self, request: web.BaseRequest) -> web.StreamResponse:
         """What runs and what the reconcilers say."""
@@ -95,6 +102,17 @@ class LocalRoutes:
         except PlaneError as error:
             return _error(400, str(error))
         return web.json_response(image)
+
+    async def get_trust_store(self, request: web.BaseRequest) -> web.StreamResponse:
+        """What a ``Location`` of elbv2 points to: ``arn`` and, for a list, ``revocation``."""
+        asked: dict[str, Any] = {"TrustStoreArn": request.query.get("arn", "")}
+        if number := request.query.get("revocation"):
+            asked["RevocationId"] = int(number) if number.isdecimal() else 0
+        try:
+            told = api.invoke(self.store, "elbv2", "_TrustStoreContent", asked)
+        except AwsError as error:
+            return _error(404, error.message)
+        return web.Response(text=told["Text"], content_type="application/x-pem-file")
 
 
 def _error(status: int, text: str) -> web.Response:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
-from pathlib import Path
 
 from hiyoko import api
 from hiyoko.blueprint.balancers import BalancerNode, HealthCheck, Target, TargetGroup
@@ -22,10 +20,10 @@ from hiyoko.plane.balancer.observe import (
     describe_failure,
     server_key,
 )
-from hiyoko.plane.balancer.paths import CertificateFile, Paths
+from hiyoko.plane.balancer.paths import CertificateFile
 from hiyoko.plane.balancer.render import digest_of, render_haproxy
 from hiyoko.plane.balancer.secret import cookie_secret
-from hiyoko.plane.ca.issuing import certificate_path
+from hiyoko.reconcile.balancer_tls import BalancerTls, observe_tls
 from hiyoko.reconcile.report import Report
 from hiyoko.services.elbv2 import rows
 from hiyoko.services.elbv2.seen import NODES_SEEN, TARGETS_SEEN, NodeSeen, TargetSeen
@@ -71,8 +69,10 @@ class BalancerReconciler:
         before = {key: row for key, row in before.items() if _knows(observed, key)}
         settled = {key for key, row in before.items() if row.state in ("healthy", "unhealthy")}
         drawn = draw_balancers(wishes, settled, now)
-        files = _certificates(self.settings, all_certificates(drawn.nodes))
-        paths = Paths(files, _threads(), cookie_secret(self.settings) if drawn.nodes else b"")
+        paths = await observe_tls(self.store, self.settings, drawn, _threads(), now, report)
+        secret = cookie_secret(self.settings) if drawn.nodes else b""
+        paths = replace(paths, secret=secret)
+        files = paths.certificates
         wished: dict[str, tuple[BalancerNode, str]] = {}
         for node in drawn.nodes:
             missing = all_certificates([node]) - files.keys()
@@ -83,12 +83,17 @@ class BalancerReconciler:
                 continue
             wished[node.eni_id] = (node, render_haproxy(node, paths))
         held = {node.eni_id for node in drawn.nodes} - wished.keys()
+        tls = BalancerTls(wished, paths)
+        tls.put_files(report)
         todo = steps(wished, {k: v for k, v in observed.items() if k not in held})
         self._tell_contexts(wished, files)  # before a line is written that needs one
         for step in todo:
             with report.attempt(step):
                 await self.plane.apply(step)
         self._tell_contexts(wished, files)
+        await tls.swap_certificates(self.plane, report)
+        if not held:
+            tls.drop_files(report)
         if todo:
             observed = await self.plane.observe()
         nodes = _nodes_seen(wished, observed, wished_before, now)
@@ -96,7 +101,7 @@ class BalancerReconciler:
         # A node that waits for a certificate goes on as it is, and so does what was seen of it.
         nodes |= {eni: row for eni, row in wished_before.items() if eni in held and eni in observed}
         targets |= {key: row for key, row in before.items() if row.eni_id in held}
-        report.saw_change = self._record(nodes, targets)
+        report.saw_change |= self._record(nodes, targets)
         self._expire(wishes, now)
         report.again_s = _again(wishes, targets)
         return report
@@ -145,12 +150,17 @@ class BalancerReconciler:
 
 
 def _load(tx: Transaction) -> BalancerRows:
+    listeners = tuple(rows.LISTENERS.list(tx))
+    verifying = any(row.mutual is not None and row.mutual.mode == "verify" for row in listeners)
     return BalancerRows(
         load_balancers=tuple(rows.LOAD_BALANCERS.list(tx)),
-        listeners=tuple(rows.LISTENERS.list(tx)),
+        listeners=listeners,
         rules=tuple(rows.RULES.list(tx)),
         target_groups=tuple(rows.TARGET_GROUPS.list(tx)),
         registrations=tuple(rows.REGISTRATIONS.list(tx)),
+        trust_stores=tuple(rows.TRUST_STORES.list(tx)) if verifying else (),
+        # A list may have fifty megabytes: it is read only if somebody is judged by it.
+        revocations=tuple(rows.REVOCATIONS.list(tx)) if verifying else (),
     )
 
 
@@ -168,17 +178,6 @@ def _knows(observed: Mapping[str, NodeObserved], key: TargetKey) -> bool:
 
 def _threads() -> int:
     return min(os.cpu_count() or 1, THREADS_MAX)
-
-
-def _certificates(settings: Settings, arns: frozenset[str]) -> dict[str, CertificateFile]:
-    """The files that there are; a renewed one has another fingerprint, so nodes reload it."""
-    found: dict[str, CertificateFile] = {}
-    for arn in arns:
-        path: Path = certificate_path(settings, arn)
-        if path.exists():
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-            found[arn] = CertificateFile(str(path), digest)
-    return found
 
 
 def _by_fingerprint(node: BalancerNode, files: Mapping[str, CertificateFile]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from hiyoko.reconcile.balancer_tls import tls_notes
 from hiyoko.reconcile.loop import Driver, Loop
 from hiyoko.services.route53.seen import DELEGATIONS_SEEN
 from hiyoko.store.database import Store
@@ -17,10 +18,12 @@ def describe(store: Store, loop: Loop, limits_enforced: bool) -> dict[str, Any]:
     """The daemon, the reconcilers, the registrar's delegations; JSON-ready."""
     with store.reading() as tx:
         revision = tx.revision
+        notes = [] if limits_enforced else [NO_LIMITS]
+        notes += tls_notes(tx)
         delegations = {row.zone_id: row.parent for row in DELEGATIONS_SEEN.list(tx)}
     return {
         "daemon": {"memory_mb": _memory_mb(), "mode": _mode(), "revision": revision},
-        "notes": [] if limits_enforced else [NO_LIMITS],
+        "notes": notes,
         "reconcilers": {driver.reconciler.name: _report(driver) for driver in loop.drivers},
         "delegations": delegations,
     }

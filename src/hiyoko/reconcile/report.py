@@ -38,6 +38,14 @@ class Report:
         else:
             self.steps.append(str(step))
 
+    @contextmanager
+    def refusing(self, attempt: str) -> Iterator[None]:
+        """Note a PlaneError of an attempt that is no step (a look); success is not noted."""
+        try:
+            yield
+        except PlaneError as error:
+            self.refusals[attempt] = str(error)
+
 
 class Reconciler(Protocol):
     """One promise. ``name`` is shown in reports and in ``cloud status``."""

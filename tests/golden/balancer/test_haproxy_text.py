@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-import pytest
 from tests.golden.golden import check_golden
 
 from hiyoko.blueprint.balancers import (
@@ -15,27 +14,31 @@ from hiyoko.blueprint.balancers import (
     Forward,
     HealthCheck,
     Listener,
+    MutualTls,
     Redirect,
     Rule,
     Stickiness,
     Target,
     TargetGroup,
+    TargetTls,
     Transform,
 )
 from hiyoko.plane.balancer.paths import CertificateFile, Paths
-from hiyoko.plane.balancer.render import render_haproxy
-from hiyoko.services.elbv2.ssl_policies import SSL_POLICIES
+from hiyoko.plane.balancer.render import render_haproxy, side_files
+from hiyoko.plane.balancer.tls import tls_options
+from hiyoko.services.elbv2.ssl_policies import SSL_POLICIES, target_ssl_policy
 
 _ARN = "arn:aws:elasticloadbalancing:ap-northeast-1:123456789012:targetgroup/"
 WEB, API, IDLE = f"{_ARN}web/{1:016x}", f"{_ARN}api/{2:016x}", f"{_ARN}idle/{3:016x}"
 CHECK = HealthCheck("HTTP", None, "/health?deep=1", 30, 5, 5, 2, "200,202-299")
 PATHS = Paths(
     {
-        "default": CertificateFile("/ca/certs/default.pem", "aaaaaaaaaaaa"),
-        "other": CertificateFile("/ca/certs/other.pem", "bbbbbbbbbbbb"),
+        "default": CertificateFile("/ca/certs/default.pem", "AA", ("example.com",)),
+        "other": CertificateFile("/ca/certs/other.pem", "BB", ("*.example.com",), "EC", 256),
     }
 )
 POLICY = SSL_POLICIES["ELBSecurityPolicy-TLS13-1-2-2021-06"]
+TO_TARGETS = target_ssl_policy([POLICY.name])
 REDIRECT = Redirect("HTTPS", "#{host}", "443", "/#{path}", "#{query}", 301)
 
 NODE = BalancerNode(
@@ -45,6 +48,7 @@ NODE = BalancerNode(
     subnet_id="subnet-1",
     zone="ap-northeast-1a",
     address=IPv4Address("10.0.0.10"),
+    target_tls=TargetTls(TO_TARGETS.versions, TO_TARGETS.ciphers),
     listeners=(
         Listener("l80", 80, "HTTP", None, (), (Rule("d", 0, (), REDIRECT),)),
         Listener(
@@ -120,15 +124,41 @@ def test_the_configuration_of_a_node_with_every_kind_of_rule() -> None:
     check_golden("balancer/haproxy.cfg", render_haproxy(NODE, PATHS))
 
 
-@pytest.mark.parametrize("name", sorted(SSL_POLICIES))
-def test_each_policy_gives_one_bind_line(name: str) -> None:
-    policy = SSL_POLICIES[name]
-    listener = replace(
-        NODE.listeners[1], tls_versions=policy.versions, ciphers=policy.ciphers, rules=()
+def test_each_policy_gives_one_bind_line() -> None:
+    lines = []
+    for name, policy in SSL_POLICIES.items():
+        listener = replace(
+            NODE.listeners[1],
+            tls_versions=policy.versions,
+            ciphers=policy.ciphers,
+            groups=policy.groups,
+            rules=(),
+        )
+        options = tls_options(listener, {}, PATHS)
+        lines += [name, f"  {options.partition('http/1.1 ')[2]}"]
+    check_golden("balancer/policies.txt", "\n".join(lines) + "\n")
+
+
+def test_a_library_with_post_quantum_groups_offers_them() -> None:
+    policy = SSL_POLICIES["ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"]
+    listener = replace(NODE.listeners[1], groups=policy.groups)
+    new = replace(PATHS, hybrid_groups=True)
+    assert "curves X25519MLKEM768:SecP256r1MLKEM768:" in tls_options(listener, {}, new)
+    assert "MLKEM" not in tls_options(listener, {}, PATHS)
+
+
+def test_clients_that_show_certificates() -> None:
+    plain = replace(NODE.listeners[1], rules=(Rule("d", 0, (), REDIRECT),), attributes=())
+    verify = MutualTls("verify", "CA\n", "CRL\n", ignore_expiry=True, advertise=True)
+    listeners = (
+        replace(plain, port=443, mutual=verify),
+        replace(plain, port=444, mutual=MutualTls("passthrough")),
     )
-    text = render_haproxy(replace(NODE, listeners=(listener,)), PATHS)
-    bind = next(line for line in text.splitlines() if line.startswith("  bind"))
-    check_golden(f"balancer/bind-{name}.txt", bind + "\n")
+    node = replace(NODE, listeners=listeners, groups=())
+    text = render_haproxy(node, PATHS)
+    for path, content in sorted(side_files(node, PATHS).items()):
+        text += f"\n# {path}\n{content}"
+    check_golden("balancer/mutual-tls.cfg", text)
 
 
 def test_the_lines_of_what_only_some_rules_have() -> None:

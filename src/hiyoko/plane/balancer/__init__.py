@@ -4,6 +4,7 @@ Pure, golden-tested; ``render`` puts a node's whole configuration together:
 
 - ``text``, ``names``, ``paths``  quoting and wildcards, what things are called, what is outside
 - ``tls``, ``rules``, ``forwarding``, ``answers``  a listener: handshake, rules, headers, errors
+- ``sni``, ``mutual_tls``  which certificate a client gets, and which one it must show
 - ``transforms``  what a rule rewrites on the way to a target
 - ``backend``, ``checks``, ``stickiness``  a target group: servers, checks, who comes back
 - ``seals``  cookies that only the balancer can make or read
@@ -14,6 +15,8 @@ At work:
 - ``socket``   one command, one answer
 - ``secret``   the file that cookies are sealed with
 - ``nodes``    ``BalancerPlane``: observe and apply
+- ``side_files``, ``certificates``, ``tls_library``  what lies beside a configuration, what is
+  swapped in a running process, what the TLS library can do
 
 https://docs.haproxy.org/2.6/configuration.html
 """

@@ -127,15 +127,33 @@ def connection_entry(line: RequestLine | ErrorLine, context: LogContext) -> str:
         latency = f"{line.handshake_ms:.3f}" if line.protocol != "-" else "-"
         status = "Success" if line.protocol != "-" else "-"
         cipher, trace = line.cipher, connection_id(line.connection)
+        shown = _client_certificate(line)
     else:
         code = line.client_certificate_error or line.client_ca_error
         why = _VERIFY.get(code, "UnmappedConnectionError")
         latency, status = "-", f"Failed:{why}" if line.handshake_failed else "-"
         cipher, trace = line.cipher if line.cipher != "(NONE)" else "-", "-"
+        shown = '"-" - -'
     return (
         f"{stamp(line.began)} {address} {port} {line.port} {line.protocol} {cipher} {latency}"
-        f' "-" - - {status} {trace}'
+        f" {shown} {status} {trace}"
     )
+
+
+def _client_certificate(line: RequestLine) -> str:
+    """Subject, validity and serial number of the certificate that a client has shown."""
+    if not line.client_subject:
+        return '"-" - -'
+    begins, ends = (_moment(text) for text in line.client_validity)
+    return f"{_quoted(line.client_subject)} NotBefore={begins};NotAfter={ends} {line.client_serial}"
+
+
+def _moment(text: str) -> str:
+    """OpenSSL's ``YYMMDDhhmmssZ`` as AWS writes a time; the years are this century's."""
+    try:
+        return f"{datetime.strptime(text.rstrip('Z'), '%y%m%d%H%M%S'):%Y-%m-%dT%H:%M:%S}Z"
+    except ValueError:
+        return text
 
 
 def connection_id(connection: str) -> str:

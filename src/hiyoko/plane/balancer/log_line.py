@@ -30,6 +30,10 @@ _CERTIFICATE = "tcp-request session set-var(sess.cert) ssl_f_sha1,hex"
 _HEAD = "A {context} {port} %ST %ts %b %s %[var(txn.rule)] %Tr %U %B"
 _TIMES = "%Ts.%ms %Th %Ti %TR %Tw %Tc %Ta"
 _TLS = "%sslc %sslv %[ssl_fc_is_resumed] %[var(sess.cert)] %{+Q,+E}[ssl_fc_sni]"
+_CLIENT = (
+    "%{+Q,+E}[ssl_c_s_dn(,0,rfc2253)] %[ssl_c_notbefore] %[ssl_c_notafter] %[ssl_c_serial,hex]"
+)
+_NO_CLIENT = '\\"\\" - - -'
 _NO_TLS = '- - - - \\"-\\"'
 _TRANSFORMED = "%{+Q,+E}[var(txn.transformed_host)] %{+Q,+E}[var(txn.transformed_uri)]"
 _NOT_TRANSFORMED = '\\"\\" \\"\\"'
@@ -40,17 +44,21 @@ _ERROR = (
 )
 
 
-def log_lines(context: str, port: int, *, tls: bool, transforms: bool = False) -> Iterator[str]:
+def log_lines(
+    context: str, port: int, *, tls: bool, client: bool = False, transforms: bool = False
+) -> Iterator[str]:
     """A frontend's lines; they come before whatever answers a request.
 
     ``context`` names what the numbers in the line meant when it was written: see ``log_context``.
+    ``client`` is true where clients may show certificates.
     """
     yield f"log fd@{LOG_FD} len {LINE_BYTES_MAX} format raw local0"
     yield "option dontlognull"
     head = _HEAD.format(context=context, port=port)
     yield (
         f'log-format "{head}|{_TIMES} %ci:%cp %si:%sp %HM %HV {_TLS if tls else _NO_TLS} %ID '
-        f"%[var(sess.conn)] {_TRANSFORMED if transforms else _NOT_TRANSFORMED} {_CAPTURED} "
+        f"%[var(sess.conn)] {_CLIENT if client else _NO_CLIENT} "
+        f"{_TRANSFORMED if transforms else _NOT_TRANSFORMED} {_CAPTURED} "
         '%HPO%HQ"'
     )
     yield f'error-log-format "{_ERROR.format(context=context, port=port)}"'
@@ -74,7 +82,7 @@ _LINE = re.compile(
     r"A (\S+) (\d+) (-?\d+) (\S+) (\S+) (\S+) (\S+) (-?\d+) (\d+) (\d+)\|"
     r"(\d+\.\d+) (-?\d+) (-?\d+) (-?\d+) (-?\d+) (-?\d+) (-?\d+) "
     r"(\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) "
-    rf"{_TEXT} (\S+) (\S+) {_TEXT} {_TEXT} {_TEXT} {_TEXT} {_TEXT} (.*)",
+    rf"{_TEXT} (\S+) (\S+) {_TEXT} (\S+) (\S+) (\S+) {_TEXT} {_TEXT} {_TEXT} {_TEXT} {_TEXT} (.*)",
     re.DOTALL,
 )
 _ERROR_LINE = re.compile(
@@ -120,6 +128,9 @@ class RequestLine:
     sni: str
     unique_id: str
     connection: str
+    client_subject: str
+    client_validity: tuple[str, str]
+    client_serial: str
     new_host: str
     new_uri: str
     host: str
@@ -183,12 +194,15 @@ def parse_line(line: bytes) -> RequestLine | ErrorLine | None:
         sni=_unescaped(g[25]),
         unique_id=g[26],
         connection=g[27],
-        new_host=_unescaped(g[28]),
-        new_uri=_unescaped(g[29]),
-        host=_unescaped(g[30]),
-        user_agent=_unescaped(g[31]),
-        trace=_unescaped(g[32]),
-        uri=_ENCODED.sub(lambda m: chr(int(m[1], 16)), g[33]),
+        client_subject=_unescaped(g[28]),
+        client_validity=(g[29], g[30]),
+        client_serial=g[31],
+        new_host=_unescaped(g[32]),
+        new_uri=_unescaped(g[33]),
+        host=_unescaped(g[34]),
+        user_agent=_unescaped(g[35]),
+        trace=_unescaped(g[36]),
+        uri=_ENCODED.sub(lambda m: chr(int(m[1], 16)), g[37]),
     )
 
 

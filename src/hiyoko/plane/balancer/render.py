@@ -21,11 +21,13 @@ from hiyoko.plane.balancer.backend import backend_lines
 from hiyoko.plane.balancer.forwarding import request_headers, response_headers
 from hiyoko.plane.balancer.log_context import log_context
 from hiyoko.plane.balancer.log_line import URI_BYTES_MAX, log_lines
+from hiyoko.plane.balancer.mutual_tls import mutual_tls_globals, mutual_tls_headers
 from hiyoko.plane.balancer.names import backend_name
 from hiyoko.plane.balancer.paths import Paths
 from hiyoko.plane.balancer.rules import render_forwards, render_rules
+from hiyoko.plane.balancer.sni import certificate_globals
 from hiyoko.plane.balancer.stickiness import group_answers, group_key, group_requests
-from hiyoko.plane.balancer.tls import tls_options
+from hiyoko.plane.balancer.tls import target_tls_globals, tls_files, tls_options
 from hiyoko.plane.balancer.transforms import render_transforms
 
 STATS_SOCKET = "stats.sock"
@@ -54,9 +56,23 @@ def render_haproxy(node: BalancerNode, paths: Paths) -> str:
         lines += ["", f"backend {backend_name(group.arn)}"]
         lines += (f"  {line}" for line in backend_lines(group, paths.secret))
     body = "\n".join(lines) + "\n"
-    top = _global(paths)
+    top = (
+        *_global(paths),
+        *certificate_globals(node.listeners, paths),
+        *mutual_tls_globals(node.listeners, paths),
+        *target_tls_globals(node),
+    )
     digest = hashlib.sha256("\n".join((*top, body)).encode()).hexdigest()[:16]
     return "\n".join((f"# {node.name} in {node.zone}", *top, f"  description {digest}", body))
+
+
+def side_files(node: BalancerNode, paths: Paths) -> dict[str, str]:
+    """The files that the node's configuration names, by path, with their content."""
+    return {
+        path: text
+        for listener in node.listeners
+        for path, text in tls_files(listener, paths).items()
+    }
 
 
 def digest_of(text: str) -> str:
@@ -108,6 +124,7 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths, context: str
         context,
         listener.port,
         tls=listener.protocol == "HTTPS",
+        client=listener.mutual is not None,
         transforms=any(rule.transforms for rule in listener.rules),
     )
     yield "http-request set-var(txn.started) date"
@@ -116,6 +133,7 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths, context: str
     yield "http-request set-var(txn.host) req.hdr(host),host_only,lower"
     yield from render_rules(listener)
     yield from request_headers(listener, attributes)
+    yield from mutual_tls_headers(listener)
     yield from render_transforms(listener)
     key = group_key(paths.secret, node.balancer_arn)
     yield from group_requests(listener, key)

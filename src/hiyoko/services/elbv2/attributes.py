@@ -92,7 +92,19 @@ TARGET_GROUP = (
     ),
 )
 
+_HEADER_NAME = "[A-Za-z0-9_-]{1,40}"
+_CLIENT_CERTIFICATE = ("", "-Serial-Number", "-Issuer", "-Subject", "-Validity", "-Leaf")
+
 LISTENER = (
+    *(
+        Attribute(
+            "routing.http.request.x_amzn_mtls_clientcert"
+            f"{part.lower().replace('-', '_')}.header_name",
+            f"X-Amzn-Mtls-Clientcert{part}",
+            _HEADER_NAME,
+        )
+        for part in _CLIENT_CERTIFICATE
+    ),
     Attribute("routing.http.response.server.enabled", "true", _BOOLEAN),
     *(
         Attribute(f"routing.http.response.{name}.header_value", "", "[ -~]{0,1024}")

@@ -167,6 +167,8 @@ def _create_listener(handle: Handle) -> Made:
 def _update_listener(handle: Handle) -> None:
     if handle.changed("MutualAuthentication", *_LISTENER):
         given = handle.given("MutualAuthentication", *_LISTENER)
+        if handle.changed("MutualAuthentication"):
+            given.setdefault("MutualAuthentication", {"Mode": "off"})
         _call(handle, "ModifyListener", ListenerArn=handle.physical_id, **given)
     _attributes(handle, handle.physical_id, "Listener")
     _retag(handle)
@@ -296,3 +298,5 @@ register(
         attributes=frozenset({"Id"}),
     ),
 )
+
+from hiyoko.services.elbv2 import cfn_trust_stores  # noqa: E402, F401  registers the rest

@@ -123,3 +123,69 @@ def subnet_not_found(subnet_id: str) -> AwsError:
 def too_many(code: str, message: str) -> AwsError:
     """A quota is used up."""
     return AwsError(code, message)
+
+
+def too_many_certificates(arn: str) -> AwsError:
+    """The listener's balancer has as many certificates as it may, besides the default ones."""
+    return AwsError("TooManyCertificates", f"The limit of certificates is reached for '{arn}'")
+
+
+def alpn_policy_not_supported() -> AwsError:
+    """ALPN policies are a Network Load Balancer's; an ALB's follows ``routing.http2.enabled``."""
+    return AwsError(
+        "ALPNPolicyNotFound", "ALPN policies are not supported for this listener protocol"
+    )
+
+
+def trust_store_not_found(arn: str | None = None) -> AwsError:
+    """No such trust store; without an ARN, Describe's wording."""
+    if arn is None:
+        return AwsError("TrustStoreNotFound", "One or more trust stores not found")
+    return AwsError("TrustStoreNotFound", f"Trust store '{arn}' not found")
+
+
+def duplicate_trust_store(name: str) -> AwsError:
+    """The name is taken."""
+    return AwsError(
+        "DuplicateTrustStoreName", f"A trust store with the same name '{name}' already exists"
+    )
+
+
+def trust_store_in_use(arn: str) -> AwsError:
+    """A listener still verifies clients against it."""
+    return AwsError(
+        "TrustStoreInUse", f"Trust store '{arn}' is currently in use by one or more listeners"
+    )
+
+
+def invalid_ca_bundle(why: str) -> AwsError:
+    """The object is there, and is no bundle of certificate authorities."""
+    return AwsError(
+        "InvalidCaCertificatesBundle", f"The CA certificates bundle is not valid: {why}"
+    )
+
+
+def ca_bundle_not_found(bucket: str, key: str) -> AwsError:
+    """S3 gives no such object."""
+    return AwsError(
+        "CaCertificatesBundleNotFound",
+        f"The CA certificates bundle was not found at bucket '{bucket}' and key '{key}'",
+    )
+
+
+def invalid_revocation_content(why: str) -> AwsError:
+    """The object is there, and is no certificate revocation list."""
+    return AwsError("InvalidRevocationContent", f"The revocation content is not valid: {why}")
+
+
+def revocation_content_not_found(bucket: str, key: str) -> AwsError:
+    """S3 gives no such object."""
+    return AwsError(
+        "RevocationContentNotFound",
+        f"The revocation content was not found at bucket '{bucket}' and key '{key}'",
+    )
+
+
+def revocation_id_not_found(revocation_id: int) -> AwsError:
+    """The trust store has no revocation list of this id."""
+    return AwsError("RevocationIdNotFound", f"Revocation ID '{revocation_id}' not found")

@@ -19,15 +19,19 @@ _LIMITS = (
     ("condition-values-per-alb-rule", 5),
     ("condition-wildcards-per-alb-rule", 5),
 )
+_TYPES = ("application", "network")
+"""Every policy is one for both, though only application load balancers are made here."""
 
 
 @operation("DescribeSSLPolicies")
 def describe_ssl_policies(call: Call, request: Request) -> Response:
-    """All policies, or the named ones."""
+    """All policies, or the named ones, or those of a type of load balancer."""
     names = request.get("Names") or list(SSL_POLICIES)
     for name in names:
         if name not in SSL_POLICIES:
             raise errors.ssl_policy_not_found(name)
+    if request.get("LoadBalancerType", _TYPES[0]) not in _TYPES:
+        names = []
     shown, more = page("SslPolicies", [SSL_POLICIES[name] for name in names], request)
     return {"SslPolicies": [_view(policy) for policy in shown], **more}
 
@@ -35,11 +39,11 @@ def describe_ssl_policies(call: Call, request: Request) -> Response:
 def _view(policy: SslPolicy) -> Response:
     return {
         "Name": policy.name,
-        "SslProtocols": list(policy.versions),
+        "SslProtocols": list(policy.versions[::-1]),
         "Ciphers": [
             {"Name": name, "Priority": number} for number, name in enumerate(policy.ciphers, 1)
         ],
-        "SupportedLoadBalancerTypes": ["application"],
+        "SupportedLoadBalancerTypes": list(_TYPES),
     }
 
 

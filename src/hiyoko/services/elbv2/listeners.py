@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hiyoko.api import AwsError, Call, Request, Response, operation, unsupported
-from hiyoko.services.elbv2 import attributes, errors, rows, views
+from hiyoko.api import AwsError, Call, Request, Response, operation
+from hiyoko.services.elbv2 import attributes, errors, mutual_authentication, rows, views
 from hiyoko.services.elbv2.actions import parse_actions
 from hiyoko.services.elbv2.model import Listener, find_ssl_policy
 from hiyoko.services.elbv2.requests import check_arn, only, page, parse_tags
@@ -14,15 +14,18 @@ from hiyoko.services.elbv2.ssl_policies import DEFAULT_SSL_POLICY
 
 LISTENERS_MAX = 50
 CERTIFICATES_MAX = 25
+WEAK_KEYS = frozenset({"RSA-1024"})
+WEAK_SIGNATURES = ("MD5", "SHA1")
+"""https://docs.aws.amazon.com/elasticloadbalancing/latest/application/https-listener-certificates.html"""
 _SETTINGS = frozenset(
     ["Protocol", "Port", "SslPolicy", "Certificates", "DefaultActions", "MutualAuthentication"]
 )
 
 
 def _settings(request: Request) -> None:
-    if (request.get("MutualAuthentication") or {}).get("Mode", "off") != "off":
-        raise unsupported("MutualAuthentication")
-    only(request, _SETTINGS | {"LoadBalancerArn", "ListenerArn", "Tags", "MutualAuthentication"})
+    if request.get("AlpnPolicy"):
+        raise errors.alpn_policy_not_supported()
+    only(request, _SETTINGS | {"LoadBalancerArn", "ListenerArn", "Tags"})
 
 
 def _tls(
@@ -47,22 +50,36 @@ def _tls(
         return policy, now.certificates
     if len(given) != 1:
         raise errors.validation("Only one certificate can be specified as the default")
-    only(given[0], {"CertificateArn"})
-    arn = given[0].get("CertificateArn") or ""
+    (arn,) = _arns(given)
     check_certificate(call, arn)
-    others = now.certificates[1:] if now else ()
-    return policy, (arn, *(other for other in others if other != arn))
+    return policy, (arn, *(now.certificates[1:] if now else ()))
+
+
+def _arns(given: Sequence[Request]) -> list[str]:
+    """The certificates that a request names. Only answers say which one is the default."""
+    if any(item.get("IsDefault") is not None for item in given):
+        raise errors.validation("You cannot set the isDefault parameter for a certificate")
+    return [item.get("CertificateArn") or "" for item in given]
 
 
 def check_certificate(call: Call, arn: str) -> None:
-    """Refuse a certificate that ACM does not know or that is not issued."""
+    """Refuse a certificate that ACM does not know, that is not issued, or that is too weak.
+
+    A weak one must not come to a node: OpenSSL would refuse it, with the whole configuration.
+    """
     try:
         answer = call.invoke("acm", "DescribeCertificate", {"CertificateArn": arn})
     except AwsError as error:
         if error.code == "NotImplemented":
             raise
         raise errors.certificate_not_found(arn) from error
-    if answer["Certificate"]["Status"] != "ISSUED":
+    told = answer["Certificate"]
+    weak = (
+        told["KeyAlgorithm"].replace("_", "-") in WEAK_KEYS
+        or told.get("SignatureAlgorithm", "").startswith(WEAK_SIGNATURES)
+        or "." not in told["DomainName"]
+    )
+    if told["Status"] != "ISSUED" or weak:
         raise errors.unsupported_certificate(arn)
 
 
@@ -80,12 +97,14 @@ def create_listener(call: Call, request: Request) -> Response:
     tags = parse_tags(request.get("Tags") or [])
     balancer = rows.get_load_balancer(call.tx, arn)
     policy, certificates = _tls(call, request, protocol, None)
+    mutual = mutual_authentication.wanted(call, request, protocol, arn, None)
     actions = parse_actions(call, balancer, protocol, port, request["DefaultActions"])
     listeners = rows.list_listeners(call.tx, arn)
     for old in listeners:
         if old.port == port:
             same = (old.protocol, old.default_actions) == (protocol, actions)
-            if not same or old.certificates[:1] != certificates or old.ssl_policy != policy:
+            tls = (old.certificates[:1], old.ssl_policy, old.mutual)
+            if not same or tls != (certificates, policy, mutual):
                 raise errors.duplicate_listener(arn)
             return {"Listeners": [views.listener(old)]}
     if len(listeners) >= LISTENERS_MAX:
@@ -106,6 +125,7 @@ def create_listener(call: Call, request: Request) -> Response:
         ssl_policy=policy,
         certificates=certificates,
         tags=tags,
+        mutual=mutual,
     )
     rows.LISTENERS.insert(call.tx, row)
     return {"Listeners": [views.listener(row)]}
@@ -139,6 +159,7 @@ def modify_listener(call: Call, request: Request) -> Response:
     protocol = request.get("Protocol") or row.protocol
     port = request.get("Port") or row.port
     policy, certificates = _tls(call, request, protocol, row)
+    mutual = mutual_authentication.wanted(call, request, protocol, balancer.arn, row)
     given = request.get("DefaultActions")
     actions = parse_actions(call, balancer, protocol, port, given) if given else row.default_actions
     for other in rows.list_listeners(call.tx, row.balancer_arn):
@@ -151,6 +172,7 @@ def modify_listener(call: Call, request: Request) -> Response:
         ssl_policy=policy,
         certificates=certificates,
         default_actions=actions,
+        mutual=mutual,
     )
     rows.LISTENERS.put(call.tx, row)
     return {"Listeners": [views.listener(row)]}
@@ -176,35 +198,42 @@ def _https(call: Call, arn: str) -> Listener:
 
 @operation("AddListenerCertificates")
 def add_listener_certificates(call: Call, request: Request) -> Response:
-    """Add certificates that clients choose by name (SNI)."""
+    """Add certificates to the list that clients choose from by name (SNI).
+
+    The default certificate may be in the list too. The quota is the load balancer's.
+    """
     row = _https(call, request["ListenerArn"])
-    arns = [item["CertificateArn"] for item in request["Certificates"]]
+    arns = _arns(request["Certificates"])
     for arn in arns:
         check_certificate(call, arn)
-    certificates = tuple(dict.fromkeys([*row.certificates, *arns]))
-    if len(certificates) > CERTIFICATES_MAX + 1:
-        raise errors.too_many(
-            "TooManyCertificates", f"The limit of certificates is reached for '{row.arn}'"
-        )
-    rows.LISTENERS.put(call.tx, replace(row, certificates=certificates))
+    listed = tuple(dict.fromkeys([*row.certificates[1:], *arns]))
+    others = sum(
+        len(other.certificates[1:])
+        for other in rows.list_listeners(call.tx, row.balancer_arn)
+        if other.arn != row.arn
+    )
+    if len(listed) + others > CERTIFICATES_MAX:
+        raise errors.too_many_certificates(row.balancer_arn)
+    rows.LISTENERS.put(call.tx, replace(row, certificates=(row.certificates[0], *listed)))
     return {"Certificates": [{"CertificateArn": a, "IsDefault": False} for a in arns]}
 
 
 @operation("RemoveListenerCertificates")
 def remove_listener_certificates(call: Call, request: Request) -> Response:
-    """Remove certificates; the default one can only be replaced."""
+    """Remove certificates from the list; the default one can only be replaced."""
     row = _https(call, request["ListenerArn"])
-    arns = {item["CertificateArn"] for item in request["Certificates"]}
-    if row.certificates[0] in arns:
+    arns = set(_arns(request["Certificates"]))
+    default, *listed = row.certificates
+    if default in arns and default not in listed:
         raise errors.operation_not_permitted("Default certificate cannot be removed")
-    kept = tuple(arn for arn in row.certificates if arn not in arns)
-    rows.LISTENERS.put(call.tx, replace(row, certificates=kept))
+    kept = tuple(arn for arn in listed if arn not in arns)
+    rows.LISTENERS.put(call.tx, replace(row, certificates=(default, *kept)))
     return {}
 
 
 @operation("DescribeListenerCertificates")
 def describe_listener_certificates(call: Call, request: Request) -> Response:
-    """The certificates of a listener, the default one first."""
+    """The default certificate, then the list; the default one is shown twice if it is in both."""
     check_arn("listener", request["ListenerArn"])
     row = rows.get_listener(call.tx, request["ListenerArn"])
     shapes = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from hiyoko.services.elbv2.ssl_policies import SslPolicy, find_ssl_policy
+from hiyoko.services.elbv2.ssl_policies import SslPolicy, find_ssl_policy, target_ssl_policy
 
 __all__ = [
     "Action",
@@ -15,6 +15,7 @@ __all__ = [
     "HealthCheck",
     "Listener",
     "LoadBalancer",
+    "MutualAuthentication",
     "Node",
     "Redirect",
     "Registration",
@@ -22,9 +23,12 @@ __all__ = [
     "SslPolicy",
     "TargetGroup",
     "Transform",
+    "TrustStore",
+    "TrustStoreRevocation",
     "WeightedGroup",
     "canonical_hosted_zone_id",
     "find_ssl_policy",
+    "target_ssl_policy",
     "used_groups",
 ]
 
@@ -213,6 +217,41 @@ class Transform:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustStore:
+    """The authorities whose clients are let in. ``ca_bundle`` is their certificates in PEM."""
+
+    arn: str
+    account: str
+    region: str
+    name: str
+    created_at: float
+    ca_bundle: str
+    ca_count: int
+    next_revocation_id: int = 1
+    tags: Tags = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrustStoreRevocation:
+    """A list of certificates that a trust store's authorities have taken back, in PEM."""
+
+    trust_store_arn: str
+    revocation_id: int
+    crl: str
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class MutualAuthentication:
+    """How a listener handles clients' certificates. ``mode`` is ``passthrough`` or ``verify``."""
+
+    mode: str
+    trust_store_arn: str | None = None
+    ignore_expiry: bool = False
+    advertise: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """A listener with its default rule. The first of ``certificates`` is the default one."""
 
@@ -228,6 +267,7 @@ class Listener:
     certificates: tuple[str, ...] = ()
     attributes: dict[str, str] = field(default_factory=dict)
     tags: Tags = ()
+    mutual: MutualAuthentication | None = None
 
 
 @dataclass(frozen=True, slots=True)

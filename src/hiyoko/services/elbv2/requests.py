@@ -39,6 +39,7 @@ _ARNS = {
     "load balancer": r"loadbalancer/app/[^/]+/[0-9a-f]{16}",
     "target group": r"targetgroup/[^/]+/[0-9a-f]{16}",
     "listener": r"listener/app/[^/]+/[0-9a-f]{16}/[0-9a-f]{16}",
+    "trust store": r"truststore/[^/]+/[0-9a-f]{16}",
     "listener rule": r"listener-rule/app/[^/]+/[0-9a-f]{16}/[0-9a-f]{16}/[0-9a-f]{16}",
 }
 

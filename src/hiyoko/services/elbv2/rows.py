@@ -9,6 +9,8 @@ from hiyoko.services.elbv2.model import (
     Registration,
     Rule,
     TargetGroup,
+    TrustStore,
+    TrustStoreRevocation,
     used_groups,
 )
 from hiyoko.store.database import Transaction
@@ -21,6 +23,10 @@ TARGET_GROUPS = Table("elbv2_target_group", TargetGroup, key=("arn",), index=_PL
 LISTENERS = Table("elbv2_listener", Listener, key=("arn",), index=("balancer_arn",))
 RULES = Table("elbv2_rule", Rule, key=("arn",), index=("listener_arn",))
 REGISTRATIONS = Table("elbv2_registration", Registration, key=("group_arn", "target_id", "port"))
+TRUST_STORES = Table("elbv2_trust_store", TrustStore, key=("arn",), index=_PLACE)
+REVOCATIONS = Table(
+    "elbv2_trust_store_revocation", TrustStoreRevocation, key=("trust_store_arn", "revocation_id")
+)
 
 
 def get_load_balancer(tx: Transaction, arn: str) -> LoadBalancer:
@@ -110,3 +116,37 @@ def listeners_using(tx: Transaction, group_arn: str) -> list[Listener]:
         if group_arn in used_groups(actions):
             found.append(listener)
     return found
+
+
+def get_trust_store(tx: Transaction, arn: str) -> TrustStore:
+    """The trust store; TrustStoreNotFound when there is none."""
+    row = TRUST_STORES.find(tx, arn=arn)
+    if row is None:
+        raise errors.trust_store_not_found(arn)
+    return row
+
+
+def find_trust_store(tx: Transaction, account: str, region: str, name: str) -> TrustStore | None:
+    """The trust store of this name."""
+    return TRUST_STORES.find(tx, account=account, region=region, name=name)
+
+
+def list_trust_stores(tx: Transaction, account: str, region: str) -> list[TrustStore]:
+    """All trust stores of an account and region, oldest first."""
+    rows = TRUST_STORES.list(tx, account=account, region=region)
+    return sorted(rows, key=lambda row: (row.created_at, row.arn))
+
+
+def list_revocations(tx: Transaction, trust_store_arn: str) -> list[TrustStoreRevocation]:
+    """A trust store's revocation lists by their ids."""
+    rows = REVOCATIONS.list(tx, trust_store_arn=trust_store_arn)
+    return sorted(rows, key=lambda row: row.revocation_id)
+
+
+def listeners_trusting(tx: Transaction, trust_store_arn: str) -> list[Listener]:
+    """The listeners that verify clients against the trust store."""
+    return [
+        row
+        for row in LISTENERS.list(tx)
+        if row.mutual is not None and row.mutual.trust_store_arn == trust_store_arn
+    ]

@@ -41,7 +41,21 @@ class TargetSeen:
     seen_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class TlsLibrarySeen:
+    """The TLS library that HAProxy runs on, told by the program ``program``.
+
+    ``hybrid_groups``: it knows post-quantum key exchange; ``fips``: a FIPS provider is loaded.
+    """
+
+    program: str
+    name: str
+    hybrid_groups: bool
+    fips: bool
+
+
 NODES_SEEN = Table("elbv2_node_seen", NodeSeen, key=("eni_id",), index=("balancer_arn",))
 TARGETS_SEEN = Table(
     "elbv2_target_seen", TargetSeen, key=("group_arn", "target_id", "port", "eni_id")
 )
+TLS_LIBRARY_SEEN = Table("elbv2_tls_library_seen", TlsLibrarySeen, key=("program",))

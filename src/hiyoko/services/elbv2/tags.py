@@ -1,4 +1,4 @@
-"""AddTags, RemoveTags, DescribeTags: for all four kinds of resource."""
+"""AddTags, RemoveTags, DescribeTags: for all five kinds of resource."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ from dataclasses import replace
 
 from hiyoko.api import Call, Request, Response, operation
 from hiyoko.services.elbv2 import errors, rows
-from hiyoko.services.elbv2.model import Listener, LoadBalancer, Rule, Tags, TargetGroup
+from hiyoko.services.elbv2.model import (
+    Listener,
+    LoadBalancer,
+    Rule,
+    Tags,
+    TargetGroup,
+    TrustStore,
+)
 from hiyoko.services.elbv2.requests import parse_tags
 
 ARNS_MAX = 20
 
-Tagged = LoadBalancer | TargetGroup | Listener | Rule
+Tagged = LoadBalancer | TargetGroup | Listener | Rule | TrustStore
 
 
 def _find(call: Call, arn: str) -> Tagged:
@@ -21,6 +28,7 @@ def _find(call: Call, arn: str) -> Tagged:
         (":targetgroup/", lambda: rows.get_target_group(call.tx, arn)),
         (":listener/", lambda: rows.get_listener(call.tx, arn)),
         (":listener-rule/", lambda: rows.get_rule(call.tx, arn)),
+        (":truststore/", lambda: rows.get_trust_store(call.tx, arn)),
     )
     for part, get in kinds:
         if part in arn:
@@ -38,6 +46,8 @@ def _put(call: Call, row: Tagged, tags: Tags) -> None:
             rows.LISTENERS.put(call.tx, replace(row, tags=tags))
         case Rule():
             rows.RULES.put(call.tx, replace(row, tags=tags))
+        case TrustStore():
+            rows.TRUST_STORES.put(call.tx, replace(row, tags=tags))
 
 
 @operation("AddTags")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hiyoko.services.elbv2 import mutual_authentication
 from hiyoko.services.elbv2.model import (
     Action,
     Condition,
@@ -148,7 +149,7 @@ def listener(row: Listener) -> Shape:
     if row.protocol == "HTTPS":
         shape["Certificates"] = [{"CertificateArn": row.certificates[0]}]
         shape["SslPolicy"] = row.ssl_policy
-        shape["MutualAuthentication"] = {"Mode": "off"}
+        shape["MutualAuthentication"] = mutual_authentication.view(row.mutual)
     return shape
 
 

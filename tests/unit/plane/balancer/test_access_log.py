@@ -50,7 +50,8 @@ CONTEXT = LogContext(
 PLAIN = (
     b"A 0123abcd 80 200 -- tg.my 10.0.0.1:80 3 1 34 366|1530570180.185 0 0 0 0 0 1 "
     b'192.168.131.39:2817 10.0.0.1:80 GET HTTP/1.1 - - - - "-" 1-58337262-36D228AD5D99923122BBE354 '
-    b'1234abcd-0000-0000-0000-00005678ef90 "" "" "www.example.com:80" "curl/7.46.0" "" /?a=#22b#22'
+    b'1234abcd-0000-0000-0000-00005678ef90 "" - - - "" "" '
+    b'"www.example.com:80" "curl/7.46.0" "" /?a=#22b#22'
 )
 
 
@@ -192,6 +193,18 @@ def test_connections_are_told_by_how_their_handshake_went() -> None:
     assert connection_entry(failed, CONTEXT).endswith(
         '1.2.3.4 5 443 TLSv1.3 - - "-" - - Failed:ClientCertExpired -'
     )
+
+
+def test_a_certificate_that_the_client_showed_is_in_its_connection_s_entry() -> None:
+    shown = replace(
+        line(), port=443, protocol="TLSv1.2", cipher="C", client_serial="FEF257372D5C14D4",
+        client_subject="CN=amazondomains.com,O=endEntity,L=Seattle,ST=Washington,C=US",
+        client_validity=("230921224321Z", "260617224321Z"),
+    )  # fmt: skip
+    assert (
+        ' "CN=amazondomains.com,O=endEntity,L=Seattle,ST=Washington,C=US"'
+        " NotBefore=2023-09-21T22:43:21Z;NotAfter=2026-06-17T22:43:21Z FEF257372D5C14D4 Success "
+    ) in connection_entry(shown, CONTEXT)
 
 
 def test_files_are_named_as_aws_names_them() -> None:
