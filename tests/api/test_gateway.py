@@ -56,11 +56,11 @@ def signed(service: str, **headers: str) -> dict[str, str]:
     [
         ("lambda", "list_functions"),
         ("rds", "describe_db_instances"),
-        ("cloudwatch", "list_metrics"),
+        ("cloudwatch", "list_dashboards"),
         ("elb", "describe_load_balancers"),
         ("autoscaling", "describe_auto_scaling_groups"),
         ("ec2", "describe_spot_fleet_requests"),
-        ("route53", "list_traffic_policies"),
+        ("route53", "list_geo_locations"),
     ],
 )
 def test_what_nobody_implements_is_refused_by_name(

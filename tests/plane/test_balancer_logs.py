@@ -44,7 +44,8 @@ from hiyoko.plane.balancer.log_context import log_context
 from hiyoko.plane.balancer.nodes import BalancerPlane, StopNode, steps
 from hiyoko.plane.balancer.observe import ServerSeen
 from hiyoko.plane.balancer.paths import CertificateFile, Paths
-from hiyoko.plane.balancer.render import render_haproxy
+from hiyoko.plane.balancer.render import render_haproxy, side_files
+from hiyoko.plane.balancer.side_files import SideFiles, puts
 from hiyoko.plane.collector.control import CollectorPlane
 from hiyoko.plane.namespaces import in_namespace
 from hiyoko.plane.process import NETNS_DIR, run
@@ -132,7 +133,11 @@ class Place:
         self.reconciler = BalancerLogsReconciler(self.store, self.collector)
 
     async def become(self, wish: BalancerNode) -> None:
-        text = render_haproxy(wish, Paths({CERTIFICATE: self.certificate}))
+        paths = Paths({CERTIFICATE: self.certificate}, directory=str(self.tmp / "files"))
+        files = SideFiles(self.tmp / "files")
+        for put in puts(side_files(wish, paths), files.observe()):
+            files.apply(put)
+        text = render_haproxy(wish, paths)
         context = log_context(wish, {self.certificate.fingerprint: CERTIFICATE})
         self.plane.write_context(ENI, context)
         for step in steps({ENI: (wish, text)}, await self.plane.observe()):
