@@ -9,6 +9,7 @@ from aiohttp.web import SockSite
 
 from hiyoko import api
 from hiyoko.clock import Clock
+from hiyoko.gateway import acme
 from hiyoko.gateway.local import LocalRoutes
 from hiyoko.gateway.registry import RegistryHandler
 from hiyoko.gateway.server import Gateway
@@ -17,6 +18,7 @@ from hiyoko.neighbours.event_log import event_log
 from hiyoko.plane.ca.authority import root_certificate_path
 from hiyoko.plane.ca.endpoints import service_context
 from hiyoko.plane.ca.issuing import CertificateFiles
+from hiyoko.plane.ca.responder import HOSTS, Responder
 from hiyoko.plane.checkers import Checkers
 from hiyoko.plane.containers.plane import ContainerPlane
 from hiyoko.plane.dns.dns_server import DnsServer
@@ -37,6 +39,7 @@ from hiyoko.reconcile.role_keys import role_keys
 from hiyoko.reconcile.stacks import StackReconciler
 from hiyoko.reconcile.tasks import TaskReconciler
 from hiyoko.reconcile.zones import ZoneReconciler
+from hiyoko.services.acm.key_store import use_key_store
 from hiyoko.services.cloudformation.requests import use_specs
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
@@ -54,6 +57,10 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
     api.use_neighbours(neighbours.ask)
     gateway = Gateway(store, settings, clock=clock, neighbours=neighbours)
     use_specs(gateway.specs)
+    certificates = CertificateFiles(settings)
+    use_key_store(certificates)
+    gateway.register_host(HOSTS, Responder(settings, clock).handle)
+    gateway.register_host(acme.HOST, acme.AcmeServer(store, clock).handle)
 
     async def serve_endpoint(listener: socket.socket, names: Sequence[str]) -> SockSite:
         return await gateway.serve(listener, service_context(settings, names))
@@ -65,7 +72,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
             EndpointReconciler(store, EndpointPlane(serve_endpoint), clock),
             ZoneReconciler(store, DnsServer(settings), clock),
             HealthCheckReconciler(store, Checkers(), clock),
-            CertificateReconciler(store, CertificateFiles(settings), clock),
+            CertificateReconciler(store, certificates, clock),
             BalancerReconciler.of(store, settings),
             TaskReconciler(store, containers, clock),
             EcsServicesReconciler(store, clock),

@@ -50,6 +50,8 @@ async def serve(settings: Settings, given: argparse.Namespace) -> None:
     await gateway.serve(socket.socket(fileno=given.api_fd))
     endpoint = socket.create_server((str(AWS_ENDPOINT), 443), reuse_port=False, backlog=512)
     await gateway.serve(endpoint, endpoint_context(settings, ENDPOINT_NAMES))
+    # Where certificates point to for OCSP and revocation lists, which are asked for in the clear.
+    await gateway.serve(socket.create_server((str(AWS_ENDPOINT), 80), backlog=512))
     proxy = BrowserProxy(str(INTERNET_RESOLVER), str(CLIENT))
     server = await proxy.serve(socket.socket(fileno=given.proxy_fd))
     running = asyncio.create_task(loop.run())

@@ -42,6 +42,11 @@ class Settings:
         return self.ca_dir / "root.pem"
 
     @property
+    def zone_key_dir(self) -> Path:
+        """The secret that zones are signed with, and ``root.anchor`` (public): the root's key."""
+        return self.ca_dir / "dnssec"
+
+    @property
     def image_dir(self) -> Path:
         """Image blobs, unpacked layers."""
         return self.state_dir / "images"

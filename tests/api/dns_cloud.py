@@ -22,7 +22,7 @@ DNS_NAME = "Web-123.ap-northeast-1.elb.amazonaws.com"
 ALB_ZONE = "Z14GRHDCWA56QT"
 
 # ACM answers its key algorithms with a hyphen, other than its model says.
-REAL_VALUES = frozenset({"RSA-2048", "EC-prime256v1", "EC-secp384r1"})
+REAL_VALUES = frozenset({"RSA-2048", "EC-prime256v1", "EC-secp384r1", "EC-secp521r1"})
 
 
 @dataclass

@@ -6,9 +6,11 @@ import json
 import os
 import re
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
+from tests.api.bundles import Maker
 from tests.e2e.conftest import Cloud, until
 
 SITE = "examples/2-https/site.yaml"
@@ -130,6 +132,46 @@ def test_the_balancers_own_group_is_judged_on_the_clients_way(cloud: Cloud) -> N
     assert until(lambda: cloud.curl(URL, "--connect-timeout", "1")[0] == 28, 10)
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=https)
     assert until(lambda: verified(cloud), 10)
+
+
+def test_a_replaced_certificate_drops_no_request(cloud: Cloud, tmp_path: Path) -> None:
+    """Imported again and again under load: each client gets a page, over the old or the new one."""
+    acm, elb = cloud.client("acm"), cloud.client("elbv2")
+    ca, host = Maker().ca("Somebody's CA"), "hello-aws.my-project.jp"
+    (tmp_path / "ca.pem").write_bytes(ca.pem)
+    trusting = ("--cacert", str(tmp_path / "ca.pem"), "-o", "/dev/null", "-w", "%{http_code} ")
+
+    def brought(**arn: str) -> str:
+        made = Maker().leaf(host, by=ca)
+        given = {"Certificate": made.pem, "PrivateKey": made.key_pem, "CertificateChain": ca.pem}
+        return str(acm.import_certificate(**given, **arn)["CertificateArn"])
+
+    balancer = elb.describe_load_balancers()["LoadBalancers"][0]["LoadBalancerArn"]
+    listeners = elb.describe_listeners(LoadBalancerArn=balancer)["Listeners"]
+    (listener,) = [each for each in listeners if each["Port"] == 443]
+    arn = brought()
+
+    def present(certificate: str) -> None:
+        chosen = [{"CertificateArn": certificate}]
+        elb.modify_listener(ListenerArn=listener["ListenerArn"], Certificates=chosen)
+
+    present(arn)
+    assert until(lambda: cloud.curl(URL, *trusting) == (0, "200 "), 20)
+    asked = 'for n in $(seq 60); do curl -sS --max-time 5 "$@"; done'
+    command = cloud.command("run", "--", "sh", "-c", asked, "sh", *trusting, URL)
+    serials = set()
+    with subprocess.Popen(
+        command, env=cloud.environment(), stdout=subprocess.PIPE, text=True
+    ) as load:
+        assert load.stdout is not None
+        while load.poll() is None:
+            brought(CertificateArn=arn)
+            serials.add(acm.describe_certificate(CertificateArn=arn)["Certificate"]["Serial"])
+        assert load.stdout.read().split() == ["200"] * 60
+    assert len(serials) > 1
+    present(physical(cloud, "Certificate"))
+    assert until(lambda: verified(cloud), 20)
+    acm.delete_certificate(CertificateArn=arn)
 
 
 def browser(folder: Path, more: str) -> str:

@@ -3,54 +3,18 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.api.dns_cloud import Cloud, record
+from tests.api.dns_cloud import record
+from tests.plane.certificate_bench import Bench, bench
 from tests.plane.dns_world import internet, stop
 
-from hiyoko.plane.ca import CertificateFiles, certificate_path, root_certificate_path
-from hiyoko.plane.dns.dns_server import DnsServer
+from hiyoko.plane.ca import certificate_path
 from hiyoko.plane.process import run
-from hiyoko.reconcile.certificates import CertificateReconciler
-from hiyoko.reconcile.zones import ZoneReconciler
 from hiyoko.services.acm.seen import ISSUED_SEEN
-from hiyoko.settings import Settings
 
-__all__ = ["internet"]
-
-
-@dataclass
-class Bench:
-    """A cloud with both reconcilers."""
-
-    cloud: Cloud
-    settings: Settings
-    zones: ZoneReconciler
-    certificates: CertificateReconciler
-
-    def status(self, arn: str) -> str:
-        return str(self.cloud.described(arn)["Status"])
-
-    def publish_proof(self, zone: str, arn: str) -> None:
-        proof = self.cloud.described(arn)["DomainValidationOptions"][0]["ResourceRecord"]
-        self.cloud.change(zone, ("UPSERT", record(proof["Name"], proof["Type"], proof["Value"])))
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    cloud, settings = Cloud(), Settings(tmp_path)
-    made = Bench(
-        cloud,
-        settings,
-        ZoneReconciler(cloud.store, DnsServer(settings), cloud.clock),
-        CertificateReconciler(cloud.store, CertificateFiles(settings), cloud.clock),
-    )
-    assert (await made.zones.activate()).refusals == {}
-    yield made
-    await stop(settings, signal.SIGTERM)
+__all__ = ["bench", "internet"]
 
 
 async def test_it_is_not_issued_before_the_record_is_served_and_then_it_is(bench: Bench) -> None:
@@ -78,19 +42,11 @@ async def test_openssl_verifies_the_chain_and_the_name(bench: Bench, tmp_path: P
     bench.publish_proof(zone, arn)
     await bench.zones.activate()
     await bench.certificates.activate()
-    got = bench.cloud("acm", "GetCertificate", CertificateArn=arn)
-    leaf, chain = tmp_path / "leaf.pem", tmp_path / "chain.pem"
-    leaf.write_text(got["Certificate"])
-    chain.write_text(got["CertificateChain"])
-    root = root_certificate_path(bench.settings)
-    said = await run(
-        *("openssl", "verify", "-x509_strict", "-purpose", "sslserver"),
-        *("-verify_hostname", "www.my-project.jp", "-CAfile", str(root)),
-        *("-untrusted", str(chain), str(leaf)),
-    )
+    leaf, chain = bench.write_pems(arn, tmp_path)
+    said = await bench.verified(leaf, chain, "-verify_hostname", "www.my-project.jp")
     assert said.strip().endswith("OK")
     bundle = certificate_path(bench.settings, arn).read_text()
-    assert bundle.startswith(got["Certificate"])
+    assert bundle.startswith(leaf.read_text())
     assert "PRIVATE KEY" in bundle
     database = "\n".join(bench.cloud.store.connection.iterdump())
     assert "PRIVATE KEY" not in database
@@ -122,6 +78,9 @@ async def test_a_proof_in_a_private_zone_proves_nothing(bench: Bench) -> None:
         ('0 issue "letsencrypt.org"', "FAILED"),
         ('0 issue ";"', "FAILED"),
         ('0 iodef "mailto:x@my-project.jp"', "ISSUED"),
+        ('0 issue "amazontrust.com; validationmethods=dns"', "ISSUED"),
+        ('0 issuewild "letsencrypt.org"', "ISSUED"),
+        ('128 unheardof "x"', "FAILED"),
     ],
 )
 async def test_caa_records_decide_who_may_issue(bench: Bench, value: str, status: str) -> None:
@@ -194,3 +153,60 @@ async def test_without_dns_nothing_is_issued_and_it_is_tried_again(bench: Bench)
     assert (await bench.zones.activate()).steps
     await bench.certificates.activate()
     assert bench.status(arn) == "ISSUED"
+
+
+@pytest.mark.parametrize(
+    ("records", "status"),
+    [
+        (['0 issuewild "letsencrypt.org"', '0 issue "amazon.com"'], "FAILED"),
+        (['0 issuewild "amazon.com"', '0 issue ";"'], "ISSUED"),
+        (['0 issue "amazon.com"'], "ISSUED"),
+    ],
+)
+async def test_a_wildcard_asks_issuewild_first(
+    bench: Bench, records: list[str], status: str
+) -> None:
+    zone = bench.cloud.zone("my-project.jp")
+    bench.cloud.change(zone, ("CREATE", record("my-project.jp", "CAA", *records)))
+    arn = bench.cloud.certificate("*.my-project.jp")
+    bench.publish_proof(zone, arn)
+    await bench.zones.activate()
+    await bench.certificates.activate()
+    assert bench.status(arn) == status
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("web.compute.amazonaws.com", "ADDITIONAL_VERIFICATION_REQUIRED"),
+        ("printer.local", "INVALID_PUBLIC_DOMAIN"),
+    ],
+)
+async def test_a_name_that_no_proof_can_help_fails(bench: Bench, name: str, reason: str) -> None:
+    arn = bench.cloud.certificate(name)
+    await bench.certificates.activate()
+    shown = bench.cloud.described(arn)
+    assert (shown["Status"], shown["FailureReason"]) == ("FAILED", reason)
+    assert (await bench.certificates.activate()).quiet
+
+
+async def test_mail_is_never_answered_and_the_request_times_out(bench: Bench) -> None:
+    arn = bench.cloud.certificate("my-project.jp", ValidationMethod="EMAIL")
+    report = await bench.certificates.activate()
+    assert report.again_s == pytest.approx(72 * 3600)
+    bench.cloud.clock.time += 72 * 3600
+    assert (await bench.certificates.activate()).quiet
+    assert bench.status(arn) == "VALIDATION_TIMED_OUT"
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "signature"),
+    [("EC_prime256v1", "ecdsa-with-SHA256"), ("EC_secp384r1", "ecdsa-with-SHA384")],
+)
+async def test_an_elliptic_key_is_signed_by_an_elliptic_one(
+    bench: Bench, tmp_path: Path, algorithm: str, signature: str
+) -> None:
+    arn = await bench.issued("my-project.jp", KeyAlgorithm=algorithm)
+    leaf, chain = bench.write_pems(arn, tmp_path)
+    assert (await bench.verified(leaf, chain)).strip().endswith("OK")
+    assert signature in await run("openssl", "x509", "-in", str(leaf), "-noout", "-text")

@@ -35,7 +35,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "upkeep": set(),
     "porter": {"plane.containers"},
     "launch": {"plane"},
-    "cli": {"launch", "probe", "site", "plane.addresses"},
+    "trust": {"plane.ca"},
+    "cli": {"launch", "probe", "site", "trust", "plane.addresses", "plane.error"},
 }
 COMPOSITION = {"compose", "daemon", "__main__"}
 """The only files that may know every part."""

@@ -27,11 +27,21 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class ImportedCertificate:
-    """A certificate whose chain was imported; its key is already in the key store."""
+    """A certificate whose chain was imported; its key is already on disk, named ``key_id``."""
 
     arn: str
     certificate_pem: str
     chain_pem: str
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """A serial number (``03:e9``) that is no longer good, since when and why in ACM's words."""
+
+    serial: str
+    revoked_at: float
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +50,4 @@ class Certificates:
 
     requested: tuple[Certificate, ...] = ()
     imported: tuple[ImportedCertificate, ...] = ()
+    revoked: tuple[Revocation, ...] = ()

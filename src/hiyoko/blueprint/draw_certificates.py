@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hiyoko.blueprint.certificates import Certificate, Certificates, Validation
+from hiyoko.blueprint.certificates import (
+    Certificate,
+    Certificates,
+    ImportedCertificate,
+    Revocation,
+    Validation,
+)
 from hiyoko.services.acm.model import Certificate as Wished
+from hiyoko.services.acm.model import Revocation as WishedRevocation
 
 
-def draw_certificates(certificates: Iterable[Wished]) -> Certificates:
-    """Every requested certificate of every account, sorted by ARN."""
+def draw_certificates(
+    certificates: Iterable[Wished], revocations: Iterable[WishedRevocation] = ()
+) -> Certificates:
+    """Every certificate of every account, sorted by ARN, and all that is revoked."""
+    wanted = sorted(certificates, key=lambda c: c.arn)
     return Certificates(
         requested=tuple(
             Certificate(
@@ -22,6 +32,21 @@ def draw_certificates(certificates: Iterable[Wished]) -> Certificates:
                     for v in wished.validations
                 ),
             )
-            for wished in sorted(certificates, key=lambda c: c.arn)
-        )
+            for wished in wanted
+            if wished.imported is None
+        ),
+        imported=tuple(
+            ImportedCertificate(
+                arn=wished.arn,
+                certificate_pem=wished.imported.certificate_pem,
+                chain_pem=wished.imported.chain_pem,
+                key_id=wished.imported.key_id,
+            )
+            for wished in wanted
+            if wished.imported is not None
+        ),
+        revoked=tuple(
+            Revocation(wished.serial, wished.revoked_at, wished.reason)
+            for wished in sorted(revocations, key=lambda r: r.serial)
+        ),
     )

@@ -7,7 +7,7 @@ texts are translated here, so that a plane never meets the former.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from hiyoko.blueprint.places import REGION_TOWNS
@@ -72,6 +72,10 @@ def balancer_addresses(balancer: LoadBalancer) -> tuple[str, ...]:
     return tuple(sorted(address for address in found if address))[:ADDRESSES_MAX]
 
 
+def _set_id(record: Wished) -> str:
+    return record.set_id
+
+
 def _coordinates(at: GeoProximity | None) -> tuple[float, float]:
     """Where on the globe a set's resource is."""
     if at is None:
@@ -79,6 +83,16 @@ def _coordinates(at: GeoProximity | None) -> tuple[float, float]:
     if at.region is not None:
         return REGION_TOWNS[at.region]
     return float(at.latitude or 0), float(at.longitude or 0)
+
+
+@dataclass(slots=True)
+class Drawn:
+    """Plain sets as they were drawn before, by the identity of their rows.
+
+    The same row gives the same object again, so that a zone of thousands is compared in no time.
+    """
+
+    sets: dict[int, tuple[Wished, RecordSet]] = field(default_factory=dict)
 
 
 def _absolute(dns_name: str) -> str:
@@ -108,6 +122,8 @@ class Draft:
     traffic: Mapping[str, Sequence[tuple[TrafficPolicyInstance, TrafficNode]]] = field(
         default_factory=dict
     )
+    before: Mapping[int, tuple[Wished, RecordSet]] = field(default_factory=dict)
+    drawn: Drawn = field(default_factory=Drawn)
 
     @classmethod
     def of(
@@ -117,32 +133,53 @@ class Draft:
         balancers: Iterable[LoadBalancer],
         unhealthy: Unhealthy,
         flow: Flow = NO_FLOW,
+        drawn: Drawn | None = None,
     ) -> Draft:
-        """Sort the rows by zone and group."""
+        """Sort the rows by zone and group. ``drawn`` is of the last time, and of this one after."""
         by_zone: dict[str, dict[tuple[str, str], list[Wished]]] = {z.zone_id: {} for z in zones}
-        for record in sorted(records, key=lambda r: r.key):
+        for record in records:
             if record.zone_id in by_zone:
                 group = by_zone[record.zone_id].setdefault((record.name, record.type), [])
                 group.append(record)
+                if len(group) > 1:
+                    group.sort(key=_set_id)
         starts = {(policy.policy_id, policy.version): policy.start for policy in flow.policies}
         traffic: dict[str, list[tuple[TrafficPolicyInstance, TrafficNode]]] = {}
         for instance in sorted(flow.instances, key=lambda one: (one.name, one.type)):
             start = starts[instance.policy_id, instance.policy_version]
             traffic.setdefault(instance.zone_id, []).append((instance, start))
+        drawn = drawn or Drawn()
+        before, drawn.sets = drawn.sets, {}
         return cls(
             by_zone,
             {b.dns_name.lower(): b for b in balancers},
             unhealthy,
             {collection.collection_id: collection for collection in flow.collections},
             traffic,
+            before,
+            drawn,
         )
 
     def served(self, zone_id: str) -> tuple[RecordSet, ...]:
         """A zone's sets as they are answered."""
         return (
-            *(self._group(group, ALIAS_HOPS_MAX) for group in self.by_zone[zone_id].values()),
+            *self._sets(self.by_zone[zone_id].values()),
             *(self._flow(one, start) for one, start in self.traffic.get(zone_id, ())),
         )
+
+    def _sets(self, groups: Iterable[Sequence[Wished]]) -> Iterator[RecordSet]:
+        """Each group's set; a plain one depends on nothing but its row."""
+        before, sets = self.before, self.drawn.sets
+        for group in groups:
+            first = group[0]
+            known = before.get(id(first))
+            if known is None:
+                if first.set_id or first.alias is not None:
+                    yield self._group(group, ALIAS_HOPS_MAX)
+                    continue
+                known = (first, self._record(first, 0))
+            sets[id(first)] = known
+            yield known[1]
 
     def _group(self, group: Sequence[Wished], hops: int) -> RecordSet:
         first = group[0]

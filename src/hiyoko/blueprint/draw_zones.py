@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
+from types import MappingProxyType
 
 from hiyoko.blueprint.draw_endpoints import private_zones, public_names
 from hiyoko.blueprint.draw_records import (
     ALL_HEALTHY,
     NO_FLOW,
     Draft,
+    Drawn,
     Flow,
     Unhealthy,
     balancer_addresses,
@@ -29,10 +31,10 @@ from hiyoko.blueprint.world_zones import (
     parent_of,
     parent_zones,
 )
-from hiyoko.blueprint.zones import Delegation, VpcResolver, Zone, Zones
+from hiyoko.blueprint.zones import Delegation, Signing, VpcResolver, Zone, Zones
 from hiyoko.services.ec2.model import Address, NetworkInterface, Vpc, VpcEndpoint
 from hiyoko.services.elbv2.model import LoadBalancer
-from hiyoko.services.route53.model import HostedZone, server_name
+from hiyoko.services.route53.model import HostedZone, KeySigningKey, server_name
 from hiyoko.services.route53.model import RecordSet as Wished
 
 
@@ -48,19 +50,23 @@ def draw_zones(
     unhealthy: Unhealthy = ALL_HEALTHY,
     endpoints: Iterable[VpcEndpoint] = (),
     flow: Flow = NO_FLOW,
+    drawn: Drawn | None = None,
+    signing: Mapping[str, Signing] = MappingProxyType({}),
+    signing_keys: Iterable[KeySigningKey] = (),
 ) -> Zones:
     """Everything that the world's DNS server serves, from these rows.
 
-    A VPC has a router, and so a resolver, as long as some interface is attached in it.
+    A VPC has a router, and so a resolver, as long as some interface is attached in it. ``drawn`` is
+    what the last drawing can save this one.
     """
     interfaces, endpoints = tuple(interfaces), tuple(endpoints)
     living = {interface.vpc_id for interface in interfaces if interface.attachment_id}
     zones = sorted(hosted_zones, key=lambda z: (z.created_at, z.zone_id))
     vpcs = sorted(vpcs, key=lambda v: v.vpc_id)
     balancers = sorted(balancers, key=lambda b: b.arn)
-    draft = Draft.of(zones, records, balancers, unhealthy, flow)
+    draft = Draft.of(zones, records, balancers, unhealthy, flow, drawn)
     seeing = {v.vpc_id for v in vpcs if v.dns_support and v.dns_hostnames}
-    hosted = tuple(_hosted(zone, draft, seeing) for zone in zones)
+    hosted = tuple(_hosted(zone, draft, seeing, signing.get(zone.zone_id)) for zone in zones)
     hosts = [h for h in _hosts(interfaces, addresses) if h.vpc_id in seeing]
     registered = _registered(zones)
     servers = sorted({n for zone in zones for n in zone.servers})
@@ -71,6 +77,7 @@ def draw_zones(
                 {zone.name: zone.name_servers for zone in registered},
                 {server_name(n): route53_address(n) for n in servers},
                 [zone.name for zone in zones if not zone.private],
+                _vouched(registered, signing, signing_keys),
             ),
             *aws_zones(
                 {server_name(n): route53_address(n) for n in servers},
@@ -142,7 +149,28 @@ def _reached_above(name: str, reached: Mapping[str, tuple[HostedZone, str]]) -> 
     return None
 
 
-def _hosted(zone: HostedZone, draft: Draft, seeing: set[str]) -> Zone:
+def _vouched(
+    registered: Iterable[HostedZone],
+    signing: Mapping[str, Signing],
+    keys: Iterable[KeySigningKey],
+) -> dict[str, tuple[str, ...]]:
+    """What the registries publish as DS, by zone name: of each zone that is signed, its keys.
+
+    They take it from the zone itself, as registries do that follow RFC 8078, and as soon as it is
+    signed: a registrar's form, with days of waiting, would teach nothing here.
+    """
+    active: dict[str, list[str]] = {}
+    for key in keys:
+        if key.active:
+            active.setdefault(key.zone_id, []).append(key.delegation_signer)
+    return {
+        zone.name: tuple(active[zone.zone_id])
+        for zone in registered
+        if zone.zone_id in signing and zone.zone_id in active
+    }
+
+
+def _hosted(zone: HostedZone, draft: Draft, seeing: set[str], signing: Signing | None) -> Zone:
     """A hosted zone. A private one is seen by VPCs that have both DNS attributes."""
     return Zone(
         zone_id=zone.zone_id,
@@ -150,6 +178,7 @@ def _hosted(zone: HostedZone, draft: Draft, seeing: set[str]) -> Zone:
         servers=tuple(route53_address(n) for n in zone.servers),
         records=draft.served(zone.zone_id),
         vpcs=tuple(sorted(v.vpc_id for v in zone.vpcs if v.vpc_id in seeing)),
+        signing=signing,
     )
 
 

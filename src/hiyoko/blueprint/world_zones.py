@@ -11,7 +11,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from types import MappingProxyType
 
-from hiyoko.blueprint.zones import RecordSet, Zone
+from hiyoko.blueprint.zones import RecordSet, Signing, Zone
 
 # The same numbers as in plane.addresses, which a blueprint may not import; a test compares them.
 ROOT_SERVER = IPv4Address("198.18.0.1")
@@ -26,11 +26,12 @@ AWS_SERVER_NAME = "r1.amazonaws.com."
 
 TTL_S = 172800
 """What the root and the large registries give their NS records."""
+DS_TTL_S = 86400
 SOA_TTL_S = 900
 ADDRESS_TTL_S = 60
 
 _PARENT_NAMES = """
-    ai app aws biz cloud co com de dev eu fr info io jp me net org tech uk us xyz
+    ai app aws biz cloud co com de dev eu fr info io jp me net org tech test uk us xyz
     ac.jp co.jp ed.jp go.jp gr.jp lg.jp ne.jp or.jp ac.uk co.uk org.uk
 """
 PARENTS = tuple(f"{name}." for name in _PARENT_NAMES.split())
@@ -43,8 +44,10 @@ _WILDCARD_ZONES = {
     "ecr.aws.": ("public.ecr.aws.", "*.public.ecr.aws."),
     "docker.io.": ("docker.io.", "*.docker.io."),
     "docker.com.": ("*.docker.com.",),
+    "hiyoko-trust.test.": ("*.hiyoko-trust.test.",),
 }
-"""Zones of AWS and of the image registries, with the names that lead to the API endpoint."""
+"""Zones of AWS, of the image registries and of the certificate authority (``plane.ca.pointers``),
+with the names that lead to the API endpoint."""
 
 HOST_ZONES = ("compute.amazonaws.com.", "compute-1.amazonaws.com.")
 ENDPOINT_ZONE = "vpce.amazonaws.com."
@@ -93,8 +96,12 @@ def parent_zones(
     delegated: Mapping[str, tuple[str, ...]],
     route53_servers: Mapping[str, IPv4Address],
     public_names: Iterable[str],
+    vouched: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> tuple[Zone, ...]:
-    """The root and every parent zone. Glue is given where a server's name is below its parent."""
+    """The root and every parent zone, signed. Glue is given where a server is below its parent.
+
+    ``vouched`` are the DS values of delegated zones that are signed.
+    """
     tops = {name.rstrip(".").rsplit(".", 1)[-1] + "." for name in (*PARENTS, *public_names)}
     parents = sorted({*PARENTS, *tops})
     records: dict[str, list[RecordSet]] = {name: [] for name in (".", *parents)}
@@ -103,6 +110,8 @@ def parent_zones(
         records[above].append(RecordSet(name, "NS", TTL_S, (PARENT_SERVER_NAME,)))
     for name, servers in delegated.items():
         records[parent_of(name)].append(RecordSet(name, "NS", TTL_S, servers))
+    for name, values in vouched.items():
+        records[parent_of(name)].append(RecordSet(name, "DS", DS_TTL_S, values))
     own = {*_WILDCARD_ZONES, *(z for z in _EMPTY_ZONES if not z.endswith(".amazonaws.com."))}
     own |= {name.split(".", 1)[1] for name in route53_servers}
     for name in own:
@@ -122,10 +131,8 @@ def parent_zones(
         _address(PARENT_SERVER_NAME, PARENT_SERVER),
     ]
     root = _zone(".", ROOT_SERVER_NAME, ROOT_SERVER, records["."])
-    return (
-        root,
-        *(_zone(name, PARENT_SERVER_NAME, PARENT_SERVER, records[name]) for name in parents),
-    )
+    zones = (_zone(name, PARENT_SERVER_NAME, PARENT_SERVER, records[name]) for name in parents)
+    return tuple(replace(zone, signing=Signing()) for zone in (root, *zones))
 
 
 def aws_zones(

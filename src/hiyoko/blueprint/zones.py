@@ -61,13 +61,25 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Signing:
+    """How a zone is signed. Empty: the world keeps all of its keys (root, parents).
+
+    ``keys`` are the DNSKEYs of key-signing keys that are kept elsewhere, ``signatures`` the RRSIGs
+    that these made for the zone's DNSKEY set; both in presentation format.
+    """
+
+    keys: tuple[str, ...] = ()
+    signatures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Zone:
     """A zone as its servers hold it.
 
     ``servers`` are the addresses on the simulated internet that answer for it (two zones of one
     name answer on their own servers only). ``vpcs`` is empty for a public zone; a private zone has
     no servers and is answered by the resolvers of its VPCs. ``zone_id`` is Route 53's, or the name
-    for the world's own zones (root, parents, AWS's own).
+    for the world's own zones (root, parents, AWS's own). Without ``signing`` it is not signed.
     """
 
     zone_id: str
@@ -75,6 +87,7 @@ class Zone:
     servers: tuple[IPv4Address, ...]
     records: tuple[RecordSet, ...]
     vpcs: tuple[str, ...] = ()
+    signing: Signing | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from hiyoko.cli.errors import CommandError
 from hiyoko.plane.addresses import INTERNET_RESOLVER
 from hiyoko.settings import Settings
 from hiyoko.site.load import load_site
+from hiyoko.trust import put_into_nss
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "firefox-esr", "firefox")
 
@@ -101,7 +102,7 @@ def browser_command(settings: Settings, cloud: launch.Cloud, program: str, home:
     """
     firefox = "firefox" in Path(program).name
     database = home if firefox else home / ".pki" / "nssdb"
-    _trust(database, settings.trust_bundle)
+    put_into_nss(database, "hiyoko", settings.trust_bundle)
     if firefox:
         (home / "user.js").write_text(_firefox_preferences(cloud.proxy_port))
         return [program, "--no-remote", "--profile", str(home)]
@@ -117,26 +118,6 @@ def browser_command(settings: Settings, cloud: launch.Cloud, program: str, home:
         "--disable-quic",
         *(["--no-sandbox"] if os.geteuid() == 0 else []),
     ]
-
-
-def _trust(database: Path, root: Path) -> None:
-    """Put the world's root into an NSS database, made when missing. Doing it twice is harmless."""
-    if shutil.which("certutil") is None:
-        raise CommandError(
-            "certutil is needed to trust the world's CA in a browser profile;"
-            " install it with: apt-get install libnss3-tools"
-        )
-    database.mkdir(parents=True, exist_ok=True)
-    where = ["-d", f"sql:{database}"]
-    if not (database / "cert9.db").exists():
-        _certutil("-N", *where, "--empty-password")
-    _certutil("-A", *where, "-n", "hiyoko", "-t", "C,,", "-i", str(root))
-
-
-def _certutil(*argv: str) -> None:
-    done = subprocess.run(["certutil", *argv], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise CommandError(f"certutil {argv[0]}: {done.stderr.strip()}")
 
 
 def _firefox_preferences(proxy_port: int) -> str:

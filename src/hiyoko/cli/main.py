@@ -46,12 +46,16 @@ def _unexpected(error: Exception) -> int:
     from botocore.exceptions import BotoCoreError, ClientError
 
     from hiyoko.launch import LaunchError
+    from hiyoko.plane.error import PlaneError
     from hiyoko.site.load import SiteError
+    from hiyoko.trust import TrustError
 
     if isinstance(error, SiteError):
         print(error, file=sys.stderr)
         return 2
-    if isinstance(error, LaunchError | BotoCoreError | ClientError | OSError):
+    if isinstance(
+        error, LaunchError | PlaneError | TrustError | BotoCoreError | ClientError | OSError
+    ):
         print(f"hiyoko: {error}", file=sys.stderr)
         return 1
     if os.environ.get("HIYOKO_TRACEBACK"):
@@ -117,9 +121,28 @@ def parser() -> argparse.ArgumentParser:
     init.add_argument("--schema", action="store_true", help="print the JSON Schema instead")
     env = _command(commands, "env", "client:env", "print exports that point AWS tools here")
     env.add_argument("--region", default="ap-northeast-1", help="AWS region (default %(default)s)")
+    _trust(commands)
     _cloud(commands)
     _image(commands)
     return top
+
+
+def _trust(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    trust = _command(commands, "trust", "trust:trust", "let this machine's programs trust the CA")
+    trust.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="DOMAIN",
+        help="for this domain and what is below it only; may be given more than once",
+    )
+    what = trust.add_mutually_exclusive_group()
+    what.add_argument("--remove", action="store_true", help="take it out of every store again")
+    what.add_argument("--status", action="store_true", help="tell which stores have it")
+    trust.add_argument("--yes", "-y", action="store_true", help="do not ask")
+    trust.add_argument(
+        "--root-dir", default="/", help="the system whose store is meant (default %(default)s)"
+    )
 
 
 def _cloud(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

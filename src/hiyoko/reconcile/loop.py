@@ -31,10 +31,12 @@ class Driver:
     activations: int = 0
     failures: int = 0
     last_s: float = 0.0
+    turning: bool = False
 
     async def turn(self) -> Report:
         """Activate once; a surprise becomes a refusal in the report."""
         self.woken.clear()
+        self.turning = True
         begun = monotonic()
         try:
             report = await self.reconciler.activate()
@@ -42,6 +44,7 @@ class Driver:
             report = Report(refusals={"activate": f"{type(error).__name__}: {error}"})
             if self.report.refusals != report.refusals:
                 log.exception("%s: activation failed", self.reconciler.name)
+        self.turning = False
         self.last_s = monotonic() - begun
         self.activations += 1
         self.failures = self.failures + 1 if report.refusals else 0
@@ -111,6 +114,8 @@ class Loop:
                 lambda: all(
                     driver.activations > since[driver.reconciler.name]
                     and driver.report.quiet
+                    # The report of a turn that began before: it is looking again right now.
+                    and not driver.turning
                     and not driver.woken.is_set()
                     for driver in self.drivers
                 )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hiyoko.blueprint.draw_records import ALL_HEALTHY, Flow
+from hiyoko.blueprint.draw_records import ALL_HEALTHY, Drawn, Flow
 from hiyoko.blueprint.draw_zones import draw_zones
 from hiyoko.blueprint.zones import Zones
 from hiyoko.clock import Clock, SystemClock
-from hiyoko.plane.dns import zone_file
 from hiyoko.plane.dns.dns_server import DnsServer, Served, steps
+from hiyoko.plane.dns.zone_change import Digests
 from hiyoko.reconcile.health_checks import unhealthy
 from hiyoko.reconcile.report import Report
+from hiyoko.reconcile.zone_signing import sign_zone_keys, signing_of
 from hiyoko.services.ec2 import rows as ec2
 from hiyoko.services.elbv2 import rows as elbv2
 from hiyoko.services.route53 import rows as route53
@@ -28,6 +29,20 @@ AGAIN_S = 10.0
 SERVED_KEY = "dns"
 
 
+@dataclass(slots=True)
+class LastTime:
+    """What the last activation drew and hashed, so that only what is new costs time.
+
+    Nothing is decided by it: without it everything is drawn, hashed and sent anew. ``zones`` counts
+    only while the process says that it serves their ``digest``.
+    """
+
+    zones: Zones = field(default_factory=Zones)
+    digest: str = ""
+    drawn: Drawn = field(default_factory=Drawn)
+    digests: Digests = field(default_factory=Digests)
+
+
 @dataclass(frozen=True, slots=True)
 class ZoneReconciler:
     """Draws the zone set, gives it to the DNS process, and records what that serves."""
@@ -35,6 +50,7 @@ class ZoneReconciler:
     store: Store
     server: DnsServer
     clock: Clock = field(default_factory=SystemClock)
+    last: LastTime = field(default_factory=LastTime, repr=False)
 
     @property
     def name(self) -> str:
@@ -44,21 +60,24 @@ class ZoneReconciler:
     async def activate(self) -> Report:
         """Compare all with all; a second run does nothing."""
         report = Report(again_s=AGAIN_S)
+        sign_zone_keys(self.store, self.server, self.clock.now())
         with self.store.reading() as tx:
-            zones = draw(tx)
-        digest = zone_file.digest(zones)
+            zones = draw(tx, self.last.drawn)
+        digest = self.last.digests.of(zones)
         served = await self.server.observe()
+        before = self.last.zones if served and served.digest == self.last.digest else None
         # A second round, because the first one may start the process: only then are there
-        # resolvers to open.
+        # resolvers to open. A change that did not do is followed by the whole set.
         for _ in range(2):
-            wanted = tuple(steps(zones, digest, served))
+            wanted = tuple(steps(zones, digest, served, before))
             report.refusals.clear()
             for step in wanted:
                 with report.attempt(step):
                     await self.server.apply(step)
             if not wanted:
                 break
-            served = await self.server.observe()
+            served, before = await self.server.observe(), None
+        self.last.zones, self.last.digest = zones, digest
         if served is not None and served.digest == digest:
             report.saw_change = self._record(zones, served)
         return report
@@ -99,7 +118,7 @@ class ZoneReconciler:
         return True
 
 
-def draw(tx: Transaction) -> Zones:
+def draw(tx: Transaction, drawn: Drawn | None = None) -> Zones:
     """The zone set of this store. Health is looked at only where a policy goes by it."""
     records = route53.list_all_records(tx)
     flow = Flow(
@@ -119,4 +138,7 @@ def draw(tx: Transaction) -> Zones:
         unhealthy=unhealthy(tx) if routed else ALL_HEALTHY,
         endpoints=ec2.VPC_ENDPOINTS.table.list(tx),
         flow=flow,
+        drawn=drawn,
+        signing=signing_of(tx),
+        signing_keys=route53.SIGNING_KEYS.list(tx),
     )

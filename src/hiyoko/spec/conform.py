@@ -23,7 +23,10 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 _SPOKEN = {
     "AttachmentStatus": frozenset({"available"}),  # an internet gateway's
     "NetworkInterfaceType": frozenset({"nat_gateway"}),
-    "KeyAlgorithm": frozenset({"RSA-1024", "RSA-2048", "RSA-4096", "EC-prime256v1"}),
+    "KeyAlgorithm": frozenset(
+        {"RSA-1024", "RSA-2048", "RSA-3072", "RSA-4096"}
+        | {"EC-prime256v1", "EC-secp384r1", "EC-secp521r1"}
+    ),
 }
 
 

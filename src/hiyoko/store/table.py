@@ -19,6 +19,9 @@ from cattrs.preconf.json import JsonConverter, make_converter
 if TYPE_CHECKING:
     from hiyoko.store.database import Transaction
 
+KNOWN_MAX = 2000
+"""How many more rows than a table was seen to have are kept when ``reuse`` is on."""
+
 T = TypeVar("T")
 Key = str | int
 
@@ -57,13 +60,16 @@ class Table(Generic[T]):
     """Rows of ``model``, found by ``key`` and by each column of ``index``.
 
     ``key`` and ``index`` name attributes of the model whose values are strings or integers.
+    ``reuse``: a body that was read before gives the same row again, unread; for tables of thousands
+    of rows of which a handful change.
     """
 
     name: str
     model: type[T]
     key: tuple[str, ...]
     index: tuple[str, ...] = ()
-    _: None = field(default=None, repr=False)
+    reuse: bool = False
+    _known: dict[str, T] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _tables.append(self)
@@ -129,8 +135,18 @@ class Table(Generic[T]):
         cursor = tx.execute(
             f"SELECT body FROM {self.name}{clause} ORDER BY {order}{limit}", tuple(where.values())
         )
-        for (body,) in cursor.fetchall():
-            yield self._decode(body)
+        found = cursor.fetchall()
+        if not self.reuse:
+            yield from (self._decode(body) for (body,) in found)
+            return
+        known = self._known
+        if len(known) > KNOWN_MAX + len(found):
+            known.clear()
+        for (body,) in found:
+            row = known.get(body)
+            if row is None:
+                row = known[body] = self._decode(body)
+            yield row
 
     @staticmethod
     def _where(names: tuple[str, ...]) -> str:

@@ -81,3 +81,32 @@ async def test_one_reconciler_can_be_woken_alone() -> None:
     loop = Loop.of([Fake("a"), Fake("b")])
     loop.wake_one("b")
     assert [driver.woken.is_set() for driver in loop.drivers] == [False, True]
+
+
+async def test_a_turn_that_began_before_does_not_count_as_settled() -> None:
+    """What is wished while a turn is under way, that turn has not seen."""
+    wished, seen = [1], list[int]()
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        name = "slow"
+
+        async def activate(self) -> Report:
+            found = list(wished)
+            begun.set()
+            await go_on.wait()
+            await asyncio.sleep(0.01)
+            seen[:] = found
+            return Report()
+
+    loop = Loop.of([Slow()])
+    running = asyncio.create_task(loop.run())
+    await begun.wait()
+    wished.append(2)
+    settled = asyncio.create_task(loop.settle(5))
+    await asyncio.sleep(0)
+    go_on.set()
+    await settled
+    assert seen == [1, 2]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

@@ -5,8 +5,15 @@ from typing import Any, cast
 
 from tests.api.dns_cloud import Cloud, record
 
-from hiyoko.plane.dns import zone_file
-from hiyoko.plane.dns.dns_server import DnsServer, DnsStep, PushZones, Served, StartServer
+from hiyoko.plane.dns import zone_change
+from hiyoko.plane.dns.dns_server import (
+    ChangeZones,
+    DnsServer,
+    DnsStep,
+    PushZones,
+    Served,
+    StartServer,
+)
 from hiyoko.plane.error import PlaneError
 from hiyoko.reconcile.zones import ZoneReconciler
 from hiyoko.services.route53.seen import DELEGATIONS_SEEN
@@ -29,8 +36,8 @@ class FakeServer:
         self.steps.append(type(step).__name__)
         if isinstance(step, StartServer):
             self.served = Served("", 0, (), {})
-        elif isinstance(step, PushZones):
-            self.served = Served(zone_file.digest(step.zones), step.zones.revision, (), {})
+        elif isinstance(step, PushZones | ChangeZones):
+            self.served = Served(zone_change.digest(step.zones), step.zones.revision, (), {})
 
 
 def reconciler(cloud: Cloud, server: FakeServer) -> ZoneReconciler:

@@ -1,9 +1,12 @@
 """The world's certificate authority: a root, an intermediate, and the leaves that ACM issues.
 
 - ``files``       keys and certificates on disk: 0600 in a 0700 directory, written in one step
-- ``authority``   root and intermediate, made once
+- ``authority``   root and intermediates, made once
+- ``pointers``    where a certificate says that more is to be known    (pure)
 - ``leaf``        what a leaf certificate holds                                (pure)
-- ``issuing``     certificates for ACM, as files that HAProxy reads
+- ``issuing``     certificates for ACM, as files that HAProxy reads; keys that were imported
+- ``ledger``      what was issued, and what is revoked
+- ``responder``   OCSP, revocation lists, issuers
 - ``endpoints``   TLS for AWS's own names, a leaf per name
 
 Private keys exist in ``settings.ca_dir`` and nowhere else.

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from hiyoko.plane.ca.authority import Authority, pem
+from hiyoko.plane.ca.authority import Authority, key_pem, new_key, pem
 from hiyoko.plane.ca.files import private_directory, write_whole
 from hiyoko.plane.ca.issuing import read_leaf
-from hiyoko.plane.ca.leaf import key_pem, leaf_certificate, new_key
+from hiyoko.plane.ca.leaf import leaf_certificate
+from hiyoko.plane.ca.ledger import Ledger
 from hiyoko.settings import Settings
 
 ENDPOINT_NAMES = ("*.ap-northeast-1.amazonaws.com", "*.amazonaws.com")
@@ -74,8 +75,10 @@ class _Leaves:
         if not path.exists() or read_leaf(path).not_valid_after_utc - RENEW_BEFORE < now:
             # An elliptic key: made in a moment, so that no handshake waits for it.
             key = new_key("EC_prime256v1")
-            leaf = leaf_certificate(names, key, self.authority.intermediate, now)
-            chain = pem(leaf) + pem(self.authority.intermediate.certificate)
+            issuer = self.authority.issuer("EC_prime256v1")
+            leaf = leaf_certificate(names, key.public_key(), issuer, now)
+            Ledger(self.settings.ca_dir).note(leaf, issuer.title.label)
+            chain = pem(leaf) + pem(issuer.certificate)
             write_whole(path, (chain + key_pem(key)).encode())
         return path
 

@@ -1,54 +1,28 @@
-"""What a leaf certificate holds: the members that ACM's certificates have.
-
-Without the pointers to OCSP and CRL servers: this world has none, and a pointer to nothing would
-make careful clients wait.
-"""
+"""What a leaf certificate holds: the members that ACM's certificates have."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from hiyoko.plane.ca.authority import Issuer, midnight
+from hiyoko.plane.ca.authority import DOMAIN_VALIDATED, Issuer, midnight
+from hiyoko.plane.ca.pointers import pointers
 
-Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 VALIDITY_DAYS = 198
 """https://docs.aws.amazon.com/acm/latest/userguide/acm-certificate-characteristics.html"""
 COMMON_NAME_MAX = 64
 """RFC 5280, appendix A: ub-common-name."""
-DOMAIN_VALIDATED = x509.ObjectIdentifier("2.23.140.1.2.1")
-
-
-def new_key(algorithm: str) -> Key:
-    """A private key of an algorithm in the API's spelling."""
-    match algorithm:
-        case "EC_prime256v1":
-            return ec.generate_private_key(ec.SECP256R1())
-        case "EC_secp384r1":
-            return ec.generate_private_key(ec.SECP384R1())
-        case _:
-            return rsa.generate_private_key(
-                public_exponent=65537, key_size=int(algorithm.removeprefix("RSA_"))
-            )
-
-
-def key_pem(key: Key) -> str:
-    """The key as PEM, in the form that every OpenSSL reads."""
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ).decode()
 
 
 def leaf_certificate(
-    names: Sequence[str], key: Key, issuer: Issuer, now: datetime
+    names: Sequence[str], key: PublicKey, issuer: Issuer, now: datetime
 ) -> x509.Certificate:
     """A server certificate for these names; the first one is its common name.
 
@@ -58,20 +32,19 @@ def leaf_certificate(
     common = [names[0]] if len(names[0]) <= COMMON_NAME_MAX else []
     start = midnight(now)
     end = start + timedelta(days=VALIDITY_DAYS) - timedelta(seconds=1)
-    public = key.public_key()
-    return (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in common]))
         .issuer_name(issuer.certificate.subject)
-        .public_key(public)
-        .serial_number(x509.random_serial_number())
+        .public_key(key)
+        .serial_number(_serial_number())
         .not_valid_before(start)
         .not_valid_after(end)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()),
             critical=False,
         )
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         .add_extension(
             x509.SubjectAlternativeName([x509.DNSName(name) for name in names]),
             critical=not common,
@@ -79,7 +52,7 @@ def leaf_certificate(
         .add_extension(
             x509.KeyUsage(
                 digital_signature=True,
-                key_encipherment=isinstance(key, rsa.RSAPrivateKey),
+                key_encipherment=isinstance(key, rsa.RSAPublicKey),
                 content_commitment=False,
                 data_encipherment=False,
                 key_agreement=False,
@@ -96,5 +69,12 @@ def leaf_certificate(
             critical=False,
         )
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .sign(issuer.key, hashes.SHA256())
     )
+    for pointer in pointers(issuer.title.label):
+        builder = builder.add_extension(pointer, critical=False)
+    return builder.sign(issuer.key, issuer.digest)
+
+
+def _serial_number() -> int:
+    """16 bytes, as Amazon's are; positive, and never with a leading zero byte."""
+    return secrets.randbits(125) | 1 << 125

@@ -11,7 +11,8 @@ from __future__ import annotations
 import ipaddress
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from random import Random
 from typing import TypeVar
 
@@ -24,19 +25,18 @@ import dns.opcode
 import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
-import dns.rrset
 
 from hiyoko.blueprint.places import HOME, Place, locate
-from hiyoko.plane.dns.authority import LoadedZone, Records, Reply, deepest
+from hiyoko.plane.dns.authority import LoadedZone, Reply, deepest
 from hiyoko.plane.dns.choice import Asker
+from hiyoko.plane.dns.loaded import Group, Key
+from hiyoko.plane.dns.signing import NXNAME
+from hiyoko.plane.dns.wire import Outline, write
 
-UDP_PLAIN_MAX = 512
-UDP_EDNS_MAX = 4096
-"""https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSBehavior.html"""
-TCP_MAX = 65535
 CACHE_MAX = 20_000
 ROTATIONS_MAX = 8
 OUTCOMES_MAX = 64
+PLACES_MAX = 4096
 SUBNET_MARK = b"\x00\x08\x00"
 """How a client subnet option begins: only questions that have these bytes need a closer look."""
 
@@ -89,25 +89,44 @@ class Rendered:
 class Routed:
     """A question whose answer is chosen anew each time, with the answers to some outcomes.
 
-    An outcome is known by the very data that it answers: the entries keep them alive.
+    An outcome is known by the very sets or data that it answers: the entries keep them alive.
+    ``group`` is the one that decides alone, if one does: then the zone need not be asked again.
     """
 
     query: dns.message.Message
     zone: LoadedZone
     tcp: bool
-    _kept: dict[tuple[int, ...], tuple[Reply, Rendered]] = field(default_factory=dict)
+    group: Group | None
+    _kept: dict[tuple[int, ...], tuple[object, Rendered]] = field(default_factory=dict)
 
     def next(self, wire: bytes, asker: Asker) -> bytes:
         """The answer to this question from this asker."""
         question = self.query.question[0]
+        leaves = self.group.choose(asker) if self.group is not None else ()
+        if self.group is not None and leaves:
+            outcome = tuple(map(id, leaves))
+            kept = self._kept.get(outcome)
+            if kept is None:
+                reply = self.zone.answered(question.name, self.group, leaves)
+                return self._made(outcome, leaves, reply).next(wire)
+            return kept[1].next(wire)
         reply = self.zone.ask(question.name, question.rdtype, asker)
         outcome = tuple(id(records.data) for records in reply.answer)
         kept = self._kept.get(outcome)
-        if kept is None:
-            if len(self._kept) >= OUTCOMES_MAX:
-                self._kept.clear()
-            kept = self._kept[outcome] = (reply, rendered(self.query, reply, self.tcp))
-        return kept[1].next(wire)
+        return (kept[1] if kept is not None else self._made(outcome, reply, reply)).next(wire)
+
+    def _made(self, outcome: tuple[int, ...], alive: object, reply: Reply) -> Rendered:
+        if len(self._kept) >= OUTCOMES_MAX:
+            self._kept.clear()
+        made = rendered(self.query, _for_client(self.query, self.zone, reply), self.tcp)
+        self._kept[outcome] = (alive, made)
+        return made
+
+
+def _for_client(query: dns.message.Message, zone: LoadedZone | None, reply: Reply) -> Reply:
+    """The reply, with signatures when the client wants them."""
+    wanted = zone is not None and query.ednsflags & dns.flags.DO
+    return zone.secured(reply) if wanted and zone is not None else reply
 
 
 def rendered(query: dns.message.Message, reply: Reply, tcp: bool) -> Rendered:
@@ -125,7 +144,7 @@ def rendered(query: dns.message.Message, reply: Reply, tcp: bool) -> Rendered:
 class Authorities:
     """Authoritative answers, by the address that was asked."""
 
-    by_address: Mapping[str, Mapping[dns.name.Name, LoadedZone]]
+    by_address: Mapping[str, Mapping[Key, LoadedZone]]
     chance: Random = field(default_factory=Random)
     _cache: dict[CacheKey, Rendered] = field(default_factory=dict)
     _routed: dict[CacheKey, Routed] = field(default_factory=dict)
@@ -136,10 +155,11 @@ class Authorities:
         """The answer; None for what deserves none (not a question at all)."""
         key = question_key(wire)
         if key is not None:
-            kept = self._cache.get((address, key, tcp))
+            place = (address, key, tcp)
+            kept = self._cache.get(place)
             if kept is not None:
                 return kept.next(wire)
-            routed = self._routed.get((address, key, tcp))
+            routed = self._routed.get(place)
             if routed is not None and SUBNET_MARK not in wire:
                 return routed.next(wire, Asker(place_of(client), self.chance, client))
         query = parse_question(wire)
@@ -149,15 +169,23 @@ class Authorities:
         asking = subnet.address if subnet else client
         asker = Asker(place_of(asking), self.chance, asking)
         zone, reply = self._reply(query, address, asker)
+        shown = _for_client(query, zone, reply)
         if zone is not None and reply.chosen:
             if key is not None and subnet is None:
-                _keep(self._routed, (address, key, tcp), Routed(query, zone, tcp))
+                question = query.question[0]
+                group = zone.group(question.name, question.rdtype)
+                _keep(self._routed, (address, key, tcp), Routed(query, zone, tcp, group))
             turn = self.chance.randrange(ROTATIONS_MAX)
-            return to_wire(query, reply, tcp=tcp, turn=turn, subnet=subnet)
-        made = rendered(query, reply, tcp)
+            return to_wire(query, shown, tcp=tcp, turn=turn, subnet=subnet)
+        made = rendered(query, shown, tcp)
         if key is not None:
             _keep(self._cache, (address, key, tcp), made)
         return made.next(wire)
+
+    def forget(self) -> None:
+        """Render anew from now on: signatures that were given out grow old."""
+        self._cache.clear()
+        self._routed.clear()
 
     def _reply(
         self, query: dns.message.Message, address: str, asker: Asker
@@ -179,6 +207,7 @@ def _keep(cache: dict[CacheKey, T], key: CacheKey, value: T) -> None:
     cache[key] = value
 
 
+@lru_cache(maxsize=PLACES_MAX)
 def place_of(client: str) -> Place | None:
     """Where an address in text form is; home when there is none."""
     return locate(ipaddress.ip_address(client)) if client else HOME
@@ -214,6 +243,8 @@ def unanswerable(query: dns.message.Message) -> dns.rcode.Rcode | None:
         return dns.rcode.BADVERS
     if question.rdclass != dns.rdataclass.IN or question.rdtype in _REFUSED_TYPES:
         return dns.rcode.REFUSED
+    if question.rdtype == NXNAME:
+        return dns.rcode.FORMERR  # RFC 9824, section 3.5
     return None
 
 
@@ -230,52 +261,23 @@ def to_wire(
 
     ``subnet`` is given back when the answer was made for it.
     """
-    size = TCP_MAX
-    if not tcp:
-        size = UDP_PLAIN_MAX
-        if query.edns >= 0:
-            size = min(max(query.payload, UDP_PLAIN_MAX), UDP_EDNS_MAX)
-    response = _response(query, reply, recursion)
-    if subnet is not None:
-        scoped = dns.edns.ECSOption(subnet.address, subnet.srclen, subnet.srclen)
-        response.use_edns(0, 0, UDP_EDNS_MAX, options=[scoped])
-    response.answer = [_rrset(records, turn) for records in reply.answer]
-    response.authority = [_rrset(records, 0) for records in reply.authority]
-    response.additional = [_rrset(records, 0) for records in reply.additional]
-    try:
-        return response.to_wire(max_size=size, want_shuffle=False)
-    except dns.exception.TooBig:
-        pass
+    flags = dns.flags.QR | (query.flags & (dns.flags.RD | dns.flags.CD))
+    flags |= (dns.flags.AA if reply.aa else 0) | (dns.flags.RA if recursion else 0)
+    outline = Outline(query, reply.rcode, flags, _scoped(subnet) if subnet is not None else b"")
+    size = outline.size_max(tcp)
+    wire = write(outline, (reply.answer, reply.authority, reply.additional), turn)
+    if len(wire) <= size:
+        return wire
     # Addresses beside an answer are a courtesy (RFC 2181, section 9); in a referral they are not.
-    if reply.answer:
-        response.additional = []
-        try:
-            return response.to_wire(max_size=size, want_shuffle=False)
-        except dns.exception.TooBig:
-            pass
-    response.answer, response.authority, response.additional = [], [], []
-    response.flags |= dns.flags.TC
-    return response.to_wire(max_size=size, want_shuffle=False)
+    if reply.answer and reply.additional:
+        wire = write(outline, (reply.answer, reply.authority, ()), turn)
+        if len(wire) <= size:
+            return wire
+    return write(replace(outline, flags=flags | dns.flags.TC), ((), (), ()), 0)
 
 
-def _response(query: dns.message.Message, reply: Reply, recursion: bool) -> dns.message.Message:
-    response = dns.message.QueryMessage(id=query.id)
-    response.flags = dns.flags.QR | (query.flags & (dns.flags.RD | dns.flags.CD))
-    if reply.aa:
-        response.flags |= dns.flags.AA
-    if recursion:
-        response.flags |= dns.flags.RA
-    response.question = list(query.question)
-    if query.edns >= 0:
-        response.use_edns(0, 0, UDP_EDNS_MAX)
-    response.set_rcode(reply.rcode)
-    return response
-
-
-def _rrset(records: Records, turn: int) -> dns.rrset.RRset:
-    rrset = dns.rrset.RRset(records.owner, dns.rdataclass.IN, records.type)
-    rrset.update_ttl(records.ttl_s)
-    turn %= len(records.data)
-    for datum in (*records.data[turn:], *records.data[:turn]):
-        rrset.add(datum)
-    return rrset
+def _scoped(subnet: dns.edns.ECSOption) -> bytes:
+    """The option with which a client subnet is given back: the answer is for all of it."""
+    option = dns.edns.ECSOption(subnet.address, subnet.srclen, subnet.srclen)
+    data = option.to_wire() or b""
+    return struct.pack("!HH", int(option.otype), len(data)) + data

@@ -5,43 +5,37 @@ closest encloser; a cut on the way is a referral, an existing name without the t
 ``*`` below the closest encloser stands in only for names that do not exist at all.
 
 Sets with a routing policy are chosen among for each question, which the reply tells: it is no
-other question's answer.
+other question's answer. What a signed zone adds is in ``signing``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import dns.name
 import dns.rcode
-import dns.rdata
-import dns.rdataclass
 import dns.rdatatype
 
-from hiyoko.blueprint.zones import Policy, RecordSet, Zone
-from hiyoko.plane.dns.choice import Asker, choose
-
-Name = dns.name.Name
-Type = dns.rdatatype.RdataType
-
-Data = tuple[dns.rdata.Rdata, ...]
+from hiyoko.blueprint.zones import RecordSet, Zone
+from hiyoko.plane.dns.chain import Chain
+from hiyoko.plane.dns.choice import Asker
+from hiyoko.plane.dns.loaded import (
+    Contents,
+    Group,
+    Key,
+    Name,
+    Records,
+    Stored,
+    Type,
+    UnreadableError,
+    key_of,
+)
+from hiyoko.plane.dns.signing import Signer, nsec
 
 CNAME_HOPS_MAX = 16
-MADE_MAX = 10_000
 ANYBODY = Asker()
-_WILDCARD = dns.name.Name([b"*"])
 _ADDITIONAL_FOR = (dns.rdatatype.NS, dns.rdatatype.MX, dns.rdatatype.SRV)
-
-
-@dataclass(frozen=True, slots=True)
-class Records:
-    """A record set with its owner's name."""
-
-    owner: Name
-    type: Type
-    ttl_s: int
-    data: tuple[dns.rdata.Rdata, ...]
 
 
 @dataclass(slots=True)
@@ -49,7 +43,8 @@ class Reply:
     """What a zone says. ``aa`` is off in a referral.
 
     ``leaves_to`` is the target of a CNAME that leads out of the zone. ``chosen``: a routing policy
-    had a say, so another question may get another answer.
+    had a say, so another question may get another answer. ``denied`` is the name that has no such
+    type, or does not exist, with the types that it has; ``cut`` is where a referral leads.
     """
 
     rcode: dns.rcode.Rcode = dns.rcode.NOERROR
@@ -59,60 +54,60 @@ class Reply:
     additional: list[Records] = field(default_factory=list)
     leaves_to: Name | None = None
     chosen: bool = False
+    denied: tuple[Name, tuple[Type, ...]] | None = None
+    cut: Name | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedZone:
-    """A zone ready to be asked. Names are lower case; ``names`` has the empty ones too.
+    """A zone ready to be asked; ``signer`` signs for it, if it is signed.
 
-    ``routed`` are the sets to choose among; ``data`` is what each of their leaves says.
+    With a ``chain`` it denies classically, without one compactly.
     """
 
-    origin: Name
     zone_id: str
-    nodes: Mapping[Name, Mapping[Type, Records]]
-    names: frozenset[Name]
-    soa: Records | None
-    routed: Mapping[Name, tuple[RecordSet, ...]] = field(default_factory=dict)
-    data: Mapping[RecordSet, Data] = field(default_factory=dict)
-    _made: dict[tuple[Name, tuple[RecordSet, ...]], Records] = field(
-        default_factory=dict, compare=False
-    )
+    contents: Contents
+    signer: Signer | None = None
+    chain: Chain | None = None
+
+    @property
+    def origin(self) -> Name:
+        """The zone's name."""
+        return self.contents.origin
+
+    @property
+    def key(self) -> Key:
+        """The zone's name as zones are looked up."""
+        return self.contents.key
 
     @classmethod
-    def load(cls, zone: Zone) -> LoadedZone:
-        """Parse a zone's records."""
-        origin = dns.name.from_text(zone.name)
-        nodes: dict[Name, dict[Type, Records]] = {}
-        names: set[Name] = {origin}
-        routed: dict[Name, list[RecordSet]] = {}
-        data: dict[RecordSet, Data] = {}
-        for record in zone.records:
-            owner = dns.name.from_text(record.name)
-            rdtype = dns.rdatatype.from_text(record.type)
-            node = nodes.setdefault(owner, {})
-            if record.policy is not Policy.SIMPLE:
-                routed.setdefault(owner, []).append(record)
-                data |= {leaf: _data(leaf) for leaf in _leaves(record)}
-            elif record.values:
-                node[rdtype] = Records(owner, rdtype, record.ttl_s, _data(record))
-            above = owner
-            while above != origin and above not in names and len(above) > len(origin):
-                names.add(above)
-                above = above.parent()
-        soa = nodes.get(origin, {}).get(dns.rdatatype.SOA)
-        return cls(
-            origin,
-            zone.zone_id,
-            nodes,
-            frozenset(names),
-            soa,
-            {owner: tuple(sets) for owner, sets in routed.items()},
-            data,
-        )
+    def load(cls, zone: Zone, signer: Signer | None = None) -> LoadedZone:
+        """Sort a zone's records."""
+        return cls.of(zone.zone_id, Contents.load(zone), signer)
+
+    @classmethod
+    def of(
+        cls,
+        zone_id: str,
+        contents: Contents,
+        signer: Signer | None,
+        vouched: Iterable[Records] = (),
+    ) -> LoadedZone:
+        """A zone of these contents, with its keys and what it says of its children's."""
+        if signer is None:
+            return cls(zone_id, contents)
+        whole = contents.with_sets([signer.keys, *vouched])
+        # A zone of the world's is one whose parent vouches for a key of the world's.
+        return cls(zone_id, whole, signer, Chain.of(whole) if signer.vouched is not None else None)
 
     def ask(self, name: Name, rdtype: Type, asker: Asker = ANYBODY) -> Reply:
         """The zone's reply to this asker. ``name`` is in or below the zone."""
+        try:
+            return self._ask(name, rdtype, asker)
+        except UnreadableError:
+            return Reply(rcode=dns.rcode.SERVFAIL, aa=False)
+
+    def _ask(self, name: Name, rdtype: Type, asker: Asker) -> Reply:
         reply = Reply()
         for _ in range(CNAME_HOPS_MAX):
             target = self._step(name, rdtype, reply, asker)
@@ -125,103 +120,150 @@ class LoadedZone:
         self._complete(reply)
         return reply
 
+    def group(self, name: Name, rdtype: Type) -> Group | None:
+        """The group that alone decides what the name answers for the type, if one does."""
+        key = key_of(name)
+        owner = None if self._cut(key, rdtype) else self.contents.owner(key)
+        return self.contents.routed.get(owner, {}).get(rdtype) if owner is not None else None
+
+    def answered(self, name: Name, group: Group, leaves: tuple[RecordSet, ...]) -> Reply:
+        """The reply when a group has chosen these leaves."""
+        try:
+            records = _owned(group.records(name, leaves), name)
+        except UnreadableError:
+            return Reply(rcode=dns.rcode.SERVFAIL, aa=False)
+        reply = Reply(answer=[records], chosen=True)
+        self._complete(reply)
+        return reply
+
+    def secured(self, reply: Reply) -> Reply:
+        """The reply as a client gets it that wants signatures (RFC 4035, section 3.1)."""
+        signer = self.signer
+        if signer is None:
+            return reply
+        made = replace(reply, answer=signer.signed(reply.answer), authority=[])
+        if reply.cut is not None:
+            node = self.contents.nodes.get(key_of(reply.cut), {})
+            vouched = node.get(dns.rdatatype.DS)
+            proof = (
+                [vouched.records]
+                if vouched is not None
+                else self._denial(signer, reply.cut, tuple(node), exists=True)
+            )
+            made.authority = [*reply.authority, *signer.signed(proof)]
+            return made
+        made.authority = signer.signed(reply.authority)
+        made.additional = signer.signed(reply.additional)
+        if reply.denied is not None:
+            name, types = reply.denied
+            exists = reply.rcode == dns.rcode.NOERROR
+            made.authority += signer.signed(self._denial(signer, name, types, exists=exists))
+            if self.chain is None:
+                made.rcode = dns.rcode.NOERROR
+        return made
+
+    def _denial(
+        self, signer: Signer, name: Name, types: tuple[Type, ...], *, exists: bool
+    ) -> list[Records]:
+        """The NSEC sets that prove what a name does not have."""
+        ttl_s = self._negative_ttl_s()
+        if self.chain is None:
+            return [signer.compact(name, types, ttl_s, exists=exists)]
+        key = key_of(name)
+        links = [self.chain.link(key)] if exists else self.chain.absence(key)
+        return [nsec(link.owner, link.following, link.types, ttl_s) for link in links]
+
     def _step(self, name: Name, rdtype: Type, reply: Reply, asker: Asker) -> Name | None:
         """Answer for one name; the target when it is an alias to be followed."""
-        cut = self._cut(name, rdtype)
+        key = key_of(name)
+        cut = self._cut(key, rdtype)
         if cut is not None:
             reply.aa = bool(reply.answer)
-            reply.authority.append(cut)
+            reply.authority.append(cut.records)
+            reply.cut = cut.records.owner
             return None
-        owner = self._owner(name)
+        owner = self.contents.owner(key)
         if owner is None:
             reply.rcode = dns.rcode.NXDOMAIN
-            self._negative(reply)
+            self._negative(reply, name, ())
             return None
-        node = self.nodes.get(owner, {})
-        if owner in self.routed:
-            reply.chosen = True
-            node = {**node, **self._chosen(owner, asker)}
+        node = self._node(owner, reply, asker)
         if rdtype == dns.rdatatype.ANY:
-            reply.answer += [_owned(records, name) for records in node.values()]
+            reply.answer += [_owned(stored.records, name) for stored in node.values()]
         elif rdtype in node:
-            reply.answer.append(_owned(node[rdtype], name))
+            reply.answer.append(_owned(node[rdtype].records, name))
         elif dns.rdatatype.CNAME in node:
-            alias = node[dns.rdatatype.CNAME]
+            alias = node[dns.rdatatype.CNAME].records
             reply.answer.append(_owned(alias, name))
             target: Name = alias.data[0].target  # type: ignore[attr-defined]
             return target
         if not node or (rdtype not in node and rdtype != dns.rdatatype.ANY):
-            self._negative(reply)
+            self._negative(reply, name, tuple(node))
         return None
 
-    def _cut(self, name: Name, rdtype: Type) -> Records | None:
-        """The delegation at or above ``name``, the highest one. The parent answers DS itself."""
-        depth = len(name) - len(self.origin)
-        for level in range(depth - 1, -1, -1):
-            owner = name.split(len(name) - level)[1] if level else name
-            if owner not in self.names:
+    def _cut(self, key: Key, rdtype: Type) -> Stored | None:
+        """The delegation at or above a name, the highest one. The parent answers DS itself."""
+        nodes, names = self.contents.nodes, self.contents.names
+        for level in range(len(key) - len(self.contents.key) - 1, -1, -1):
+            owner = key[level:]
+            if owner not in names:
                 return None
-            delegation = self.nodes.get(owner, {}).get(dns.rdatatype.NS)
+            delegation = nodes.get(owner, {}).get(dns.rdatatype.NS)
             if delegation is not None and not (level == 0 and rdtype == dns.rdatatype.DS):
                 return delegation
         return None
 
-    def _owner(self, name: Name) -> Name | None:
-        """Whose record sets the name has (its own, or the wildcard's); None: it does not exist."""
-        if name in self.names:
-            return name
-        encloser = name.parent()
-        while encloser not in self.names:
-            encloser = encloser.parent()
-        wildcard = _WILDCARD.concatenate(encloser)
-        return wildcard if wildcard in self.nodes else None
-
-    def _chosen(self, owner: Name, asker: Asker) -> dict[Type, Records]:
-        """What the asker gets of an owner's groups; a group may have nothing for it."""
-        node = {}
-        for record in self.routed[owner]:
-            leaves = tuple(choose(record, asker))
-            if leaves:
-                made = self._records(owner, leaves)
-                node[made.type] = made
+    def _node(self, owner: Key, reply: Reply, asker: Asker) -> dict[Type, Stored]:
+        """What the asker gets of an owner's sets; a group may have nothing for it."""
+        node = self.contents.nodes.get(owner, {})
+        groups = self.contents.routed.get(owner)
+        if groups:
+            reply.chosen = True
+            node, name = dict(node), dns.name.Name(owner)
+            for group in groups.values():
+                leaves = group.choose(asker)
+                if leaves:
+                    made = group.records(name, leaves)
+                    node[made.type] = Stored.made(made)
         return node
 
-    def _records(self, owner: Name, leaves: tuple[RecordSet, ...]) -> Records:
-        """The leaves as one set; the same one again for the same leaves, while it is kept."""
-        made = self._made.get((owner, leaves))
-        if made is None:
-            data = [datum for leaf in leaves for datum in self.data[leaf]]
-            rdtype = dns.rdatatype.from_text(leaves[0].type)
-            ttl_s = min(leaf.ttl_s for leaf in leaves)
-            made = Records(owner, rdtype, ttl_s, tuple(dict.fromkeys(data)))
-            if len(self._made) >= MADE_MAX:
-                self._made.clear()
-            self._made[owner, leaves] = made
-        return made
+    def _negative(self, reply: Reply, name: Name, types: tuple[Type, ...]) -> None:
+        reply.denied = (name, types)
+        soa = self._apex(dns.rdatatype.SOA)
+        if soa is not None:
+            ttl_s = self._negative_ttl_s()
+            reply.authority.append(Records(soa.owner, dns.rdatatype.SOA, ttl_s, soa.data))
 
-    def _negative(self, reply: Reply) -> None:
-        if self.soa is None:
-            return
-        minimum: int = self.soa.data[0].minimum  # type: ignore[attr-defined]
-        ttl_s = min(self.soa.ttl_s, minimum)  # RFC 2308, section 3
-        reply.authority.append(Records(self.soa.owner, dns.rdatatype.SOA, ttl_s, self.soa.data))
+    def _negative_ttl_s(self) -> int:
+        """How long absence may be believed (RFC 2308, section 3; RFC 9077 for its proof)."""
+        soa = self._apex(dns.rdatatype.SOA)
+        if soa is None:
+            return 0
+        minimum: int = soa.data[0].minimum  # type: ignore[attr-defined]
+        return min(soa.ttl_s, minimum)
+
+    def _apex(self, rdtype: Type) -> Records | None:
+        stored = self.contents.nodes.get(self.contents.key, {}).get(rdtype)
+        return stored.records if stored is not None else None
 
     def _complete(self, reply: Reply) -> None:
         """Name the zone's servers beside an answer, and add the addresses that this zone knows."""
-        apex = self.nodes.get(self.origin, {}).get(dns.rdatatype.NS)
-        if reply.answer and not reply.authority and apex is not None:
+        if reply.answer and not reply.authority:
+            apex = self._apex(dns.rdatatype.NS)
             asked_for_it = any(
-                r.owner == self.origin and r.type == dns.rdatatype.NS for r in reply.answer
+                r.type == dns.rdatatype.NS and r.owner == self.origin for r in reply.answer
             )
-            if not asked_for_it:
+            if apex is not None and not asked_for_it:
                 reply.authority.append(apex)
-        wanted = _targets([*reply.answer, *reply.authority])
-        have = {(r.owner, r.type) for r in reply.answer}
-        for target in dict.fromkeys(wanted):
+        wanted = dict.fromkeys(map(key_of, _targets([*reply.answer, *reply.authority])))
+        if not wanted:
+            return
+        have = {(key_of(r.owner), r.type) for r in reply.answer}
+        for target in wanted:
+            node = self.contents.nodes.get(target, {})
             for rdtype in (dns.rdatatype.A, dns.rdatatype.AAAA):
-                records = self.nodes.get(target, {}).get(rdtype)
-                if records is not None and (target, rdtype) not in have:
-                    reply.additional.append(records)
+                if rdtype in node and (target, rdtype) not in have:
+                    reply.additional.append(node[rdtype].records)
 
 
 def _targets(sections: Iterable[Records]) -> list[Name]:
@@ -239,32 +281,19 @@ def _owned(records: Records, name: Name) -> Records:
     return Records(name, records.type, records.ttl_s, records.data)
 
 
-def _data(record: RecordSet) -> Data:
-    """A set's values, parsed."""
-    rdtype = dns.rdatatype.from_text(record.type)
-    return tuple(
-        dns.rdata.from_text(
-            dns.rdataclass.IN, rdtype, value, origin=dns.name.root, relativize=False
-        )
-        for value in record.values
-    )
-
-
-def _leaves(record: RecordSet) -> Iterator[RecordSet]:
-    """The simple sets that a group ends in."""
-    if record.policy is Policy.SIMPLE:
-        yield record
-    for choice in record.choices:
-        yield from _leaves(choice.record)
-
-
-def deepest(zones: Mapping[Name, LoadedZone], name: Name, rdtype: Type) -> LoadedZone | None:
+def deepest(zones: Mapping[Key, LoadedZone], name: Name, rdtype: Type) -> LoadedZone | None:
     """The zone that answers for a name; for DS at an apex the zone above it, if it is here."""
-    at: Name | None = name
-    if rdtype == dns.rdatatype.DS and name in zones and name != dns.name.root:
-        at = name.parent() if deepest(zones, name.parent(), dns.rdatatype.A) else name
-    while at is not None:
-        if at in zones:
-            return zones[at]
-        at = at.parent() if at != dns.name.root else None
+    key = key_of(name)
+    found = _deepest(zones, key)
+    if found is not None and rdtype == dns.rdatatype.DS and found.key == key and len(key) > 1:
+        return _deepest(zones, key[1:]) or found
+    return found
+
+
+def _deepest(zones: Mapping[Key, LoadedZone], key: Key) -> LoadedZone | None:
+    while key:
+        zone = zones.get(key)
+        if zone is not None:
+            return zone
+        key = key[1:]
     return None

@@ -12,7 +12,6 @@ from typing import Any
 
 from hiyoko.plane.error import PlaneError
 
-ZONE_FILE = "zones.json"
 SOCKET = "dns.sock"
 ANSWER_S = 10.0
 ANSWER_BYTES_MAX = 16 << 20

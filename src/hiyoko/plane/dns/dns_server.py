@@ -15,8 +15,11 @@ from typing import assert_never
 
 from hiyoko.blueprint.step import Step
 from hiyoko.blueprint.zones import Zones
-from hiyoko.plane.dns import zone_file
-from hiyoko.plane.dns.control import ZONE_FILE, ask
+from hiyoko.plane.dns import zone_change
+from hiyoko.plane.dns.control import ask
+from hiyoko.plane.dns.zone_change import ZoneChange
+from hiyoko.plane.dns.zone_keys import Role, ZoneKeys
+from hiyoko.plane.dns.zone_store import ZoneStore
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import spawn_detached
 from hiyoko.settings import Settings
@@ -55,6 +58,18 @@ class PushZones(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeZones(Step):
+    """Give the process what is new in this zone set since the one that it serves."""
+
+    change: ZoneChange
+    zones: Zones
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"serve {self.change.size} changed records as of revision {self.zones.revision}"
+
+
+@dataclass(frozen=True, slots=True)
 class OpenResolver(Step):
     """A VPC's resolver does not listen yet."""
 
@@ -66,17 +81,25 @@ class OpenResolver(Step):
         return f"open the resolver of {self.vpc_id}"
 
 
-DnsStep = StartServer | PushZones | OpenResolver
+DnsStep = StartServer | PushZones | ChangeZones | OpenResolver
 
 
-def steps(zones: Zones, digest: str, served: Served | None) -> Iterator[DnsStep]:
-    """What is missing until the process serves these zones, whose digest is given."""
+def steps(
+    zones: Zones, digest: str, served: Served | None, before: Zones | None = None
+) -> Iterator[DnsStep]:
+    """What is missing until the process serves these zones, whose digest is given.
+
+    ``before`` is the set that it serves now, if that is at hand: then only what is new is told.
+    """
     if served is None:
         yield StartServer()
         yield PushZones(zones)
         return
     if served.digest != digest:
-        yield PushZones(zones)
+        if before is None:
+            yield PushZones(zones)
+        else:
+            yield ChangeZones(zone_change.between(before, served.digest, zones), zones)
         return
     for entry in zones.resolvers:
         if entry.vpc_id not in served.resolvers:
@@ -104,21 +127,37 @@ class DnsServer:
             refused=dict(answer["refused"]),
         )
 
+    def zone_key(self, zone_id: str) -> str:
+        """The DNSKEY of a zone's own key, in presentation format. Raises PlaneError."""
+        keys = ZoneKeys.open(self.settings.zone_key_dir)
+        return str(keys.key(zone_id, Role.ZONE_SIGNING).public.to_text())
+
     async def apply(self, step: DnsStep) -> None:
         """Take one step. Raises PlaneError."""
         match step:
             case StartServer():
                 await self._start()
             case PushZones(zones):
-                store_zone_file(self.settings.run_dir, zones)
-                if await ask(self.settings.run_dir, "load") is None:
-                    raise PlaneError("give the DNS process its zones: it does not run")
+                await self._push(zones)
+            case ChangeZones(change, zones):
+                if ZoneStore(self.settings.run_dir).append(change):
+                    await self._tell("advance")
+                else:
+                    await self._push(zones)
             case OpenResolver(vpc_id, reason):
                 answer = await ask(self.settings.run_dir, "status")
                 if answer is None or vpc_id not in answer["resolvers"]:
                     raise PlaneError(f"open the resolver of {vpc_id}: {reason}")
             case _:
                 assert_never(step)
+
+    async def _push(self, zones: Zones) -> None:
+        ZoneStore(self.settings.run_dir).put(zones)
+        await self._tell("load")
+
+    async def _tell(self, request: str) -> None:
+        if await ask(self.settings.run_dir, request) is None:
+            raise PlaneError("give the DNS process its zones: it does not run")
 
     async def _start(self) -> None:
         """Start the process and wait until it says that it serves."""
@@ -140,7 +179,8 @@ class DnsServer:
             async with await asyncio.start_unix_server(on_ready, str(ready)):
                 pid = await spawn_detached(
                     sys.executable,
-                    *("-m", "hiyoko.plane.dns", "--run-dir", str(run_dir), "--ready", str(ready)),
+                    *("-m", "hiyoko.plane.dns", "--run-dir", str(run_dir)),
+                    *("--key-dir", str(self.settings.zone_key_dir), "--ready", str(ready)),
                     log=log,
                 )
                 with _when_ended(pid, partial(settle, False)):
@@ -171,15 +211,13 @@ def _when_ended(pid: int, call: Callable[[], None]) -> Iterator[None]:
         os.close(descriptor)
 
 
-def store_zone_file(run_dir: Path, zones: Zones) -> None:
-    """Replace the stored zone set in one step, so that no reader sees half of it."""
-    path = run_dir / ZONE_FILE
-    fresh = path.with_suffix(".new")
-    with fresh.open("w") as file:
-        file.write(zone_file.render(zones))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-
-
-__all__ = ["DnsServer", "DnsStep", "OpenResolver", "PushZones", "Served", "StartServer", "steps"]
+__all__ = [
+    "ChangeZones",
+    "DnsServer",
+    "DnsStep",
+    "OpenResolver",
+    "PushZones",
+    "Served",
+    "StartServer",
+    "steps",
+]

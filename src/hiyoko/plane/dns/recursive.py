@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
@@ -31,8 +32,9 @@ from hiyoko.plane.dns.answers import (
     to_wire,
     unanswerable,
 )
-from hiyoko.plane.dns.authority import ANYBODY, LoadedZone, Name, Records, Reply, Type, deepest
+from hiyoko.plane.dns.authority import ANYBODY, LoadedZone, Reply, deepest
 from hiyoko.plane.dns.choice import Asker
+from hiyoko.plane.dns.loaded import Key, Name, Records, Type
 from hiyoko.plane.dns.resolver import Resolver
 
 KEPT_S = 1.0
@@ -48,13 +50,14 @@ _HOST = re.compile(rb"ip-(\d{1,3})-(\d{1,3})-(\d{1,3})-(\d{1,3})")
 class RecursiveAnswers:
     """Answers for the clients of one resolver. ``vpc`` is None for the internet's.
 
-    ``hosts`` are the names that mean something else inside the VPC: private addresses. ``asker`` is
-    who private zones see.
+    ``signed`` is the resolver for clients that want signatures. ``hosts`` are the names that mean
+    something else inside the VPC: private addresses. ``asker`` is who private zones see.
     """
 
     resolver: Resolver
+    signed: Resolver
     vpc: VpcResolver | None = None
-    private: Mapping[dns.name.Name, LoadedZone] = field(default_factory=dict)
+    private: Mapping[Key, LoadedZone] = field(default_factory=dict)
     hosts: Mapping[dns.name.Name, str] = field(default_factory=dict)
     asker: Asker = ANYBODY
     now: Callable[[], float] = time.monotonic
@@ -78,7 +81,8 @@ class RecursiveAnswers:
         if rcode is not None:
             reply = Reply(rcode=rcode)
         else:
-            reply = await self.resolve(question.name, question.rdtype)
+            signed = bool(query.ednsflags & dns.flags.DO)
+            reply = await self.resolve(question.name, question.rdtype, signed=signed)
         reply.aa = False
         count = max((len(records.data) for records in reply.answer), default=1)
         rendered = Rendered(
@@ -94,18 +98,19 @@ class RecursiveAnswers:
             self._kept[key, tcp] = (self.now() + KEPT_S, rendered)
         return rendered.next(wire)
 
-    async def resolve(self, name: Name, rdtype: Type) -> Reply:
+    async def resolve(self, name: Name, rdtype: Type, *, signed: bool = False) -> Reply:
         """Private zones, then the VPC's own names, then the internet; CNAMEs may cross over."""
         whole = Reply()
         for _ in range(CHASES_MAX):
             reply = self._inside(name, rdtype)
             if reply is None:
-                reply = await self.resolver.resolve(name, rdtype)
+                reply = await (self.signed if signed else self.resolver).resolve(name, rdtype)
                 left = self._crossing(reply, rdtype)
+                whole.authority = reply.authority
             else:
                 left = reply.leaves_to
+                whole.authority = [r for r in reply.authority if r.type == dns.rdatatype.SOA]
             whole.answer += reply.answer
-            whole.authority = [r for r in reply.authority if r.type == dns.rdatatype.SOA]
             whole.rcode = reply.rcode
             whole.chosen |= reply.chosen
             if left is None:

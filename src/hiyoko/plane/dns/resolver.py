@@ -18,8 +18,10 @@ import dns.message
 import dns.name
 import dns.rcode
 import dns.rdatatype
+import dns.rrset
 
-from hiyoko.plane.dns.authority import Name, Records, Reply, Type
+from hiyoko.plane.dns.authority import Reply
+from hiyoko.plane.dns.loaded import Name, Records, Type
 from hiyoko.plane.dns.upstream import NoAnswer
 
 CACHE_MAX = 20_000
@@ -32,11 +34,19 @@ GLUELESS_ENOUGH = 2
 TTL_MAX_S = 86400
 
 
+_PROOFS = (dns.rdatatype.NSEC, dns.rdatatype.NSEC3, dns.rdatatype.RRSIG)
+
+
 class Ask(Protocol):
     """Asks servers a question; raises NoAnswer."""
 
     async def ask(
-        self, servers: list[str], name: Name, rdtype: Type, subnet: str = ""
+        self,
+        servers: list[str],
+        name: Name,
+        rdtype: Type,
+        subnet: str = "",
+        signed: bool = False,
     ) -> dns.message.Message:
         """The first usable answer."""
         ...
@@ -44,21 +54,27 @@ class Ask(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """One step of an answer until ``until``: the records, or the SOA that denies them."""
+    """One step of an answer until ``until``: the records, or the SOA that denies them.
+
+    ``beside`` is what proves it: signatures, and what denies signs.
+    """
 
     until: float
     rcode: dns.rcode.Rcode
     records: Records | None
     soa: Records | None
+    beside: tuple[Records, ...] = ()
 
-    def aged(self, now: float) -> tuple[Records | None, Records | None]:
+    def aged(self, now: float) -> tuple[list[Records], list[Records]]:
+        """What goes into the answer, and into the authority section."""
         left = max(0, int(self.until - now))
-        return _with_ttl(self.records, left), _with_ttl(self.soa, left)
+        beside = [_with_ttl(records, left) for records in self.beside]
+        if self.records is not None:
+            return [_with_ttl(self.records, left), *beside], []
+        return [], [*([_with_ttl(self.soa, left)] if self.soa else []), *beside]
 
 
-def _with_ttl(records: Records | None, ttl_s: int) -> Records | None:
-    if records is None:
-        return None
+def _with_ttl(records: Records, ttl_s: int) -> Records:
     return Records(records.owner, records.type, min(ttl_s, records.ttl_s), records.data)
 
 
@@ -66,12 +82,14 @@ def _with_ttl(records: Records | None, ttl_s: int) -> Records | None:
 class Resolver:
     """A recursive resolver that knows nothing but the root's address.
 
-    It asks on behalf of the clients in ``subnet`` (one resolver, and one cache, to each place).
+    It asks on behalf of the clients in ``subnet`` (one resolver, and one cache, to each place), and
+    for signatures when it is ``signed``. It judges none: whoever wants them does.
     """
 
     upstream: Ask
     root: str
     subnet: str = ""
+    signed: bool = False
     now: Callable[[], float] = time.monotonic
     _kept: dict[tuple[Name, Type], _Kept] = field(default_factory=dict)
     _cuts: dict[Name, tuple[float, list[str]]] = field(default_factory=dict)
@@ -85,15 +103,15 @@ class Resolver:
                 kept = await self._step(name, rdtype, nested)
             except NoAnswer:
                 return Reply(rcode=dns.rcode.SERVFAIL, aa=False)
-            records, soa = kept.aged(self.now())
-            if records is None:
-                reply.rcode = kept.rcode
-                reply.authority = [soa] if soa is not None else []
+            found, denial = kept.aged(self.now())
+            reply.answer += [Records(name, r.type, r.ttl_s, r.data) for r in found]
+            if not found:
+                reply.rcode, reply.authority = kept.rcode, denial
+            if kept.records is None or rdtype == dns.rdatatype.CNAME:
                 return reply
-            reply.answer.append(Records(name, records.type, records.ttl_s, records.data))
-            if records.type != dns.rdatatype.CNAME or rdtype == dns.rdatatype.CNAME:
+            if kept.records.type != dns.rdatatype.CNAME:
                 return reply
-            name = records.data[0].target  # type: ignore[attr-defined]
+            name = kept.records.data[0].target  # type: ignore[attr-defined]
         return Reply(rcode=dns.rcode.SERVFAIL, aa=False)
 
     async def _step(self, name: Name, rdtype: Type, nested: int) -> _Kept:
@@ -123,7 +141,7 @@ class Resolver:
         start = name.parent() if rdtype == dns.rdatatype.DS and len(name) > 1 else name
         cut, servers = self._closest_cut(start)
         for _ in range(REFERRALS_MAX):
-            response = await self.upstream.ask(servers, name, rdtype, self.subnet)
+            response = await self.upstream.ask(servers, name, rdtype, self.subnet, self.signed)
             kept = self._taken(response, name, rdtype, cut)
             if kept is not None:
                 return kept
@@ -148,7 +166,8 @@ class Resolver:
             if rrset.name == name and wanted:
                 ttl_s = min(rrset.ttl, TTL_MAX_S)
                 records = Records(name, rrset.rdtype, ttl_s, tuple(rrset))
-                kept = _Kept(self.now() + ttl_s, dns.rcode.NOERROR, records, None)
+                beside = _beside(response.answer, name, rrset.rdtype)
+                kept = _Kept(self.now() + ttl_s, dns.rcode.NOERROR, records, None, beside)
                 return self._keep(name, rrset.rdtype, kept)
         soa = next((r for r in response.authority if r.rdtype == dns.rdatatype.SOA), None)
         if soa is None and response.rcode() == dns.rcode.NOERROR:
@@ -158,7 +177,12 @@ class Resolver:
         if soa is not None:
             ttl_s = min(soa.ttl, soa[0].minimum, TTL_MAX_S)
             denial = Records(soa.name, dns.rdatatype.SOA, ttl_s, tuple(soa))
-        kept = _Kept(self.now() + ttl_s, response.rcode(), None, denial)
+        beside = tuple(
+            Records(r.name, r.rdtype, min(r.ttl, ttl_s), tuple(r))
+            for r in response.authority
+            if r.rdtype in _PROOFS
+        )
+        kept = _Kept(self.now() + ttl_s, response.rcode(), None, denial, beside)
         return self._keep(name, rdtype, kept)
 
     def _keep(self, name: Name, rdtype: Type, kept: _Kept) -> _Kept:
@@ -223,3 +247,12 @@ class Resolver:
             if records.type == dns.rdatatype.A
             for datum in records.data
         ]
+
+
+def _beside(section: list[dns.rrset.RRset], name: Name, rdtype: Type) -> tuple[Records, ...]:
+    """The signatures of a set."""
+    return tuple(
+        Records(name, r.rdtype, r.ttl, tuple(r))
+        for r in section
+        if r.rdtype == dns.rdatatype.RRSIG and r.covers == rdtype and r.name == name
+    )

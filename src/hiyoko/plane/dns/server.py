@@ -1,15 +1,18 @@
 """The DNS process: the zone set in force, the sockets it needs, and a control socket.
 
 Control is a line of JSON each way. ``status`` says what is served and by which resolvers (and opens
-those whose router has appeared or was made anew); ``load`` reads the zone file again.
+those whose router has appeared or was made anew); ``load`` reads the stored zone set again,
+``advance`` the changes that were added to it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
+import time
 from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,78 +21,30 @@ from pathlib import Path
 from typing import Any
 
 import dns.message
-import dns.name
 
-from hiyoko.blueprint.places import HOME, PLACES, Place, place_of_region
-from hiyoko.blueprint.zones import VpcResolver, Zone, Zones
-from hiyoko.plane.addresses import INTERNET_RESOLVER, ROOT_SERVER, VPC_RESOLVER_LINK_LOCAL
-from hiyoko.plane.dns import zone_file
-from hiyoko.plane.dns.answers import (
-    SUBNET_MARK,
-    Authorities,
-    client_subnet,
-    parse_question,
-    place_of,
-)
-from hiyoko.plane.dns.authority import LoadedZone
-from hiyoko.plane.dns.choice import Asker
-from hiyoko.plane.dns.control import ZONE_FILE, socket_path
+from hiyoko.blueprint.places import Place
+from hiyoko.blueprint.zones import VpcResolver, Zones
+from hiyoko.plane.addresses import INTERNET_RESOLVER, VPC_RESOLVER_LINK_LOCAL
+from hiyoko.plane.dns.answers import SUBNET_MARK, client_subnet, parse_question, place_of
+from hiyoko.plane.dns.control import socket_path
 from hiyoko.plane.dns.recursive import RecursiveAnswers
-from hiyoko.plane.dns.resolver import Resolver
+from hiyoko.plane.dns.served import Served
 from hiyoko.plane.dns.service import Service
 from hiyoko.plane.dns.sockets import open_pair, open_pairs_in
 from hiyoko.plane.dns.upstream import Upstream
+from hiyoko.plane.dns.zone_keys import ZoneKeys
+from hiyoko.plane.dns.zone_store import ZoneStore
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.namespaces import identity
 from hiyoko.plane.process import NETNS_DIR
 
-NOWHERE = "192.0.2.0"
-"""Asked for on behalf of clients that are nowhere on this internet (RFC 5737)."""
+RESOLVER = str(INTERNET_RESOLVER)
+REQUESTS = ("status", "load", "advance")
+LOOK_S = 600.0
+RENEW_S = 6 * 3600.0
+"""How long a rendered answer may be kept, well below the day that a signature is given out."""
 
 Answer = bytes | Awaitable[bytes | None] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A zone set with everything that is made of it. Replaced whole, caches and all."""
-
-    zones: Zones
-    parsed: dict[Zone, LoadedZone]
-    digest: str
-    authorities: Authorities
-    internet: dict[Place | None, RecursiveAnswers]
-    vpcs: dict[str, RecursiveAnswers]
-
-    @classmethod
-    def build(cls, zones: Zones, upstream: Upstream, before: Loaded | None = None) -> Loaded:
-        """Parse every zone that is new, and start with empty caches."""
-        known = before.parsed if before is not None else {}
-        parsed = {zone: known.get(zone) or LoadedZone.load(zone) for zone in zones.zones}
-        by_address: dict[str, dict[Any, LoadedZone]] = {}
-        private: dict[str, dict[Any, LoadedZone]] = {}
-        for zone, loaded in parsed.items():
-            for server in zone.servers:
-                by_address.setdefault(str(server), {})[loaded.origin] = loaded
-            for vpc_id in zone.vpcs:
-                private.setdefault(vpc_id, {})[loaded.origin] = loaded
-        resolvers = {place: _resolver(upstream, place) for place in (*PLACES, None)}
-        return cls(
-            zones=zones,
-            parsed=parsed,
-            digest=zone_file.digest(zones),
-            authorities=Authorities(by_address),
-            internet={place: RecursiveAnswers(made) for place, made in resolvers.items()},
-            vpcs={
-                entry.vpc_id: RecursiveAnswers(
-                    resolvers[place_of_region(entry.region)],
-                    entry,
-                    private.get(entry.vpc_id, {}),
-                    {dns.name.from_text(name): str(address) for name, address in entry.hosts},
-                    Asker(place_of_region(entry.region)),
-                )
-                for entry in zones.resolvers
-            },
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,34 +58,71 @@ class Listening:
 
 @dataclass(slots=True)
 class Server:
-    """The process's state."""
+    """The process's state. ``journal`` is how far the journal of changes was read."""
 
-    run_dir: Path
+    store: ZoneStore
+    keys: ZoneKeys
     upstream: Upstream
-    loaded: Loaded
+    served: Served
+    journal: int = 0
+    renewed_at: float = field(default_factory=time.time)
     listening: dict[str, Listening] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, run_dir: Path, key_dir: Path, upstream: Upstream) -> Server:
+        """A server of what is stored. Raises PlaneError when its keys can't be read."""
+        store, keys = ZoneStore(run_dir), ZoneKeys.open(key_dir)
+        made = cls(store, keys, upstream, Served.load(Zones(), keys, upstream))
+        # A file of another version, say: serve nothing, and be given the zones in a moment.
+        with suppress(PlaneError):
+            made.load()
+        return made
+
     def answer_world(self, wire: bytes, address: str, client: str, *, tcp: bool) -> Answer:
         """For the simulated internet: the resolver at its address, authority at the others."""
-        if address == str(INTERNET_RESOLVER):
-            return _recursive(self.loaded.internet[_place(wire, client)], wire, tcp)
-        return self.loaded.authorities.answer(wire, address, client, tcp=tcp)
+        if address == RESOLVER:
+            return _recursive(self.served.internet[_place(wire, client)], wire, tcp)
+        return self.served.authorities.answer(wire, address, client, tcp=tcp)
 
     def answer_vpc(
         self, vpc_id: str, wire: bytes, address: str, client: str, *, tcp: bool
     ) -> Answer:
         """For the clients of a VPC's resolver."""
-        answers = self.loaded.vpcs.get(vpc_id)
+        answers = self.served.vpcs.get(vpc_id)
         return None if answers is None else _recursive(answers, wire, tcp)
 
     def load(self) -> None:
-        """Serve what the zone file says, from the next question on. Raises PlaneError."""
-        self.loaded = Loaded.build(read_zone_file(self.run_dir), self.upstream, self.loaded)
+        """Serve what is stored, from the next question on. Raises PlaneError."""
+        self.served = Served.load(self.store.zones(), self.keys, self.upstream)
+        self.journal = 0
+        self.advance()
+        # What stays is many objects: let the collector look only at what comes and goes.
+        gc.collect()
+        gc.freeze()
+
+    def advance(self) -> None:
+        """Serve the changes that were stored since. Raises PlaneError.
+
+        One that does not fit what is served ends it: it belongs to another whole set, and whoever
+        compares digests sees that.
+        """
+        changes, self.journal = self.store.changes(self.journal)
+        for change in changes:
+            if change.base != self.served.digest:
+                return
+            self.served = self.served.changed(change, self.keys, self.upstream)
+
+    def renew(self) -> None:
+        """Sign anew what was signed a while ago, whatever the clock did meanwhile."""
+        now = time.time()
+        if not 0 <= now - self.renewed_at < RENEW_S:
+            self.served = self.served.renewed(self.upstream)
+            self.renewed_at = now
 
     def settle_resolvers(self) -> None:
         """Listen in every router that there is, and no longer where there is none."""
-        wanted = {entry.vpc_id: entry for entry in self.loaded.zones.resolvers}
+        wanted = {entry.vpc_id: entry for entry in self.served.rest.resolvers}
         for vpc_id, open_one in list(self.listening.items()):
             entry = wanted.get(vpc_id)
             there = identity(NETNS_DIR / vpc_id)
@@ -167,8 +159,8 @@ class Server:
         """What is served, for whoever observes."""
         return {
             "pid": os.getpid(),
-            "digest": self.loaded.digest,
-            "revision": self.loaded.zones.revision,
+            "digest": self.served.digest,
+            "revision": self.served.rest.revision,
             "resolvers": sorted(self.listening),
             "refused": self.refused,
         }
@@ -178,7 +170,7 @@ class Server:
         try:
             request = (await reader.readline()).decode().strip()
             answer: dict[str, Any]
-            if request not in ("status", "load"):
+            if request not in REQUESTS:
                 answer = {"error": f"unknown request {request!r}"}
             else:
                 answer = self._controlled(request)
@@ -190,21 +182,16 @@ class Server:
             writer.close()
 
     def _controlled(self, request: str) -> dict[str, Any]:
-        if request == "load":
-            try:
+        try:
+            if request == "load":
                 self.load()
-            except PlaneError as error:
-                return {"error": str(error)}
+            elif request == "advance":
+                self.advance()
+            self.renew()  # a machine that slept may have missed its hour
+        except PlaneError as error:
+            return {"error": str(error)}
         self.settle_resolvers()
         return self.status()
-
-
-def _resolver(upstream: Upstream, place: Place | None) -> Resolver:
-    """The resolver of a place's clients; home's needs no subnet, it is where everybody else is."""
-    if place is None:
-        return Resolver(upstream, str(ROOT_SERVER), NOWHERE)
-    subnet = "" if place == HOME else str(place.network.network_address)
-    return Resolver(upstream, str(ROOT_SERVER), subnet)
 
 
 def _place(wire: bytes, client: str) -> Place | None:
@@ -221,28 +208,12 @@ def _recursive(answers: RecursiveAnswers, wire: bytes, tcp: bool) -> Answer:
     return answers.quick(wire, tcp=tcp) or answers.answer(wire, tcp=tcp)
 
 
-def read_zone_file(run_dir: Path) -> Zones:
-    """The stored zone set; an empty one when none was stored. Raises PlaneError."""
-    path = run_dir / ZONE_FILE
-    try:
-        return zone_file.parse(path.read_text())
-    except FileNotFoundError:
-        return Zones()
-    except (ValueError, KeyError, TypeError) as error:
-        raise PlaneError(f"read {path}: {error!r}") from error
-
-
-async def serve(run_dir: Path, ready: Path | None) -> None:
+async def serve(run_dir: Path, key_dir: Path, ready: Path | None) -> None:
     """Serve until SIGTERM. ``ready`` is a socket of whoever wants to know when we do."""
     upstream = Upstream()
     await upstream.open()
     service_pair = open_pair("0.0.0.0")
-    try:
-        zones = read_zone_file(run_dir)
-    except PlaneError:
-        # A file of another version, say: serve nothing, and be given the zones in a moment.
-        zones = Zones()
-    server = Server(run_dir, upstream, Loaded.build(zones, upstream))
+    server = Server.of(run_dir, key_dir, upstream)
     service = Service(service_pair, server.answer_world)
     service.start()
     server.settle_resolvers()
@@ -257,6 +228,10 @@ async def serve(run_dir: Path, ready: Path | None) -> None:
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     async with control:
-        await stopped.wait()
+        while not stopped.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await stopped.wait()
+            server.renew()
     service.stop()
     upstream.close()

@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
 from hiyoko.plane.dns.sockets import IP_PKTINFO, Pair
@@ -20,6 +21,8 @@ BATCH = 64
 PACKET_MAX = 4096
 TCP_IDLE_S = 10.0
 TCP_CLIENTS_MAX = 200
+ADDRESSES_MAX = 4096
+"""As many as there are name servers on this internet, and some."""
 WAITING_MAX = 2000
 """Questions under way per socket; beyond, new ones are dropped, as a full server does."""
 
@@ -44,7 +47,8 @@ class Service:
     pair: Pair
     answering: Answering
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _clients: int = 0
+    _clients: dict[asyncio.StreamWriter, None] = field(default_factory=dict)
+    """Who has been silent longest is the first."""
 
     def start(self) -> None:
         """Begin to serve."""
@@ -62,9 +66,10 @@ class Service:
         self.pair.close()
 
     def _read_udp(self) -> None:
+        receive = self.pair.udp.recvmsg
         for _ in range(BATCH):
             try:
-                wire, ancillary, _, client = self.pair.udp.recvmsg(PACKET_MAX, _ANCILLARY)
+                wire, ancillary, _, client = receive(PACKET_MAX, _ANCILLARY)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
@@ -74,10 +79,12 @@ class Service:
                     self._question(wire, data[4:8], client)
 
     def _question(self, wire: bytes, address: bytes, client: tuple[str, int]) -> None:
-        answer = self.answering(wire, socket.inet_ntoa(address), client[0], tcp=False)
+        answer = self.answering(wire, _text(address), client[0], tcp=False)
+        if answer is None:
+            return
         if isinstance(answer, bytes):
             self._send(answer, address, client)
-        elif answer is not None and len(self._tasks) < WAITING_MAX:
+        elif len(self._tasks) < WAITING_MAX:
             self._spawn(self._send_later(answer, address, client))
         elif asyncio.iscoroutine(answer):
             answer.close()
@@ -90,10 +97,8 @@ class Service:
             self._send(wire, address, client)
 
     def _send(self, wire: bytes, address: bytes, client: tuple[str, int]) -> None:
-        # The answer leaves from the address that was asked; the interface is the kernel's choice.
-        source = _PKTINFO.pack(0, address, b"\0\0\0\0")
         try:
-            self.pair.udp.sendmsg([wire], [(socket.IPPROTO_IP, IP_PKTINFO, source)], 0, client)
+            self.pair.udp.sendmsg((wire,), _source(address), 0, client)
         except OSError:
             return  # lost, as packets are: the client asks again
 
@@ -102,25 +107,26 @@ class Service:
             client, _ = self.pair.tcp.accept()
         except OSError:
             return
-        if self._clients >= TCP_CLIENTS_MAX:
-            client.close()
-            return
+        if len(self._clients) >= TCP_CLIENTS_MAX:
+            # Nobody keeps the others out by being silent (RFC 7766, section 6.2.3).
+            silent = next(iter(self._clients))
+            del self._clients[silent]
+            silent.transport.abort()
         client.setblocking(False)
         self._spawn(self._converse(client))
 
     async def _converse(self, client: socket.socket) -> None:
-        self._clients += 1
         address = client.getsockname()[0]
         try:
             peer = client.getpeername()[0]
+            reader, writer = await asyncio.open_connection(sock=client)
         except OSError:
             client.close()  # it has gone already
-            self._clients -= 1
             return
-        writer = None
         try:
-            reader, writer = await asyncio.open_connection(sock=client)
             while True:
+                self._clients.pop(writer, None)
+                self._clients[writer] = None
                 async with asyncio.timeout(TCP_IDLE_S):
                     size = int.from_bytes(await reader.readexactly(2))
                     wire = await reader.readexactly(size)
@@ -130,17 +136,26 @@ class Service:
                 if answer is None:
                     return
                 writer.write(len(answer).to_bytes(2) + answer)
-                await writer.drain()
+                async with asyncio.timeout(TCP_IDLE_S):
+                    await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             return
         finally:
-            self._clients -= 1
-            if writer is not None:
-                writer.close()
-            else:
-                client.close()
+            self._clients.pop(writer, None)
+            writer.close()
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+@lru_cache(maxsize=ADDRESSES_MAX)
+def _text(address: bytes) -> str:
+    return socket.inet_ntoa(address)
+
+
+@lru_cache(maxsize=ADDRESSES_MAX)
+def _source(address: bytes) -> tuple[tuple[int, int, bytes], ...]:
+    """The answer leaves from the address that was asked; the interface is the kernel's choice."""
+    return ((socket.IPPROTO_IP, IP_PKTINFO, _PKTINFO.pack(0, address, b"\0\0\0\0")),)

@@ -73,12 +73,16 @@ class Upstream(asyncio.DatagramProtocol):
         name: dns.name.Name,
         rdtype: dns.rdatatype.RdataType,
         subnet: str = "",
+        signed: bool = False,
     ) -> dns.message.Message:
-        """The first usable answer. Raises NoAnswer. ``subnet``: on behalf of these clients."""
+        """The first usable answer. Raises NoAnswer.
+
+        ``subnet``: on behalf of these clients. ``signed``: with the signatures that there are.
+        """
         options = [dns.edns.ECSOption(subnet, SUBNET_BITS)] if subnet else []
         for _ in range(ROUNDS):
             for server in servers:
-                response = await self._try(server, name, rdtype, options)
+                response = await self._try(server, name, rdtype, options, signed)
                 if response is not None:
                     return response
         raise NoAnswer(f"{name} {dns.rdatatype.to_text(rdtype)}: no answer from {list(servers)}")
@@ -89,10 +93,11 @@ class Upstream(asyncio.DatagramProtocol):
         name: dns.name.Name,
         rdtype: dns.rdatatype.RdataType,
         options: Sequence[dns.edns.Option],
+        signed: bool,
     ) -> dns.message.Message | None:
         assert self._transport is not None, "open() comes first"
         query = dns.message.make_query(
-            name, rdtype, use_edns=0, payload=PAYLOAD, options=[*options]
+            name, rdtype, use_edns=0, want_dnssec=signed, payload=PAYLOAD, options=[*options]
         )
         query.flags &= ~dns.flags.RD
         query.id = secrets.randbelow(65536)

@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resou
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from hiyoko.template.resource_type import (
@@ -31,11 +32,26 @@ def _create(handle: Handle) -> Made:
         "DomainName", "SubjectAlternativeNames", "ValidationMethod", "KeyAlgorithm"
     )
     given.setdefault("ValidationMethod", "EMAIL")
-    if preference := handle.properties.get("CertificateTransparencyLoggingPreference"):
-        given["Options"] = {"CertificateTransparencyLoggingPreference": preference}
+    options = {
+        "CertificateTransparencyLoggingPreference": "CertificateTransparencyLoggingPreference",
+        "Export": "CertificateExport",
+    }
+    if chosen := {of: handle.properties[n] for of, n in options.items() if n in handle.properties}:
+        given["Options"] = chosen
+    if mailed := _mail_domains(handle):
+        given["DomainValidationOptions"] = mailed
     if tags := own_tags(handle):
         given["Tags"] = tags
     return Made(str(handle.invoke("acm", "RequestCertificate", given)["CertificateArn"]))
+
+
+def _mail_domains(handle: Handle) -> list[dict[str, str]]:
+    """The options that say where mail goes; those with a hosted zone say where a record goes."""
+    return [
+        {"DomainName": option["DomainName"], "ValidationDomain": option["ValidationDomain"]}
+        for option in handle.properties.get("DomainValidationOptions", [])
+        if "ValidationDomain" in option
+    ]
 
 
 def _describe(handle: Handle) -> dict[str, Any]:
@@ -62,6 +78,11 @@ def _note(handle: Handle) -> str:
         if record := option.get("ResourceRecord"):
             name, kind, value = record["Name"], record["Type"], record["Value"]
             return f"Content of DNS Record is: {{Name: {name},Type: {kind},Value: {value}}}"
+        if addresses := option.get("ValidationEmails"):
+            return (
+                f"ACM asks by email, at {', '.join(addresses)}. No mail leaves this cloud, so"
+                " nobody can answer: set ValidationMethod to DNS."
+            )
     return ""
 
 
@@ -132,6 +153,23 @@ def _delete(handle: Handle) -> None:
     handle.invoke("acm", "DeleteCertificate", {"CertificateArn": handle.physical_id})
 
 
+def _configure(handle: Handle) -> Made:
+    """An account's settings are there before and after: a stack only changes them.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-account.html
+    """
+    _reconfigure(handle)
+    return Made(handle.account)
+
+
+def _reconfigure(handle: Handle) -> None:
+    request = {
+        "ExpiryEvents": handle.properties["ExpiryEventsConfiguration"],
+        "IdempotencyToken": secrets.token_hex(16),
+    }
+    handle.invoke("acm", "PutAccountConfiguration", request)
+
+
 register(
     ResourceType(
         "AWS::CertificateManager::Certificate",
@@ -139,7 +177,7 @@ register(
             **in_place("Tags"),
             **replaces("DomainName", "SubjectAlternativeNames", "DomainValidationOptions"),
             **replaces("ValidationMethod", "KeyAlgorithm"),
-            **replaces("CertificateTransparencyLoggingPreference"),
+            **replaces("CertificateTransparencyLoggingPreference", "CertificateExport"),
         },
         _create,
         _delete,
@@ -150,5 +188,14 @@ register(
         required=frozenset({"DomainName"}),
         attributes=frozenset({"CertificateArn"}),
         tags=True,
-    )
+    ),
+    ResourceType(
+        "AWS::CertificateManager::Account",
+        in_place("ExpiryEventsConfiguration"),
+        _configure,
+        update=_reconfigure,
+        required=frozenset({"ExpiryEventsConfiguration"}),
+        read=lambda handle: {"AccountId": handle.account},
+        attributes=frozenset({"AccountId"}),
+    ),
 )

@@ -16,6 +16,11 @@ def not_found(arn: str, account: str) -> AwsError:
     )
 
 
+def resource_not_found(what: str) -> AwsError:
+    """The account has no such resource in this Region."""
+    return AwsError("ResourceNotFoundException", f"Could not find {what}.")
+
+
 def in_use(arn: str, account: str) -> AwsError:
     """A listener still presents the certificate."""
     return AwsError("ResourceInUseException", f"Certificate {arn} in account {account} is in use.")
@@ -34,9 +39,31 @@ def in_progress(arn: str) -> AwsError:
     )
 
 
+def invalid_state(message: str) -> AwsError:
+    """The certificate is not in a state in which this can be done."""
+    return AwsError("InvalidStateException", message)
+
+
+def conflict(message: str) -> AwsError:
+    """Something else with the same name or token is there, or under way."""
+    return AwsError("ConflictException", message)
+
+
+def invalid_parameter(message: str) -> AwsError:
+    """A member's value is none that ACM takes."""
+    return AwsError("InvalidParameterException", message)
+
+
 def limit_exceeded(message: str) -> AwsError:
     """An account's quota is used up."""
     return AwsError("LimitExceededException", message)
+
+
+def too_many_certificates() -> AwsError:
+    """2,500 certificates an account and Region."""
+    return limit_exceeded(
+        "Cannot request more certificates in this account. Contact Customer Service for details."
+    )
 
 
 def invalid_validation_options(message: str) -> AwsError:
@@ -44,6 +71,16 @@ def invalid_validation_options(message: str) -> AwsError:
     return AwsError("InvalidDomainValidationOptionsException", message)
 
 
+def invalid_args(message: str) -> AwsError:
+    """Arguments that are only valid together, or not together."""
+    return AwsError("InvalidArgsException", message)
+
+
 def too_many_tags() -> AwsError:
     """50 tags a certificate."""
     return AwsError("TooManyTagsException", "A certificate can have at most 50 tags.")
+
+
+def quota_exceeded(message: str) -> AwsError:
+    """An account's quota of ACME resources is used up."""
+    return AwsError("ServiceQuotaExceededException", message)

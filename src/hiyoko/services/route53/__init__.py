@@ -5,17 +5,18 @@
 - ``values``       what a record's value may look like, with Route 53's words when it may not
 - ``rows``, ``seen``  what is stored: wishes, and what the zone reconciler saw
 - ``hosted_zones``, ``zone_vpcs``, ``record_sets``, ``changes``, ``health_checks``,
-  ``cidr_collections``, ``traffic_policies``, ``query_logging``, ``limits``, ``resource_tags``
-  the operations
+  ``cidr_collections``, ``traffic_policies``, ``query_logging``, ``limits``, ``resource_tags``,
+  ``dnssec``  the operations
 - ``traffic_documents``  a traffic policy's document as a tree  (pure)
 - ``routing``  a set's routing policy: what fits together  (pure)
 - ``batch``    a change batch applied to a zone's sets, all or nothing   (pure)
 
 Works: public and private zones; simple, weighted, latency, failover, geolocation, geoproximity,
 multivalue and IP-based routing; traffic policies; query logging; health checks of endpoints and
-calculated ones; aliases to load balancers and inside a zone; tags.
+calculated ones; aliases to load balancers and inside a zone; tags; DNSSEC signing with
+keys in KMS.
 Refused by name: Local Zones, health checks of alarms and routing controls, reusable delegation
-sets, DNSSEC.
+sets.
 
 Reference: https://docs.aws.amazon.com/Route53/latest/APIReference/
 """
@@ -23,6 +24,7 @@ Reference: https://docs.aws.amazon.com/Route53/latest/APIReference/
 from . import (
     changes,
     cidr_collections,
+    dnssec,
     health_checks,
     hosted_zones,
     limits,
@@ -36,6 +38,7 @@ from . import (
 __all__ = [
     "changes",
     "cidr_collections",
+    "dnssec",
     "health_checks",
     "hosted_zones",
     "limits",

@@ -24,6 +24,7 @@ from hiyoko.template.resource_type import (
 
 Shown = dict[str, Any]
 
+_SIGNING_KEY = ("HostedZoneId", "KeyManagementServiceArn", "Name", "Status")
 _ZONE_OF = ("HostedZoneId", "HostedZoneName")
 _RECORD = (
     "Type",
@@ -241,6 +242,47 @@ def _delete_records(handle: Handle) -> None:
     _change(handle, _zone_id(handle, handle.properties), changes)
 
 
+# DNSSEC
+
+
+def _create_signing_key(handle: Handle) -> Made:
+    properties = handle.properties
+    answer = _call(
+        handle,
+        "CreateKeySigningKey",
+        CallerReference=handle.name(128),
+        **{name: properties[name] for name in _SIGNING_KEY},
+    )
+    made = f"{properties['HostedZoneId']}|{properties['Name']}"
+    return Made(made, {"ChangeId": answer["ChangeInfo"]["Id"]})
+
+
+def _signing_key(handle: Handle) -> Shown:
+    zone_id, _, name = handle.physical_id.partition("|")
+    return {"HostedZoneId": zone_id, "Name": name}
+
+
+def _update_signing_key(handle: Handle) -> None:
+    active = handle.properties["Status"] == "ACTIVE"
+    operation = "ActivateKeySigningKey" if active else "DeactivateKeySigningKey"
+    _call(handle, operation, **_signing_key(handle))
+
+
+def _delete_signing_key(handle: Handle) -> None:
+    _call(handle, "DeactivateKeySigningKey", **_signing_key(handle))
+    _call(handle, "DeleteKeySigningKey", **_signing_key(handle))
+
+
+def _enable_dnssec(handle: Handle) -> Made:
+    zone_id = str(handle.properties["HostedZoneId"])
+    answer = _call(handle, "EnableHostedZoneDNSSEC", HostedZoneId=zone_id)
+    return Made(zone_id, {"ChangeId": answer["ChangeInfo"]["Id"]})
+
+
+def _disable_dnssec(handle: Handle) -> None:
+    _call(handle, "DisableHostedZoneDNSSEC", HostedZoneId=handle.physical_id)
+
+
 # Health checks
 
 _CHECK_FLAGS = ("EnableSNI", "Inverted", "Disabled", "MeasureLatency")
@@ -354,6 +396,25 @@ register(
         required=frozenset({"HealthCheckConfig"}),
         attributes=frozenset({"HealthCheckId"}),
         missing=frozenset({"NoSuchHealthCheck"}),
+    ),
+    ResourceType(
+        "AWS::Route53::KeySigningKey",
+        {**in_place("Status"), **replaces("HostedZoneId", "KeyManagementServiceArn", "Name")},
+        _create_signing_key,
+        _delete_signing_key,
+        _update_signing_key,
+        stable=_in_sync,
+        required=frozenset(_SIGNING_KEY),
+        missing=frozenset({"NoSuchKeySigningKey", "NoSuchHostedZone"}),
+    ),
+    ResourceType(
+        "AWS::Route53::DNSSEC",
+        replaces("HostedZoneId"),
+        _enable_dnssec,
+        _disable_dnssec,
+        stable=_in_sync,
+        required=frozenset({"HostedZoneId"}),
+        missing=frozenset({"DNSSECNotFound", "NoSuchHostedZone"}),
     ),
     ResourceType(
         "AWS::Route53::HostedZone",

@@ -266,3 +266,80 @@ def conflicting_types(old: str, new: str) -> AwsError:
         "ConflictingTypes",
         f"The traffic policy makes records of type {new}; the instance's are of type {old}.",
     )
+
+
+def no_such_key_signing_key(name: str) -> AwsError:
+    """The zone has no key-signing key of this name."""
+    text = f"Key Signing Key with name {name} does not exist."
+    return AwsError("NoSuchKeySigningKey", text, status=404)
+
+
+def key_signing_key_already_exists(what: str) -> AwsError:
+    """The zone has a key of this name, or of this customer managed key."""
+    text = f"A Key Signing Key with {what} already exists in this hosted zone."
+    return AwsError("KeySigningKeyAlreadyExists", text, status=409)
+
+
+def too_many_key_signing_keys(limit: int) -> AwsError:
+    """A zone has two keys at most."""
+    text = f"This hosted zone can't have more than {limit} Key Signing Keys."
+    return AwsError("TooManyKeySigningKeys", text)
+
+
+def invalid_key_signing_key_name(name: str) -> AwsError:
+    """A name has letters, digits and underscores, 3 to 128 of them."""
+    return AwsError("InvalidKeySigningKeyName", f"{name} is not a valid Key Signing Key name.")
+
+
+def invalid_key_signing_key_status(text: str) -> AwsError:
+    """The key can't be dealt with so in its status."""
+    return AwsError("InvalidKeySigningKeyStatus", text)
+
+
+def invalid_kms_arn(text: str) -> AwsError:
+    """The customer managed key can't sign for a zone."""
+    return AwsError("InvalidKMSArn", text)
+
+
+def key_signing_key_in_use(name: str) -> AwsError:
+    """The only active key of a zone that is being signed."""
+    return AwsError(
+        "KeySigningKeyInUse",
+        f"Key Signing Key with name {name} can't be deactivated because it's the only ACTIVE one of"
+        " a hosted zone with DNSSEC signing enabled.",
+    )
+
+
+def key_signing_key_in_parent(name: str) -> AwsError:
+    """Without the key, validating resolvers would believe nothing of the zone any more."""
+    return AwsError(
+        "KeySigningKeyInParentDSRecord",
+        f"Key Signing Key with name {name} is specified in a DS record of the parent zone.",
+    )
+
+
+def no_active_key_signing_key(zone_id: str) -> AwsError:
+    """Nobody could sign the zone's keys."""
+    return AwsError(
+        "KeySigningKeyWithActiveStatusNotFound",
+        f"Hosted zone with ID '{zone_id}' does not have a Key Signing Key in ACTIVE status.",
+    )
+
+
+def dnssec_not_found(zone_id: str) -> AwsError:
+    """Signing is not enabled."""
+    text = f"DNSSEC signing is not enabled for the hosted zone with ID '{zone_id}'."
+    return AwsError("DNSSECNotFound", text)
+
+
+def invalid_argument(message: str) -> AwsError:
+    """What was asked for does not exist for this zone."""
+    return AwsError("InvalidArgument", message)
+
+
+def hosted_zone_has_keys() -> AwsError:
+    """The key-signing keys have to be deleted first."""
+    return AwsError(
+        "HostedZoneNotEmpty",
+        "The specified hosted zone contains DNSSEC Key Signing Keys and so cannot be deleted.",
+    )

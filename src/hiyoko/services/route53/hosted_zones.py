@@ -155,6 +155,8 @@ def delete_hosted_zone(call: Call, request: Request) -> Response:
     for record in rows.list_records(call.tx, zone.zone_id):
         if record.name != zone.name or record.type not in {"NS", "SOA"}:
             raise errors.hosted_zone_not_empty()
+    if rows.SIGNING_KEYS.list(call.tx, zone_id=zone.zone_id):
+        raise errors.hosted_zone_has_keys()
     if rows.TRAFFIC_INSTANCES.list(call.tx, zone_id=zone.zone_id):
         raise errors.hosted_zone_not_empty()
     rows.QUERY_LOGGING.delete(call.tx, zone_id=zone.zone_id)

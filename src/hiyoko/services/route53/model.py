@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
+import struct
 from dataclasses import dataclass
 
 from hiyoko.services.route53.names import NAME_SERVER_TLDS
@@ -23,6 +27,14 @@ CHECKER_REGIONS = (
 
 CHECKER_ADDRESSES = tuple(f"198.18.0.{128 + n}" for n in range(len(CHECKER_REGIONS)))
 """Where their checkers ask from, in the same order; a test compares them with the plane's."""
+
+KMS_REGION = "us-east-1"
+"""Where the keys are that sign for zones."""
+
+KSK_FLAGS, KSK_ALGORITHM = 257, 13
+"""A secure entry point (RFC 4034), ECDSA P-256 with SHA-256 (RFC 6605): Route 53 has no other."""
+
+_OCTAL = re.compile(r"\\([0-3][0-7]{2})")
 
 SOA_TTL_S = 900
 NS_TTL_S = 172800
@@ -47,7 +59,7 @@ class ZoneVpc:
 class HostedZone:
     """A hosted zone. ``servers`` are the numbers N of its ``ns-N.awsdns-...``; none when private.
 
-    ``zone_id`` is bare (``Z...``), ``name`` absolute and as stored.
+    ``zone_id`` is bare (``Z...``), ``name`` absolute and as stored. ``signing``: DNSSEC is enabled.
     """
 
     account: str
@@ -61,6 +73,7 @@ class HostedZone:
     created_at: float
     comment: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
+    signing: bool = False
 
     @property
     def name_servers(self) -> tuple[str, ...]:
@@ -321,3 +334,60 @@ def default_records(zone: HostedZone) -> tuple[RecordSet, RecordSet]:
         RecordSet(zone.account, zone.region, zone.zone_id, zone.name, "NS", NS_TTL_S, servers),
         RecordSet(zone.account, zone.region, zone.zone_id, zone.name, "SOA", SOA_TTL_S, (soa,)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class KeySigningKey:
+    """A key-signing key: its private half is in KMS. ``point`` is the public one (x and y, hex).
+
+    https://docs.aws.amazon.com/Route53/latest/APIReference/API_KeySigningKey.html
+    """
+
+    account: str
+    region: str
+    zone_id: str
+    zone_name: str
+    name: str
+    caller_reference: str
+    kms_arn: str
+    point: str
+    active: bool
+    created_at: float
+    modified_at: float
+
+    @property
+    def public_key(self) -> str:
+        """The key as a DNSKEY has it."""
+        return base64.b64encode(bytes.fromhex(self.point)).decode()
+
+    @property
+    def dnskey(self) -> str:
+        """The DNSKEY record's value."""
+        return f"{KSK_FLAGS} 3 {KSK_ALGORITHM} {self.public_key}"
+
+    @property
+    def tag(self) -> int:
+        """The key tag (RFC 4034, appendix B)."""
+        total = sum(byte if place & 1 else byte << 8 for place, byte in enumerate(self._data))
+        return (total + (total >> 16)) & 0xFFFF
+
+    @property
+    def digest(self) -> str:
+        """The digest that a DS has of it (RFC 4509)."""
+        labels = [_bytes(label) for label in self.zone_name.rstrip(".").split(".")]
+        owner = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+        return hashlib.sha256(owner + self._data).hexdigest().upper()
+
+    @property
+    def delegation_signer(self) -> str:
+        """The DS record's value."""
+        return f"{self.tag} {KSK_ALGORITHM} 2 {self.digest}"
+
+    @property
+    def _data(self) -> bytes:
+        return struct.pack("!HBB", KSK_FLAGS, 3, KSK_ALGORITHM) + bytes.fromhex(self.point)
+
+
+def _bytes(label: str) -> bytes:
+    r"""A stored label's bytes: ``\ooo`` is one."""
+    return _OCTAL.sub(lambda found: chr(int(found[1], 8)), label).encode("latin-1")

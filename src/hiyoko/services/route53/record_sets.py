@@ -34,7 +34,7 @@ def change_resource_record_sets(call: Call, request: Request) -> Response:
     _check_health_checks(call, changes)
     _check_locations(call, changes)
     _check_size(changes)
-    before = {r.key: r for r in rows.list_records(call.tx, zone.zone_id)}
+    before = {r.key: r for r in rows.RECORDS.list(call.tx, zone_id=zone.zone_id)}
     work = Batch(zone, dict(before), lambda alias: _alias_wrong(call, zone, alias))
     work.apply(changes)
     work.messages += _taken_by_policies(call, zone, changes)
@@ -44,7 +44,8 @@ def change_resource_record_sets(call: Call, request: Request) -> Response:
         if key not in work.records:
             rows.delete_record(call.tx, record)
     for key, record in work.records.items():
-        if before.get(key) != record:
+        old = before.get(key)
+        if old is not record and old != record:
             rows.put_record(call.tx, record)
     return {"ChangeInfo": submit(call, batch.get("Comment"))}
 

@@ -9,6 +9,7 @@ from hiyoko.services.route53.model import (
     CidrCollection,
     HealthCheck,
     HostedZone,
+    KeySigningKey,
     QueryLoggingConfig,
     RecordSet,
     TrafficPolicy,
@@ -19,7 +20,10 @@ from hiyoko.store.database import Transaction
 from hiyoko.store.table import Table
 
 ZONES = Table("route53_zone", HostedZone, key=("zone_id",), index=("account", "name"))
-RECORDS = Table("route53_record_set", RecordSet, key=("zone_id", "name", "type", "set_id"))
+RECORDS = Table(
+    "route53_record_set", RecordSet, key=("zone_id", "name", "type", "set_id"), reuse=True
+)
+SIGNING_KEYS = Table("route53_key_signing_key", KeySigningKey, key=("zone_id", "name"))
 CHANGES = Table("route53_change", Change, key=("change_id",), index=("revision",))
 REFERENCES = Table("route53_caller_reference", CallerReference, key=("account", "reference"))
 CHECKS = Table("route53_health_check", HealthCheck, key=("check_id",), index=("account",))
@@ -210,6 +214,14 @@ def get_query_logging(tx: Transaction, account: str, config_id: str) -> QueryLog
     if found is None or found.account != account:
         raise errors.no_such_query_logging_config(config_id)
     return found
+
+
+def get_signing_key(tx: Transaction, zone_id: str, name: str) -> KeySigningKey:
+    """A zone's key-signing key. Raises NoSuchKeySigningKey."""
+    key = SIGNING_KEYS.find(tx, zone_id=zone_id, name=name)
+    if key is None:
+        raise errors.no_such_key_signing_key(name)
+    return key
 
 
 def bare_id(text: str) -> str:

@@ -32,6 +32,22 @@ class DelegationSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class SignaturesSeen:
+    """What a zone's key-signing keys signed: its DNSKEY set, all in presentation format.
+
+    They are good until ``expires_at`` and asked for anew from ``renew_at`` on. ``failure`` is why
+    KMS did not sign when it was asked last; it is asked again at ``renew_at``.
+    """
+
+    zone_id: str
+    keys: tuple[str, ...]
+    signatures: tuple[str, ...]
+    renew_at: float
+    expires_at: float
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckerSeen:
     """What the checker of one Region found last, and how it judges the target.
 
@@ -60,3 +76,4 @@ class HealthCheckSeen:
 SERVED_SEEN = Table("route53_served_seen", ServedSeen, key=("key",))
 DELEGATIONS_SEEN = Table("route53_delegation_seen", DelegationSeen, key=("zone_id",))
 HEALTH_CHECKS_SEEN = Table("route53_health_check_seen", HealthCheckSeen, key=("check_id",))
+SIGNATURES_SEEN = Table("route53_signatures_seen", SignaturesSeen, key=("zone_id",))

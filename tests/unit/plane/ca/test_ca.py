@@ -23,6 +23,7 @@ from hiyoko.plane.ca.endpoints import is_endpoint
 from hiyoko.plane.error import PlaneError
 from hiyoko.settings import Settings
 
+NOW = datetime.now(UTC).timestamp()
 ARN = "arn:aws:acm:ap-northeast-1:123456789012:certificate/11111111-2222-3333-4444-555555555555"
 
 
@@ -40,7 +41,7 @@ def mode(path: Path) -> int:
 
 
 async def test_a_leaf_has_what_acms_leaves_have(settings: Settings) -> None:
-    issued = await CertificateFiles(settings).issue(certificate())
+    issued = await CertificateFiles(settings).issue(certificate(), NOW)
     leaf = x509.load_pem_x509_certificate(issued.certificate_pem.encode())
     assert leaf.subject.rfc4514_string() == "CN=example.com"
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -57,7 +58,7 @@ async def test_a_leaf_has_what_acms_leaves_have(settings: Settings) -> None:
 
 
 async def test_the_chain_leads_to_the_root_that_clients_trust(settings: Settings) -> None:
-    issued = await CertificateFiles(settings).issue(certificate())
+    issued = await CertificateFiles(settings).issue(certificate(), NOW)
     leaf = x509.load_pem_x509_certificate(issued.certificate_pem.encode())
     intermediate, root = x509.load_pem_x509_certificates(issued.chain_pem.encode())
     leaf.verify_directly_issued_by(intermediate)
@@ -68,7 +69,7 @@ async def test_the_chain_leads_to_the_root_that_clients_trust(settings: Settings
 
 
 async def test_keys_are_closed_to_everybody_else_and_in_no_answer(settings: Settings) -> None:
-    issued = await CertificateFiles(settings).issue(certificate())
+    issued = await CertificateFiles(settings).issue(certificate(), NOW)
     assert "PRIVATE KEY" not in repr(issued)
     path = certificate_path(settings, ARN)
     assert path.read_text().count("PRIVATE KEY") == 2
@@ -80,13 +81,13 @@ async def test_keys_are_closed_to_everybody_else_and_in_no_answer(settings: Sett
 
 async def test_issuing_again_gives_the_same_certificate(settings: Settings) -> None:
     files = CertificateFiles(settings)
-    assert await files.issue(certificate()) == await files.issue(certificate())
+    assert await files.issue(certificate(), NOW) == await files.issue(certificate(), NOW)
     assert ARN.rsplit("/", 1)[-1] in files.observe()
 
 
 async def test_a_forgotten_certificate_leaves_no_key(settings: Settings) -> None:
     files = CertificateFiles(settings)
-    await files.issue(certificate("x/gone", "EC_prime256v1"))
+    await files.issue(certificate("x/gone", "EC_prime256v1"), NOW)
     files.forget("gone")
     assert "gone" not in files.observe()
     assert not certificate_path(settings, "x/gone").exists()
@@ -103,13 +104,13 @@ async def test_a_forgotten_certificate_leaves_no_key(settings: Settings) -> None
 async def test_the_key_is_of_the_requested_algorithm(
     settings: Settings, algorithm: str, kind: type[object]
 ) -> None:
-    issued = await CertificateFiles(settings).issue(certificate(f"x/{algorithm}", algorithm))
+    issued = await CertificateFiles(settings).issue(certificate(f"x/{algorithm}", algorithm), NOW)
     leaf = x509.load_pem_x509_certificate(issued.certificate_pem.encode())
     assert isinstance(leaf.public_key(), kind)
 
 
 def test_the_authority_is_made_once(settings: Settings) -> None:
-    assert Authority.open(settings).chain_pem == Authority.open(settings).chain_pem
+    assert Authority.open(settings).chain_pem() == Authority.open(settings).chain_pem()
 
 
 def test_a_broken_authority_is_named(tmp_path: Path) -> None:

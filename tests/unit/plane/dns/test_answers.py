@@ -26,7 +26,7 @@ SERVER = "198.18.8.1"
 
 def authorities() -> Authorities:
     loaded = LoadedZone.load(zone())
-    return Authorities({SERVER: {loaded.origin: loaded}})
+    return Authorities({SERVER: {loaded.key: loaded}})
 
 
 def answer(
@@ -138,7 +138,7 @@ def test_each_question_is_a_new_choice_though_its_answers_are_kept() -> None:
     through = RecordSet("c.example.com.", "CNAME", 60, ("w.example.com.",))
     made = zone()
     loaded = LoadedZone.load(replace(made, records=(*made.records, routed, through)))
-    served = Authorities({SERVER: {loaded.origin: loaded}}, Random(3))
+    served = Authorities({SERVER: {loaded.key: loaded}}, Random(3))
     for name in ("w.example.com.", "c.example.com."):
         found: Counter[str] = Counter()
         for number in range(3000):
@@ -170,7 +170,7 @@ def test_a_chosen_answer_is_not_kept_and_names_the_subnet_it_was_made_for() -> N
     )
     made = zone()
     loaded = LoadedZone.load(replace(made, records=(*made.records, routed)))
-    served = Authorities({SERVER: {loaded.origin: loaded}})
+    served = Authorities({SERVER: {loaded.key: loaded}})
     virginia = find_place("virginia")
     assert virginia is not None
     option = dns.edns.ECSOption(str(virginia.client), 24)

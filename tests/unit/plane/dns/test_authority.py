@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import dns.name
 import dns.rcode
 import dns.rdatatype
 import pytest
 from tests.unit.plane.dns.zone import ask, shown, zone
 
+from hiyoko.blueprint.zones import RecordSet
 from hiyoko.plane.dns.authority import LoadedZone, deepest
 
 SOA = "example.com. 900 SOA ns-1. host. 1 7200 900 1209600 86400"
@@ -99,7 +102,7 @@ def test_any_gives_every_set_of_the_name() -> None:
 
 
 def test_the_deepest_zone_answers_and_nobody_for_strangers() -> None:
-    zones = {z.origin: z for z in (LoadedZone.load(zone(n)) for n in ("com.", "example.com."))}
+    zones = {z.key: z for z in (LoadedZone.load(zone(n)) for n in ("com.", "example.com."))}
     name = dns.name.from_text("WWW.Example.com.")
     found = deepest(zones, name, dns.rdatatype.A)
     assert found is not None
@@ -108,3 +111,19 @@ def test_the_deepest_zone_answers_and_nobody_for_strangers() -> None:
     above = deepest(zones, dns.name.from_text("example.com."), dns.rdatatype.DS)
     assert above is not None
     assert str(above.origin) == "com."
+
+
+def test_a_value_that_nobody_can_read_fails_its_own_question_and_is_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broken = RecordSet("www.example.com.", "NAPTR", 60, ("nonsense",))
+    made = zone()
+    loaded = LoadedZone.load(replace(made, records=(*made.records, broken)))
+    name = dns.name.from_text("www.example.com.")
+    for _ in range(2):
+        assert loaded.ask(name, dns.rdatatype.NAPTR).rcode == dns.rcode.SERVFAIL
+    assert len(loaded.ask(name, dns.rdatatype.A).answer) == 1
+    assert loaded.ask(name, dns.rdatatype.AAAA).rcode == dns.rcode.NOERROR
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
+        "www.example.com. NAPTR is not served"
+    ]

@@ -9,7 +9,7 @@ import pytest
 
 from hiyoko.blueprint.places import HOME, PLACES, Place, find_place, locate
 from hiyoko.blueprint.zones import Choice, Policy, RecordSet
-from hiyoko.plane.dns.choice import Asker, choose
+from hiyoko.plane.dns.choice import Asker, choose, chooser
 
 
 def choice(set_id: str, **more: Any) -> Choice:
@@ -31,8 +31,12 @@ def picked(record: RecordSet, asker: Asker | None = None) -> list[str]:
 
 
 def shares(record: RecordSet, times: int = 10_000) -> dict[str, float]:
-    asker = Asker(HOME, Random(7))
-    found = Counter(picked(record, asker)[0] for _ in range(times))
+    """By the prepared way and the plain one, which must agree."""
+    asker, choosing = Asker(HOME, Random(7)), chooser(record)
+    found = Counter(choosing(asker)[0].values[0] for _ in range(times))
+    plain = Counter(picked(record, asker)[0] for _ in range(times))
+    for name in found | plain:
+        assert found[name] / times == pytest.approx(plain[name] / times, abs=0.03)
     return {name: count / times for name, count in found.items()}
 
 

@@ -48,6 +48,7 @@ class Internet:
         name: dns.name.Name,
         rdtype: dns.rdatatype.RdataType,
         subnet: str = "",
+        signed: bool = False,
     ) -> dns.message.Message:
         self.asked.append((servers[0], name.to_text()))
         query = dns.message.make_query(name, rdtype)
@@ -77,11 +78,11 @@ def resolver(*records: Wished, more: tuple[Zone, ...] = ()) -> tuple[Resolver, I
         balancers=[],
         vpcs=[],
     )
-    by_address: dict[str, dict[dns.name.Name, LoadedZone]] = {}
+    by_address: dict[str, dict[tuple[bytes, ...], LoadedZone]] = {}
     for zone in (*drawn.zones, *more):
         loaded = LoadedZone.load(zone)
         for server in zone.servers:
-            by_address.setdefault(str(server), {})[loaded.origin] = loaded
+            by_address.setdefault(str(server), {})[loaded.key] = loaded
     internet, hand = Internet(Authorities(by_address)), Hand()
     return Resolver(internet, str(ROOT_SERVER), now=hand), internet, hand
 

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network
 from tests.unit.plane.dns.zone import zone
 
 from hiyoko.blueprint.zones import Choice, Delegation, Policy, RecordSet, VpcResolver, Zones
-from hiyoko.plane.dns import zone_file
+from hiyoko.plane.dns import zone_change, zone_file
 from hiyoko.plane.dns.dns_server import DnsStep, OpenResolver, PushZones, Served, StartServer, steps
 
 ZONES = Zones(
@@ -20,11 +20,11 @@ ZONES = Zones(
 
 
 def served(zones: Zones = ZONES, *resolvers: str) -> Served:
-    return Served(zone_file.digest(zones), zones.revision, resolvers, {"vpc-1": "no router"})
+    return Served(zone_change.digest(zones), zones.revision, resolvers, {"vpc-1": "no router"})
 
 
 def missing(zones: Zones, found: Served | None) -> list[DnsStep]:
-    return list(steps(zones, zone_file.digest(zones), found))
+    return list(steps(zones, zone_change.digest(zones), found))
 
 
 def test_a_stored_zone_set_is_read_back_whole() -> None:
@@ -53,12 +53,12 @@ def test_choices_are_read_back_whole() -> None:
     assert zone_file.parse(zone_file.render(zones)) == zones
     well = replace(outer, choices=(replace(outer.choices[0], healthy=True), outer.choices[1]))
     other = Zones(zones=(replace(zone(), records=(well, leaf)),))
-    assert zone_file.digest(other) != zone_file.digest(zones)
+    assert zone_change.digest(other) != zone_change.digest(zones)
 
 
 def test_the_digest_is_of_the_answers_not_of_the_revision() -> None:
-    assert zone_file.digest(replace(ZONES, revision=9)) == zone_file.digest(ZONES)
-    assert zone_file.digest(replace(ZONES, zones=())) != zone_file.digest(ZONES)
+    assert zone_change.digest(replace(ZONES, revision=9)) == zone_change.digest(ZONES)
+    assert zone_change.digest(replace(ZONES, zones=())) != zone_change.digest(ZONES)
 
 
 def test_without_a_process_it_is_started_and_given_the_zones() -> None:
