@@ -112,7 +112,7 @@ class BalancerReconciler:
         files: Mapping[str, CertificateFile],
     ) -> None:
         for eni_id, (node, _) in wished.items():
-            self.plane.write_context(eni_id, log_context(node, _by_fingerprint(node, files)))
+            self.plane.write_context(eni_id, log_context(node, files))
 
     def _record(
         self, nodes: Mapping[str, NodeSeen], targets: Mapping[TargetKey, TargetSeen]
@@ -178,10 +178,6 @@ def _knows(observed: Mapping[str, NodeObserved], key: TargetKey) -> bool:
 
 def _threads() -> int:
     return min(os.cpu_count() or 1, THREADS_MAX)
-
-
-def _by_fingerprint(node: BalancerNode, files: Mapping[str, CertificateFile]) -> dict[str, str]:
-    return {files[arn].fingerprint: arn for arn in sorted(all_certificates([node]))}
 
 
 def _nodes_seen(

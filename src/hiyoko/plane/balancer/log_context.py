@@ -21,6 +21,7 @@ from hiyoko.blueprint.balancers import (
     Redirect,
 )
 from hiyoko.plane.balancer.names import backend_name
+from hiyoko.plane.balancer.paths import CertificateFile
 
 _ACTIONS = {Forward: "forward", Redirect: "redirect", FixedResponse: "fixed-response"}
 FILE = "context-{}.json"
@@ -121,8 +122,10 @@ def _redirect(raw: list[str]) -> tuple[str, str, str, str, str]:
     return protocol, host, port, path, query
 
 
-def log_context(node: BalancerNode, certificates: Mapping[str, str] | None = None) -> LogContext:
-    """The context of a node's configuration. ``certificates`` are ARNs by SHA-1."""
+def log_context(
+    node: BalancerNode, certificates: Mapping[str, CertificateFile] | None = None
+) -> LogContext:
+    """The context of a node's configuration, with the certificates that it offers by ARN."""
     parts = node.balancer_arn.split(":")
     region, account = (parts[3], parts[4]) if len(parts) > 5 else ("", "")
     attributes = dict(node.attributes)
@@ -140,7 +143,13 @@ def log_context(node: BalancerNode, certificates: Mapping[str, str] | None = Non
         },
         access=_delivered(attributes, "access_logs"),
         connection=_delivered(attributes, "connection_logs"),
-        certificates=dict(certificates or {}),
+        certificates={
+            # The leaf's SHA-1 stands first; what follows are its authorities.
+            certificates[arn].fingerprint.partition("/")[0]: arn
+            for listener in node.listeners
+            for arn in listener.certificate_arns
+            if certificates is not None and arn in certificates
+        },
     )
 
 
