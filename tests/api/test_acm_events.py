@@ -13,8 +13,8 @@ from hiyoko import api
 from hiyoko.api import ask_neighbour
 from hiyoko.neighbours import Neighbours
 from hiyoko.reconcile.certificate_events import tell
-from hiyoko.reconcile.report import Report
 from hiyoko.services.acm.key_store import use_key_store
+from hiyoko.services.acm.rows import list_all_known
 
 pytest.importorskip("moto", reason="needs the extra hiyoko[more]")
 
@@ -36,7 +36,9 @@ async def test_a_rule_takes_an_event_of_acms_to_a_queue(monkeypatch: pytest.Monk
     cloud.clock.time = made.certificate.not_valid_before_utc.timestamp() + 1
     cloud("acm", "ImportCertificate", Certificate=made.pem, PrivateKey=made.key_pem)
     for _ in range(2):
-        await tell(cloud.store, cloud.clock, Report())
+        with cloud.store.reading() as tx:
+            wished = list_all_known(tx)
+        await tell(cloud.store, cloud.clock, wished)
     found = ask_neighbour(
         "sqs", "ReceiveMessage", {"QueueUrl": queue, "MaxNumberOfMessages": 10}, **WHO
     )

@@ -11,14 +11,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from hiyoko import api
 from hiyoko.clock import Clock
-from hiyoko.reconcile.report import Report
 from hiyoko.services.acm import rows as acm
 from hiyoko.services.acm.model import DAY_S, Certificate, Kind, Status
 from hiyoko.services.acm.rows import Known
@@ -48,8 +47,8 @@ class Event:
     detail: dict[str, Any]
 
 
-async def tell(store: Store, clock: Clock, report: Report) -> None:
-    """Put what is new on the bus, and note it.
+async def tell(store: Store, clock: Clock, wished: Iterable[Known]) -> None:
+    """Put what is new of these certificates on the bus, and note it.
 
     Without a bus (the neighbours are not installed) it is noted all the same, and said once in the
     log: certificates do not wait for it.
@@ -57,11 +56,12 @@ async def tell(store: Store, clock: Clock, report: Report) -> None:
     now = clock.now()
     with store.reading() as tx:
         days = {(c.account, c.region): c.days_before_expiry for c in acm.CONFIGURATIONS.list(tx)}
-        told = {(e.certificate_arn, e.detail_type, e.mark) for e in EVENTS_SEEN.list(tx)}
-        silent = any(not e.delivered for e in EVENTS_SEEN.list(tx))
+        noted = EVENTS_SEEN.list(tx)
+        told = {(e.certificate_arn, e.detail_type, e.mark) for e in noted}
+        silent = any(not e.delivered for e in noted)
         events = [
             event
-            for known in acm.list_all_known(tx)
+            for known in wished
             for event in occasions(
                 known, now, days.get((known.certificate.account, known.certificate.region))
             )

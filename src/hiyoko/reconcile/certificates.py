@@ -80,7 +80,8 @@ class CertificateReconciler:
         self._install(wanted, report)
         self._revoke(wanted, report)
         self._forget(bundles - {k.certificate.arn.rsplit("/", 1)[-1] for k in wished}, report)
-        await tell(self.store, self.clock, report)
+        # Of what was at the beginning: what has changed since is a commit, which wakes us again.
+        await tell(self.store, self.clock, wished)
         _wake_for(wished, now, report)
         return report
 

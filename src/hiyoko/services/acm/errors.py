@@ -71,11 +71,6 @@ def invalid_validation_options(message: str) -> AwsError:
     return AwsError("InvalidDomainValidationOptionsException", message)
 
 
-def invalid_args(message: str) -> AwsError:
-    """Arguments that are only valid together, or not together."""
-    return AwsError("InvalidArgsException", message)
-
-
 def too_many_tags() -> AwsError:
     """50 tags a certificate."""
     return AwsError("TooManyTagsException", "A certificate can have at most 50 tags.")
