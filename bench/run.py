@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Event, Thread
 from time import perf_counter
@@ -131,6 +131,24 @@ def security_groups() -> Iterator[Figure]:
     yield Figure.of("applied, 200 : 2", [found["ratio"]["apply_ms"]], "")
 
 
+def targets() -> Iterator[Figure]:
+    """Changes of a load balancer of two targets, and of one as large as AWS allows."""
+    for groups, count in ((1, 2), (100, 1000)):
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "hiyoko.plane.world", "--", sys.executable),
+                *(str(ROOT / "bench/big_balancer.py"), "--json"),
+                *("--groups", str(groups), "--targets", str(count)),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        for line in done.stdout.splitlines():
+            figure = Figure(**json.loads(line))
+            yield replace(figure, name=f"{count} targets: {figure.name}")
+
+
 def _one(name: str, seconds: float, goal: str = "") -> Figure:
     return Figure.of(name, [seconds], "s", goal)
 
@@ -142,6 +160,7 @@ def _memory(cloud: Cloud) -> float:
 def measure() -> Iterator[Figure]:
     """Every figure as soon as it is known."""
     yield from security_groups()
+    yield from targets()
     domain = load_site(path.EXAMPLE).domain
     assert domain is not None
     with cloud_of_our_own() as cloud:

@@ -22,6 +22,7 @@ from hiyoko.plane.ca.responder import HOSTS, Responder
 from hiyoko.plane.checkers import Checkers
 from hiyoko.plane.containers.plane import ContainerPlane
 from hiyoko.plane.dns.dns_server import DnsServer
+from hiyoko.plane.dns.query_log import QueryLog
 from hiyoko.plane.endpoints import EndpointPlane
 from hiyoko.plane.network import NetworkPlane
 from hiyoko.porter.client import PorterClient
@@ -35,6 +36,7 @@ from hiyoko.reconcile.endpoints import EndpointReconciler
 from hiyoko.reconcile.health_checks import HealthCheckReconciler
 from hiyoko.reconcile.loop import Loop
 from hiyoko.reconcile.network import NetworkReconciler
+from hiyoko.reconcile.query_logs import QueryLogReconciler
 from hiyoko.reconcile.role_keys import role_keys
 from hiyoko.reconcile.stacks import StackReconciler
 from hiyoko.reconcile.tasks import TaskReconciler
@@ -70,10 +72,11 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
         [
             NetworkReconciler(store, NetworkPlane(), clock),
             EndpointReconciler(store, EndpointPlane(serve_endpoint), clock),
+            QueryLogReconciler(store, QueryLog.below(settings.run_dir), clock),
             ZoneReconciler(store, DnsServer(settings), clock),
             HealthCheckReconciler(store, Checkers(), clock),
             CertificateReconciler(store, certificates, clock),
-            BalancerReconciler.of(store, settings),
+            BalancerReconciler.of(store, settings, lambda: loop.wake_one("balancers")),
             TaskReconciler(store, containers, clock),
             EcsServicesReconciler(store, clock),
             StackReconciler(store, clock),

@@ -24,9 +24,11 @@ from hiyoko.blueprint.places import find_place
 from hiyoko.clock import SystemClock
 from hiyoko.plane.addresses import HEALTH_CHECKERS
 from hiyoko.plane.dns.dns_server import DnsServer
+from hiyoko.plane.dns.query_log import QueryLog
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
 from hiyoko.reconcile.health_checks import HealthCheckReconciler
+from hiyoko.reconcile.query_logs import QueryLogReconciler
 from hiyoko.reconcile.zones import ZoneReconciler
 from hiyoko.services.route53 import rows
 from hiyoko.settings import Settings
@@ -45,6 +47,7 @@ class World:
     checks: HealthCheckReconciler
     zone: str
     server: str
+    log: QueryLog
 
     async def create(self, *records: dict[str, Any]) -> None:
         self.cloud.change(self.zone, *(("CREATE", each) for each in records))
@@ -88,7 +91,14 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     with cloud.store.reading() as tx:
         number = rows.get_zone(tx, "123456789012", zone).servers[0]
     assert (await zones.activate()).refusals == {}
-    yield World(cloud, zones, checks, zone, f"198.18.{8 + number // 256}.{number % 256}")
+    yield World(
+        cloud,
+        zones,
+        checks,
+        zone,
+        f"198.18.{8 + number // 256}.{number % 256}",
+        QueryLog.below(settings.run_dir),
+    )
     await stop(settings, signal.SIGTERM)
 
 
@@ -392,3 +402,29 @@ async def test_a_traffic_policy_answers_by_its_tree(world: World) -> None:
     assert await world.short("t.my-project.jp") == ["198.19.0.2"]
     found = world.cloud("route53", "ListTrafficPolicyInstances")["TrafficPolicyInstances"]
     assert [one["State"] for one in found] == ["Applied"]
+
+
+async def test_queries_for_a_logged_zone_come_to_its_log_group(world: World) -> None:
+    group = "/aws/route53/my-project.jp"
+    world.cloud("logs", "CreateLogGroup", region="us-east-1", logGroupName=group)
+    arn = f"arn:aws:logs:us-east-1:123456789012:log-group:{group}"
+    world.cloud(
+        "route53",
+        "CreateQueryLoggingConfig",
+        HostedZoneId=world.zone,
+        CloudWatchLogsLogGroupArn=arn,
+    )
+    await world.create(record("www.my-project.jp", "A", "198.19.0.1", ttl=60))
+    await world.short("www.my-project.jp", "A", "+subnet=203.0.113.0/24")
+    await world.short("none.my-project.jp", "AAAA", "+tcp")
+    reconciler = QueryLogReconciler(world.cloud.store, world.log)
+    for _ in range(2):
+        assert (await reconciler.activate()).refusals == {}
+    found = world.cloud("logs", "FilterLogEvents", region="us-east-1", logGroupName=group)
+    bare = world.zone.rpartition("/")[2]
+    words = [event["message"].split() for event in found["events"]]
+    assert [(w[0], w[2], *w[3:8], w[9]) for w in words] == [
+        ("1.0", bare, "www.my-project.jp", "A", "NOERROR", "UDP", "NRT1", "203.0.113.0/24"),
+        ("1.0", bare, "none.my-project.jp", "AAAA", "NXDOMAIN", "TCP", "NRT1", "-"),
+    ]
+    assert found["events"][0]["logStreamName"] == f"{bare}/NRT1"

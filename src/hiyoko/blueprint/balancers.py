@@ -50,7 +50,10 @@ class Stickiness:
 
 @dataclass(frozen=True, slots=True)
 class TargetGroup:
-    """A target group that some listener or rule of the balancer uses."""
+    """A target group that some listener or rule of the balancer uses.
+
+    With fewer healthy targets than the minimum (a count, or percent of all), all get requests.
+    """
 
     arn: str
     name: str
@@ -61,6 +64,13 @@ class TargetGroup:
     stickiness: Stickiness | None = None
     algorithm: str = "round_robin"
     slow_start_s: int = 0
+    healthy_count_min: int = 1
+    healthy_percent_min: int | None = None
+
+    @property
+    def opens_early(self) -> bool:
+        """True when unhealthy targets get requests though some target is healthy."""
+        return self.healthy_count_min > 1 or self.healthy_percent_min is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,13 @@ def draw_balancers(
 ) -> b.Balancers:
     """One node per load balancer and enabled subnet, sorted by interface."""
     groups = {group.arn: group for group in rows.target_groups}
+    # A load balancer's address is no target in its own VPC.
+    unusable = {(lb.vpc_id, node.private_ip) for lb in rows.load_balancers for node in lb.nodes}
+    registered: dict[str, list[m.Registration]] = {}
+    for row in rows.registrations:
+        group = groups.get(row.group_arn)
+        if group is not None and (group.vpc_id, row.target_id) not in unusable:
+            registered.setdefault(row.group_arn, []).append(row)
     nodes = []
     for balancer in rows.load_balancers:
         mine = sorted(
@@ -61,7 +68,14 @@ def draw_balancers(
                     address=IPv4Address(node.private_ip),
                     listeners=listeners,
                     groups=tuple(
-                        _group(groups[arn], rows.registrations, zones, node.eni_id, settled, now)
+                        _group(
+                            groups[arn],
+                            registered.get(arn, ()),
+                            zones if groups[arn].cross_zone else {node.zone},
+                            node.eni_id,
+                            settled,
+                            now,
+                        )
                         for arn in used
                         if arn in groups
                     ),
@@ -148,9 +162,7 @@ def _group(
             settled=(group.arn, row.target_id, row.port, eni_id) in settled,
         )
         for row in sorted(registrations, key=lambda row: (IPv4Address(row.target_id), row.port))
-        if row.group_arn == group.arn
-        and (row.zone is None or row.zone in zones)
-        and not row.expired(group, now)
+        if (row.zone is None or row.zone in zones) and not row.expired(group, now)
     )
     check = group.health_check
     attributes = group.attributes
@@ -173,4 +185,6 @@ def _group(
         stickiness=group_stickiness(group),
         algorithm=attributes.get("load_balancing.algorithm.type", "round_robin"),
         slow_start_s=int(attributes.get("slow_start.duration_seconds", "0")),
+        healthy_count_min=group.routing_minimum.count,
+        healthy_percent_min=group.routing_minimum.percent,
     )

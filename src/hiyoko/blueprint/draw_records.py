@@ -106,6 +106,8 @@ class Flow:
     policies: Sequence[TrafficPolicy] = ()
     instances: Sequence[TrafficPolicyInstance] = ()
     collections: Sequence[CidrCollection] = ()
+    logged: frozenset[str] = frozenset()
+    """Zones whose queries are written down, by id."""
 
 
 NO_FLOW = Flow()
@@ -124,6 +126,7 @@ class Draft:
     )
     before: Mapping[int, tuple[Wished, RecordSet]] = field(default_factory=dict)
     drawn: Drawn = field(default_factory=Drawn)
+    logged: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -158,6 +161,7 @@ class Draft:
             traffic,
             before,
             drawn,
+            flow.logged,
         )
 
     def served(self, zone_id: str) -> tuple[RecordSet, ...]:

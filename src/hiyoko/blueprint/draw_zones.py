@@ -179,6 +179,7 @@ def _hosted(zone: HostedZone, draft: Draft, seeing: set[str], signing: Signing |
         records=draft.served(zone.zone_id),
         vpcs=tuple(sorted(v.vpc_id for v in zone.vpcs if v.vpc_id in seeing)),
         signing=signing,
+        logged=zone.zone_id in draft.logged,
     )
 
 

@@ -80,6 +80,7 @@ class Zone:
     name answer on their own servers only). ``vpcs`` is empty for a public zone; a private zone has
     no servers and is answered by the resolvers of its VPCs. ``zone_id`` is Route 53's, or the name
     for the world's own zones (root, parents, AWS's own). Without ``signing`` it is not signed.
+    Questions for a ``logged`` one are written down.
     """
 
     zone_id: str
@@ -88,6 +89,7 @@ class Zone:
     records: tuple[RecordSet, ...]
     vpcs: tuple[str, ...] = ()
     signing: Signing | None = None
+    logged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 
 from hiyoko import api
-from hiyoko.blueprint.balancers import BalancerNode, HealthCheck, Target, TargetGroup
+from hiyoko.blueprint.balancers import (
+    BalancerNode,
+    Balancers,
+    HealthCheck,
+    Target,
+    TargetGroup,
+)
 from hiyoko.blueprint.draw_balancers import BalancerRows, SettledTarget, draw_balancers
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.balancer.log_context import log_context
@@ -30,8 +36,9 @@ from hiyoko.services.elbv2.seen import NODES_SEEN, TARGETS_SEEN, NodeSeen, Targe
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store, Transaction
 
-UNSETTLED_S = 0.5
-SETTLED_S = 2.0
+AGAIN_S = 10.0
+"""How often nodes are looked at though they have said nothing: a datagram may get lost."""
+SOON_S = 0.1
 INITIAL = ("initial", "Elb.InitialHealthChecking", "Initial health checks in progress")
 THREADS_MAX = 4
 
@@ -48,9 +55,12 @@ class BalancerReconciler:
     clock: Clock = field(default_factory=SystemClock)
 
     @classmethod
-    def of(cls, store: Store, settings: Settings) -> BalancerReconciler:
-        """The reconciler of a cloud with its plane under the run directory."""
-        return cls(store, BalancerPlane(settings.run_dir / "balancer"), settings)
+    def of(cls, store: Store, settings: Settings, wake: Callable[[], None]) -> BalancerReconciler:
+        """The reconciler of a cloud with its plane under the run directory.
+
+        ``wake`` is called when HAProxy has news.
+        """
+        return cls(store, BalancerPlane.hearing(settings.run_dir / "balancer", wake), settings)
 
     @property
     def name(self) -> str:
@@ -62,11 +72,11 @@ class BalancerReconciler:
         report = Report()
         now = self.clock.now()
         with self.store.reading() as tx:
-            wishes = _load(tx)
-            before = {_key(row): row for row in TARGETS_SEEN.list(tx)}
+            wishes = balancer_rows(tx)
+            known = {_key(row): row for row in TARGETS_SEEN.list(tx)}
             wished_before = {row.eni_id: row for row in NODES_SEEN.list(tx)}
         observed = await self.plane.observe()
-        before = {key: row for key, row in before.items() if _knows(observed, key)}
+        before = {key: row for key, row in known.items() if _knows(observed, key)}
         settled = {key for key, row in before.items() if row.state in ("healthy", "unhealthy")}
         drawn = draw_balancers(wishes, settled, now)
         paths = await observe_tls(self.store, self.settings, drawn, _threads(), now, report)
@@ -101,9 +111,10 @@ class BalancerReconciler:
         # A node that waits for a certificate goes on as it is, and so does what was seen of it.
         nodes |= {eni: row for eni, row in wished_before.items() if eni in held and eni in observed}
         targets |= {key: row for key, row in before.items() if row.eni_id in held}
-        report.saw_change |= self._record(nodes, targets)
+        if (nodes, targets) != (wished_before, known):
+            report.saw_change |= self._record(nodes, targets)
         self._expire(wishes, now)
-        report.again_s = _again(wishes, targets)
+        report.again_s = _again(wishes, drawn, targets, now)
         return report
 
     def _tell_contexts(
@@ -149,7 +160,8 @@ class BalancerReconciler:
             api.invoke(self.store, "elbv2", "_ExpireTargets", {}, clock=self.clock)
 
 
-def _load(tx: Transaction) -> BalancerRows:
+def balancer_rows(tx: Transaction) -> BalancerRows:
+    """Everything that nodes follow from."""
     listeners = tuple(rows.LISTENERS.list(tx))
     verifying = any(row.mutual is not None and row.mutual.mode == "verify" for row in listeners)
     return BalancerRows(
@@ -162,6 +174,11 @@ def _load(tx: Transaction) -> BalancerRows:
         # A list may have fifty megabytes: it is read only if somebody is judged by it.
         revocations=tuple(rows.REVOCATIONS.list(tx)) if verifying else (),
     )
+
+
+def healthy_targets(tx: Transaction) -> frozenset[SettledTarget]:
+    """The targets that a node has found healthy."""
+    return frozenset(_key(row) for row in TARGETS_SEEN.list(tx) if row.state == "healthy")
 
 
 def _key(row: TargetSeen) -> SettledTarget:
@@ -235,6 +252,11 @@ def _targets(node: BalancerNode) -> list[tuple[TargetGroup, Target]]:
     ]
 
 
+def patience_s(check: HealthCheck) -> int:
+    """How long as many checks as make an unhealthy target take to fail."""
+    return (check.unhealthy_threshold - 1) * check.interval_s + 1
+
+
 def judge(
     server: ServerSeen, check: HealthCheck, before: TargetSeen | None, now: float
 ) -> tuple[str, str, str]:
@@ -248,8 +270,8 @@ def judge(
     if before is None:
         return INITIAL
     if before.state == "initial":
-        patience_s = (check.unhealthy_threshold - 1) * check.interval_s + 1
-        if not server.check or server.check == "L7OK" or now - before.seen_at < patience_s:
+        waited_s = now - before.seen_at
+        if not server.check or server.check == "L7OK" or waited_s < patience_s(check):
             return INITIAL
     if server.check in ("", "L7OK"):
         # Failed before, passes now, not yet often enough; or not checked since a reload.
@@ -259,10 +281,23 @@ def judge(
     return "unhealthy", *describe_failure(server)
 
 
-def _again(wishes: BalancerRows, targets: Mapping[TargetKey, TargetSeen]) -> float | None:
+def _again(
+    wishes: BalancerRows, drawn: Balancers, targets: Mapping[TargetKey, TargetSeen], now: float
+) -> float | None:
+    """When something is due that nobody will tell us of: all else is an event."""
     if not wishes.load_balancers:
         return None
-    unsettled = any(row.state != "healthy" for row in targets.values()) or any(
-        row.deregistered_at is not None for row in wishes.registrations
-    )
-    return UNSETTLED_S if unsettled else SETTLED_S
+    groups = {group.arn: group for group in wishes.target_groups}
+    delays = {arn: group.deregistration_delay_s for arn, group in groups.items()}
+    due = [
+        row.deregistered_at + delays[row.group_arn]
+        for row in wishes.registrations
+        if row.deregistered_at is not None and row.group_arn in delays
+    ]
+    checks = {group.arn: group.health_check for node in drawn.nodes for group in node.groups}
+    due += [
+        row.seen_at + patience_s(checks[row.group_arn])
+        for row in targets.values()
+        if row.state == "initial" and row.group_arn in checks
+    ]
+    return max(SOON_S, min([AGAIN_S, *(at - now for at in due if at > now - AGAIN_S)]))

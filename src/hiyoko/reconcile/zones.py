@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hiyoko.blueprint.draw_balancer_dns import in_dns
 from hiyoko.blueprint.draw_records import ALL_HEALTHY, Drawn, Flow
 from hiyoko.blueprint.draw_zones import draw_zones
 from hiyoko.blueprint.zones import Zones
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.dns.dns_server import DnsServer, Served, steps
 from hiyoko.plane.dns.zone_change import Digests
+from hiyoko.reconcile.balancers import balancer_rows, healthy_targets
 from hiyoko.reconcile.health_checks import unhealthy
 from hiyoko.reconcile.report import Report
 from hiyoko.reconcile.zone_signing import sign_zone_keys, signing_of
 from hiyoko.services.ec2 import rows as ec2
-from hiyoko.services.elbv2 import rows as elbv2
 from hiyoko.services.route53 import rows as route53
 from hiyoko.services.route53.seen import (
     DELEGATIONS_SEEN,
@@ -119,19 +120,20 @@ class ZoneReconciler:
 
 
 def draw(tx: Transaction, drawn: Drawn | None = None) -> Zones:
-    """The zone set of this store. Health is looked at only where a policy goes by it."""
+    """The zone set of this store. Checks' health is looked at only where a policy goes by it."""
     records = route53.list_all_records(tx)
     flow = Flow(
         route53.TRAFFIC_POLICIES.list(tx),
         route53.TRAFFIC_INSTANCES.list(tx),
         route53.CIDR_COLLECTIONS.list(tx),
+        frozenset(config.zone_id for config in route53.QUERY_LOGGING.list(tx)),
     )
     routed = any(record.set_id for record in records) or bool(flow.instances)
     return draw_zones(
         revision=tx.revision,
         hosted_zones=route53.list_all_zones(tx),
         records=records,
-        balancers=elbv2.LOAD_BALANCERS.list(tx),
+        balancers=in_dns(balancer_rows(tx), healthy_targets(tx)),
         vpcs=ec2.VPCS.table.list(tx),
         interfaces=ec2.INTERFACES.table.list(tx),
         addresses=ec2.ADDRESSES.table.list(tx),

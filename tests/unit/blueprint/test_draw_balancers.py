@@ -91,6 +91,21 @@ def test_the_order_of_rows_does_not_matter() -> None:
     assert draw_balancers(turned) == draw_balancers(ROWS)
 
 
+def test_without_cross_zone_a_node_has_its_own_zones_targets() -> None:
+    own_zone = m.TargetGroup(
+        "g", *PLACE, "web", "HTTP", 80, "vpc", 0.0,
+        attributes={"load_balancing.cross_zone.enabled": "false"},
+    )  # fmt: skip
+    drawn = draw_balancers(replace(ROWS, target_groups=(own_zone,)))
+    assert [len(node.groups[0].targets) for node in drawn.nodes] == [2, 0]
+
+
+def test_a_load_balancers_own_address_is_left_out() -> None:
+    own = m.Registration("g", *PLACE, "10.0.1.4", 80, "a", 0.0)
+    drawn = draw_balancers(replace(ROWS, registrations=(*ROWS.registrations, own)))
+    assert draw_balancers(ROWS) == drawn
+
+
 def _sticky(**attributes: str) -> m.TargetGroup:
     given = {f"stickiness.{key}": value for key, value in attributes.items()}
     given |= {"stickiness.enabled": "true", "stickiness.app_cookie.cookie_name": "SID"}

@@ -25,7 +25,7 @@ from hiyoko.plane.balancer.socket import ask
 from hiyoko.plane.error import PlaneError
 
 PAYLOAD_BYTES_MAX = 15_000
-"""A command with its payload must fit into one of HAProxy's buffers (tune.bufsize, 16,384)."""
+"""A command with its payload must fit into one of HAProxy's buffers (``tune.bufsize``)."""
 
 Loaded = Mapping[tuple[str, str], str]
 """Fingerprints by interface and path, as running nodes have them."""

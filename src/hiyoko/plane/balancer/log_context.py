@@ -20,7 +20,7 @@ from hiyoko.blueprint.balancers import (
     Listener,
     Redirect,
 )
-from hiyoko.plane.balancer.names import backend_name
+from hiyoko.plane.balancer.names import backend_name, open_backend
 from hiyoko.plane.balancer.paths import CertificateFile
 
 _ACTIONS = {Forward: "forward", Redirect: "redirect", FixedResponse: "fixed-response"}
@@ -138,8 +138,9 @@ def log_context(
         private_address=str(node.address),
         listeners={str(listener.port): _listener(listener) for listener in node.listeners},
         groups={
-            backend_name(group.arn): GroupMeant(group.arn, group.protocol_version)
+            name: GroupMeant(group.arn, group.protocol_version)
             for group in node.groups
+            for name in (backend_name(group.arn), open_backend(group.arn))
         },
         access=_delivered(attributes, "access_logs"),
         connection=_delivered(attributes, "connection_logs"),

@@ -1,4 +1,4 @@
-"""Nodes as processes: started, reloaded without a lost request, adopted, stopped.
+"""Nodes as processes: started, told of servers, reloaded without a lost request, adopted, stopped.
 
 Each node has a directory under the run directory, named by its interface:
 
@@ -8,7 +8,9 @@ Each node has a directory under the run directory, named by its interface:
 
 HAProxy runs as master and worker. A reload makes a new worker that takes over the listening
 sockets; the old one ends with its last connection. So a daemon that starts anew finds the process
-by its pid file and command line, and what it runs by the digest that ``show info`` tells.
+by its pid file and command line, what it runs by the digest that ``show info`` tells, and its
+targets by ``show stat``. All is asked of the current worker by way of the master: the old one may
+answer on its own socket as long as it is there.
 """
 
 from __future__ import annotations
@@ -16,19 +18,28 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from hiyoko.blueprint.balancers import BalancerNode
 from hiyoko.blueprint.step import Step
+from hiyoko.plane.balancer.events import Events, notify_path, readiness
 from hiyoko.plane.balancer.log_context import FILE as CONTEXT_FILE
 from hiyoko.plane.balancer.log_context import LogContext
 from hiyoko.plane.balancer.log_line import LOG_FD
-from hiyoko.plane.balancer.observe import NodeObserved, parse_info, parse_stat, state_file
+from hiyoko.plane.balancer.observe import (
+    NodeObserved,
+    parse_info,
+    parse_sessions,
+    parse_stat,
+    state_file,
+)
 from hiyoko.plane.balancer.pipe import leave_counters, make_pipe
-from hiyoko.plane.balancer.render import STATE_FILE, STATS_SOCKET, digest_of
-from hiyoko.plane.balancer.socket import ask
+from hiyoko.plane.balancer.render import STATE_FILE, STATS_SOCKET, digest_of, written_digest
+from hiyoko.plane.balancer.servers import Change, server_changes
+from hiyoko.plane.balancer.socket import ask, ask_worker, old_workers
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import NETNS_DIR, command_line, run, spawn_detached
 
@@ -36,8 +47,14 @@ CONFIG, MASTER_SOCKET, PID_FILE, LOG = "haproxy.cfg", "master.sock", "haproxy.pi
 START_TIMEOUT_S = 10.0
 CONTEXTS_MAX = 20
 _WITH_PIPE = f'exec "$@" {LOG_FD}<>log.pipe'
+TRIM_BYTES = 64 << 20
 _POLL_S = 0.02
 _LOOKS = 6
+_EXPECTED = (
+    *("New server registered", "Server deleted"),
+    # Done before, by one who was killed right after.
+    *("Already exists a server", "No such server"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +82,21 @@ class ReloadNode(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeServers(Step):
+    """Tell a running HAProxy of its targets, and write what a restart reads."""
+
+    node: BalancerNode
+    text: str
+    changes: tuple[Change, ...]
+
+    def __str__(self) -> str:
+        """The step in words."""
+        shown = ", ".join(change.words for change in self.changes[:3]) or "write the configuration"
+        more = f" and {len(self.changes) - 3} more" if len(self.changes) > 3 else ""
+        return f"balancer {self.node.name} on {self.node.eni_id}: {shown}{more}"
+
+
+@dataclass(frozen=True, slots=True)
 class StopNode(Step):
     """End a HAProxy whose interface is no longer wished for."""
 
@@ -75,7 +107,7 @@ class StopNode(Step):
         return f"stop balancer on {self.eni_id}"
 
 
-NodeStep = StartNode | ReloadNode | StopNode
+NodeStep = StartNode | ReloadNode | ChangeServers | StopNode
 
 
 def steps(
@@ -88,26 +120,43 @@ def steps(
             found.append(StartNode(node, text))
         elif observed[eni_id].digest != digest_of(text):
             found.append(ReloadNode(node, text))
+        else:
+            changes = server_changes(node, observed[eni_id].servers)
+            if changes or observed[eni_id].written != written_digest(text):
+                found.append(ChangeServers(node, text, tuple(changes)))
     found += [StopNode(eni_id) for eni_id in sorted(observed) if eni_id not in wished]
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class BalancerPlane:
-    """All HAProxys below ``directory``. ``netns_dir`` is where namespaces are named."""
+    """All HAProxys below ``directory``. ``netns_dir`` is where namespaces are named.
+
+    With ``events``, HAProxy's own news are heard from the first ``observe`` on.
+    """
 
     directory: Path
     netns_dir: Path = NETNS_DIR
+    events: Events | None = None
+
+    @classmethod
+    def hearing(cls, directory: Path, wake: Callable[[], None]) -> BalancerPlane:
+        """A plane that calls ``wake`` when a target's check ends otherwise, or a node ends."""
+        return cls(directory, events=Events(directory, wake))
 
     async def observe(self) -> dict[str, NodeObserved]:
         """Every node that runs. One that does not answer counts with an empty digest."""
         if not self.directory.is_dir():
             return {}
+        if self.events is not None:
+            self.events.open()
         found: dict[str, NodeObserved] = {}
         for place in sorted(self.directory.iterdir()):
             pid = await _find_pid(place)
             if pid is not None:
                 found[place.name] = await _observe(place, pid)
+        if self.events is not None:
+            self.events.watch({seen.pid for seen in found.values()})
         return found
 
     def write_context(self, eni_id: str, context: LogContext) -> None:
@@ -132,6 +181,8 @@ class BalancerPlane:
                 await self._start(node, text)
             case ReloadNode(node, text):
                 await self._reload(node, text)
+            case ChangeServers(node, text, changes):
+                await self._change(self.directory / node.eni_id, text, changes)
             case StopNode(eni_id):
                 await self._stop(eni_id)
 
@@ -140,31 +191,53 @@ class BalancerPlane:
         if not (self.netns_dir / node.eni_id).exists():
             raise PlaneError(f"start balancer {node.name}: {node.eni_id} has no namespace yet")
         place.mkdir(parents=True, mode=0o700, exist_ok=True)
+        if self.events is not None:
+            self.events.open()
         for name in (PID_FILE, MASTER_SOCKET, STATS_SOCKET):
             (place / name).unlink(missing_ok=True)
         _write(place / STATE_FILE, state_file(node))
         await _check(place, text)
         _write(place / CONFIG, text)
         make_pipe(place)
-        await spawn_detached(
-            *("sh", "-c", _WITH_PIPE, "sh"),
-            *("haproxy", "-W", "-S", f"unix@{MASTER_SOCKET},mode,600"),
-            *("-p", PID_FILE, "-f", str(place / CONFIG)),
-            netns=node.eni_id,
-            log=place / LOG,
-            cwd=place,
-        )
-        await _await_digest(place, digest_of(text))
+        async with _loaded(place, text):
+            await spawn_detached(
+                *("sh", "-c", _WITH_PIPE, "sh"),
+                *("env", f"NOTIFY_SOCKET={notify_path(node.eni_id)}"),
+                # Else each request gives its buffers back to the kernel and takes them again: one
+                # page fault, three microseconds (mallopt(3)).
+                f"MALLOC_TRIM_THRESHOLD_={TRIM_BYTES}",
+                *("haproxy", "-Ws", "-S", f"unix@{MASTER_SOCKET},mode,600"),
+                *("-p", PID_FILE, "-f", str(place / CONFIG)),
+                netns=node.eni_id,
+                log=place / LOG,
+                cwd=place,
+            )
 
     async def _reload(self, node: BalancerNode, text: str) -> None:
         place = self.directory / node.eni_id
-        running = await ask(place / STATS_SOCKET, "show servers state")
+        running = await ask_worker(place / MASTER_SOCKET, ["show servers state"])
         await _leave_counters(place)
         await _check(place, text)
         _write(place / STATE_FILE, state_file(node, running))
         _write(place / CONFIG, text)
-        await ask(place / MASTER_SOCKET, "reload")
-        await _await_digest(place, digest_of(text))
+        async with _loaded(place, text):
+            await ask(place / MASTER_SOCKET, "reload")
+
+    async def _change(self, place: Path, text: str, changes: Sequence[Change]) -> None:
+        # First what a restart reads: killed in between, the next look finds HAProxy behind it.
+        _write(place / CONFIG, text)
+        master = place / MASTER_SOCKET
+        ended = {change.ends for change in changes if change.ends is not None}
+        for worker in await old_workers(master) if ended else ():
+            # Its backends have stopped, so that it knows requests by their session only.
+            to = f"@!{worker}"
+            sessions = parse_sessions(await ask_worker(master, ["show sess"], to))
+            doomed = [session for session, server in sessions.items() if server in ended]
+            await ask_worker(master, [f"shutdown session {session}" for session in doomed], to)
+        said = await ask_worker(master, [text for change in changes for text in change.commands])
+        wrong = {line for line in said.splitlines() if line and not line.startswith(_EXPECTED)}
+        if wrong:
+            raise PlaneError(f"change servers in {place}: {' '.join(sorted(wrong))}")
 
     async def _stop(self, eni_id: str) -> None:
         place = self.directory / eni_id
@@ -231,11 +304,14 @@ async def _find_pid(place: Path) -> int | None:
 
 async def _observe(place: Path, pid: int) -> NodeObserved:
     try:
-        info = parse_info(await ask(place / STATS_SOCKET, "show info"))
-        ports, servers = parse_stat(await ask(place / STATS_SOCKET, "show stat"))
-    except PlaneError:
+        said = await ask_worker(place / MASTER_SOCKET, ["show info", "show stat"])
+        written = (place / CONFIG).read_text()
+    except (PlaneError, FileNotFoundError):
         return NodeObserved(pid, "", (), {})
-    return NodeObserved(pid, info.get("description", ""), ports, servers)
+    info, _, stat = said.partition("\n\n")
+    ports, servers = parse_stat(stat)
+    digest = parse_info(info).get("description", "")
+    return NodeObserved(pid, digest, ports, servers, written_digest(written))
 
 
 async def _check(place: Path, text: str) -> None:
@@ -248,22 +324,22 @@ async def _check(place: Path, text: str) -> None:
         trial.unlink(missing_ok=True)
 
 
-async def _await_digest(place: Path, digest: str) -> None:
-    """Wait until the worker that answers is the one with this configuration.
-
-    HAProxy tells nobody when its new worker is ready (the master's ``reload`` answers before, up
-    to 2.6), so it is asked until it says so.
-    """
+@asynccontextmanager
+async def _loaded(place: Path, text: str) -> AsyncIterator[None]:
+    """After the block, wait until the worker with this configuration is ready."""
     try:
-        async with asyncio.timeout(START_TIMEOUT_S):
-            while True:
-                pid = _pid(place)
-                if pid is not None and (await _observe(place, pid)).digest == digest:
-                    return
-                await asyncio.sleep(_POLL_S)
-    except TimeoutError as error:
-        said = (place / LOG).read_text(errors="replace")[-600:] if (place / LOG).exists() else ""
-        raise PlaneError(f"start or reload HAProxy in {place}: not ready: {said}") from error
+        async with readiness(place.name, START_TIMEOUT_S):
+            yield
+    except PlaneError as error:
+        raise PlaneError(f"start or reload HAProxy in {place}: {error}: {_said(place)}") from error
+    pid = await _find_pid(place)
+    if pid is None or (await _observe(place, pid)).digest != digest_of(text):
+        raise PlaneError(f"start or reload HAProxy in {place}: the old one runs: {_said(place)}")
+
+
+def _said(place: Path) -> str:
+    log = place / LOG
+    return log.read_text(errors="replace")[-600:] if log.exists() else ""
 
 
 def _write(path: Path, text: str) -> None:

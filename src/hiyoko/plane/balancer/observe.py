@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from hiyoko.blueprint.balancers import BalancerNode, Target
+from hiyoko.blueprint.balancers import BalancerNode, Target, TargetGroup
 from hiyoko.plane.balancer.names import backend_name, server_name
 
 STATE_HEADER = (
@@ -25,22 +25,29 @@ class ServerSeen:
     """A server of a running HAProxy: is it in use, and how did its last check end.
 
     ``check`` is HAProxy's word (``L7OK``, ``L4CON``, ``L7TOUT``, ...), empty before the first
-    check has ended; ``code`` is the HTTP status that a check saw.
+    check has ended; ``code`` is the HTTP status that a check saw. ``weightless`` is one that is
+    only half taken into service.
     """
 
     up: bool
     check: str
     code: str
+    maintenance: bool = False
+    weightless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class NodeObserved:
-    """A running HAProxy: what it was configured with, where it listens, how its targets are."""
+    """A running HAProxy: what it was configured with, where it listens, how its targets are.
+
+    ``digest`` is of the structure that it runs, ``written`` of the whole file that a restart reads.
+    """
 
     pid: int
     digest: str
     ports: tuple[int, ...]
     servers: Mapping[tuple[str, str], ServerSeen]
+    written: str = ""
 
 
 def parse_info(text: str) -> dict[str, str]:
@@ -53,18 +60,42 @@ def parse_stat(text: str) -> tuple[tuple[int, ...], dict[tuple[str, str], Server
     """``show stat`` (CSV): the ports that are open, and the servers by backend and name."""
     ports: list[int] = []
     servers: dict[tuple[str, str], ServerSeen] = {}
-    for row in csv.DictReader(text.lstrip("# ").splitlines()):
-        proxy, name = row["pxname"], row["svname"]
-        if name == "FRONTEND" and proxy.startswith("port-") and row["status"] == "OPEN":
-            ports.append(int(proxy.removeprefix("port-")))
-        elif name not in ("FRONTEND", "BACKEND") and not name.startswith("open:"):
-            check = (row["check_status"] or "").removeprefix("* ")
+    rows = csv.reader(text.lstrip("# ").splitlines())
+    columns = next(rows, None)
+    if columns is None:
+        return (), {}
+    proxy_at, name_at, status_at, weight_at, check_at, code_at = (
+        columns.index(name)
+        for name in ("pxname", "svname", "status", "weight", "check_status", "check_code")
+    )
+    for row in rows:
+        if not row:
+            continue
+        proxy, name, status = row[proxy_at], row[name_at], row[status_at]
+        if name == "FRONTEND":
+            if proxy.startswith("port-") and status == "OPEN":
+                ports.append(int(proxy.removeprefix("port-")))
+        elif name != "BACKEND":
+            check = row[check_at].removeprefix("* ")
             servers[proxy, name] = ServerSeen(
-                up=row["status"].startswith("UP"),
+                up=status.startswith(("UP", "no check")) and row[weight_at] != "0",
                 check="" if check == "INI" else check,
-                code=row["check_code"] or "",
+                code=row[code_at],
+                maintenance=status.startswith("MAINT"),
+                weightless=row[weight_at] == "0",
             )
     return tuple(sorted(ports)), servers
+
+
+def parse_sessions(text: str) -> dict[str, tuple[str, str]]:
+    """``show sess``: each session's id with the backend and server that it is at."""
+    found: dict[str, tuple[str, str]] = {}
+    for line in text.splitlines():
+        session, separator, rest = line.partition(": ")
+        words = dict(word.split("=", 1) for word in rest.split() if "=" in word)
+        if separator and "be" in words and "srv" in words:
+            found[session] = words["be"], words["srv"]
+    return found
 
 
 def describe_failure(seen: ServerSeen) -> tuple[str, str]:
@@ -83,8 +114,8 @@ def state_file(node: BalancerNode, running: str = "") -> str:
     """The state that a new process starts from, so that a reload forgets no target's health.
 
     ``running`` is the old process's ``show servers state``. A target that it does not know starts
-    down; its ``rise`` is 1, so that its first success takes it up: AWS's ``initial``. One that has
-    settled takes over its state; its count is filled up where the thresholds have changed since.
+    down, and its first success takes it up: AWS's ``initial``. One that is known takes over its
+    state; its count is filled up where the thresholds have changed since.
     """
     known: dict[tuple[str, str], list[str]] = {}
     for line in running.splitlines():
@@ -98,9 +129,9 @@ def state_file(node: BalancerNode, running: str = "") -> str:
         for target in group.targets:
             if target.draining:
                 continue
-            rise = check.healthy_threshold if target.settled else 1
+            rise = check.healthy_threshold
             full = rise + check.unhealthy_threshold - 1
-            parts = known.get((backend, server_name(target))) or _unknown(backend, target)
+            parts = known.get((backend, server_name(target))) or _unknown(group, target)
             lines.append(" ".join(_carried(parts, rise, full)))
     return "\n".join(lines) + "\n"
 
@@ -113,10 +144,12 @@ def _carried(parts: Sequence[str], rise: int, full: int) -> Sequence[str]:
     return (*parts[:_HEALTH], str(health), *parts[_HEALTH + 1 :])
 
 
-def _unknown(backend: str, target: Target) -> list[str]:
+def _unknown(group: TargetGroup, target: Target) -> list[str]:
+    # What the state says of TLS overrules the configuration.
+    tls = 1 if group.protocol == "HTTPS" else 0
     return (
-        f"0 {backend} 0 {server_name(target)} {target.address} 0 0 1 1 0 1 0 0 6 0 0 0 - "
-        f"{target.port} - 0 0 - - 0"
+        f"0 {backend_name(group.arn)} 0 {server_name(target)} {target.address} "
+        f"0 0 1 1 0 1 0 0 6 0 0 0 - {target.port} - {tls} 0 - - 0"
     ).split()
 
 

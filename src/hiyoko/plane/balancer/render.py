@@ -10,20 +10,35 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from hiyoko.blueprint.balancers import BalancerNode, Listener
+from hiyoko.blueprint.balancers import BalancerNode, Forward, Listener
 from hiyoko.plane.balancer.answers import (
     CONNECT_TIMEOUT_S,
     error_answers,
-    own_answer,
+    long_answers,
     own_statuses,
+    refusals,
 )
-from hiyoko.plane.balancer.backend import backend_lines
-from hiyoko.plane.balancer.forwarding import request_headers, response_headers
+from hiyoko.plane.balancer.backend import backend_lines, open_lines
+from hiyoko.plane.balancer.connections import client_keep_alive, expect_continue
+from hiyoko.plane.balancer.desync import MODE, desync_lines
+from hiyoko.plane.balancer.failover import opened, threshold_lines
+from hiyoko.plane.balancer.forwarding import (
+    client_address,
+    forwarded_for,
+    renamed_spellings,
+    request_headers,
+    response_headers,
+)
 from hiyoko.plane.balancer.log_context import log_context
 from hiyoko.plane.balancer.log_line import URI_BYTES_MAX, log_lines
 from hiyoko.plane.balancer.mutual_tls import mutual_tls_globals, mutual_tls_headers
-from hiyoko.plane.balancer.names import backend_name
+from hiyoko.plane.balancer.names import backend_name, open_backend
 from hiyoko.plane.balancer.paths import Paths
+from hiyoko.plane.balancer.protocols import (
+    grpc_statuses,
+    has_http2_clients,
+    mark_grpc_calls,
+)
 from hiyoko.plane.balancer.rules import render_forwards, render_rules
 from hiyoko.plane.balancer.sni import certificate_globals
 from hiyoko.plane.balancer.stickiness import group_answers, group_key, group_requests
@@ -32,37 +47,54 @@ from hiyoko.plane.balancer.transforms import render_transforms
 
 STATS_SOCKET = "stats.sock"
 STATE_FILE = "servers.state"
+# 64 K of headers, the kilobyte that HAProxy keeps free for what rules add, and its own notes.
+BUFFER_BYTES = 72 * 1024
+HEADERS_MAX = 1000
 _SPELT = (
     *("Accept-Ranges", "Cache-Control", "Connection", "Content-Encoding", "Content-Length"),
     *("Content-Type", "Date", "ETag", "Last-Modified", "Location", "Server", "Set-Cookie"),
     *("Transfer-Encoding", "Vary"),
+    # What targets get.
+    *("Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cookie", "Expect", "Host"),
+    *("If-Match", "If-Modified-Since", "If-None-Match", "Origin", "Range", "Referer", "Upgrade"),
+    *("Sec-WebSocket-Accept", "Sec-WebSocket-Key", "Sec-WebSocket-Protocol"),
+    *("Sec-WebSocket-Version", "User-Agent", "X-Amzn-Tls-Cipher-Suite", "X-Amzn-Tls-Version"),
+    *("X-Amzn-Trace-Id", "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto"),
+    "X-Requested-With",
     # Those that a listener's attributes may add.
     *("Access-Control-Allow-Credentials", "Access-Control-Allow-Headers"),
     *("Access-Control-Allow-Methods", "Access-Control-Allow-Origin"),
     *("Access-Control-Expose-Headers", "Access-Control-Max-Age", "Content-Security-Policy"),
     *("Strict-Transport-Security", "X-Content-Type-Options", "X-Frame-Options"),
 )
-"""Names as AWS spells them over HTTP/1.1; HAProxy writes all names in small letters otherwise."""
+"""Names as AWS and most clients spell them over HTTP/1.1; any other comes in small letters."""
 
 
 def render_haproxy(node: BalancerNode, paths: Paths) -> str:
-    """The whole configuration; its ``description`` is the digest of the rest."""
+    """The whole configuration; its ``description`` is the digest of all but the servers."""
     lines = [*_defaults(node)]
     context = log_context(node).digest
     for listener in node.listeners:
         lines += ["", f"frontend port-{listener.port}"]
         lines += (f"  {line}" for line in _frontend(node, listener, paths, context))
+    http2_clients = has_http2_clients(node.listeners, node.attributes)
     for group in node.groups:
         lines += ["", f"backend {backend_name(group.arn)}"]
-        lines += (f"  {line}" for line in backend_lines(group, paths.secret))
+        shown = backend_lines(group, paths.secret, http2_clients=http2_clients)
+        lines += (f"  {line}" for line in shown)
+        if group.opens_early:
+            lines += ["", f"backend {open_backend(group.arn)}"]
+            shown = open_lines(group, http2_clients=http2_clients)
+            lines += (f"  {line}" for line in shown)
     body = "\n".join(lines) + "\n"
     top = (
         *_global(paths),
         *certificate_globals(node.listeners, paths),
         *mutual_tls_globals(node.listeners, paths),
         *target_tls_globals(node),
+        *renamed_spellings(node.listeners),
     )
-    digest = hashlib.sha256("\n".join((*top, body)).encode()).hexdigest()[:16]
+    digest = _digest("\n".join((*top, *(x for x in lines if not x.startswith("  server ")))))
     return "\n".join((f"# {node.name} in {node.zone}", *top, f"  description {digest}", body))
 
 
@@ -76,8 +108,17 @@ def side_files(node: BalancerNode, paths: Paths) -> dict[str, str]:
 
 
 def digest_of(text: str) -> str:
-    """The digest that a rendered configuration carries."""
+    """The digest that a rendered configuration carries, of its structure."""
     return text.split("\n  description ", 1)[1].split("\n", 1)[0]
+
+
+def written_digest(text: str) -> str:
+    """The digest of a whole file, servers included."""
+    return _digest(text)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _global(paths: Paths) -> tuple[str, ...]:
@@ -87,11 +128,14 @@ def _global(paths: Paths) -> tuple[str, ...]:
         f"  server-state-file {STATE_FILE}",
         f"  nbthread {paths.threads}",
         # The first check of a new target comes at once, not somewhere in its first interval.
-        "  max-spread-checks 1s",
+        "  max-spread-checks 100ms",
         # A connection that outlives a reload may take as long as the longest draining.
         "  hard-stop-after 3600s",
         "  tune.ssl.default-dh-param 2048",
         f"  tune.http.logurilen {URI_BYTES_MAX}",
+        # Only what is used of a buffer costs memory.
+        f"  tune.bufsize {BUFFER_BYTES}",
+        f"  tune.http.maxhdr {HEADERS_MAX}",
         *(f"  h1-case-adjust {name.lower()} {name}" for name in _SPELT),
     )
 
@@ -110,16 +154,22 @@ def _defaults(node: BalancerNode) -> Iterator[str]:
     yield "  option idle-close-on-response"
     # A client that has gone is told apart (460 in the log), and its target let off.
     yield "  option abortonclose"
+    # A connection that never said a word is closed without one.
+    yield "  option http-ignore-probes"
     yield "  option h1-case-adjust-bogus-client"
+    yield "  option h1-case-adjust-bogus-server"
     yield "  load-server-state-from-file global"
-    # 24 random digits: the last group of two UUIDs, twelve each.
-    yield "  unique-id-format 1-%{+X}Ts-%[uuid,bytes(24,12)]%[uuid,bytes(24,12)]"
+    # The time and 96 random bits, eight digits at a time: a quarter of what two UUIDs cost.
+    digits = "%[rand,hex,bytes(8)]"
+    yield f"  unique-id-format 1-%[date,hex,bytes(8)]-{digits * 3}"
     yield from (f"  {line}" for line in error_answers())
 
 
 def _frontend(node: BalancerNode, listener: Listener, paths: Paths, context: str) -> Iterator[str]:
     attributes = dict(node.attributes)
-    yield f"bind {node.address}:{listener.port}{tls_options(listener, attributes, paths)}"
+    # Without this HAProxy takes HTTP/2's preface on any port.
+    alone = "" if has_http2_clients([listener], node.attributes) else " proto h1"
+    yield f"bind {node.address}:{listener.port}{alone}{tls_options(listener, attributes, paths)}"
     yield from log_lines(
         context,
         listener.port,
@@ -127,18 +177,38 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths, context: str
         client=listener.mutual is not None,
         transforms=any(rule.transforms for rule in listener.rules),
     )
-    yield "http-request set-var(txn.started) date"
-    yield own_answer("400 Bad Request", " if HTTP_1.1 !{ req.hdr_cnt(host) gt 0 }")
-    yield own_answer("405 Not Allowed", " if METH_TRACE")
-    yield "http-request set-var(txn.host) req.hdr(host),host_only,lower"
-    yield from render_rules(listener)
+    yield from client_keep_alive(attributes)
+    yield from client_address(attributes)
+    grpc = _forwards_grpc(node, listener)
+    if grpc:
+        yield mark_grpc_calls()
+    yield from desync_lines(attributes.get(MODE, "defensive"))
+    yield from refusals()
+    rules = list(render_rules(listener))
+    if any("txn.host" in line for line in rules):
+        yield "http-request set-var(txn.host) req.hdr(host),host_only,lower"
+    yield from rules
+    yield expect_continue(node.idle_timeout_s)
     yield from request_headers(listener, attributes)
     yield from mutual_tls_headers(listener)
     yield from render_transforms(listener)
     key = group_key(paths.secret, node.balancer_arn)
     yield from group_requests(listener, key)
-    yield "http-response set-var(txn.answered) bool(true)"
+    yield from threshold_lines(node.groups)
+    # Nothing about a request may come behind this.
+    yield from forwarded_for(attributes)
+    yield from long_answers()
     yield from group_answers(listener, key)
     yield from response_headers(listener)
+    # Nothing about an answer may come behind this.
     yield from own_statuses()
-    yield from render_forwards(listener, key)
+    if grpc:
+        yield from grpc_statuses()
+    yield from opened(render_forwards(listener, key), node.groups)
+
+
+def _forwards_grpc(node: BalancerNode, listener: Listener) -> bool:
+    speak = {group.arn for group in node.groups if group.protocol_version == "GRPC"}
+    actions = [rule.action for rule in listener.rules]
+    forwards = [action for action in actions if isinstance(action, Forward)]
+    return any(arn in speak for action in forwards for arn, _ in action.groups)

@@ -71,7 +71,8 @@ def _act(listener: Listener, number: int, rule: Rule) -> Iterator[str]:
         case Redirect():
             yield from _redirect(listener, rule.action, mark)
         case FixedResponse(status, content_type, body):
-            if body:
+            # A 204 has no content (RFC 9110, 15.3.5): HAProxy would refuse the whole file.
+            if body and status != 204:
                 kind = quoted(f"{content_type or 'text/plain'}; charset=utf-8")
                 yield (
                     f"http-request return status {status} content-type {kind} "

@@ -73,6 +73,8 @@ class Served:
     authorities: Authorities
     internet: Mapping[Place | None, RecursiveAnswers]
     vpcs: Mapping[str, RecursiveAnswers]
+    logged: Mapping[str, frozenset[str]]
+    """Ids of zones whose queries are written down, by the addresses that answer for them."""
 
     @classmethod
     def load(cls, zones: Zones, keys: ZoneKeys, upstream: Upstream) -> Served:
@@ -105,6 +107,10 @@ class Served:
                 by_address.setdefault(str(server), {})[loaded.key] = loaded
             for vpc_id in header.vpcs:
                 private.setdefault(vpc_id, {})[loaded.key] = loaded
+        logged: dict[str, set[str]] = {}
+        for header in (zone.header for zone in zones.values() if zone.header.logged):
+            for server in header.servers:
+                logged.setdefault(str(server), set()).add(header.zone_id)
         resolvers = {place: _resolvers(upstream, place) for place in (*PLACES, None)}
         return cls(
             zones=zones,
@@ -122,6 +128,7 @@ class Served:
                 )
                 for entry in rest.resolvers
             },
+            logged={address: frozenset(ids) for address, ids in logged.items()},
         )
 
 

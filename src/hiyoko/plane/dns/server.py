@@ -27,6 +27,7 @@ from hiyoko.blueprint.zones import VpcResolver, Zones
 from hiyoko.plane.addresses import INTERNET_RESOLVER, VPC_RESOLVER_LINK_LOCAL
 from hiyoko.plane.dns.answers import SUBNET_MARK, client_subnet, parse_question, place_of
 from hiyoko.plane.dns.control import socket_path
+from hiyoko.plane.dns.query_log import QueryLog
 from hiyoko.plane.dns.recursive import RecursiveAnswers
 from hiyoko.plane.dns.served import Served
 from hiyoko.plane.dns.service import Service
@@ -63,6 +64,7 @@ class Server:
     store: ZoneStore
     keys: ZoneKeys
     upstream: Upstream
+    queries: QueryLog
     served: Served
     journal: int = 0
     renewed_at: float = field(default_factory=time.time)
@@ -73,7 +75,8 @@ class Server:
     def of(cls, run_dir: Path, key_dir: Path, upstream: Upstream) -> Server:
         """A server of what is stored. Raises PlaneError when its keys can't be read."""
         store, keys = ZoneStore(run_dir), ZoneKeys.open(key_dir)
-        made = cls(store, keys, upstream, Served.load(Zones(), keys, upstream))
+        queries = QueryLog.below(run_dir)
+        made = cls(store, keys, upstream, queries, Served.load(Zones(), keys, upstream))
         # A file of another version, say: serve nothing, and be given the zones in a moment.
         with suppress(PlaneError):
             made.load()
@@ -83,7 +86,11 @@ class Server:
         """For the simulated internet: the resolver at its address, authority at the others."""
         if address == RESOLVER:
             return _recursive(self.served.internet[_place(wire, client)], wire, tcp)
-        return self.served.authorities.answer(wire, address, client, tcp=tcp)
+        served = self.served
+        answer = served.authorities.answer(wire, address, client, tcp=tcp)
+        if address in served.logged and answer is not None:
+            self.queries.note(served, wire, answer, address, client, tcp=tcp)
+        return answer
 
     def answer_vpc(
         self, vpc_id: str, wire: bytes, address: str, client: str, *, tcp: bool

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hiyoko.plane.error import PlaneError
-from hiyoko.plane.namespaces import in_namespace
+from hiyoko.plane.namespaces import IP_FREEBIND, in_namespace
 
 PORT = 53
 BACKLOG = 256
-IP_FREEBIND = 15
 IP_PKTINFO = 8
-"""linux/in.h: Python 3.11 does not name these two."""
+"""linux/in.h: Python 3.11 does not name it."""
 RECEIVE_BUFFER = 4 << 20
 
 

@@ -49,6 +49,8 @@ def zone_data(zone: Zone) -> dict[str, Any]:
     }
     if zone.signing is not None:
         data["signing"] = [zone.signing.keys, zone.signing.signatures]
+    if zone.logged:
+        data["logged"] = True
     return data
 
 
@@ -62,6 +64,7 @@ def zone_of(data: dict[str, Any]) -> Zone:
         records=tuple(record_of(record) for record in data["records"]),
         vpcs=tuple(data["vpcs"]),
         signing=None if signing is None else Signing(tuple(signing[0]), tuple(signing[1])),
+        logged=bool(data.get("logged")),
     )
 
 

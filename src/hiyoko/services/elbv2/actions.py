@@ -40,7 +40,7 @@ def parse_actions(
             "A rule must have exactly one forward, redirect or fixed-response action, "
             "and it must be the last one"
         )
-    check_forward(call, balancer, actions[-1])
+    check_forward(call, balancer, protocol, actions[-1])
     return actions
 
 

@@ -30,6 +30,9 @@ class Attribute:
 
 _BOOLEAN = "true|false"
 _NUMBER = r"\d{1,7}"
+_COUNT = r"[1-9]\d{0,2}|1000"
+_COUNT_OFF = rf"off|{_COUNT}"
+_PERCENT = r"off|[1-9]\d?|100"
 
 
 def _log_attributes(kind: str) -> tuple[Attribute, ...]:
@@ -44,14 +47,14 @@ def _log_attributes(kind: str) -> tuple[Attribute, ...]:
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerAttribute.html
 LOAD_BALANCER = (
     *_log_attributes("access_logs"),
-    Attribute("client_keep_alive.seconds", "3600"),
+    Attribute("client_keep_alive.seconds", "3600", _NUMBER, 60, 604800),
     *_log_attributes("connection_logs"),
     Attribute("deletion_protection.enabled", "false", _BOOLEAN),
     *_log_attributes("health_check_logs"),
     Attribute("idle_timeout.timeout_seconds", "60", _NUMBER, 1, 4000),
     Attribute("ipv6.deny_all_igw_traffic", "false"),
     Attribute("load_balancing.cross_zone.enabled", "true"),
-    Attribute("routing.http.desync_mitigation_mode", "defensive"),
+    Attribute("routing.http.desync_mitigation_mode", "defensive", "monitor|defensive|strictest"),
     Attribute("routing.http.drop_invalid_header_fields.enabled", "false", _BOOLEAN),
     Attribute("routing.http.preserve_host_header.enabled", "false", _BOOLEAN),
     Attribute("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "false", _BOOLEAN),
@@ -71,11 +74,10 @@ TARGET_GROUP = (
         "round_robin",
         "round_robin|least_outstanding_requests|weighted_random",
     ),
-    # "true" is what the load balancer's own setting already is.
     Attribute(
         "load_balancing.cross_zone.enabled",
         "use_load_balancer_configuration",
-        "true|use_load_balancer_configuration",
+        "true|false|use_load_balancer_configuration",
     ),
     Attribute("slow_start.duration_seconds", "0", _NUMBER, 0, 900),
     # A cookie's name is a token (RFC 6265, 4.1.1).
@@ -84,14 +86,21 @@ TARGET_GROUP = (
     Attribute("stickiness.enabled", "false", _BOOLEAN),
     Attribute("stickiness.lb_cookie.duration_seconds", "86400", _NUMBER, 1, 604800),
     Attribute("stickiness.type", "lb_cookie", "lb_cookie|app_cookie"),
-    Attribute("target_group_health.dns_failover.minimum_healthy_targets.count", "1"),
-    Attribute("target_group_health.dns_failover.minimum_healthy_targets.percentage", "off"),
-    Attribute("target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1"),
+    Attribute("target_group_health.dns_failover.minimum_healthy_targets.count", "1", _COUNT_OFF),
     Attribute(
-        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off"
+        "target_group_health.dns_failover.minimum_healthy_targets.percentage", "off", _PERCENT
+    ),
+    Attribute(
+        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1", _COUNT
+    ),
+    Attribute(
+        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
+        "off",
+        _PERCENT,
     ),
 )
 
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_ListenerAttribute.html
 _HEADER_NAME = "[A-Za-z0-9_-]{1,40}"
 _CLIENT_CERTIFICATE = ("", "-Serial-Number", "-Issuer", "-Subject", "-Validity", "-Leaf")
 
@@ -104,6 +113,14 @@ LISTENER = (
             _HEADER_NAME,
         )
         for part in _CLIENT_CERTIFICATE
+    ),
+    *(
+        Attribute(
+            f"routing.http.request.x_amzn_tls_{part.lower().replace('-', '_')}.header_name",
+            f"X-Amzn-Tls-{part}",
+            _HEADER_NAME,
+        )
+        for part in ("Cipher-Suite", "Version")
     ),
     Attribute("routing.http.response.server.enabled", "true", _BOOLEAN),
     *(

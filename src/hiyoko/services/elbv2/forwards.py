@@ -54,7 +54,7 @@ def _stickiness(config: Request) -> GroupStickiness:
     return GroupStickiness(enabled, duration_s)
 
 
-def check_forward(call: Call, balancer: LoadBalancer, action: Action) -> None:
+def check_forward(call: Call, balancer: LoadBalancer, protocol: str, action: Action) -> None:
     """Refuse groups that do not exist, that are elsewhere, or whose clients could not come back."""
     for group_arn in (group.group_arn for group in action.groups):
         check_arn("target group", group_arn)
@@ -62,6 +62,11 @@ def check_forward(call: Call, balancer: LoadBalancer, action: Action) -> None:
         if group.vpc_id != balancer.vpc_id:
             raise errors.validation(
                 f"The target group '{group_arn}' is in another VPC than the load balancer"
+            )
+        if group.protocol_version != "HTTP1" and protocol != "HTTPS":
+            raise errors.invalid_configuration(
+                f"Listener protocol '{protocol}' is not supported with a target group with the "
+                f"protocol-version '{group.protocol_version}'"
             )
         users = {user.balancer_arn for user in rows.listeners_using(call.tx, group_arn)}
         if users - {balancer.arn}:

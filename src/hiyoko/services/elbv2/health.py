@@ -44,6 +44,11 @@ ZONE_NOT_ENABLED = Health(
     "Target.NotInUse",
     "Target is in an Availability Zone that is not enabled for the load balancer",
 )
+IP_UNUSABLE = Health(
+    "unused",
+    "Target.IpUnusable",
+    "The IP address cannot be used as a target, as it is in use by a load balancer",
+)
 REGISTERING = Health("initial", "Elb.RegistrationInProgress", "Target registration is in progress")
 DRAINING = Health(
     "draining", "Target.DeregistrationInProgress", "Target deregistration is in progress"
@@ -60,11 +65,18 @@ class HealthReader:
     group: TargetGroup
     users: list[Listener]
     now: float
+    unusable: frozenset[str]
 
     @classmethod
     def of(cls, tx: Transaction, group: TargetGroup, now: float) -> HealthReader:
         """A reader for the group as it is used at this moment."""
-        return cls(tx, group, rows.listeners_using(tx, group.arn), now)
+        unusable = frozenset(
+            node.private_ip
+            for balancer in rows.LOAD_BALANCERS.list(tx)
+            if balancer.vpc_id == group.vpc_id
+            for node in balancer.nodes
+        )
+        return cls(tx, group, rows.listeners_using(tx, group.arn), now, unusable)
 
     def health(self, target: Registration | None) -> Health:
         """The state of a target; of None, that it is not registered."""
@@ -74,10 +86,16 @@ class HealthReader:
             return DRAINING if self.users else NOT_REGISTERED
         if not self.users:
             return NOT_IN_USE
+        if target.target_id in self.unusable:
+            return IP_UNUSABLE
         balancer = rows.get_load_balancer(self.tx, self.users[0].balancer_arn)
         if target.zone is not None and target.zone not in {n.zone for n in balancer.nodes}:
             return ZONE_NOT_ENABLED
-        enis = {node.eni_id for node in balancer.nodes}
+        enis = {
+            node.eni_id
+            for node in balancer.nodes
+            if self.group.cross_zone or node.zone == target.zone
+        }
         seen = [
             Health(row.state, row.reason, row.description)
             for row in TARGETS_SEEN.list(

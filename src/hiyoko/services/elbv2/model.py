@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hiyoko.services.elbv2.ssl_policies import SslPolicy, find_ssl_policy, target_ssl_policy
@@ -13,6 +13,7 @@ __all__ = [
     "FixedResponse",
     "GroupStickiness",
     "HealthCheck",
+    "HealthyMinimum",
     "Listener",
     "LoadBalancer",
     "MutualAuthentication",
@@ -111,6 +112,30 @@ class HealthCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthyMinimum:
+    """How many targets must be healthy: so many, and so many percent. ``count`` 0 is AWS's off."""
+
+    count: int = 1
+    percent: int | None = None
+
+    @classmethod
+    def of(cls, attributes: Mapping[str, str], action: str) -> HealthyMinimum:
+        """That of an action, ``dns_failover`` or ``unhealthy_state_routing``."""
+        prefix = f"target_group_health.{action}.minimum_healthy_targets"
+        count, percent = (attributes.get(f"{prefix}.{part}") for part in ("count", "percentage"))
+        return cls(
+            0 if count == "off" else int(count or 1),
+            None if percent in (None, "off") else int(percent or 0),
+        )
+
+    def missed(self, healthy: int, total: int) -> bool:
+        """True when one of the two is not reached."""
+        return healthy < self.count or (
+            self.percent is not None and healthy * 100 < self.percent * total
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class TargetGroup:
     """A target group of type ``ip``. ``attributes`` as in LoadBalancer."""
 
@@ -132,6 +157,21 @@ class TargetGroup:
     def deregistration_delay_s(self) -> int:
         """How long a deregistered target drains."""
         return int(self.attributes.get("deregistration_delay.timeout_seconds", "300"))
+
+    @property
+    def cross_zone(self) -> bool:
+        """True when every node sends to targets of every zone: the load balancer's own setting."""
+        return self.attributes.get("load_balancing.cross_zone.enabled") != "false"
+
+    @property
+    def routing_minimum(self) -> HealthyMinimum:
+        """Below it a node sends to all targets."""
+        return HealthyMinimum.of(self.attributes, "unhealthy_state_routing")
+
+    @property
+    def dns_minimum(self) -> HealthyMinimum:
+        """Below it a node's addresses leave the load balancer's name."""
+        return HealthyMinimum.of(self.attributes, "dns_failover")
 
     @property
     def sticky(self) -> bool:

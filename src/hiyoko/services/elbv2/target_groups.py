@@ -9,6 +9,7 @@ from typing import Any
 from hiyoko.api import AwsError, Call, Request, Response, operation, unsupported
 from hiyoko.services.elbv2 import attributes, errors, rows, views
 from hiyoko.services.elbv2.forwards import check_target_stickiness
+from hiyoko.services.elbv2.matchers import FIRST_CHECKS, parse_matcher
 from hiyoko.services.elbv2.model import HealthCheck, TargetGroup
 from hiyoko.services.elbv2.requests import check_arn, check_name, only, page, parse_tags
 from hiyoko.store.database import Transaction
@@ -83,11 +84,12 @@ def _wanted(call: Call, request: Request) -> TargetGroup:
     vpc_id = request.get("VpcId")
     if not vpc_id:
         raise errors.validation("A VPC ID must be specified")
-    if (version := request.get("ProtocolVersion") or "HTTP1") != "HTTP1":
-        raise unsupported("ProtocolVersion", version)
+    version = request.get("ProtocolVersion") or "HTTP1"
+    if version not in ("HTTP1", "HTTP2", "GRPC"):
+        raise errors.validation(f"Protocol version '{version}' must be one of 'GRPC, HTTP1, HTTP2'")
     if (family := request.get("IpAddressType") or "ipv4") != "ipv4":
         raise unsupported("IpAddressType", family)
-    check = _health_check(request, HealthCheck())
+    check = _health_check(request, FIRST_CHECKS.get(version, HealthCheck()), version)
     tags = parse_tags(request.get("Tags") or [])
     _check_vpc(call, vpc_id)
     return TargetGroup(
@@ -99,6 +101,7 @@ def _wanted(call: Call, request: Request) -> TargetGroup:
         port=port,
         vpc_id=vpc_id,
         created_at=call.now,
+        protocol_version=version,
         health_check=check,
         tags=tags,
     )
@@ -113,14 +116,12 @@ def _check_vpc(call: Call, vpc_id: str) -> None:
         raise
 
 
-def _health_check(request: Request, now: HealthCheck) -> HealthCheck:
+def _health_check(request: Request, now: HealthCheck, version: str) -> HealthCheck:
     if request.get("HealthCheckEnabled") is False:
         raise errors.validation("Health check enabled must be true for target groups of type 'ip'")
     protocol = request.get("HealthCheckProtocol") or now.protocol
     if protocol not in ("HTTP", "HTTPS"):
         raise errors.validation(f"Health check protocol '{protocol}' must be one of 'HTTPS, HTTP'")
-    matcher = request.get("Matcher") or {}
-    only(matcher, {"HttpCode"})
     check = HealthCheck(
         protocol=protocol,
         port=request.get("HealthCheckPort") or now.port,
@@ -129,7 +130,7 @@ def _health_check(request: Request, now: HealthCheck) -> HealthCheck:
         timeout_s=request.get("HealthCheckTimeoutSeconds") or now.timeout_s,
         healthy_threshold=request.get("HealthyThresholdCount") or now.healthy_threshold,
         unhealthy_threshold=request.get("UnhealthyThresholdCount") or now.unhealthy_threshold,
-        matcher=matcher.get("HttpCode") or now.matcher,
+        matcher=parse_matcher(request.get("Matcher") or {}, version) or now.matcher,
     )
     if check.timeout_s >= check.interval_s:
         raise errors.validation("Health check interval must be greater than the timeout.")
@@ -137,22 +138,12 @@ def _health_check(request: Request, now: HealthCheck) -> HealthCheck:
         check.port.isdigit() and 1 <= int(check.port) <= 65535
     ):
         raise errors.validation(f"Health check port '{check.port}' must be 1-65535 or traffic-port")
+    if version == "GRPC" and check.path != FIRST_CHECKS["GRPC"].path:
+        # HAProxy's checks cannot send the empty message that a known method waits for.
+        raise unsupported("HealthCheckPath", check.path)
     if not re.fullmatch(r"/[!-~]{0,1023}", check.path):
         raise errors.validation(f"Health check path '{check.path}' must be a valid path")
-    _check_matcher(check.matcher)
     return check
-
-
-def _check_matcher(matcher: str) -> None:
-    for part in matcher.split(","):
-        ends = re.fullmatch(r"(\d{3})(?:-(\d{3}))?", part)
-        if ends is None:
-            raise errors.validation(f"Health check matcher HTTP code '{matcher}' is not valid")
-        low, high = int(ends[1]), int(ends[2] or ends[1])
-        if not 200 <= low <= high <= 499:
-            raise errors.validation(
-                f"Health check matcher HTTP code '{matcher}' must be within '200-499'"
-            )
 
 
 @operation("DescribeTargetGroups")
@@ -185,7 +176,7 @@ def modify_target_group(call: Call, request: Request) -> Response:
     """Change the health check; nothing else of a group can change."""
     only(request, _CHECK | {"TargetGroupArn"})
     row = rows.get_target_group(call.tx, request["TargetGroupArn"])
-    row = replace(row, health_check=_health_check(request, row.health_check))
+    row = replace(row, health_check=_health_check(request, row.health_check, row.protocol_version))
     rows.TARGET_GROUPS.put(call.tx, row)
     return {"TargetGroups": [view(call.tx, row)]}
 
@@ -221,11 +212,35 @@ def modify_target_group_attributes(call: Call, request: Request) -> Response:
         raise errors.invalid_configuration(
             "Slow start can be used with the load balancing algorithm 'round_robin' only"
         )
-    changed = replace(row, attributes=wanted)
-    if changed.sticky:
-        _check_stickiness(call, changed)
-    rows.TARGET_GROUPS.put(call.tx, changed)
+    row = replace(row, attributes=wanted)
+    _check_zones_and_minima(call, row)
+    if row.sticky:
+        _check_stickiness(call, row)
+    rows.TARGET_GROUPS.put(call.tx, row)
     return {"Attributes": attributes.view(attributes.TARGET_GROUP, wanted)}
+
+
+def _check_zones_and_minima(call: Call, row: TargetGroup) -> None:
+    """Refuse what AWS does not let go together."""
+    if not row.cross_zone and row.sticky:
+        raise errors.invalid_configuration(
+            "Stickiness cannot be enabled when cross-zone load balancing is off for a target group"
+        )
+    if not row.cross_zone and any(
+        target.zone is None for target in rows.list_registrations(call.tx, row.arn)
+    ):
+        raise errors.invalid_configuration(
+            "Cross-zone load balancing cannot be off for a target group with a target whose "
+            "Availability Zone is 'all'"
+        )
+    dns, routing = row.dns_minimum, row.routing_minimum
+    for below, least in ((dns.count, routing.count), (dns.percent, routing.percent)):
+        # Off is no threshold, so nothing that could be lower than the other one.
+        if below and least and below < least:
+            raise errors.invalid_configuration(
+                "The healthy threshold for DNS failover must be greater than or equal to the "
+                "healthy threshold for routing failover"
+            )
 
 
 def _check_stickiness(call: Call, group: TargetGroup) -> None:

@@ -13,6 +13,12 @@ from hiyoko.services.elbv2.model import Registration, TargetGroup
 from hiyoko.services.elbv2.requests import only
 
 TARGETS_MAX = 1000
+# A zonal shift overrides; there is none here.
+_NO_OVERRIDE = {
+    "State": "no_override",
+    "Reason": "AdministrativeOverride.NoOverride",
+    "Description": "No override is currently active on target",
+}
 _OUTSIDE = tuple(
     IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
 )
@@ -61,6 +67,11 @@ def _registration(call: Call, group: TargetGroup, target: Request) -> Registrati
         raise errors.validation(
             "You must specify a valid Availability Zone or select 'all' for all enabled "
             f"Availability zones, since the IP address '{target_id}' is outside the VPC"
+        )
+    if zone is None and not group.cross_zone:
+        raise errors.validation(
+            f"The IP address '{target_id}' cannot be registered with the Availability Zone 'all' "
+            "because cross-zone load balancing is off for the target group"
         )
     return Registration(
         group_arn=group.arn,
@@ -136,13 +147,14 @@ def describe_target_health(call: Call, request: Request) -> Response:
         target: dict[str, object] = {"Id": target_id, "Port": port}
         if row is not None:
             target["AvailabilityZone"] = row.zone or "all"
-        shown.append(
-            {
-                "Target": target,
-                "HealthCheckPort": str(port) if check_port == "traffic-port" else check_port,
-                "TargetHealth": reader.health(row).view(),
-            }
-        )
+        shape: dict[str, object] = {
+            "Target": target,
+            "HealthCheckPort": str(port) if check_port == "traffic-port" else check_port,
+            "TargetHealth": reader.health(row).view(),
+        }
+        if row is not None:
+            shape["AdministrativeOverride"] = _NO_OVERRIDE
+        shown.append(shape)
     return {"TargetHealthDescriptions": shown}
 
 

@@ -59,7 +59,7 @@ def target_group(row: TargetGroup, balancer_arns: list[str]) -> Shape:
         "HealthyThresholdCount": check.healthy_threshold,
         "UnhealthyThresholdCount": check.unhealthy_threshold,
         "HealthCheckPath": check.path,
-        "Matcher": {"HttpCode": check.matcher},
+        "Matcher": {"GrpcCode" if row.protocol_version == "GRPC" else "HttpCode": check.matcher},
         "LoadBalancerArns": balancer_arns,
         "TargetType": row.target_type,
         "ProtocolVersion": row.protocol_version,

@@ -5,17 +5,17 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from hiyoko.blueprint.balancers import BalancerNode
-from hiyoko.plane.balancer.nodes import ReloadNode, StartNode, StopNode, steps
+from hiyoko.plane.balancer.nodes import ChangeServers, ReloadNode, StartNode, StopNode, steps
 from hiyoko.plane.balancer.observe import NodeObserved
 from hiyoko.plane.balancer.paths import Paths
-from hiyoko.plane.balancer.render import digest_of, render_haproxy
+from hiyoko.plane.balancer.render import digest_of, render_haproxy, written_digest
 
 NODE = BalancerNode("lb", "web", "eni-1", "s", "a", IPv4Address("10.0.0.1"), (), ())
 TEXT = render_haproxy(NODE, Paths())
 
 
-def observed(digest: str) -> NodeObserved:
-    return NodeObserved(1, digest, (), {})
+def observed(digest: str, written: str = "") -> NodeObserved:
+    return NodeObserved(1, digest, (), {}, written)
 
 
 def test_a_missing_node_is_started_and_a_stray_one_stopped_last() -> None:
@@ -26,7 +26,13 @@ def test_a_missing_node_is_started_and_a_stray_one_stopped_last() -> None:
 def test_another_configuration_is_a_reload_and_the_same_one_is_nothing() -> None:
     wished = {"eni-1": (NODE, TEXT)}
     assert steps(wished, {"eni-1": observed("old")}) == [ReloadNode(NODE, TEXT)]
-    assert steps(wished, {"eni-1": observed(digest_of(TEXT))}) == []
+    assert steps(wished, {"eni-1": observed(digest_of(TEXT), written_digest(TEXT))}) == []
+
+
+def test_a_file_that_a_restart_would_read_is_brought_up_to_date_without_a_reload() -> None:
+    found = steps({"eni-1": (NODE, TEXT)}, {"eni-1": observed(digest_of(TEXT), "old")})
+    assert found == [ChangeServers(NODE, TEXT, ())]
+    assert str(found[0]) == "balancer web on eni-1: write the configuration"
 
 
 def test_steps_are_shown_in_words() -> None:

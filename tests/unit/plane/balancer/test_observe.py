@@ -46,21 +46,17 @@ def test_a_new_target_starts_down() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settled", "op_state", "health", "expected"),
+    ("op_state", "health", "expected"),
     [
-        # It was up with rise 1 (full: 2); with rise 5 full is 6.
-        (True, 2, 2, "6"),
+        # Up with a lower threshold before (full: 2); with five, full is 6.
+        (2, 2, "6"),
         # One failure behind: it stays one failure behind.
-        (True, 2, 5, "5"),
-        (True, 0, 3, "0"),
-        (False, 2, 2, "2"),
+        (2, 5, "5"),
+        (0, 3, "0"),
     ],
 )
-def test_a_known_target_keeps_its_state(
-    settled: bool, op_state: int, health: int, expected: str
-) -> None:
-    text = state_file(node(replace(TARGET, settled=settled)), running(op_state, health))
-    line = fields(text)
+def test_a_known_target_keeps_its_state(op_state: int, health: int, expected: str) -> None:
+    line = fields(state_file(node(TARGET), running(op_state, health)))
     assert (line[5], line[12]) == (str(op_state), expected)
 
 
@@ -70,15 +66,17 @@ def test_a_draining_target_is_left_out() -> None:
 
 def test_ports_and_servers_are_read_from_show_stat() -> None:
     text = (
-        "# pxname,svname,status,check_status,check_code,\n"
-        "port-443,FRONTEND,OPEN,,,\n"
-        "port-80,FRONTEND,OPEN,,,\n"
-        "port-81,FRONTEND,STOP,,,\n"
-        f"{BACKEND},10.0.0.5:80,UP 1/2,L7OK,200,\n"
-        f"{BACKEND},10.0.0.6:80,DOWN,* L4TOUT,,\n"
-        f"{BACKEND},10.0.0.7:80,DOWN,INI,,\n"
-        f"{BACKEND},open:10.0.0.5:80,no check,,,\n"
-        f"{BACKEND},BACKEND,UP,,,\n"
+        "# pxname,svname,status,weight,check_status,check_code,\n"
+        "port-443,FRONTEND,OPEN,,,,\n"
+        "port-80,FRONTEND,OPEN,,,,\n"
+        "port-81,FRONTEND,STOP,,,,\n"
+        f"{BACKEND},10.0.0.5:80,UP 1/2,1,L7OK,200,\n"
+        f"{BACKEND},10.0.0.6:80,DOWN,1,* L4TOUT,,\n"
+        f"{BACKEND},10.0.0.7:80,DOWN,1,INI,,\n"
+        f"{BACKEND},10.0.0.8:80,MAINT,1,,,\n"
+        f"{BACKEND},10.0.0.9:80,UP,0,INI,,\n"
+        f"{BACKEND},open:10.0.0.5:80,no check,1,,,\n"
+        f"{BACKEND},BACKEND,UP,1,,,\n"
     )
     ports, servers = parse_stat(text)
     assert ports == (80, 443)
@@ -86,6 +84,10 @@ def test_ports_and_servers_are_read_from_show_stat() -> None:
         (BACKEND, "10.0.0.5:80"): ServerSeen(True, "L7OK", "200"),
         (BACKEND, "10.0.0.6:80"): ServerSeen(False, "L4TOUT", ""),
         (BACKEND, "10.0.0.7:80"): ServerSeen(False, "", ""),
+        (BACKEND, "10.0.0.8:80"): ServerSeen(False, "", "", maintenance=True),
+        # Half taken into service: it is not in use before it has its weight.
+        (BACKEND, "10.0.0.9:80"): ServerSeen(False, "", "", weightless=True),
+        (BACKEND, "open:10.0.0.5:80"): ServerSeen(True, "", ""),
     }
 
 

@@ -1,0 +1,150 @@
+"""A target's servers: what a configuration says of them, and how a running HAProxy is told.
+
+Servers come and go through the runtime API, so a target costs no reload. The file on disk has the
+same servers, because a restart reads that. HAProxy knows which servers it has: nobody remembers.
+
+Rule 1: a server that the runtime API adds inherits nothing, so each line says all there is to say,
+and two settings that a static server has by itself: without them it keeps no connection.
+Rule 2: a server that leaves maintenance counts as up before its first check. So it comes in
+without weight, is called down, and only then gets its weight: no request in between.
+https://docs.haproxy.org/2.6/management.html#9.3-add%20server
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from hiyoko.blueprint.balancers import BalancerNode, Target, TargetGroup
+from hiyoko.plane.balancer.names import backend_name, open_backend, server_name
+from hiyoko.plane.balancer.observe import ServerSeen
+from hiyoko.plane.balancer.protocols import check_options, endpoint_options
+
+OPEN = "open:"
+"""What a server's name begins with that is used when all fail: without a check, always usable."""
+_OWN_PORT = "<own>"
+_AS_STATIC = "pool-purge-delay 5s pool-max-conn -1"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One server of a backend; ``settled`` as the target's. Draining means maintenance."""
+
+    backend: str
+    name: str
+    endpoint: str
+    arguments: str
+    checked: bool = True
+    draining: bool = False
+    settled: bool = True
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Where an observed node has it."""
+        return self.backend, self.name
+
+    def line(self) -> str:
+        """Its line in the configuration."""
+        disabled = " disabled" if self.draining else ""
+        return f"server {self.name} {self.endpoint} {self.arguments}{disabled}"
+
+    def added(self) -> Iterator[str]:
+        """The commands that make it."""
+        yield f"add server {self.backend}/{self.name} {self.endpoint} {self.arguments}"
+        yield from self.enabled()
+
+    def enabled(self) -> Iterator[str]:
+        """The commands that take it into service; they may be given again after any of them."""
+        it = f"set server {self.backend}/{self.name}"
+        yield f"{it} weight 0"
+        yield f"{it} state ready"
+        if self.checked:
+            yield f"{it} health down"
+            yield f"enable health {self.backend}/{self.name}"
+        yield f"{it} weight 1"
+
+
+def group_servers(group: TargetGroup) -> list[Server]:
+    """All servers of a group, in the order of the configuration."""
+    backend = backend_name(group.arn)
+    usual, spare = server_arguments(group)
+
+    def made(place: str, name: str, arguments: str, target: Target, checked: bool) -> Server:
+        return Server(
+            place,
+            name,
+            f"{target.address}:{target.port}",
+            f"{endpoint_options(group)} {arguments}".strip().replace(_OWN_PORT, str(target.port)),
+            checked=checked,
+            draining=target.draining,
+            settled=target.settled,
+        )
+
+    found = [made(backend, server_name(t), usual, t, True) for t in group.targets]
+    # All unhealthy means traffic to all that were ever found healthy or unhealthy.
+    open_ones = [t for t in group.targets if t.settled]
+    found += [made(backend, OPEN + server_name(t), spare, t, False) for t in open_ones]
+    if group.opens_early:
+        place, anyway = open_backend(group.arn), spare.removesuffix(" backup")
+        found += [made(place, server_name(t), anyway, t, False) for t in open_ones]
+    return found
+
+
+def server_arguments(group: TargetGroup) -> tuple[str, str]:
+    """What each server of the group is told besides its address; the second is of spare ones."""
+    check = group.health_check
+    port = f" port {check.port}" if check.port is not None else ""
+    if group.protocol == "HTTPS" and check.protocol == "HTTP" and check.port is None:
+        # A check with a port of its own does not take over that the server speaks TLS; the keyword
+        # that says so directly is unknown to the runtime API.
+        port = f" port {_OWN_PORT}"
+    slow = f" slowstart {group.slow_start_s}s" if group.slow_start_s else ""
+    usual = (
+        f"check{port}{check_options(group)} inter {check.interval_s}s "
+        f"rise {check.healthy_threshold} fall {check.unhealthy_threshold}{slow} {_AS_STATIC}"
+    )
+    return usual, f"{_AS_STATIC} backup"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Commands that belong together, and what they do in words."""
+
+    words: str
+    commands: tuple[str, ...]
+    ends: tuple[str, str] | None = None
+    """The server whose connections end with it, also those of a worker that is being replaced."""
+
+
+def server_changes(
+    node: BalancerNode, observed: Mapping[tuple[str, str], ServerSeen]
+) -> list[Change]:
+    """What makes the observed servers the wished ones: puts before drops."""
+    wished = {server.key: server for group in node.groups for server in group_servers(group)}
+    found: list[Change] = []
+    for key, server in wished.items():
+        change = _change(server, observed.get(key))
+        if change is not None:
+            found.append(change)
+    for key in observed.keys() - wished.keys():
+        name = "/".join(key)
+        commands = [f"set server {name} state maint"] if not observed[key].maintenance else []
+        commands += [f"shutdown sessions server {name}", f"del server {name}"]
+        found.append(Change(f"end server {name}", tuple(commands), key))
+    return found
+
+
+def _change(server: Server, seen: ServerSeen | None) -> Change | None:
+    name = f"{server.backend}/{server.name}"
+    if server.draining:
+        if seen is None or seen.maintenance:
+            return None
+        return Change(f"drain server {name}", (f"set server {name} state maint",))
+    if seen is None:
+        return Change(f"add server {name}", tuple(server.added()))
+    if seen.maintenance or seen.weightless:
+        return Change(f"enable server {name}", tuple(server.enabled()))
+    if server.checked and not server.settled and not seen.up and seen.check == "L7OK":
+        # AWS: one success makes a new target healthy, whatever the threshold is.
+        return Change(f"first success of server {name}", (f"set server {name} health up",))
+    return None

@@ -1,0 +1,90 @@
+"""Questions for zones whose queries are logged, a line each, until somebody has taken them away.
+
+``ZONE LINE`` with Route 53's own line. The file is bounded: what nobody takes is lost.
+https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/query-logs-format.html
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dns.message
+import dns.rcode
+import dns.rdatatype
+
+from hiyoko.plane.dns.answers import client_subnet, parse_question
+from hiyoko.plane.dns.authority import deepest
+from hiyoko.plane.dns.served import Served
+from hiyoko.plane.error import PlaneError
+
+VERSION = "1.0"
+EDGE = "NRT1"
+"""The edge location: this internet has one, in Tokyo."""
+FILE = "queries.log"
+BYTES_MAX = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class QueryLog:
+    """The file below the run directory: the DNS process writes, the daemon takes."""
+
+    path: Path
+
+    @classmethod
+    def below(cls, run_dir: Path) -> QueryLog:
+        """The log of a world."""
+        return cls(run_dir / FILE)
+
+    def note(
+        self, served: Served, wire: bytes, answer: bytes, address: str, client: str, *, tcp: bool
+    ) -> None:
+        """Write down a question that was answered, if its zone's queries are logged."""
+        query = parse_question(wire)
+        if not isinstance(query, dns.message.Message):
+            return
+        question = query.question[0]
+        zones = served.authorities.by_address.get(address, {})
+        zone = deepest(zones, question.name, question.rdtype)
+        if zone is None or zone.zone_id not in served.logged.get(address, ()):
+            return
+        subnet = client_subnet(query)
+        asker = f"{subnet.address}/{subnet.srclen}" if subnet else "-"
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        words = (
+            VERSION, now, zone.zone_id, question.name.to_text(omit_final_dot=True),
+            dns.rdatatype.to_text(question.rdtype), _rcode(answer), "TCP" if tcp else "UDP", EDGE,
+            client, asker,
+        )  # fmt: skip
+        line = f"{' '.join(words)}\n".encode()
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            if os.fstat(descriptor).st_size < BYTES_MAX:
+                os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+
+    def take(self) -> list[str]:
+        """The lines since the last time; each is given once. Raises PlaneError."""
+        taken = self.path.with_name(f"{FILE}.taken")
+        try:
+            # A writer that has just opened the file still writes into it before we read.
+            if not taken.exists():
+                self.path.replace(taken)
+            lines = taken.read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise PlaneError(f"read {self.path}: {error}") from error
+        return lines
+
+    def delivered(self) -> None:
+        """What was taken is where it shall be."""
+        self.path.with_name(f"{FILE}.taken").unlink(missing_ok=True)
+
+
+def _rcode(answer: bytes) -> str:
+    code = answer[3] & 0x0F
+    return dns.rcode.to_text(dns.rcode.Rcode(code))
