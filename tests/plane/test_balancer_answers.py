@@ -250,7 +250,8 @@ async def test_a_client_that_leaves_harms_nobody(lab: Lab) -> None:
         half.write(GET)
         half.write_eof()
         await asked.wait()
-        assert await reader.read() == b""
+        # HAProxy still says something to the half that listens, where AWS says nothing.
+        assert (await reader.read()).startswith(b"HTTP/1.1 400")
         answer.set()
         half.close()
 

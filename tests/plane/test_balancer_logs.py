@@ -123,6 +123,7 @@ class Place:
     certificate: CertificateFile
     store: Store = field(default_factory=lambda: Store.open(":memory:"))
     next: int = 0
+    wished: dict[str, tuple[BalancerNode, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         run_dir = self.tmp / "a-state-directory-with-quite-a-long-name" / ("run" * 20)
@@ -138,12 +139,16 @@ class Place:
         text = render_haproxy(wish, paths)
         context = log_context(wish, {CERTIFICATE: self.certificate})
         self.plane.write_context(ENI, context)
-        for step in steps({ENI: (wish, text)}, await self.plane.observe()):
-            await self.plane.apply(step)
+        self.wished = {ENI: (wish, text)}
+        await self.step()
         self.plane.write_context(ENI, context)
         with self.store.transaction() as tx:
             NODES_SEEN.put(tx, NodeSeen(ENI, wish.balancer_arn, (80, 443), "d", "d", 0.0))
         await self.activate()
+
+    async def step(self) -> None:
+        for step in steps(self.wished, await self.plane.observe()):
+            await self.plane.apply(step)
 
     async def activate(self) -> Report:
         return await self.reconciler.activate()
@@ -191,9 +196,11 @@ class Place:
     async def until_up(self) -> None:
         async with asyncio.timeout(15):
             while True:
+                await self.step()
                 seen: dict[Any, ServerSeen] = dict((await self.plane.observe())[ENI].servers)
+                checked = [one for key, one in seen.items() if not key[1].startswith("open:")]
                 if seen["tg.web.73e2d6bc24d8a067", "10.0.0.10:9001"].up and all(
-                    server.check for server in seen.values()
+                    one.check for one in checked
                 ):
                     return
                 await asyncio.sleep(0.05)
