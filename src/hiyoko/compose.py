@@ -27,6 +27,8 @@ from hiyoko.plane.dns.query_log import QueryLog
 from hiyoko.plane.endpoints import EndpointPlane
 from hiyoko.plane.network import NetworkPlane
 from hiyoko.porter.client import PorterClient
+from hiyoko.reconcile.alarms import AlarmReconciler
+from hiyoko.reconcile.balancer_logs import BalancerLogsReconciler
 from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.reconcile.certificates import CertificateReconciler
 from hiyoko.reconcile.describe import describe
@@ -66,6 +68,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
     async def serve_endpoint(listener: socket.socket, names: Sequence[str]) -> SockSite:
         return await gateway.serve(listener, service_context(settings, names))
 
+    balancer_logs = BalancerLogsReconciler.of(store, settings)
     loop = Loop.of(
         [
             NetworkReconciler(store, NetworkPlane(), clock),
@@ -78,6 +81,8 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
             TaskReconciler(store, containers, clock),
             EcsServicesReconciler(store, clock),
             StackReconciler(store, clock),
+            balancer_logs,
+            AlarmReconciler(store, clock),
         ]
     )
 
@@ -98,5 +103,6 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
         gateway.register_host(host, registry.handle)
     gateway.register_registry(registry.handle)
     gateway.register_host(public_keys.HOST, public_keys.PublicKeys(find_key).handle)
-    LocalRoutes(store, settings, status, settle).register(gateway)
+    local = LocalRoutes(store, settings, status, settle, balancer_logs.plane.ask)
+    local.register(gateway)
     return gateway, loop

@@ -227,6 +227,7 @@ class BalancerNode:
     idle_timeout_s: int = 60
     attributes: tuple[tuple[str, str], ...] = ()
     target_tls: TargetTls | None = None
+    public_address: IPv4Address | None = None
 
 
 @dataclass(frozen=True, slots=True)

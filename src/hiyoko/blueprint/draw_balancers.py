@@ -84,6 +84,7 @@ def draw_balancers(
                     ),
                     attributes=tuple(sorted(balancer.attributes.items())),
                     target_tls=_target_tls(mine),
+                    public_address=IPv4Address(node.public_ip) if node.public_ip else None,
                 )
             )
     steady = (without_vain_stickiness(node) for node in nodes)
