@@ -9,12 +9,13 @@ from aiohttp.web import SockSite
 
 from hiyoko import api
 from hiyoko.clock import Clock
-from hiyoko.gateway import acme
+from hiyoko.gateway import acme, public_keys
 from hiyoko.gateway.local import LocalRoutes
 from hiyoko.gateway.registry import RegistryHandler
 from hiyoko.gateway.server import Gateway
 from hiyoko.neighbours import Neighbours
 from hiyoko.neighbours.event_log import event_log
+from hiyoko.plane.balancer.signing import signing_key
 from hiyoko.plane.ca.authority import root_certificate_path
 from hiyoko.plane.ca.endpoints import service_context
 from hiyoko.plane.ca.issuing import CertificateFiles
@@ -92,11 +93,16 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
         await neighbours.reset()
         await loop.settle(RESET_S)
 
+    def find_key(kid: str) -> str | None:
+        key = signing_key(settings)
+        return key.public if key.kid == kid else None
+
     store.watch(loop.wake)
     registry = RegistryHandler(store, settings, PorterClient(settings.run_dir))
     for host in REGISTRY_HOSTS:
         gateway.register_host(host, registry.handle)
     gateway.register_registry(registry.handle)
+    gateway.register_host(public_keys.HOST, public_keys.PublicKeys(find_key).handle)
     local = LocalRoutes(store, settings, status, settle, balancer_logs.plane.ask)
     local.register(gateway)
     return gateway, loop

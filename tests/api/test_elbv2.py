@@ -282,7 +282,7 @@ def test_an_https_listener_needs_an_issued_certificate(cloud: Cloud) -> None:
             },
             "InvalidLoad",
         ),
-        ({"Type": "authenticate-oidc"}, "NotImplemented"),
+        ({"Type": "authenticate-cognito"}, "NotImplemented"),
         (
             {
                 "Type": "fixed-response",

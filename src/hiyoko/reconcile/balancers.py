@@ -29,6 +29,7 @@ from hiyoko.plane.balancer.observe import (
 from hiyoko.plane.balancer.paths import CertificateFile
 from hiyoko.plane.balancer.render import digest_of, render_haproxy
 from hiyoko.plane.balancer.secret import cookie_secret
+from hiyoko.reconcile.balancer_agents import BalancerAgents
 from hiyoko.reconcile.balancer_tls import BalancerTls, observe_tls
 from hiyoko.reconcile.report import Report
 from hiyoko.services.elbv2 import rows
@@ -95,6 +96,8 @@ class BalancerReconciler:
         held = {node.eni_id for node in drawn.nodes} - wished.keys()
         tls = BalancerTls(wished, paths)
         tls.put_files(report)
+        agents = BalancerAgents(self.settings, self.plane.directory, drawn.nodes)
+        await agents.put(report)
         todo = steps(wished, {k: v for k, v in observed.items() if k not in held})
         self._tell_contexts(wished, files)  # before a line is written that needs one
         for step in todo:
@@ -104,6 +107,7 @@ class BalancerReconciler:
         await tls.swap_certificates(self.plane, report)
         if not held:
             tls.drop_files(report)
+        await agents.drop(report)
         if todo:
             observed = await self.plane.observe()
         nodes = _nodes_seen(wished, observed, wished_before, now)

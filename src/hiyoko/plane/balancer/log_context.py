@@ -17,13 +17,17 @@ from hiyoko.blueprint.balancers import (
     BalancerNode,
     FixedResponse,
     Forward,
+    Jwt,
     Listener,
+    Oidc,
     Redirect,
+    Rule,
 )
 from hiyoko.plane.balancer.names import backend_name, open_backend
 from hiyoko.plane.balancer.paths import CertificateFile
 
 _ACTIONS = {Forward: "forward", Redirect: "redirect", FixedResponse: "fixed-response"}
+_GUARDS = {Oidc: "authenticate", Jwt: "jwt-validation"}
 FILE = "context-{}.json"
 
 
@@ -164,14 +168,15 @@ def _listener(listener: Listener) -> ListenerMeant:
     return ListenerMeant(
         listener.protocol,
         tuple(
-            RuleMeant(rule.priority, _actions(rule.action), _template(rule.action))
+            RuleMeant(rule.priority, _actions(rule), _template(rule.action))
             for rule in listener.rules
         ),
     )
 
 
-def _actions(action: Action) -> tuple[str, ...]:
-    return (_ACTIONS[type(action)],)
+def _actions(rule: Rule) -> tuple[str, ...]:
+    guards = (_GUARDS[type(guard)] for guard in rule.guards)
+    return (*guards, _ACTIONS[type(rule.action)])
 
 
 def _template(action: Action) -> tuple[str, str, str, str, str] | None:

@@ -29,6 +29,7 @@ from hiyoko.plane.balancer.forwarding import (
     request_headers,
     response_headers,
 )
+from hiyoko.plane.balancer.guards import callback_lines, guard_answers, guard_globals
 from hiyoko.plane.balancer.log_context import log_context
 from hiyoko.plane.balancer.log_line import URI_BYTES_MAX, log_lines
 from hiyoko.plane.balancer.mutual_tls import mutual_tls_globals, mutual_tls_headers
@@ -93,6 +94,7 @@ def render_haproxy(node: BalancerNode, paths: Paths) -> str:
         *mutual_tls_globals(node.listeners, paths),
         *target_tls_globals(node),
         *renamed_spellings(node.listeners),
+        *(f"  {line}" for line in guard_globals(node)),
     )
     digest = _digest("\n".join((*top, *(x for x in lines if not x.startswith("  server ")))))
     return "\n".join((f"# {node.name} in {node.zone}", *top, f"  description {digest}", body))
@@ -184,6 +186,7 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths, context: str
         yield mark_grpc_calls()
     yield from desync_lines(attributes.get(MODE, "defensive"))
     yield from refusals()
+    yield from callback_lines(listener)
     rules = list(render_rules(listener))
     if any("txn.host" in line for line in rules):
         yield "http-request set-var(txn.host) req.hdr(host),host_only,lower"
@@ -199,6 +202,7 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths, context: str
     yield from forwarded_for(attributes)
     yield from long_answers()
     yield from group_answers(listener, key)
+    yield from guard_answers(listener)
     yield from response_headers(listener)
     # Nothing about an answer may come behind this.
     yield from own_statuses()
