@@ -9,12 +9,13 @@ from aiohttp.web import SockSite
 
 from hiyoko import api
 from hiyoko.clock import Clock
-from hiyoko.gateway import acme
+from hiyoko.gateway import acme, public_keys
 from hiyoko.gateway.local import LocalRoutes
 from hiyoko.gateway.registry import RegistryHandler
 from hiyoko.gateway.server import Gateway
 from hiyoko.neighbours import Neighbours
 from hiyoko.neighbours.event_log import event_log
+from hiyoko.plane.balancer.signing import signing_key
 from hiyoko.plane.ca.authority import root_certificate_path
 from hiyoko.plane.ca.endpoints import service_context
 from hiyoko.plane.ca.issuing import CertificateFiles
@@ -26,6 +27,8 @@ from hiyoko.plane.dns.query_log import QueryLog
 from hiyoko.plane.endpoints import EndpointPlane
 from hiyoko.plane.network import NetworkPlane
 from hiyoko.porter.client import PorterClient
+from hiyoko.reconcile.alarms import AlarmReconciler
+from hiyoko.reconcile.balancer_logs import BalancerLogsReconciler
 from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.reconcile.certificates import CertificateReconciler
 from hiyoko.reconcile.describe import describe
@@ -66,6 +69,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
     async def serve_endpoint(listener: socket.socket, names: Sequence[str]) -> SockSite:
         return await gateway.serve(listener, service_context(settings, names))
 
+    balancer_logs = BalancerLogsReconciler.of(store, settings)
     loop = Loop.of(
         [
             NetworkReconciler(store, NetworkPlane(), clock),
@@ -79,6 +83,8 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
             EcsServicesReconciler(store, clock),
             EcsEventsReconciler(store, lambda: "events" in neighbours.used, clock),
             StackReconciler(store, clock),
+            balancer_logs,
+            AlarmReconciler(store, clock),
         ]
     )
 
@@ -89,10 +95,16 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
         await neighbours.reset()
         await loop.settle(RESET_S)
 
+    def find_key(kid: str) -> str | None:
+        key = signing_key(settings)
+        return key.public if key.kid == kid else None
+
     store.watch(loop.wake)
     registry = RegistryHandler(store, settings, PorterClient(settings.run_dir))
     for host in REGISTRY_HOSTS:
         gateway.register_host(host, registry.handle)
     gateway.register_registry(registry.handle)
-    LocalRoutes(store, settings, status, settle).register(gateway)
+    gateway.register_host(public_keys.HOST, public_keys.PublicKeys(find_key).handle)
+    local = LocalRoutes(store, settings, status, settle, balancer_logs.plane.ask)
+    local.register(gateway)
     return gateway, loop

@@ -282,7 +282,7 @@ def test_an_https_listener_needs_an_issued_certificate(cloud: Cloud) -> None:
             },
             "InvalidLoad",
         ),
-        ({"Type": "authenticate-oidc"}, "NotImplemented"),
+        ({"Type": "authenticate-cognito"}, "NotImplemented"),
         (
             {
                 "Type": "fixed-response",
@@ -331,9 +331,9 @@ def test_attributes_that_do_nothing_here_are_refused_by_name(cloud: Cloud) -> No
         answer = cloud("ModifyLoadBalancerAttributes", LoadBalancerArn=arn, Attributes=given)
         return {item["Key"]: item["Value"] for item in answer["Attributes"]}
 
-    assert modify("access_logs.s3.enabled", "false")["access_logs.s3.enabled"] == "false"
-    with refused("NotImplemented", "access_logs.s3.enabled"):
-        modify("access_logs.s3.enabled", "true")
+    assert modify("waf.fail_open.enabled", "false")["waf.fail_open.enabled"] == "false"
+    with refused("NotImplemented", "waf.fail_open.enabled"):
+        modify("waf.fail_open.enabled", "true")
     with refused("InvalidConfigurationRequest", "Load balancer attribute key 'x' is not recogn"):
         modify("x", "true")
     with refused("ValidationError"):

@@ -302,8 +302,8 @@ def test_several_actions_need_an_order_and_one_final_action_at_the_end(rules: Ru
         rules.create(Actions=[final, fixed])
     with refused("ValidationError", "exactly one forward, redirect or fixed-response"):
         rules.create(Actions=[final | {"Order": 1}, fixed | {"Order": 2}])
-    with refused("NotImplemented", "authenticate-oidc"):
-        rules.create(Actions=[final | {"Order": 2}, {"Type": "authenticate-oidc", "Order": 1}])
+    with refused("NotImplemented", "authenticate-cognito"):
+        rules.create(Actions=[final | {"Order": 2}, {"Type": "authenticate-cognito", "Order": 1}])
 
 
 async def test_a_stack_sets_transforms_and_takes_them_away(rules: Rules) -> None:

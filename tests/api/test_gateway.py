@@ -56,7 +56,7 @@ def signed(service: str, **headers: str) -> dict[str, str]:
     [
         ("lambda", "list_functions"),
         ("rds", "describe_db_instances"),
-        ("cloudwatch", "list_metrics"),
+        ("cloudwatch", "list_dashboards"),
         ("elb", "describe_load_balancers"),
         ("autoscaling", "describe_auto_scaling_groups"),
         ("ec2", "describe_spot_fleet_requests"),

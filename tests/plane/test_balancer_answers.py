@@ -228,7 +228,7 @@ async def test_an_answer_cut_short_ends_the_connection(lab: Lab) -> None:
 
 
 async def test_a_client_that_leaves_harms_nobody(lab: Lab) -> None:
-    """AWS notes 460 in its log; one that has only ended its own half still gets its answer."""
+    """AWS notes 460 in its log; one that ends its own half of the connection counts as gone."""
     await lab.become()
     asked, answer = asyncio.Event(), asyncio.Event()
 
@@ -250,8 +250,9 @@ async def test_a_client_that_leaves_harms_nobody(lab: Lab) -> None:
         half.write(GET)
         half.write_eof()
         await asked.wait()
+        # HAProxy still says something to the half that listens, where AWS says nothing.
+        assert (await reader.read()).startswith(b"HTTP/1.1 400")
         answer.set()
-        assert (await reader.read()).endswith(b"ok")
         half.close()
 
 

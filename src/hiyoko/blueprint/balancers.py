@@ -5,6 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from hiyoko.services.elbv2.model import Claim, Jwt, Oidc
+
+__all__ = [
+    "Action",
+    "BalancerNode",
+    "Balancers",
+    "Claim",
+    "Condition",
+    "FixedResponse",
+    "Forward",
+    "HealthCheck",
+    "Jwt",
+    "Listener",
+    "Oidc",
+    "Redirect",
+    "Rule",
+    "Stickiness",
+    "Target",
+    "TargetGroup",
+    "Transform",
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -139,7 +161,8 @@ class Transform:
 class Rule:
     """All conditions must match. ``priority`` 0 is the default rule, which comes last.
 
-    ``transforms`` change the request after it has been matched; ``action`` is the final one.
+    ``guards`` let a request pass only when it is known whose it is; ``transforms`` change the
+    request after it has been matched; ``action`` is the final one.
     """
 
     arn: str
@@ -147,6 +170,7 @@ class Rule:
     conditions: tuple[Condition, ...]
     action: Action
     transforms: tuple[Transform, ...] = ()
+    guards: tuple[Oidc | Jwt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +227,7 @@ class BalancerNode:
     idle_timeout_s: int = 60
     attributes: tuple[tuple[str, str], ...] = ()
     target_tls: TargetTls | None = None
+    public_address: IPv4Address | None = None
 
 
 @dataclass(frozen=True, slots=True)

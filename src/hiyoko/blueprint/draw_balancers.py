@@ -84,6 +84,7 @@ def draw_balancers(
                     ),
                     attributes=tuple(sorted(balancer.attributes.items())),
                     target_tls=_target_tls(mine),
+                    public_address=IPv4Address(node.public_ip) if node.public_ip else None,
                 )
             )
     steady = (without_vain_stickiness(node) for node in nodes)
@@ -109,10 +110,12 @@ def _listener(row: m.Listener, rows: BalancerRows) -> b.Listener:
             ),
             _action(rule.actions[-1]),
             tuple(b.Transform(t.type, t.regex, t.replace) for t in rule.transforms),
+            _guards(rule.actions),
         )
         for rule in mine
     ]
-    drawn.append(b.Rule(row.default_rule_arn, 0, (), _action(row.default_actions[-1])))
+    last, guards = _action(row.default_actions[-1]), _guards(row.default_actions)
+    drawn.append(b.Rule(row.default_rule_arn, 0, (), last, guards=guards))
     policy = m.find_ssl_policy(row.ssl_policy) if row.ssl_policy else None
     return b.Listener(
         arn=row.arn,
@@ -127,6 +130,11 @@ def _listener(row: m.Listener, rows: BalancerRows) -> b.Listener:
         groups=policy.groups if policy else (),
         mutual=draw_mutual_tls(row.mutual, rows.trust_stores, rows.revocations),
     )
+
+
+def _guards(actions: Iterable[m.Action]) -> tuple[b.Oidc | b.Jwt, ...]:
+    found = (action.oidc or action.jwt for action in actions)
+    return tuple(guard for guard in found if guard is not None)
 
 
 def _action(action: m.Action) -> b.Action:

@@ -1,10 +1,9 @@
-"""``hiyoko logs``: what the tasks printed, from CloudWatch Logs."""
+"""``hiyoko logs``: what the tasks printed, from CloudWatch Logs; or what the balancer was asked."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -12,13 +11,13 @@ from threading import Event
 from time import time
 from typing import Any
 
+from hiyoko.cli.balancer_logs import balancer_logs
+from hiyoko.cli.duration import seconds
 from hiyoko.cli.errors import CommandError
 from hiyoko.cli.stack import SiteStack
 from hiyoko.cli.target import choose
 from hiyoko.settings import Settings
 from hiyoko.site.load import load_site
-
-UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def logs(options: argparse.Namespace, settings: Settings) -> int:
@@ -34,8 +33,10 @@ def logs(options: argparse.Namespace, settings: Settings) -> int:
     group = resources.get("LogGroup", {}).get("PhysicalResourceId")
     if not group:
         raise CommandError(f"{site.name} is not deployed; deploy it with: hiyoko up")
+    if options.alb:
+        return balancer_logs(options, settings, target, resources)
     client = target.client("logs")
-    since = int((time() - _seconds(options.since)) * 1000)
+    since = int((time() - seconds(options.since)) * 1000)
     shown: set[str] = set()
     while True:
         for event in _events(client, group, options.service, since):
@@ -46,13 +47,6 @@ def logs(options: argparse.Namespace, settings: Settings) -> int:
         if not options.follow:
             return 0
         Event().wait(0.3 if target.local else 2.0)
-
-
-def _seconds(text: str) -> int:
-    match = re.fullmatch(r"(\d+)([smhd])", text)
-    if match is None:
-        raise CommandError(f"--since {text}: write a number and a unit, as 30s, 10m, 2h, 1d", 2)
-    return int(match[1]) * UNITS_S[match[2]]
 
 
 def _events(client: Any, group: str, service: str | None, since: int) -> Iterator[dict[str, Any]]:

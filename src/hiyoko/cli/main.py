@@ -85,6 +85,8 @@ def parser() -> argparse.ArgumentParser:
     _json(_site(commands, "status", "status:status", "what is there, and how it is"))
     logs = _site(commands, "logs", "logs:logs", "what the tasks printed", positional=False)
     logs.add_argument("service", nargs="?", help="one service only")
+    logs.add_argument("--alb", action="store_true", help="the load balancer's requests instead")
+    logs.add_argument("--raw", action="store_true", help="with --alb: entries as AWS writes them")
     logs.add_argument("--follow", "-f", action="store_true", help="go on as lines come")
     logs.add_argument("--since", default="1h", help="how far back: 30s, 10m, 2h, 1d (default 1h)")
     _json(logs)

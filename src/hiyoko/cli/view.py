@@ -173,7 +173,11 @@ def _rule(rule: dict[str, Any]) -> RuleView:
         words = f"{to['StatusCode'].removeprefix('HTTP_')} to {protocol}://{host}:{port}"
     else:
         words = f"answer {action['FixedResponseConfig']['StatusCode']}"
-    return RuleView(rule["Priority"], _condition(rule["Conditions"]), words, groups)
+    before = "".join(f"{_GUARDS.get(a['Type'], a['Type'])}, " for a in rule["Actions"][:-1])
+    return RuleView(rule["Priority"], _condition(rule["Conditions"]), before + words, groups)
+
+
+_GUARDS = {"authenticate-oidc": "log in", "jwt-validation": "check token"}
 
 
 def _transform(transform: dict[str, Any]) -> str:

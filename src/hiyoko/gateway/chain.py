@@ -37,7 +37,7 @@ def find_service(exchange: Exchange) -> None:
     name = exchange.service_name = service_name(request)
     exchange.service = exchange.context.specs.find_service(name) if name else None
     if exchange.service is not None:
-        exchange.codec = codec_of(exchange.service)
+        exchange.codec = codec_of(exchange.service, request)
     elif "x-amz-target" in request.headers:
         exchange.codec = CODECS["json"]
 

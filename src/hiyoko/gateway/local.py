@@ -1,4 +1,4 @@
-"""hiyoko's own few routes: status, reset, images, what trust stores hold.
+"""hiyoko's own few routes: status, reset, images, balancer logs, what trust stores hold.
 
 JSON in and out, errors as ``{"error": ...}``.
 """
@@ -9,7 +9,7 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -25,6 +25,18 @@ Status = Callable[[], dict[str, Any]]
 Settle = Callable[[], Awaitable[None]]
 
 
+class AskCollector(Protocol):
+    """Asks the collector of the balancers' logs; None when there is none. Raises PlaneError."""
+
+    def __call__(self, do: str, **more: Any) -> Awaitable[dict[str, Any] | None]:
+        """One question."""
+        ...
+
+
+async def _no_collector(do: str, **more: Any) -> dict[str, Any] | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class LocalRoutes:
     """``status`` reads what the daemon knows of itself; ``settle`` waits for the reconcilers."""
@@ -33,11 +45,13 @@ class LocalRoutes:
     settings: Settings
     status: Status
     settle: Settle
+    collector: AskCollector = _no_collector
 
     def register(self, gateway: Gateway) -> None:
         """Put the routes into a gateway."""
         gateway.register_local("/_hiyoko/status", "GET", self.get_status)
         gateway.register_local("/_hiyoko/reset", "POST", self.reset)
+        gateway.register_local("/_hiyoko/balancer-logs", "GET", self.get_balancer_logs)
         gateway.register_local("/_hiyoko/images", "GET", self.get_images)
         gateway.register_local("/_hiyoko/images", "POST", self.post_image)
         gateway.register_local("/_hiyoko/trust-stores", "GET", self.get_trust_store)
@@ -54,6 +68,23 @@ class LocalRoutes:
         except TimeoutError:
             return _error(500, "the reset did not settle; see `hiyoko cloud status`")
         return web.json_response({"reset": True})
+
+    async def get_balancer_logs(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Entries of ``balancer``'s access log, from ``after`` on and since a time."""
+        asked = request.rel_url.query
+        try:
+            answer = await self.collector(
+                "tail",
+                balancer=asked.get("balancer", ""),
+                after=int(asked.get("after", "0")),
+                since=float(asked.get("since", "0")),
+                instance=asked.get("instance"),
+            )
+        except ValueError:
+            return _error(400, "after and since are numbers")
+        except PlaneError as error:
+            return _error(500, str(error))
+        return web.json_response(answer or {"instance": None, "next": 0, "entries": []})
 
     async def get_images(self, request: web.BaseRequest) -> web.StreamResponse:
         """Images of the simulated internet."""

@@ -17,6 +17,7 @@ from hiyoko.blueprint.balancers import (
 )
 from hiyoko.blueprint.draw_balancers import BalancerRows, SettledTarget, draw_balancers
 from hiyoko.clock import Clock, SystemClock
+from hiyoko.plane.balancer.log_context import log_context
 from hiyoko.plane.balancer.nodes import BalancerPlane, steps
 from hiyoko.plane.balancer.observe import (
     NodeObserved,
@@ -25,8 +26,10 @@ from hiyoko.plane.balancer.observe import (
     describe_failure,
     server_key,
 )
+from hiyoko.plane.balancer.paths import CertificateFile
 from hiyoko.plane.balancer.render import digest_of, render_haproxy
 from hiyoko.plane.balancer.secret import cookie_secret
+from hiyoko.reconcile.balancer_agents import BalancerAgents
 from hiyoko.reconcile.balancer_tls import BalancerTls, observe_tls
 from hiyoko.reconcile.report import Report
 from hiyoko.services.elbv2 import rows
@@ -93,13 +96,18 @@ class BalancerReconciler:
         held = {node.eni_id for node in drawn.nodes} - wished.keys()
         tls = BalancerTls(wished, paths)
         tls.put_files(report)
+        agents = BalancerAgents(self.settings, self.plane.directory, drawn.nodes)
+        await agents.put(report)
         todo = steps(wished, {k: v for k, v in observed.items() if k not in held})
+        self._tell_contexts(wished, files)  # before a line is written that needs one
         for step in todo:
             with report.attempt(step):
                 await self.plane.apply(step)
+        self._tell_contexts(wished, files)
         await tls.swap_certificates(self.plane, report)
         if not held:
             tls.drop_files(report)
+        await agents.drop(report)
         if todo:
             observed = await self.plane.observe()
         nodes = _nodes_seen(wished, observed, wished_before, now)
@@ -112,6 +120,14 @@ class BalancerReconciler:
         self._expire(wishes, now)
         report.again_s = _again(wishes, drawn, targets, now)
         return report
+
+    def _tell_contexts(
+        self,
+        wished: Mapping[str, tuple[BalancerNode, str]],
+        files: Mapping[str, CertificateFile],
+    ) -> None:
+        for eni_id, (node, _) in wished.items():
+            self.plane.write_context(eni_id, log_context(node, files))
 
     def _record(
         self, nodes: Mapping[str, NodeSeen], targets: Mapping[TargetKey, TargetSeen]

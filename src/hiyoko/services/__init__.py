@@ -10,6 +10,7 @@ import importlib
 SERVICES = (
     "acm",
     "cloudformation",
+    "cloudwatch",
     "ec2",
     "ecr",
     "ecs",

@@ -11,6 +11,8 @@ from hiyoko.spec.json import JsonCodec
 from hiyoko.spec.query import QueryCodec
 from hiyoko.spec.rest_json import RestJsonCodec
 from hiyoko.spec.rest_xml import RestXmlCodec
+from hiyoko.spec.rpc_v2_cbor import PROTOCOL as RPC_V2_CBOR
+from hiyoko.spec.rpc_v2_cbor import RpcV2CborCodec
 from hiyoko.spec.service import Service
 from hiyoko.spec.shapes import Operation
 
@@ -54,16 +56,23 @@ CODECS: dict[str, Codec] = {
     "json": JsonCodec(),
     "rest-json": RestJsonCodec(),
     "rest-xml": RestXmlCodec(),
+    "smithy-rpc-v2-cbor": RpcV2CborCodec(),
 }
 
 
-def codec_of(service: Service) -> Codec:
-    """The codec of a service; one that offers only CBOR is answered in JSON."""
-    return CODECS.get(service.protocol, CODECS["json"])
+def codec_of(service: Service, request: HttpRequest) -> Codec:
+    """The codec of a request; where a service offers several, the request shows its own."""
+    if len(service.protocols) == 1:
+        return CODECS[service.protocol]
+    if request.headers.get("smithy-protocol") == RPC_V2_CBOR:
+        return CODECS["smithy-rpc-v2-cbor"]
+    if "query" in service.protocols and "x-amz-target" not in request.headers:
+        return CODECS["query"]
+    return CODECS[service.protocol]
 
 
 def parse(service: Service, request: HttpRequest) -> tuple[Operation, dict[str, Any]]:
     """The operation and its parameters. Raises RequestFault or UnknownOperation."""
-    codec = codec_of(service)
+    codec = codec_of(service, request)
     operation, found = codec.identify(service, request)
     return operation, codec.read(operation, request, found)

@@ -86,7 +86,11 @@ class JsonCodec:
                 body = {"__type": code, "Message": message}
             if fields:
                 body.update(self.writers.writer(error.use)(fields))
-        return self._respond(service, status, encode(body).encode(), request_id)
+        answer = self._respond(service, status, encode(body).encode(), request_id)
+        if service is not None and service.query_compatible:
+            query_code = error.code if error is not None else code
+            answer.headers["x-amzn-query-error"] = f"{query_code};{fault}"
+        return answer
 
     @staticmethod
     def _respond(

@@ -54,7 +54,7 @@ class JsonReaders:
 
         def read(value: Any, where: str) -> dict[str, Any]:
             if type(value) is not dict:
-                raise _wrong(where, "a structure")
+                raise wrong(where, "a structure")
             result: dict[str, Any] = {}
             for wire, item in value.items():
                 member = members.get(wire)
@@ -70,7 +70,7 @@ class JsonReaders:
 
         def read(value: Any, where: str) -> list[Any]:
             if type(value) is not list:
-                raise _wrong(where, "a list")
+                raise wrong(where, "a list")
             return [read_element(item, where) for item in value if item is not None]
 
         return read
@@ -81,7 +81,7 @@ class JsonReaders:
 
         def read(value: Any, where: str) -> dict[str, Any]:
             if type(value) is not dict:
-                raise _wrong(where, "a map")
+                raise wrong(where, "a map")
             return {
                 key: read_element(item, where) for key, item in value.items() if item is not None
             }
@@ -89,7 +89,8 @@ class JsonReaders:
         return read
 
 
-def _wrong(where: str, wanted: str) -> RequestFault:
+def wrong(where: str, wanted: str) -> RequestFault:
+    """A value of another type than the model's."""
     return RequestFault(
         "SerializationException", f"The value of {where or 'the body'} is not {wanted}."
     )
@@ -101,7 +102,7 @@ def _document(value: Any, where: str) -> Any:
 
 def _string(value: Any, where: str) -> str:
     if type(value) is not str:
-        raise _wrong(where, "a string")
+        raise wrong(where, "a string")
     return value
 
 
@@ -109,7 +110,7 @@ def _integer(value: Any, where: str) -> int:
     # 1.0 is the same JSON number as 1 (RFC 8259, section 6).
     if type(value) is int or (type(value) is float and value.is_integer()):
         return int(value)
-    raise _wrong(where, "an integer")
+    raise wrong(where, "an integer")
 
 
 def _float(value: Any, where: str) -> float:
@@ -117,12 +118,12 @@ def _float(value: Any, where: str) -> float:
         return float(value)
     if value in _NOT_NUMBERS:
         return _NOT_NUMBERS[value]
-    raise _wrong(where, "a number")
+    raise wrong(where, "a number")
 
 
 def _boolean(value: Any, where: str) -> bool:
     if type(value) is not bool:
-        raise _wrong(where, "true or false")
+        raise wrong(where, "true or false")
     return value
 
 
@@ -130,14 +131,14 @@ def _blob(value: Any, where: str) -> bytes:
     try:
         return form.decode_blob(value)
     except (ValueError, TypeError, AttributeError):
-        raise _wrong(where, "base64") from None
+        raise wrong(where, "base64") from None
 
 
 def _stamp(value: Any, where: str) -> float:
     try:
         return stamps.parse(value)
     except (ValueError, TypeError, AttributeError):
-        raise _wrong(where, "a time stamp") from None
+        raise wrong(where, "a time stamp") from None
 
 
 _SCALARS: dict[str, Reader] = {

@@ -10,8 +10,9 @@ from typing import Any
 from hiyoko.spec.archive import Archive, known
 from hiyoko.spec.shapes import ErrorShape, Operation, Shape, Use
 
-# botocore's own order of preference is CBOR, JSON, rest-json, rest-xml, query, ec2
-# (botocore/utils.py, PRIORITY_ORDERED_SUPPORTED_PROTOCOLS). None of our services offers CBOR.
+# botocore's own order of preference (botocore/utils.py, PRIORITY_ORDERED_SUPPORTED_PROTOCOLS) has
+# been another one with CBOR first, and other SDKs have theirs: a service that offers several
+# protocols is asked in any of them, so ``codecs.codec_of`` looks at the request.
 _PREFERENCE = ("json", "rest-json", "rest-xml", "query", "ec2")
 
 
@@ -25,11 +26,14 @@ class Service:
     _operations: dict[str, Operation] = field(default_factory=dict)
     compiled: dict[str, Any] = field(default_factory=dict)
     protocol: str = field(init=False)
-    """The protocol that botocore's client speaks with this service."""
+    """The protocol that says how this service words its refusals."""
+    protocols: tuple[str, ...] = field(init=False)
+    """All protocols that the service answers in."""
 
     def __post_init__(self) -> None:
         metadata = self.archive.metadata
         offered = metadata.get("protocols") or [metadata["protocol"]]
+        self.protocols = tuple(offered)
         self.protocol = next((name for name in _PREFERENCE if name in offered), str(offered[0]))
 
     @property
@@ -46,6 +50,11 @@ class Service:
     def target_prefix(self) -> str:
         """What stands before the dot in X-Amz-Target."""
         return str(self.archive.metadata.get("targetPrefix", ""))
+
+    @property
+    def query_compatible(self) -> bool:
+        """The service once spoke the query protocol only, and keeps its codes for errors."""
+        return "awsQueryCompatible" in self.archive.metadata
 
     @property
     def json_version(self) -> str:

@@ -73,7 +73,8 @@ _CODES = {
 def _code(service: Service) -> str:
     if service.name in _CODES:
         return _CODES[service.name]
-    return "ValidationError" if service.protocol == "query" else "ValidationException"
+    query = service.protocol == "query" or service.query_compatible
+    return "ValidationError" if query else "ValidationException"
 
 
 def _ec2_refusal(faults: list[Fault]) -> RequestFault:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address
+from pathlib import Path
 
 from tests.golden.golden import check_golden
 
 from hiyoko.blueprint.balancers import (
     BalancerNode,
+    Claim,
     Condition,
     FixedResponse,
     Forward,
     HealthCheck,
+    Jwt,
     Listener,
     MutualTls,
+    Oidc,
     Redirect,
     Rule,
     Stickiness,
@@ -23,8 +27,11 @@ from hiyoko.blueprint.balancers import (
     TargetTls,
     Transform,
 )
+from hiyoko.plane.balancer.agent.config import parse
+from hiyoko.plane.balancer.guards import SCRIPT, Trust, render_agent
 from hiyoko.plane.balancer.paths import CertificateFile, Paths
 from hiyoko.plane.balancer.render import render_haproxy, side_files
+from hiyoko.plane.balancer.signing import SigningKey
 from hiyoko.plane.balancer.tls import tls_options
 from hiyoko.services.elbv2.ssl_policies import SSL_POLICIES, target_ssl_policy
 
@@ -192,7 +199,8 @@ def test_a_plain_rule_costs_two_lines() -> None:
     listener = replace(NODE.listeners[0], rules=(plain,))
     group = replace(NODE.groups[2], stickiness=None)
     text = render_haproxy(replace(NODE, listeners=(listener,), groups=(group,)), PATHS)
-    assert [line.strip() for line in text.splitlines() if "txn.rule" in line] == [
+    marks = [line.strip() for line in text.splitlines() if "txn.rule" in line]
+    assert [line for line in marks if not line.startswith("log-format")] == [
         "http-request set-var(txn.rule) int(1) if !{ var(txn.rule) -m found }",
         "use_backend tg.web.0000000000000001 if { var(txn.rule) -m int 1 }",
     ]
@@ -204,3 +212,57 @@ def test_a_plain_rule_costs_two_lines() -> None:
         "txn.location",
     ):
         assert unused not in text
+
+
+OIDC = Oidc(
+    issuer="https://idp.test",
+    authorization_endpoint="https://idp.test/authorize",
+    token_endpoint="https://idp.test/token",
+    user_info_endpoint="https://idp.test/userinfo",
+    client_id="client",
+    client_secret="secret",
+    extra=(("prompt", "login"),),
+)
+JWT = Jwt("https://idp.test/jwks", "https://idp.test", (Claim("scope", "string-array", ("a",)),))
+GUARDED = replace(
+    NODE,
+    listeners=(
+        replace(
+            NODE.listeners[1],
+            rules=(
+                Rule("r1", 1, (Condition("path-pattern", ("/in",)),), REDIRECT, guards=(OIDC,)),
+                Rule("r2", 2, (Condition("path-pattern", ("/api",)),), REDIRECT, guards=(JWT,)),
+                Rule("d", 0, (), Forward(((WEB, 1),))),
+            ),
+        ),
+    ),
+    groups=(),
+)
+
+
+def test_rules_with_guards_ask_the_agent_before_they_act() -> None:
+    text = render_haproxy(GUARDED, PATHS).replace(str(SCRIPT.parent), "PACKAGE")
+    kept = ("setenv", "lua", "txn.rule", "idpresponse", "session_cookie", "str guard")
+    lines = [line.strip() for line in text.splitlines() if any(word in line for word in kept)]
+    check_golden("balancer/haproxy-guards.txt", "\n".join(lines) + "\n")
+
+
+def test_a_node_without_guards_has_no_line_of_them() -> None:
+    text = render_haproxy(NODE, PATHS)
+    assert not [word for word in ("lua", "setenv", "session_cookie") if word in text]
+
+
+def test_the_configuration_of_an_agent() -> None:
+    key = SigningKey("kid", Path("/ca/balancer-signing.pem"), "public")
+    trust = Trust(b"cloud", key, Path("/ca/root.pem"))
+    text = render_agent(GUARDED, trust)
+    check_golden("balancer/agent.json", text)
+    assert render_agent(NODE, trust) == ""
+    # Another node of the balancer has the same keys, so that it opens the same cookies.
+    other = render_agent(replace(GUARDED, eni_id="eni-2"), trust)
+    assert other == text.replace(NODE.eni_id, "eni-2")
+    # The cloud's secret itself is not there, and no other balancer has this key.
+    assert b"cloud".hex() not in text
+    foreign = parse(render_agent(replace(GUARDED, balancer_arn="lb2"), trust))
+    assert foreign.key != parse(text).key
+    assert parse(text).guards == {"r1": OIDC, "r2": JWT}

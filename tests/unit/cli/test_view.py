@@ -166,6 +166,14 @@ def test_a_rules_action_is_put_in_words(
     assert shown.listeners[0].rules == (RuleView("1", "everything else", words, groups),)
 
 
+def test_what_a_rule_asks_before_its_action_is_put_in_words(scripts: Scripts) -> None:
+    asking = rule(**FORWARD)
+    final = asking["Actions"][-1]
+    for kind, words in (("authenticate-oidc", "log in"), ("jwt-validation", "check token")):
+        shown = balanced(scripts, {**asking, "Actions": [{"Type": kind}, final]})
+        assert shown.listeners[0].rules[0].action == f"{words}, forward"
+
+
 def test_targets_come_with_their_health_and_groups_with_their_name_tag(scripts: Scripts) -> None:
     group = balanced(scripts, rule(**FORWARD)).groups[GROUP]
     assert group.name == "shop-web"

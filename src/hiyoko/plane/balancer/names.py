@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from hiyoko.blueprint.balancers import Target
 
+OPEN_BACKENDS = "open."
+"""What the names of backends begin with that take every target, healthy or not."""
+
 
 def backend_name(group_arn: str) -> str:
     """The backend of a target group: AWS's name and id of the group."""
@@ -12,7 +15,7 @@ def backend_name(group_arn: str) -> str:
 
 def open_backend(group_arn: str) -> str:
     """The backend of all of a group's targets, healthy or not, where a threshold leads to it."""
-    return "open." + backend_name(group_arn)
+    return OPEN_BACKENDS + backend_name(group_arn)
 
 
 def server_name(target: Target) -> str:

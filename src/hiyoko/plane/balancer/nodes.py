@@ -4,6 +4,7 @@ Each node has a directory under the run directory, named by its interface:
 
 - ``haproxy.cfg`` ``servers.state``  what the process reads at start and at each reload
 - ``haproxy.pid`` ``master.sock`` ``stats.sock`` ``haproxy.log``  what it makes
+- ``log.pipe`` ``context-*.json``  its log lines, and what they mean: see ``collector``
 
 HAProxy runs as master and worker. A reload makes a new worker that takes over the listening
 sockets; the old one ends with its last connection. So a daemon that starts anew finds the process
@@ -25,6 +26,9 @@ from pathlib import Path
 from hiyoko.blueprint.balancers import BalancerNode
 from hiyoko.blueprint.step import Step
 from hiyoko.plane.balancer.events import Events, notify_path, readiness
+from hiyoko.plane.balancer.log_context import FILE as CONTEXT_FILE
+from hiyoko.plane.balancer.log_context import LogContext
+from hiyoko.plane.balancer.log_line import LOG_FD
 from hiyoko.plane.balancer.observe import (
     NodeObserved,
     parse_info,
@@ -32,6 +36,7 @@ from hiyoko.plane.balancer.observe import (
     parse_stat,
     state_file,
 )
+from hiyoko.plane.balancer.pipe import leave_counters, make_pipe
 from hiyoko.plane.balancer.render import STATE_FILE, STATS_SOCKET, digest_of, written_digest
 from hiyoko.plane.balancer.servers import Change, server_changes
 from hiyoko.plane.balancer.socket import ask, ask_worker, old_workers
@@ -40,6 +45,8 @@ from hiyoko.plane.process import NETNS_DIR, command_line, run, spawn_detached
 
 CONFIG, MASTER_SOCKET, PID_FILE, LOG = "haproxy.cfg", "master.sock", "haproxy.pid", "haproxy.log"
 START_TIMEOUT_S = 10.0
+CONTEXTS_MAX = 20
+_WITH_PIPE = f'exec "$@" {LOG_FD}<>log.pipe'
 TRIM_BYTES = 64 << 20
 _POLL_S = 0.02
 _LOOKS = 6
@@ -152,6 +159,21 @@ class BalancerPlane:
             self.events.watch({seen.pid for seen in found.values()})
         return found
 
+    def write_context(self, eni_id: str, context: LogContext) -> None:
+        """Put down what the node's lines mean; those of its last configurations stay.
+
+        A node that was never started has no place for it yet.
+        """
+        place = self.directory / eni_id
+        path = place / CONTEXT_FILE.format(context.digest)
+        text = context.text()
+        if not place.is_dir() or (path.exists() and path.read_text() == text):
+            return
+        _write(path, text)
+        old = sorted(place.glob(CONTEXT_FILE.format("*")), key=lambda one: one.stat().st_mtime)
+        for gone in old[:-CONTEXTS_MAX]:
+            gone.unlink()
+
     async def apply(self, step: NodeStep) -> None:
         """Take one step; taking it again does nothing more."""
         match step:
@@ -176,8 +198,10 @@ class BalancerPlane:
         _write(place / STATE_FILE, state_file(node))
         await _check(place, text)
         _write(place / CONFIG, text)
+        make_pipe(place)
         async with _loaded(place, text):
             await spawn_detached(
+                *("sh", "-c", _WITH_PIPE, "sh"),
                 *("env", f"NOTIFY_SOCKET={notify_path(node.eni_id)}"),
                 # Else each request gives its buffers back to the kernel and takes them again: one
                 # page fault, three microseconds (mallopt(3)).
@@ -192,6 +216,7 @@ class BalancerPlane:
     async def _reload(self, node: BalancerNode, text: str) -> None:
         place = self.directory / node.eni_id
         running = await ask_worker(place / MASTER_SOCKET, ["show servers state"])
+        await _leave_counters(place)
         await _check(place, text)
         _write(place / STATE_FILE, state_file(node, running))
         _write(place / CONFIG, text)
@@ -218,10 +243,21 @@ class BalancerPlane:
         place = self.directory / eni_id
         pid = await _find_pid(place)
         if pid is not None:
+            await _leave_counters(place)
             await _end(pid)
         for path in place.iterdir():
             path.unlink()
         place.rmdir()
+
+
+async def _leave_counters(place: Path) -> None:
+    """Before a worker goes. One that does not answer takes its counters with it."""
+    try:
+        info = await ask(place / STATS_SOCKET, "show info")
+        stat = await ask(place / STATS_SOCKET, "show stat")
+    except PlaneError:
+        return
+    leave_counters(place, info, stat)
 
 
 async def _end(pid: int) -> None:

@@ -29,6 +29,9 @@ from hiyoko.plane.balancer.forwarding import (
     request_headers,
     response_headers,
 )
+from hiyoko.plane.balancer.guards import callback_lines, guard_answers, guard_globals
+from hiyoko.plane.balancer.log_context import log_context
+from hiyoko.plane.balancer.log_line import URI_BYTES_MAX, log_lines
 from hiyoko.plane.balancer.mutual_tls import mutual_tls_globals, mutual_tls_headers
 from hiyoko.plane.balancer.names import backend_name, open_backend
 from hiyoko.plane.balancer.paths import Paths
@@ -71,9 +74,10 @@ _SPELT = (
 def render_haproxy(node: BalancerNode, paths: Paths) -> str:
     """The whole configuration; its ``description`` is the digest of all but the servers."""
     lines = [*_defaults(node)]
+    context = log_context(node).digest
     for listener in node.listeners:
         lines += ["", f"frontend port-{listener.port}"]
-        lines += (f"  {line}" for line in _frontend(node, listener, paths))
+        lines += (f"  {line}" for line in _frontend(node, listener, paths, context))
     http2_clients = has_http2_clients(node.listeners, node.attributes)
     for group in node.groups:
         lines += ["", f"backend {backend_name(group.arn)}"]
@@ -90,6 +94,7 @@ def render_haproxy(node: BalancerNode, paths: Paths) -> str:
         *mutual_tls_globals(node.listeners, paths),
         *target_tls_globals(node),
         *renamed_spellings(node.listeners),
+        *(f"  {line}" for line in guard_globals(node)),
     )
     digest = _digest("\n".join((*top, *(x for x in lines if not x.startswith("  server ")))))
     return "\n".join((f"# {node.name} in {node.zone}", *top, f"  description {digest}", body))
@@ -129,6 +134,7 @@ def _global(paths: Paths) -> tuple[str, ...]:
         # A connection that outlives a reload may take as long as the longest draining.
         "  hard-stop-after 3600s",
         "  tune.ssl.default-dh-param 2048",
+        f"  tune.http.logurilen {URI_BYTES_MAX}",
         # Only what is used of a buffer costs memory.
         f"  tune.bufsize {BUFFER_BYTES}",
         f"  tune.http.maxhdr {HEADERS_MAX}",
@@ -148,6 +154,8 @@ def _defaults(node: BalancerNode) -> Iterator[str]:
     yield f"  timeout connect {CONNECT_TIMEOUT_S}s"
     yield "  retries 0"
     yield "  option idle-close-on-response"
+    # A client that has gone is told apart (460 in the log), and its target let off.
+    yield "  option abortonclose"
     # A connection that never said a word is closed without one.
     yield "  option http-ignore-probes"
     yield "  option h1-case-adjust-bogus-client"
@@ -159,11 +167,18 @@ def _defaults(node: BalancerNode) -> Iterator[str]:
     yield from (f"  {line}" for line in error_answers())
 
 
-def _frontend(node: BalancerNode, listener: Listener, paths: Paths) -> Iterator[str]:
+def _frontend(node: BalancerNode, listener: Listener, paths: Paths, context: str) -> Iterator[str]:
     attributes = dict(node.attributes)
     # Without this HAProxy takes HTTP/2's preface on any port.
     alone = "" if has_http2_clients([listener], node.attributes) else " proto h1"
     yield f"bind {node.address}:{listener.port}{alone}{tls_options(listener, attributes, paths)}"
+    yield from log_lines(
+        context,
+        listener.port,
+        tls=listener.protocol == "HTTPS",
+        client=listener.mutual is not None,
+        transforms=any(rule.transforms for rule in listener.rules),
+    )
     yield from client_keep_alive(attributes)
     yield from client_address(attributes)
     grpc = _forwards_grpc(node, listener)
@@ -171,6 +186,7 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths) -> Iterator[
         yield mark_grpc_calls()
     yield from desync_lines(attributes.get(MODE, "defensive"))
     yield from refusals()
+    yield from callback_lines(listener)
     rules = list(render_rules(listener))
     if any("txn.host" in line for line in rules):
         yield "http-request set-var(txn.host) req.hdr(host),host_only,lower"
@@ -186,6 +202,7 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths) -> Iterator[
     yield from forwarded_for(attributes)
     yield from long_answers()
     yield from group_answers(listener, key)
+    yield from guard_answers(listener)
     yield from response_headers(listener)
     # Nothing about an answer may come behind this.
     yield from own_statuses()

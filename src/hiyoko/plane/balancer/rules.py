@@ -14,6 +14,7 @@ from hiyoko.blueprint.balancers import (
     Rule,
 )
 from hiyoko.plane.balancer.answers import OWN_HEADERS, own_answer
+from hiyoko.plane.balancer.guards import guard_lines
 from hiyoko.plane.balancer.names import backend_name
 from hiyoko.plane.balancer.seals import SealKey
 from hiyoko.plane.balancer.stickiness import group_choice
@@ -39,6 +40,7 @@ def render_rules(listener: Listener) -> Iterator[str]:
             f"http-request set-var(txn.rule) int({number}) if !{{ var(txn.rule) -m found }}{terms}"
         )
     for number, rule in enumerate(listener.rules, 1):
+        yield from guard_lines(number, rule)
         yield from _act(listener, number, rule)
 
 

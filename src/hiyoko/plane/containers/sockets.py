@@ -24,7 +24,7 @@ import dns.exception
 import dns.message
 import dns.rcode
 import dns.rdatatype
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import AbstractCookieJar, AbstractResolver, ResolveResult
 
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import NETNS_DIR
@@ -140,7 +140,11 @@ class TaskResolver(AbstractResolver):
 
 
 def session(
-    netns: str, names: TaskResolver, trust: Path, connect_timeout_s: float
+    netns: str,
+    names: TaskResolver,
+    trust: Path,
+    connect_timeout_s: float,
+    cookies: AbstractCookieJar | None = None,
 ) -> aiohttp.ClientSession:
     """An HTTP client whose names, packets and trust are the task's."""
     if not trust.is_file():
@@ -160,4 +164,5 @@ def session(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s),
         headers={"User-Agent": "hiyoko"},
+        cookie_jar=cookies,
     )

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import assert_never
 
 from hiyoko.blueprint.step import Step
@@ -21,7 +15,7 @@ from hiyoko.plane.dns.zone_change import ZoneChange
 from hiyoko.plane.dns.zone_keys import Role, ZoneKeys
 from hiyoko.plane.dns.zone_store import ZoneStore
 from hiyoko.plane.error import PlaneError
-from hiyoko.plane.process import spawn_detached
+from hiyoko.plane.ready import spawn_ready
 from hiyoko.settings import Settings
 
 START_S = 20.0
@@ -164,51 +158,13 @@ class DnsServer:
         run_dir = self.settings.run_dir
         run_dir.mkdir(parents=True, exist_ok=True)
         log = self.settings.log_dir / "dns.log"
-        said: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-
-        def settle(ready: bool) -> None:
-            if not said.done():
-                said.set_result(ready)
-
-        def on_ready(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            settle(True)
-            writer.close()
-
-        with tempfile.TemporaryDirectory(prefix="hiyoko-") as directory:
-            ready = Path(directory) / "ready"
-            async with await asyncio.start_unix_server(on_ready, str(ready)):
-                pid = await spawn_detached(
-                    sys.executable,
-                    *("-m", "hiyoko.plane.dns", "--run-dir", str(run_dir)),
-                    *("--key-dir", str(self.settings.zone_key_dir), "--ready", str(ready)),
-                    log=log,
-                )
-                with _when_ended(pid, partial(settle, False)):
-                    try:
-                        async with asyncio.timeout(START_S):
-                            started = await said
-                    except TimeoutError:
-                        started = False
-        if not started:
-            raise PlaneError(f"start the DNS server: it ended or took too long, see {log}")
-
-
-@contextmanager
-def _when_ended(pid: int, call: Callable[[], None]) -> Iterator[None]:
-    """Call back when the process ends while the block lasts (at once when it already has)."""
-    loop = asyncio.get_running_loop()
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        call()
-        yield
-        return
-    loop.add_reader(descriptor, call)
-    try:
-        yield
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
+        await spawn_ready(
+            *(sys.executable, "-m", "hiyoko.plane.dns", "--run-dir", str(run_dir)),
+            *("--key-dir", str(self.settings.zone_key_dir)),
+            what="the DNS server",
+            log=log,
+            timeout_s=START_S,
+        )
 
 
 __all__ = [

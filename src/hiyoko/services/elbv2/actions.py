@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from hiyoko.api import Call, Request, unsupported
 from hiyoko.services.elbv2 import errors
+from hiyoko.services.elbv2.authentication import check_protocol, parse_jwt, parse_oidc
 from hiyoko.services.elbv2.forwards import check_forward, parse_forward
 from hiyoko.services.elbv2.model import Action, FixedResponse, LoadBalancer
 from hiyoko.services.elbv2.redirects import parse_redirect
@@ -28,18 +29,25 @@ _CONTENT_TYPES = (
 
 
 def parse_actions(
-    call: Call, balancer: LoadBalancer, protocol: str, port: int, given: Sequence[Request]
+    call: Call,
+    balancer: LoadBalancer,
+    protocol: str,
+    port: int,
+    given: Sequence[Request],
+    before: Sequence[Action] = (),
 ) -> tuple[Action, ...]:
     """The actions in the order in which they are performed; exactly one is final, the last one.
 
-    ``protocol`` and ``port`` are the listener's.
+    ``protocol`` and ``port`` are the listener's; ``before`` are the actions that these replace.
     """
-    actions = tuple(_action(protocol, port, item) for item in _ordered(given))
+    actions = tuple(_action(protocol, port, item, before) for item in _ordered(given))
     if sum(action.type in FINAL for action in actions) != 1 or actions[-1].type not in FINAL:
         raise errors.validation(
             "A rule must have exactly one forward, redirect or fixed-response action, "
             "and it must be the last one"
         )
+    if len(actions) > 2:
+        raise errors.validation("A rule can have no more than one action before the final one")
     check_forward(call, balancer, protocol, actions[-1])
     return actions
 
@@ -53,7 +61,7 @@ def _ordered(given: Sequence[Request]) -> list[Request]:
     return sorted(given, key=lambda item: int(item["Order"]))
 
 
-def _action(protocol: str, port: int, item: Request) -> Action:
+def _action(protocol: str, port: int, item: Request, before: Sequence[Action]) -> Action:
     kind, order = item["Type"], item.get("Order")
     match kind:
         case "forward":
@@ -74,6 +82,20 @@ def _action(protocol: str, port: int, item: Request) -> Action:
                     "A fixed-response action must have a fixed response configuration"
                 )
             return Action(kind, order, fixed_response=_fixed_response(config))
+        case "authenticate-oidc":
+            only(item, {"Type", "Order", "AuthenticateOidcConfig"})
+            check_protocol(kind, protocol)
+            oidc = item.get("AuthenticateOidcConfig")
+            if oidc is None:
+                raise errors.validation("An authenticate-oidc action must have a configuration")
+            return Action(kind, order, oidc=parse_oidc(oidc, before))
+        case "jwt-validation":
+            only(item, {"Type", "Order", "JwtValidationConfig"})
+            check_protocol(kind, protocol)
+            jwt = item.get("JwtValidationConfig")
+            if jwt is None:
+                raise errors.validation("A jwt-validation action must have a configuration")
+            return Action(kind, order, jwt=parse_jwt(jwt))
         case _:
             raise unsupported("Action.Type", kind)
 

@@ -34,19 +34,23 @@ _COUNT = r"[1-9]\d{0,2}|1000"
 _COUNT_OFF = rf"off|{_COUNT}"
 _PERCENT = r"off|[1-9]\d?|100"
 
+
+def _log_attributes(kind: str) -> tuple[Attribute, ...]:
+    """Where logs of a kind are delivered; see ``log_delivery``."""
+    return (
+        Attribute(f"{kind}.s3.enabled", "false", _BOOLEAN),
+        Attribute(f"{kind}.s3.bucket", "", r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]"),
+        Attribute(f"{kind}.s3.prefix", "", r"[A-Za-z0-9!_.*'()\-/]{0,512}"),
+    )
+
+
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerAttribute.html
 LOAD_BALANCER = (
-    Attribute("access_logs.s3.enabled", "false"),
-    Attribute("access_logs.s3.bucket", ""),
-    Attribute("access_logs.s3.prefix", ""),
+    *_log_attributes("access_logs"),
     Attribute("client_keep_alive.seconds", "3600", _NUMBER, 60, 604800),
-    Attribute("connection_logs.s3.enabled", "false"),
-    Attribute("connection_logs.s3.bucket", ""),
-    Attribute("connection_logs.s3.prefix", ""),
+    *_log_attributes("connection_logs"),
     Attribute("deletion_protection.enabled", "false", _BOOLEAN),
-    Attribute("health_check_logs.s3.enabled", "false"),
-    Attribute("health_check_logs.s3.bucket", ""),
-    Attribute("health_check_logs.s3.prefix", ""),
+    *_log_attributes("health_check_logs"),
     Attribute("idle_timeout.timeout_seconds", "60", _NUMBER, 1, 4000),
     Attribute("ipv6.deny_all_igw_traffic", "false"),
     Attribute("load_balancing.cross_zone.enabled", "true"),

@@ -161,7 +161,9 @@ def modify_listener(call: Call, request: Request) -> Response:
     policy, certificates = _tls(call, request, protocol, row)
     mutual = mutual_authentication.wanted(call, request, protocol, balancer.arn, row)
     given = request.get("DefaultActions")
-    actions = parse_actions(call, balancer, protocol, port, given) if given else row.default_actions
+    actions = row.default_actions
+    if given:
+        actions = parse_actions(call, balancer, protocol, port, given, actions)
     for other in rows.list_listeners(call.tx, row.balancer_arn):
         if other.arn != row.arn and other.port == port:
             raise errors.duplicate_listener(row.balancer_arn)

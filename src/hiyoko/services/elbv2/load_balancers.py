@@ -8,6 +8,7 @@ from typing import Any
 
 from hiyoko.api import AwsError, Call, Request, Response, operation, unsupported
 from hiyoko.services.elbv2 import attributes, errors, rows, views
+from hiyoko.services.elbv2.log_delivery import check_delivery
 from hiyoko.services.elbv2.model import LoadBalancer, Node
 from hiyoko.services.elbv2.requests import check_arn, check_name, only, page, parse_tags
 from hiyoko.services.elbv2.seen import NODES_SEEN
@@ -292,5 +293,6 @@ def modify_load_balancer_attributes(call: Call, request: Request) -> Response:
     wanted = attributes.merged(
         "Load balancer", attributes.LOAD_BALANCER, row.attributes, request["Attributes"]
     )
+    check_delivery(call, row, row.attributes, wanted)
     rows.LOAD_BALANCERS.put(call.tx, replace(row, attributes=wanted))
     return {"Attributes": attributes.view(attributes.LOAD_BALANCER, wanted)}

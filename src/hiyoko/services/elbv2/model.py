@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from hiyoko.services.elbv2.ssl_policies import SslPolicy, find_ssl_policy, target_ssl_policy
 
 __all__ = [
     "Action",
+    "Claim",
     "Condition",
     "FixedResponse",
     "GroupStickiness",
     "HealthCheck",
     "HealthyMinimum",
+    "Jwt",
     "Listener",
     "LoadBalancer",
     "MutualAuthentication",
     "Node",
+    "Oidc",
     "Redirect",
     "Registration",
     "Rule",
@@ -217,6 +221,43 @@ class FixedResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class Oidc:
+    """An authenticate-oidc action: whom to ask, as whom, and how long a session lasts."""
+
+    COOKIE: ClassVar[str] = "AWSELBAuthSessionCookie"
+
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    user_info_endpoint: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    cookie: str = COOKIE
+    scope: str = "openid"
+    timeout_s: int = 604_800
+    extra: Tags = ()
+    on_unauthenticated: str = "authenticate"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a token must claim besides its times and its issuer."""
+
+    name: str
+    format: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Jwt:
+    """A jwt-validation action: whose tokens are taken."""
+
+    jwks_endpoint: str
+    issuer: str
+    claims: tuple[Claim, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """One action: ``type`` says which of the parts are set."""
 
@@ -226,6 +267,8 @@ class Action:
     redirect: Redirect | None = None
     fixed_response: FixedResponse | None = None
     stickiness: GroupStickiness = GroupStickiness()
+    oidc: Oidc | None = None
+    jwt: Jwt | None = None
 
 
 @dataclass(frozen=True, slots=True)

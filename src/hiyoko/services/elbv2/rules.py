@@ -101,7 +101,9 @@ def modify_rule(call: Call, request: Request) -> Response:
         row = replace(row, conditions=parse_conditions(request["Conditions"]))
     if request.get("Actions"):
         given = request["Actions"]
-        actions = parse_actions(call, balancer, listener.protocol, listener.port, given)
+        actions = parse_actions(
+            call, balancer, listener.protocol, listener.port, given, row.actions
+        )
         row = replace(row, actions=actions)
     if request.get("Transforms") or request.get("ResetTransforms"):
         row = replace(row, transforms=parse_transforms(request.get("Transforms") or []))

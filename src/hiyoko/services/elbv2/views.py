@@ -9,8 +9,10 @@ from hiyoko.services.elbv2.model import (
     Action,
     Condition,
     GroupStickiness,
+    Jwt,
     Listener,
     LoadBalancer,
+    Oidc,
     Rule,
     TargetGroup,
     Transform,
@@ -97,6 +99,35 @@ def action(row: Action) -> Shape:
         if row.fixed_response.content_type:
             fixed["ContentType"] = row.fixed_response.content_type
         shape["FixedResponseConfig"] = fixed
+    if row.oidc is not None:
+        shape["AuthenticateOidcConfig"] = _oidc(row.oidc)
+    if row.jwt is not None:
+        shape["JwtValidationConfig"] = _jwt(row.jwt)
+    return shape
+
+
+def _oidc(row: Oidc) -> Shape:
+    """The client's secret is never shown."""
+    return {
+        "Issuer": row.issuer,
+        "AuthorizationEndpoint": row.authorization_endpoint,
+        "TokenEndpoint": row.token_endpoint,
+        "UserInfoEndpoint": row.user_info_endpoint,
+        "ClientId": row.client_id,
+        "SessionCookieName": row.cookie,
+        "Scope": row.scope,
+        "SessionTimeout": row.timeout_s,
+        "AuthenticationRequestExtraParams": dict(row.extra),
+        "OnUnauthenticatedRequest": row.on_unauthenticated,
+    }
+
+
+def _jwt(row: Jwt) -> Shape:
+    shape: Shape = {"JwksEndpoint": row.jwks_endpoint, "Issuer": row.issuer}
+    if row.claims:
+        shape["AdditionalClaims"] = [
+            {"Name": c.name, "Format": c.format, "Values": list(c.values)} for c in row.claims
+        ]
     return shape
 
 

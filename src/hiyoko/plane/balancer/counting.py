@@ -1,0 +1,185 @@
+"""A load balancer's metrics, counted from the heads of its log lines.
+
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from hiyoko.plane.balancer.access_log import CLIENT_CLOSED
+from hiyoko.plane.balancer.log_context import LogContext
+from hiyoko.plane.balancer.names import OPEN_BACKENDS
+
+Dimensions = tuple[tuple[str, str], ...]
+HEAD_FIELDS = 10
+COUNT, SECONDS, BYTES = "Count", "Seconds", "Bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric of one load balancer, or of a part of it."""
+
+    account: str
+    region: str
+    name: str
+    unit: str
+    dimensions: Dimensions
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How often each value of each metric came."""
+
+    values: dict[Metric, dict[float, int]] = field(default_factory=dict)
+
+    def add(self, metric: Metric, value: float, times: int) -> None:
+        """The value came so many times more."""
+        counts = self.values.setdefault(metric, {})
+        counts[value] = counts.get(value, 0) + times
+
+
+def count_requests(tally: Tally, heads: Mapping[bytes, int], context: LogContext) -> None:
+    """Count requests by their heads (see ``log_line``), all of one context."""
+    processed = 0
+    for head, times in heads.items():
+        fields = head.decode("latin-1").split(" ")
+        if len(fields) != HEAD_FIELDS:
+            continue  # a line that was cut off
+        _, port, status, ended, backend, server, rule, answer_ms, received, sent = fields
+        processed += (int(received) + int(sent)) * times
+        answered = int(answer_ms) >= 0
+        group = context.groups.get(backend)
+        target = group.arn.rsplit(":", 1)[1] if group is not None else None
+        counted = _Counted(tally, context, times)
+        if server != "<NOSRV>":
+            counted.targets("RequestCount", 1, target)
+            if target is not None:
+                counted.group("RequestCountPerTarget", target)
+            if ended[0] in "sS" and ended[1] == "C":
+                counted.targets("TargetConnectionErrorCount", 1, target)
+            if server.startswith("open:") or backend.startswith(OPEN_BACKENDS):
+                counted.targets("UnhealthyRoutingRequestCount", 1, target)
+        if answered:
+            counted.targets("TargetResponseTime", int(answer_ms) / 1000, target, SECONDS)
+            if "2" <= status[0] <= "5":
+                counted.targets(f"HTTPCode_Target_{status[0]}XX_Count", 1, target)
+        else:
+            gone = ended[0] == "C"
+            _count_own(counted, CLIENT_CLOSED if gone else int(status))
+        _count_rule(counted, port, rule)
+    if processed:
+        _Counted(tally, context, 1).balancer("ProcessedBytes", processed, BYTES)
+
+
+def count_errors(
+    tally: Tally, heads: Mapping[tuple[bytes, bytes], int], context: LogContext
+) -> None:
+    """Count connections that never came to a request."""
+    for (head, error), times in heads.items():
+        status = int(head.split(b" ")[2])
+        counted = _Counted(tally, context, times)
+        if error not in (b"0", b"-"):
+            counted.balancer("ClientTLSNegotiationErrorCount", 1)
+        elif status > 0:
+            _count_own(counted, status)
+
+
+def count_connections(
+    tally: Tally, context: LogContext, *, new: int, refused: int, active: int | None
+) -> None:
+    """Count connections with clients and targets; ``active`` is how many there are just now."""
+    counted = _Counted(tally, context, 1)
+    if new:
+        counted.balancer("NewConnectionCount", new)
+    if refused:
+        counted.balancer("RejectedConnectionCount", refused)
+    if active is not None:
+        counted.balancer("ActiveConnectionCount", active)
+
+
+def _count_own(counted: _Counted, status: int) -> None:
+    """An answer that the balancer made itself."""
+    if 300 <= status < 600:
+        counted.balancer(f"HTTPCode_ELB_{status // 100}XX_Count", 1)
+    if status in (500, 502, 503, 504):
+        counted.balancer(f"HTTPCode_ELB_{status}_Count", 1)
+
+
+def _count_rule(counted: _Counted, port: str, number: str) -> None:
+    listener = counted.context.listeners.get(port)
+    if listener is None or number == "-":
+        return
+    place = int(number)
+    if 0 < place <= len(listener.rules):
+        rule = listener.rules[place - 1]
+        # The default rule, which is the last one, is not counted.
+        looked_at = place if rule.priority else place - 1
+        if looked_at:
+            counted.balancer("RuleEvaluations", looked_at, zones=False)
+        if "redirect" in rule.actions:
+            counted.balancer("HTTP_Redirect_Count", 1)
+        if "fixed-response" in rule.actions:
+            counted.balancer("HTTP_Fixed_Response_Count", 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Puts a value into every combination of dimensions that AWS has for it."""
+
+    tally: Tally
+    context: LogContext
+    times: int
+
+    def balancer(self, name: str, value: float, unit: str = COUNT, *, zones: bool = True) -> None:
+        self._put(name, value, unit, (self._balancer,))
+        if zones:
+            self._put(name, value, unit, (self._zone, self._balancer))
+
+    def targets(self, name: str, value: float, group: str | None, unit: str = COUNT) -> None:
+        self.balancer(name, value, unit)
+        if group is not None:
+            target = ("TargetGroup", group)
+            self._put(name, value, unit, (target, self._balancer))
+            self._put(name, value, unit, (target, self._zone, self._balancer))
+
+    def group(self, name: str, group: str) -> None:
+        target = ("TargetGroup", group)
+        self._put(name, 1, COUNT, (target,))
+        self._put(name, 1, COUNT, (target, self._balancer))
+
+    @property
+    def _balancer(self) -> tuple[str, str]:
+        return "LoadBalancer", self.context.balancer
+
+    @property
+    def _zone(self) -> tuple[str, str]:
+        return "AvailabilityZone", self.context.zone
+
+    def _put(self, name: str, value: float, unit: str, dimensions: Dimensions) -> None:
+        metric = Metric(
+            self.context.account, self.context.region, name, unit, tuple(sorted(dimensions))
+        )
+        self.tally.add(metric, float(value), self.times)
+
+
+def as_json(tally: Tally) -> list[list[object]]:
+    """A tally for the wire."""
+    return [
+        [m.account, m.region, m.name, m.unit, m.dimensions, list(counts.items())]
+        for m, counts in tally.values.items()
+    ]
+
+
+def from_json(raw: Iterable[list[object]]) -> Tally:
+    """A tally from the wire."""
+    tally = Tally()
+    for account, region, name, unit, dimensions, counts in raw:
+        pairs: list[list[str]] = dimensions  # type: ignore[assignment]
+        metric = Metric(
+            str(account), str(region), str(name), str(unit), tuple((k, v) for k, v in pairs)
+        )
+        values: list[tuple[float, int]] = counts  # type: ignore[assignment]
+        tally.values[metric] = {float(value): int(times) for value, times in values}
+    return tally

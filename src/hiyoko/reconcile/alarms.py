@@ -1,0 +1,73 @@
+"""Alarms: looked at when a period is over, and their actions carried out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hiyoko import api
+from hiyoko.clock import Clock, SystemClock
+from hiyoko.reconcile.report import Report
+from hiyoko.services.cloudwatch import rows
+from hiyoko.services.cloudwatch.model import PendingAction
+from hiyoko.store.database import Store
+
+SERVICE = "cloudwatch"
+LATE_S = 3.0
+"""Datapoints of a period come a moment after its end; alarms look after that."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmReconciler:
+    """Holds no state of its own: states, history and what is left to do are in the store."""
+
+    store: Store
+    clock: Clock = field(default_factory=SystemClock)
+
+    @property
+    def name(self) -> str:
+        """The module's."""
+        return "alarms"
+
+    async def activate(self) -> Report:
+        """Evaluate every alarm, publish what has turned, and say when the next period is over."""
+        report = Report()
+        with self.store.reading() as tx:
+            if rows.ALARMS.find(tx) is None and rows.PENDING.find(tx) is None:
+                return report
+        found = api.invoke(self.store, SERVICE, "_EvaluateAlarms", {}, clock=self.clock)
+        report.steps += [f"turn alarm {name}" for name in found["Turned"]]
+        with self.store.reading() as tx:
+            waiting = rows.PENDING.list(tx)
+        for pending in waiting:
+            self._act(pending)
+            report.steps.append(f"act for alarm {pending.name}: {pending.action}")
+        if found["Step"] is not None:
+            report.again_s = found["Step"] - self.clock.now() % found["Step"] + LATE_S
+        return report
+
+    def _act(self, pending: PendingAction) -> None:
+        """Publish to the topic. A refusal is told in the alarm's history, as on AWS."""
+        request: dict[str, object] = {
+            "TopicArn": pending.action,
+            "Subject": pending.subject,
+            "Message": pending.message,
+        }
+        done: dict[str, object] = {
+            "AlarmName": pending.name,
+            "Sequence": pending.sequence,
+            "Action": pending.action,
+        }
+        account, region = pending.account, pending.region
+        try:
+            api.ask_neighbour("sns", "Publish", request, account=account, region=region)
+        except api.AwsError as error:
+            done["Error"] = f"{error.code}: {error.message}"
+        api.invoke(
+            self.store,
+            SERVICE,
+            "_ActionDone",
+            done,
+            account=account,
+            region=region,
+            clock=self.clock,
+        )

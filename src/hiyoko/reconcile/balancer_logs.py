@@ -1,0 +1,188 @@
+"""Metrics and logs of load balancers: what the collector has counted, and files for S3."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hiyoko import api
+from hiyoko.clock import Clock, SystemClock
+from hiyoko.plane.balancer.counting import from_json
+from hiyoko.plane.collector.control import CollectorPlane
+from hiyoko.reconcile.report import Report
+from hiyoko.services.elbv2 import rows
+from hiyoko.services.elbv2.model import LoadBalancer, used_groups
+from hiyoko.services.elbv2.seen import NODES_SEEN, TARGETS_SEEN, TargetSeen
+from hiyoko.settings import Settings
+from hiyoko.store.database import Store, Transaction
+
+log = logging.getLogger(__name__)
+
+NAMESPACE = "AWS/ApplicationELB"
+MINUTE_S = 60
+JUST_AFTER_S = 1.0
+"""A minute is taken when it is over."""
+Place = tuple[str, str]
+"""Account and region."""
+
+
+@dataclass(frozen=True, slots=True)
+class BalancerLogsReconciler:
+    """Holds no state of its own: the collector gives a batch until it is known to be stored."""
+
+    store: Store
+    plane: CollectorPlane
+    clock: Clock = field(default_factory=SystemClock)
+
+    @classmethod
+    def of(cls, store: Store, settings: Settings) -> BalancerLogsReconciler:
+        """The reconciler of a cloud, with its collector under the run directory."""
+        run_dir = settings.run_dir
+        return cls(store, CollectorPlane(run_dir / "balancer", run_dir / "collector"))
+
+    @property
+    def name(self) -> str:
+        """The module's name."""
+        return "balancer_logs"
+
+    async def activate(self) -> Report:
+        """See that a collector runs while there are nodes, and take what it has."""
+        report = Report()
+        with self.store.reading() as tx:
+            nodes = {row.eni_id for row in NODES_SEEN.list(tx)}
+        seen = await self.plane.ask("status")
+        if seen is None and not nodes:
+            return report
+        if seen is None:
+            with report.attempt("start the collector"):
+                await self.plane.start()
+        elif not nodes <= set(seen["nodes"]) or set(seen["nodes"]) - nodes:
+            await self.plane.ask("watch")
+        await self.take(report, unfinished=not nodes)
+        self._deliver(report)
+        if not nodes and not self.plane.ready():
+            with report.attempt("end the collector"):
+                await self.plane.ask("end")
+            return report
+        self._record_health()
+        report.again_s = MINUTE_S - self.clock.now() % MINUTE_S + JUST_AFTER_S
+        return report
+
+    async def take(self, report: Report, *, unfinished: bool = False) -> None:
+        """Store the collector's batches of counts; ``unfinished`` also the minute that runs."""
+        batch = await self.plane.ask("take", unfinished=unfinished)
+        while batch is not None and batch["minutes"]:
+            for place, samples in _by_place(batch["minutes"]).items():
+                self._record(place, batch["instance"], batch["sequence"], samples)
+            await self.plane.ask("done", sequence=batch["sequence"])
+            report.saw_change = True  # alarms look again
+            # A batch that was given out before may have come first: there may be more.
+            batch = await self.plane.ask("take")
+
+    def _record(
+        self, place: Place, source: str, sequence: int, samples: Iterable[Mapping[str, Any]]
+    ) -> None:
+        account, region = place
+        request = {
+            "Namespace": NAMESPACE,
+            "Source": f"{source}/{account}/{region}",
+            "Sequence": sequence,
+            "Samples": list(samples),
+        }
+        api.invoke(
+            self.store,
+            "cloudwatch",
+            "_RecordSamples",
+            request,
+            account=account,
+            region=region,
+            clock=self.clock,
+        )
+
+    def _record_health(self) -> None:
+        """Once a minute: how many targets are healthy, by zone, of every group in use."""
+        minute = int(self.clock.now()) // MINUTE_S
+        with self.store.reading() as tx:
+            found: dict[Place, list[dict[str, Any]]] = defaultdict(list)
+            for balancer in rows.LOAD_BALANCERS.list(tx):
+                found[balancer.account, balancer.region] += _health(tx, balancer, minute * MINUTE_S)
+        for place, samples in found.items():
+            if samples:
+                self._record(place, "health", minute, samples)
+
+    def _deliver(self, report: Report) -> None:
+        """Put finished log files into their buckets; what a bucket refuses is told and let go."""
+        for note in self.plane.ready():
+            told, file = json.loads(note.read_text()), note.with_suffix(".gz")
+            request = {"Bucket": told["bucket"], "Key": told["key"], "Body": file.read_bytes()}
+            try:
+                api.ask_neighbour(
+                    "s3", "PutObject", request, account=told["account"], region=told["region"]
+                )
+            except api.AwsError as error:
+                log.warning("%s: not delivered to %s: %s", told["key"], told["bucket"], error)
+            report.steps.append(f"deliver {told['key']} to {told['bucket']}")
+            note.unlink()
+            file.unlink()
+
+
+def _by_place(minutes: Iterable[tuple[int, list[list[object]]]]) -> dict[Place, list[Any]]:
+    found: dict[Place, list[Any]] = defaultdict(list)
+    for at, raw in minutes:
+        for metric, values in from_json(raw).values.items():
+            found[metric.account, metric.region].append(
+                _sample(metric.name, metric.unit, metric.dimensions, at, values)
+            )
+    return found
+
+
+def _sample(
+    name: str, unit: str, dimensions: Iterable[tuple[str, str]], at: float, values: Any
+) -> dict[str, Any]:
+    return {
+        "MetricName": name,
+        "Unit": unit,
+        "Dimensions": list(dimensions),
+        "Timestamp": at,
+        "Values": values,
+    }
+
+
+def _health(tx: Transaction, balancer: LoadBalancer, at: float) -> list[dict[str, Any]]:
+    samples: list[dict[str, Any]] = []
+    zone_of = {node.eni_id: node.zone for node in balancer.nodes}
+    for arn in sorted(_groups(tx, balancer)):
+        by_zone: dict[str, list[TargetSeen]] = {zone: [] for zone in zone_of.values()}
+        for row in TARGETS_SEEN.list(tx, group_arn=arn):
+            if row.eni_id in zone_of:
+                by_zone[zone_of[row.eni_id]].append(row)
+        target, whole = ("TargetGroup", arn.rsplit(":", 1)[1]), ("LoadBalancer", balancer.full_name)
+        for zone, seen in by_zone.items():
+            healthy = sum(row.state == "healthy" for row in seen)
+            unhealthy = sum(row.state == "unhealthy" for row in seen)
+            state = "Healthy" if healthy else "Unhealthy"
+            values = {
+                "HealthyHostCount": healthy,
+                "UnHealthyHostCount": unhealthy,
+                f"{state}StateDNS": 1,
+                f"{state}StateRouting": 1,
+            }
+            for name, value in values.items():
+                counted = {float(value): 1.0}
+                place = (("AvailabilityZone", zone), whole, target)
+                samples.append(_sample(name, "Count", place, at, counted))
+                samples.append(_sample(name, "Count", (whole, target), at, counted))
+    return samples
+
+
+def _groups(tx: Transaction, balancer: LoadBalancer) -> set[str]:
+    found: set[str] = set()
+    for listener in rows.list_listeners(tx, balancer.arn):
+        found.update(used_groups(listener.default_actions))
+        for rule in rows.list_rules(tx, listener.arn):
+            found.update(used_groups(rule.actions))
+    return found

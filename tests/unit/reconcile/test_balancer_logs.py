@@ -1,0 +1,98 @@
+"""Health of targets as metrics, and what happens without any load balancer."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.golden.golden import FixedClock
+
+from hiyoko import api, services
+from hiyoko.plane.collector.control import CollectorPlane
+from hiyoko.reconcile.balancer_logs import BalancerLogsReconciler
+from hiyoko.services.elbv2 import rows
+from hiyoko.services.elbv2.model import Action, Listener, LoadBalancer, Node, WeightedGroup
+from hiyoko.services.elbv2.seen import NODES_SEEN, TARGETS_SEEN, NodeSeen, TargetSeen
+from hiyoko.store.database import Store
+
+PREFIX = "arn:aws:elasticloadbalancing:ap-northeast-1:123456789012"
+BALANCER = f"{PREFIX}:loadbalancer/app/web/1"
+GROUP = f"{PREFIX}:targetgroup/web/2"
+
+
+class Empty(CollectorPlane):
+    """A collector that has counted nothing."""
+
+    async def ask(self, do: str, **more: Any) -> dict[str, Any]:
+        return {"nodes": ["eni-a", "eni-b"], "minutes": []}
+
+
+@pytest.fixture
+def store() -> Store:
+    services.load()
+    made = Store.open(":memory:")
+    nodes = tuple(Node("subnet", f"zone-{x}", f"eni-{x}", "10.0.0.1") for x in "ab")
+    action = Action("forward", groups=(WeightedGroup(GROUP),))
+    with made.transaction() as tx:
+        rows.LOAD_BALANCERS.insert(
+            tx,
+            LoadBalancer(
+                BALANCER, "123456789012", "ap-northeast-1", "web", "d", "internal", "vpc", (),
+                nodes, 0.0,
+            ),
+        )  # fmt: skip
+        rows.LISTENERS.insert(
+            tx,
+            Listener(
+                "l", "123456789012", "ap-northeast-1", BALANCER, 80, "HTTP", "rule", (action,)
+            ),
+        )
+        for x in "ab":
+            NODES_SEEN.put(tx, NodeSeen(f"eni-{x}", BALANCER, (80,), "d", "d", 0.0))
+            TARGETS_SEEN.put(
+                tx, TargetSeen(GROUP, "10.0.1.1", 80, f"eni-{x}", "healthy", "", "", 0)
+            )
+            state = "unhealthy" if x == "a" else "initial"
+            TARGETS_SEEN.put(tx, TargetSeen(GROUP, "10.0.1.2", 80, f"eni-{x}", state, "", "", 0))
+    return made
+
+
+def test_healthy_and_unhealthy_targets_are_counted_once_a_minute(
+    store: Store, tmp_path: Path
+) -> None:
+    clock = FixedClock()
+    reconciler = BalancerLogsReconciler(store, Empty(tmp_path, tmp_path), clock)
+    asyncio.run(reconciler.activate())
+    report = asyncio.run(reconciler.activate())
+    assert report.again_s is not None
+    assert 0 < report.again_s <= 61
+
+    def value(name: str, statistic: str, *zone: str) -> list[float]:
+        dimensions = [
+            {"Name": "LoadBalancer", "Value": "app/web/1"},
+            {"Name": "TargetGroup", "Value": "targetgroup/web/2"},
+            *({"Name": "AvailabilityZone", "Value": one} for one in zone),
+        ]
+        asked = {
+            "Namespace": "AWS/ApplicationELB", "MetricName": name, "Dimensions": dimensions,
+            "StartTime": clock.time - 60, "EndTime": clock.time + 60, "Period": 60,
+            "Statistics": [statistic],
+        }  # fmt: skip
+        found = api.invoke(store, "cloudwatch", "GetMetricStatistics", asked, clock=clock)
+        return [point[statistic] for point in found["Datapoints"]]
+
+    assert value("HealthyHostCount", "Sum", "zone-a") == [1]
+    assert value("UnHealthyHostCount", "Sum", "zone-a") == [1]
+    assert value("UnHealthyHostCount", "Sum", "zone-b") == [0]
+    assert value("HealthyHostCount", "Average") == [1]
+    assert value("HealthyStateDNS", "SampleCount") == [2]
+
+
+def test_without_load_balancers_nothing_runs_and_nobody_looks_again(tmp_path: Path) -> None:
+    plane = CollectorPlane(tmp_path, tmp_path / "collector")
+    report = asyncio.run(BalancerLogsReconciler(Store.open(":memory:"), plane).activate())
+    assert report.quiet
+    assert report.again_s is None
+    assert not (tmp_path / "collector").exists()
