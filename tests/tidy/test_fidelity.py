@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from hiyoko.services.elbv2.actions import FINAL
+from hiyoko.services.elbv2.attributes import LISTENER, LOAD_BALANCER, TARGET_GROUP
+from hiyoko.services.elbv2.conditions import FIELDS
+from hiyoko.services.elbv2.transforms import CONFIGS
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "fidelity.md"
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
@@ -57,6 +62,38 @@ def test_a_row_names_its_source_and_its_test_or_is_a_gap(row: Row) -> None:
         assert (ROOT / path).is_file(), f"{path} is not there"
         assert function.startswith("test_"), f"{path}::{function} is no test"
         assert function in functions(path), f"{path} has no {function}"
+
+
+STATUSES = (
+    *(400, 401, 403, 405, 408, 413, 414, 460, 463, 464),
+    *(500, 501, 502, 503, 504, 505, 507, 561),
+)
+"""What a load balancer answers by itself."""
+ACTIONS = ("authenticate-cognito", "authenticate-oidc", "jwt-validation", *FINAL)
+TYPES = (
+    *("A", "AAAA", "CAA", "CNAME", "DS", "HTTPS", "MX", "NAPTR", "NS", "PTR", "SOA", "SPF", "SRV"),
+    *("SSHFP", "SVCB", "TLSA", "TXT"),
+)
+POLICIES = ("weighted", "latency", "failover", "geolocation", "geoproximity", "multivalue", "IP-based")
+
+
+def keys() -> list[str]:
+    """Names that a user can set or meet, each of which has a row."""
+    attributes = (*LOAD_BALANCER, *TARGET_GROUP, *LISTENER)
+    return sorted(
+        {
+            *(f"`{attribute.key}`" for attribute in attributes),
+            *(str(status) for status in STATUSES),
+            *(*FIELDS, *ACTIONS, *CONFIGS, *POLICIES, *TYPES),
+        }
+    )
+
+
+@pytest.mark.parametrize("key", keys())
+def test_every_name_that_a_user_can_set_or_meet_has_a_row(key: str) -> None:
+    start, end = ("", "") if key.startswith("`") else (r"(?<![\w-])", r"(?!\w)")
+    word = re.compile(f"{start}{re.escape(key)}{end}", re.IGNORECASE)
+    assert any(word.search(f"{row.behaviour} {row.test}") for row in rows()), f"no row for {key}"
 
 
 def test_no_behaviour_is_told_twice() -> None:

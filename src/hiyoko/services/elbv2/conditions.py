@@ -19,7 +19,7 @@ from hiyoko.services.elbv2.requests import only
 VALUES_MAX = 5
 WILDCARDS_MAX = 5
 _HEADER_NAME = re.compile(r"[!#$%&'+.^_`|~0-9A-Za-z-]{1,40}")
-_FIELDS = {
+FIELDS = {
     "path-pattern": "PathPatternConfig",
     "host-header": "HostHeaderConfig",
     "http-header": "HttpHeaderConfig",
@@ -57,11 +57,11 @@ def _wildcards(condition: Condition) -> int:
 
 def _condition(item: Request) -> Condition:
     name = item.get("Field") or ""
-    if name not in _FIELDS:
-        fields = ",".join(_FIELDS)
+    if name not in FIELDS:
+        fields = ",".join(FIELDS)
         raise validation(f"Condition field '{name}' must be one of '[{fields}]'")
-    only(item, {"Field", "Values", "RegexValues", _FIELDS[name]})
-    config = item.get(_FIELDS[name]) or {}
+    only(item, {"Field", "Values", "RegexValues", FIELDS[name]})
+    config = item.get(FIELDS[name]) or {}
     only(config, {"Values", "RegexValues", "HttpHeaderName"})
     legacy = item.get("Values") or []
     if legacy and name not in ("host-header", "path-pattern"):
