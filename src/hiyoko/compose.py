@@ -32,6 +32,7 @@ from hiyoko.reconcile.balancer_logs import BalancerLogsReconciler
 from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.reconcile.certificates import CertificateReconciler
 from hiyoko.reconcile.describe import describe
+from hiyoko.reconcile.ecs_events import EcsEventsReconciler
 from hiyoko.reconcile.ecs_services import EcsServicesReconciler
 from hiyoko.reconcile.endpoints import EndpointReconciler
 from hiyoko.reconcile.health_checks import HealthCheckReconciler
@@ -80,6 +81,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
             BalancerReconciler.of(store, settings, lambda: loop.wake_one("balancers")),
             TaskReconciler(store, containers, clock),
             EcsServicesReconciler(store, clock),
+            EcsEventsReconciler(store, lambda: "events" in neighbours.used, clock),
             StackReconciler(store, clock),
             balancer_logs,
             AlarmReconciler(store, clock),

@@ -25,9 +25,11 @@ from hiyoko.services.elbv2.seen import TARGETS_SEEN, TargetSeen
 from hiyoko.store.database import Store
 
 ROLE = "arn:aws:iam::123456789012:role/execution"
+DIGEST = f"sha256:{7:064x}"
 CONTAINER = {
     "name": "web",
-    "image": "nginx",
+    # By its digest: the first task of a deployment has no tag to resolve for the others.
+    "image": f"nginx@{DIGEST}",
     "portMappings": [{"containerPort": 80}],
 }
 

@@ -13,7 +13,8 @@ from tests.golden.golden import FixedClock
 import hiyoko.services.ecr  # noqa: F401 - registers the operations
 from hiyoko import api
 from hiyoko.api import AwsError
-from hiyoko.services.ecr.model import sign_token
+from hiyoko.services.ecr import rows
+from hiyoko.services.ecr.model import PublicImage, sign_token
 from hiyoko.services.ecr.rows import SECRETS
 from hiyoko.store.database import Store
 
@@ -233,3 +234,15 @@ def test_what_is_not_done_is_refused_by_name(ecr: Ecr) -> None:
         imageScanningConfiguration={"scanOnPush": True},
     )
     assert "scanOnPush" in error.message
+
+
+def test_a_public_image_is_had_by_its_digest_when_its_tag_has_gone_on() -> None:
+    store = Store.open(":memory:")
+    name = "docker.io/library/nginx"
+    with store.transaction() as tx:
+        for digest in DIGESTS[:3]:
+            image = PublicImage(name, "1", digest, "application/json", 1, 0.0)
+            rows.put_public_image(tx, image)
+        assert all(rows.find_public_digest(tx, name, one) for one in DIGESTS[:3])
+        (shown,) = rows.list_public_images(tx)
+        assert (shown.tag, shown.digest) == ("1", DIGESTS[2])

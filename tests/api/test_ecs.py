@@ -159,7 +159,6 @@ def test_fargate_refuses_a_definition_in_aws_words(
 @pytest.mark.parametrize(
     ("member", "value"),
     [
-        ("startTimeout", 30),
         ("pseudoTerminal", True),
         ("firelensConfiguration", {"type": "fluentbit"}),
     ],
@@ -180,6 +179,9 @@ FULL = {
     "ulimits": [{"name": "core", "softLimit": 0, "hardLimit": -1}],
     "systemControls": [{"namespace": "net.core.somaxconn", "value": "512"}],
     "linuxParameters": {"initProcessEnabled": True, "capabilities": {"add": ["SYS_PTRACE"]}},
+    "startTimeout": 30,
+    "versionConsistency": "enabled",
+    "restartPolicy": {"enabled": True, "ignoredExitCodes": [0, 3], "restartAttemptPeriod": 60},
 }
 
 
@@ -219,6 +221,15 @@ def test_what_a_container_is_given_is_shown_again(cloud: Cloud) -> None:
         (
             {"systemControls": [{"namespace": "kernel.panic", "value": "1"}]},
             "Invalid system control kernel.panic: it belongs to no namespace.",
+        ),
+        (
+            {"startTimeout": 121},
+            "Tasks using the Fargate launch type must have a container start timeout between 2 and"
+            " 120 seconds.",
+        ),
+        (
+            {"restartPolicy": {"enabled": True, "restartAttemptPeriod": 59}},
+            "The restartAttemptPeriod must be between 60 and 1800 seconds.",
         ),
         (
             {"ulimits": [{"name": "core", "softLimit": 2, "hardLimit": 1}]},

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 from tests.api.ecs_cloud import Cloud
 
+from hiyoko.api import AwsError
+from hiyoko.services.ecs import rows
 from hiyoko.services.elbv2.seen import TARGETS_SEEN
 
 GROUP_DELAY_S = 300
@@ -365,3 +367,70 @@ def test_inactive_services_are_forgotten_after_an_hour(cloud: Cloud) -> None:
     cloud.clock.time += 3600
     cloud.schedule()
     assert cloud("DescribeServices", cluster="c", services=["web"])["services"] == []
+
+
+def zones(cloud: Cloud) -> list[str]:
+    return sorted(task["availabilityZone"] for task in cloud.tasks())
+
+
+def uneven(cloud: Cloud, **changes: object) -> list[str]:
+    """Three healthy tasks in one zone: the other one has just been added; the two zones."""
+    both, cloud.subnets = cloud.subnets, cloud.subnets[:1]
+    cloud.serve(desiredCount=3, **changes)
+    cloud.schedule()
+    cloud.run()
+    cloud.clock.time += 60
+    cloud.schedule()
+    (rich,) = set(zones(cloud))
+    cloud.subnets = both
+    # As it is when a zone comes back: the same deployment, more places than tasks know of.
+    with cloud.store.transaction() as tx:
+        (service,) = rows.list_services(tx)
+        primary = replace(
+            service.primary, network=replace(service.primary.network, subnets=tuple(both))
+        )
+        rows.put_service(tx, replace(service, deployments=(primary,)))
+    return [rich, rich.removesuffix("a") + "c"]
+
+
+def test_zones_are_evened_out_by_one_task_more_then_one_less(cloud: Cloud) -> None:
+    rich, poor = uneven(cloud)
+    cloud.schedule()
+    assert zones(cloud) == [rich, rich, rich, poor]
+    assert cloud.events()[-2] == (
+        f"(service web) is not AZ balanced with 3 tasks in {rich}, 0 tasks in {poor}."
+        " AZ Rebalancing in progress."
+    )
+    assert f"has started 1 tasks in {poor} to AZ Rebalance: (task " in cloud.events()[-1]
+    assert len(cloud.service()["deployments"]) == 1
+    assert cloud.schedule().quiet  # nothing ends before the new one is healthy
+    cloud.run()
+    cloud.clock.time += 60
+    cloud.schedule()
+    assert zones(cloud) == [rich, rich, poor]
+    assert (
+        f"(service web) is AZ balanced with 2 tasks in {rich}, 1 tasks in {poor}." in cloud.events()
+    )
+    assert cloud.schedule().quiet
+
+
+def test_without_rebalancing_the_zones_stay_as_they_are(cloud: Cloud) -> None:
+    rich, _ = uneven(cloud, availabilityZoneRebalancing="DISABLED")
+    assert cloud.service()["availabilityZoneRebalancing"] == "DISABLED"
+    cloud.schedule()
+    assert zones(cloud) == [rich, rich, rich]
+
+
+def test_rebalancing_is_on_unless_there_is_no_room_for_it(cloud: Cloud) -> None:
+    narrow = {"maximumPercent": 100, "minimumHealthyPercent": 50}
+    with pytest.raises(AwsError, match="maximumPercent is less than or equal to 100"):
+        cloud.serve(availabilityZoneRebalancing="ENABLED", deploymentConfiguration=narrow)
+    assert cloud.serve()["availabilityZoneRebalancing"] == "ENABLED"
+    changes = {"cluster": "c", "service": "web", "deploymentConfiguration": narrow}
+    with pytest.raises(AwsError, match="maximumPercent is less than or equal to 100"):
+        cloud("UpdateService", **changes)
+    changed = cloud("UpdateService", **changes, availabilityZoneRebalancing="DISABLED")
+    assert changed["service"]["availabilityZoneRebalancing"] == "DISABLED"
+    cloud.define(family="other")
+    narrowed = cloud.serve(serviceName="narrow", deploymentConfiguration=narrow)
+    assert narrowed["availabilityZoneRebalancing"] == "DISABLED"

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -211,6 +212,50 @@ def test_a_browser_that_fails_or_is_not_there_is_reported(cloud: Cloud) -> None:
     missing = cloud.run("open", "--browser", "no-such-browser", SITE)
     assert missing.returncode == 1
     assert "no-such-browser was not found" in missing.stderr
+
+
+def test_a_rolling_deployment_fails_no_request_and_is_told(cloud: Cloud, tmp_path: Path) -> None:
+    ecs, events, logs = cloud.client("ecs"), cloud.client("events"), cloud.client("logs")
+    cluster, group = physical(cloud, "Cluster"), "/aws/events/ecs"
+    account = account_of(cloud, cluster)
+    logs.create_log_group(logGroupName=group)
+    events.put_rule(Name="ecs", EventPattern=json.dumps({"source": ["aws.ecs"]}))
+    arn = f"arn:aws:logs:ap-northeast-1:{account}:log-group:{group}"
+    events.put_targets(Rule="ecs", Targets=[{"Id": "log", "Arn": arn}])
+    over = tmp_path / "over"
+    asking = f"curl -s -o /dev/null -m 5 -w '%{{http_code}}\\n' {URL}"
+    script = f"while [ ! -e {over} ]; do {asking}; done | sort | uniq -c"
+
+    def newest() -> dict[str, str]:
+        found = ecs.list_service_deployments(cluster=cluster, service="web")["serviceDeployments"]
+        newest: dict[str, str] = found[0]
+        return newest
+
+    def told() -> set[str]:
+        lines = logs.filter_log_events(logGroupName=group)["events"]
+        details = [json.loads(line["message"])["detail"] for line in lines]
+        return {detail.get("eventName") or detail["lastStatus"] for detail in details}
+
+    with ThreadPoolExecutor(1) as threads:
+        load = threads.submit(cloud.run, "run", "--", "bash", "-c", script)
+        try:
+            ecs.update_service(cluster=cluster, service="web", forceNewDeployment=True)
+            assert until(lambda: newest()["status"] == "SUCCESSFUL", 60), newest()
+        finally:
+            over.touch()
+        answers = load.result(30).stdout.split()
+    assert answers[1::2] == ["200"]
+    assert int(answers[0]) > 20
+    wanted = {"SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED", "RUNNING"}
+    assert until(lambda: told() >= wanted, 10), told()
+    events.remove_targets(Rule="ecs", Ids=["log"])
+    events.delete_rule(Name="ecs")
+    logs.delete_log_group(logGroupName=group)
+
+
+def account_of(cloud: Cloud, cluster: str) -> str:
+    found = cloud.client("ecs").describe_clusters(clusters=[cluster])["clusters"]
+    return str(found[0]["clusterArn"].split(":")[4])
 
 
 def test_without_the_nat_route_new_tasks_cannot_pull_and_say_why(cloud: Cloud) -> None:

@@ -37,6 +37,7 @@ from hiyoko.plane.containers.logs import LogFile
 from hiyoko.plane.containers.plane import ContainerPlane, ContainersState, steps
 from hiyoko.plane.process import run
 from hiyoko.porter.build import add_manifest
+from hiyoko.services.ecr.rows import find_repository
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
 
@@ -133,7 +134,10 @@ def push(store: Store, settings: Settings, name: str, tag: str, command: tuple[s
     """A busybox image in an ECR repository; its digest."""
     blobs = Blobs(settings.image_dir)
     image = add_busybox(blobs, command)
-    api.invoke(store, "ecr", "CreateRepository", {"repositoryName": name})
+    with store.reading() as tx:
+        known = find_repository(tx, ACCOUNT, REGION, name)
+    if known is None:
+        api.invoke(store, "ecr", "CreateRepository", {"repositoryName": name})
     api.invoke(
         store,
         "ecr",

@@ -73,6 +73,22 @@ async def test_a_task_pulls_runs_stops_and_leaves_nothing(driver: Driver) -> Non
     assert task_id(task.arn) not in await run("ps", "axww")
 
 
+async def test_a_pinned_image_is_pulled_by_its_digest(driver: Driver) -> None:
+    store, settings = driver.world.store, driver.world.settings
+    first = push(store, settings, "app", "1", ("sh", "-c", "echo first; sleep 60"))
+    push(store, settings, "app", "1", ("sh", "-c", "echo second; sleep 60"))
+    task = make_task(1, make_container(IMAGE, digest=first))
+    await driver.until(task, "RUNNING")
+    assert await driver.line(task, "first|second") == "first"
+    assert driver.progress(task).images[0].digest == first
+    never = make_task(2, make_container(IMAGE, digest=f"sha256:{1:064x}"))
+    await driver.settle(task, never)
+    assert driver.progress(never).failure == (
+        "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to"
+        f" resolve ref {IMAGE}@sha256:{1:064x}: {IMAGE}@sha256:{1:064x}: not found"
+    )
+
+
 async def test_what_ignores_the_signal_is_killed_after_its_time(driver: Driver) -> None:
     push(
         driver.world.store,
@@ -203,6 +219,48 @@ async def test_a_container_waits_for_what_it_depends_on(driver: Driver) -> None:
             seen = await driver.settle(task)
     assert seen.tasks[task_id(task.arn)].containers["init"].exit_code == 0
     assert await driver.line(task, "ready")
+
+
+async def test_a_container_is_started_again_while_its_task_goes_on(driver: Driver) -> None:
+    script = (
+        "read n < /n || n=0; echo run $n; echo $((n + 1)) > /n; sleep 1.2; test $n = 2 && exit 3"
+    )
+    push(driver.world.store, driver.world.settings, "app", "1", ("sh", "-c", script))
+    container = make_container(IMAGE, restart_period_s=1, restart_ignores=(3,))
+    task = make_task(21, container)
+    first = await driver.until(task, "RUNNING")
+    async with asyncio.timeout(10):
+        while (again := await driver.until(task, "RUNNING")).restarts == 0:
+            await driver.woken.wait()
+    # A daemon that starts anew in between neither loses nor repeats a restart.
+    await driver.plane.close()
+    driver.restarted()
+    again = await driver.until(task, "RUNNING")
+    assert again.restarts == 1
+    assert again.first_started_at == first.started_at
+    assert again.pid != first.pid
+    # What the run before wrote is there, and the exit code that is ignored ends it.
+    ended = await driver.until(task, "STOPPED")
+    assert (ended.restarts, ended.exit_code) == (2, 3)
+    assert await driver.line(task, "run 2")
+
+
+async def test_containers_end_in_the_reverse_order_of_their_start(driver: Driver) -> None:
+    push(driver.world.store, driver.world.settings, "app", "1", FOREVER)
+    said_bye = "trap 'sleep 0.3; exit 0' TERM; while :; do sleep 0.05; done"
+    base = make_container(IMAGE, name="base")
+    web = make_container(IMAGE, "sh", "-c", said_bye, depends_on=(("base", "START"),))
+    task = make_task(22, base, web)
+    await driver.until(task, "RUNNING")
+    await driver.turn(replace(task, run=False))
+    ends: list[float | None] = [None]
+    async with asyncio.timeout(10):
+        while None in ends:
+            await driver.woken.wait()
+            driver.woken.clear()
+            states = (await driver.plane.observe()).tasks[task_id(task.arn)].containers
+            ends = [states["web"].finished_at, states["base"].finished_at]
+    assert ends == sorted(ends, key=float)  # type: ignore[arg-type]
 
 
 async def pids_of(command: str) -> list[int]:

@@ -57,6 +57,7 @@ class Hatchery:
                     await self.woken.wait()
 
     async def run_task(self, **definition: Any) -> str:
+        others = definition.pop("others", ())
         options = GROUP | {"awslogs-stream-prefix": "ecs"} | definition.pop("options", {})
         container = {
             "name": "web",
@@ -65,7 +66,7 @@ class Hatchery:
             "logConfiguration": {"logDriver": "awslogs", "options": options},
             **definition,
         }
-        self.cloud.define(containerDefinitions=[container], executionRoleArn=ROLE)
+        self.cloud.define(containerDefinitions=[container, *others], executionRoleArn=ROLE)
         task = self.cloud.run_task()[0]
         details = {one["name"]: one["value"] for one in task["attachments"][0]["details"]}
         eni = details["networkInterfaceId"]
@@ -163,3 +164,33 @@ async def test_a_task_stopped_before_anything_was_begun_is_gone(hatchery: Hatche
     hatchery.cloud("StopTask", cluster="c", task=arn)
     task = await hatchery.until(arn, lambda task: task["lastStatus"] == "DEPROVISIONING")
     assert task["stopCode"] == "UserInitiated"
+
+
+async def test_a_start_timeout_stops_a_task_whose_dependency_does_not_come_up(
+    hatchery: Hatchery,
+) -> None:
+    push(hatchery.world.store, hatchery.world.settings, "app", "1", ("sleep", "60"))
+    api.invoke(hatchery.world.store, "logs", "CreateLogGroup", {"logGroupName": "/app"})
+    first = {
+        "name": "first",
+        "image": f"{ECR}/app:1",
+        "essential": False,
+        "startTimeout": 2,
+        "stopTimeout": 2,
+        "healthCheck": {"command": ["CMD", "true"], "interval": 300},
+    }
+    needs = [{"containerName": "first", "condition": "HEALTHY"}]
+    arn = await hatchery.run_task(dependsOn=needs, others=[first])
+    report = await hatchery.activate()
+    while report.again_s is None or report.again_s < 1:
+        await hatchery.woken.wait()
+        hatchery.woken.clear()
+        report = await hatchery.activate()
+    # Nothing but time makes the difference: the report asks for another look in time.
+    assert 1 < report.again_s <= 2
+    await asyncio.sleep(report.again_s)
+    task = await hatchery.until(arn, lambda task: task["lastStatus"] == "DEPROVISIONING")
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert task["stoppedReason"] == (
+        "dependency graph: container ordering dependency [first] for target [web] has timed out."
+    )

@@ -74,7 +74,15 @@ TYPES = (
     *("A", "AAAA", "CAA", "CNAME", "DS", "HTTPS", "MX", "NAPTR", "NS", "PTR", "SOA", "SPF", "SRV"),
     *("SSHFP", "SVCB", "TLSA", "TXT"),
 )
-POLICIES = ("weighted", "latency", "failover", "geolocation", "geoproximity", "multivalue", "IP-based")
+POLICIES = (
+    "weighted",
+    "latency",
+    "failover",
+    "geolocation",
+    "geoproximity",
+    "multivalue",
+    "IP-based",
+)
 
 
 def keys() -> list[str]:

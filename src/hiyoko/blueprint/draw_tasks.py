@@ -106,7 +106,7 @@ def _container(
     command = definition.command if override.command is None else override.command
     cpu = definition.cpu if override.cpu is None else override.cpu
     memory = definition.memory if override.memory is None else override.memory
-    stop_timeout = definition.stop_timeout_s
+    stop_timeout, restart = definition.stop_timeout_s, definition.restart
     check = definition.health or model.HealthCheck(command=())
     return Container(
         name=definition.name,
@@ -136,6 +136,10 @@ def _container(
         init_process=definition.init_process,
         capabilities=definition.capabilities,
         arn=task.container_arn(definition.name),
+        start_timeout_s=definition.start_timeout_s,
+        restart_period_s=restart.period_s if restart is not None and restart.enabled else None,
+        restart_ignores=restart.ignored_exit_codes if restart is not None else (),
+        digest=dict(task.digests).get(definition.name, ""),
     )
 
 

@@ -29,9 +29,11 @@ class Mount:
 class Container:
     """A container of a task. Empty ``command`` and ``entry_point`` mean the image's own.
 
-    ``memory_mib`` None means no limit of its own below the task's. ``secrets`` are variables with
-    the ARN or name of their value; ``environment_files`` ARNs of S3 objects; ``ulimits`` name,
-    soft and hard limit. Explicit variables win over those of files, the first file over later ones.
+    ``memory_mib`` None means no limit of its own below the task's. ``secrets`` are variables
+    with the ARN or name of their value; ``environment_files`` ARNs of S3 objects; ``ulimits``
+    name, soft and hard limit. ``restart_period_s`` is how long a container must have run to be
+    started again when it ends (not by an exit code of ``restart_ignores``); None: it never is.
+    Explicit variables win over those of files, the first file over later ones.
     """
 
     name: str
@@ -61,6 +63,15 @@ class Container:
     init_process: bool = False
     capabilities: tuple[str, ...] = ()
     arn: str = ""
+    digest: str = ""
+    start_timeout_s: int | None = None
+    restart_period_s: int | None = None
+    restart_ignores: tuple[int, ...] = ()
+
+    @property
+    def reference(self) -> str:
+        """What is pulled: the image, by its digest where the service's deployment pins one."""
+        return f"{self.image}@{self.digest}" if self.digest else self.image
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,34 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Rebalance:
+    """Start one task more in the poorest zone; ``spread`` tells how they are spread now."""
+
+    zone: str
+    spread: str
+    operation: ClassVar[str] = "_RebalanceService"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The zone, and the line for the history."""
+        message = f"is not AZ balanced with {self.spread}. AZ Rebalancing in progress."
+        return {"Zone": self.zone, "Message": message}
+
+
+@dataclass(frozen=True, slots=True)
+class Balanced:
+    """The zones are even again."""
+
+    spread: str
+    operation: ClassVar[str] = "_EndRebalancing"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The line for the history."""
+        return {"Message": f"is AZ balanced with {self.spread}."}
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Stop tasks, each for its reason (``failed``: because they are unhealthy)."""
 
@@ -104,12 +132,13 @@ class Note:
     """A line for the service's history."""
 
     message: str
+    event: str = ""
     operation: ClassVar[str] = "_NoteServiceEvent"
 
     @property
     def members(self) -> Mapping[str, Any]:
-        """The line."""
-        return {"Message": self.message}
+        """The line, and by which name EventBridge is told of it."""
+        return {"Message": self.message, "Event": self.event}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +152,19 @@ class Drop:
     def members(self) -> Mapping[str, Any]:
         """Their ids."""
         return {"Deployments": self.deployments}
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """The first task of the PRIMARY deployment has found what its images' tags lead to."""
+
+    digests: tuple[tuple[str, str], ...]
+    operation: ClassVar[str] = "_ResolveImages"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """Containers and digests."""
+        return {"Digests": self.digests}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,5 +182,7 @@ class Decide:
 COMPLETE = Decide("_CompleteDeployment")
 FAIL = Decide("_FailDeployment")
 """The circuit breaker opens."""
+ROLL_BACK = Decide("_RollBackDeployment")
+"""A user asked for it."""
 RESET_FAILURES = Decide("_ResetFailures")
 """A task is healthy: failures count from 0 again."""

@@ -11,6 +11,12 @@ Rule 3. An unhealthy task is replaced first where Rule 1 leaves room; else it is
 
 Rule 4. A task that never ran lengthens the wait before the next start, up to 15 minutes; one that
 ran and died is replaced at once, but not more often than once a cycle.
+
+Rule 5. The first task of a deployment resolves its images' tags; the others wait for it and run
+the same digests. After three tasks that found none the deployment goes on without.
+
+Rule 6. At rest, where the zones differ by more than one task, one more task is started in the
+poorest; when it is healthy, the surplus is stopped in the richest.
 """
 
 from __future__ import annotations
@@ -23,16 +29,25 @@ from hiyoko.reconcile.ecs_actions import (
     COMPLETE,
     FAIL,
     RESET_FAILURES,
+    ROLL_BACK,
     Action,
+    Balanced,
     Deregister,
     Drop,
     Note,
+    Rebalance,
     Register,
     Release,
+    Resolve,
     Start,
     Stop,
 )
-from hiyoko.services.ecs.model import Deployment, LoadBalancer, Service, TaskView
+from hiyoko.services.ecs.model import (
+    Deployment,
+    LoadBalancer,
+    Service,
+    TaskView,
+)
 
 HEALTHY_AFTER_S = 40
 """A task without any check counts as healthy after so long in RUNNING (AWS's figure)."""
@@ -95,11 +110,6 @@ def bounds(service: Service) -> tuple[int, int]:
     return lower, math.floor(desired * service.maximum_percent / 100)
 
 
-def breaker_threshold(desired: int) -> int:
-    """How many failures open the circuit breaker."""
-    return min(200, max(3, math.ceil(desired / 2)))
-
-
 def backoff_s(failures: int) -> float:
     """How long to wait after so many tasks in a row that never ran."""
     if failures <= 0:
@@ -113,9 +123,13 @@ def plan_service(
     healths: Healths,
     now: float,
     last_event: tuple[str, float] = ("", 0.0),
+    zones: frozenset[str] = frozenset(),
 ) -> Plan:
-    """Decide what a service needs now. ``last_event``: its newest message and when."""
-    return _Scheduler(service, tasks, healths, now, last_event).plan()
+    """Decide what a service needs now. ``last_event``: its newest message and when.
+
+    ``zones``: those of the PRIMARY deployment's subnets.
+    """
+    return _Scheduler(service, tasks, healths, now, last_event, zones).plan()
 
 
 class _Scheduler:
@@ -128,12 +142,14 @@ class _Scheduler:
         healths: Healths,
         now: float,
         last_event: tuple[str, float],
+        zones: frozenset[str],
     ) -> None:
         self.service = service
         self.tasks = tasks
         self.healths = healths
         self.now = now
         self.last_event = last_event
+        self.zones = zones
         self.out = Plan()
         self.live = [view for view in tasks if view.stop is None]
         self.deployments = {one.id: one for one in service.deployments}
@@ -145,8 +161,13 @@ class _Scheduler:
     def plan(self) -> Plan:
         self._drain()
         self._register()
-        if self._breaks():
-            self.out.actions.append(FAIL)
+        primary = self.service.primary
+        asked = primary.rollback_requested and primary.rollout == "IN_PROGRESS"
+        if asked or self._breaks():
+            self.out.actions.append(ROLL_BACK if asked else FAIL)
+            self.out.wake_in(0)
+            return self.out
+        if self._resolve():
             self.out.wake_in(0)
             return self.out
         stopping = self._stop()
@@ -256,7 +277,7 @@ class _Scheduler:
         return (
             self.service.breaker
             and primary.rollout == "IN_PROGRESS"
-            and primary.failed_tasks >= breaker_threshold(self.service.desired_count)
+            and primary.failed_tasks >= self.service.breaker_threshold
         )
 
     def _stop(self) -> set[str]:
@@ -299,6 +320,7 @@ class _Scheduler:
         rest = [view for view in self.mine if view.task.arn not in stopping]
         sick = sum(1 for view in rest if self._is_sick(view))
         surplus = len(rest) - desired - min(sick, max(0, upper - desired))
+        surplus -= sum(1 for view in rest if view.task.rebalances and view not in self.healthy)
         return [view.task.arn for view in self._least_wanted(rest)[: max(0, surplus)]]
 
     def _retired(self, lower: int) -> list[TaskView]:
@@ -349,8 +371,8 @@ class _Scheduler:
         mine = [view for view in staying if view in self.mine]
         sick = sum(1 for view in mine if self._is_sick(view))
         missing = self.service.desired_count - (len(mine) - sick)
-        count = min(missing, upper - len(staying))
-        if missing > 0 and count <= 0 and self._stuck(stopping):
+        count = min(missing, upper - len(staying), self._startable(len(mine)))
+        if missing > 0 and upper <= len(staying) and self._stuck(stopping):
             self._note_once(STUCK)
         if count <= 0:
             return
@@ -358,19 +380,40 @@ class _Scheduler:
         if wait > 0:
             self.out.wake_in(wait)
             if primary.start_failures >= CONSISTENT_FAILURES:
-                self._note_once(UNABLE)
+                self._note_once(UNABLE, "SERVICE_TASK_START_IMPAIRED")
             return
         sick_or_gone = sum(1 for view in self.mine if self._is_sick(view))
         self.out.actions.append(Start(count, min(count, sick_or_gone)))
+
+    def _resolve(self) -> bool:
+        """Pin the images when a task has found all their digests (Rule 5)."""
+        primary = self.service.primary
+        for view in self.tasks if primary.unresolved else ():
+            if view.task.deployment != primary.id or view.seen is None:
+                continue
+            found = {one.name: one.image_digest for one in view.seen.containers}
+            if all(found.get(name) for name in primary.unresolved):
+                digests = tuple((name, found[name]) for name in primary.unresolved)
+                self.out.actions.append(Resolve(digests))
+                return True
+        return False
+
+    def _startable(self, started: int) -> int:
+        """How many tasks of the PRIMARY deployment may be started at once (Rule 5)."""
+        primary = self.service.primary
+        resolving = primary.unresolved and primary.start_failures < CONSISTENT_FAILURES
+        if not resolving or any(view.status == "RUNNING" for view in self.mine):
+            return self.service.desired_count
+        return 1 - started
 
     def _stuck(self, stopping: set[str]) -> bool:
         """Rule 1 forbids both a stop and a start, and nothing under way will change that."""
         waiting = any(view not in self.healthy for view in self.live)
         return bool(self.old) and not stopping and not waiting
 
-    def _note_once(self, message: str) -> None:
+    def _note_once(self, message: str, event: str = "") -> None:
         if message not in self.last_event[0]:
-            self.out.actions.append(Note(message))
+            self.out.actions.append(Note(message, event))
 
     def _wait(self, primary: Deployment) -> float:
         """Seconds until the next start is due (Rule 4)."""
@@ -386,7 +429,8 @@ class _Scheduler:
     def _tidy(self) -> None:
         """Failures that are over, deployments whose last task has stopped."""
         service, primary = self.service, self.service.primary
-        failures = primary.failed_tasks or primary.start_failures
+        counted = primary.failed_tasks if service.reset_on_healthy is not False else 0
+        failures = counted or primary.start_failures
         if failures and any(view in self.healthy for view in self.mine):
             self.out.actions.append(RESET_FAILURES)
         held = {view.task.deployment for view in self.tasks if view.task.ended_at is None}
@@ -405,6 +449,24 @@ class _Scheduler:
         completed = primary.rollout == "COMPLETED"
         if not completed:
             self.out.actions.append(COMPLETE)
+        if completed and self._rebalance():
+            return
         message, at = self.last_event
         if not completed or STEADY not in message or self.now - at >= STEADY_AGAIN_S:
-            self.out.actions.append(Note(STEADY))
+            self.out.actions.append(Note(STEADY, "SERVICE_STEADY_STATE"))
+
+    def _rebalance(self) -> bool:
+        """Even out the zones, one task at a time (Rule 6); whether there is something to do."""
+        tasks = [view.task for view in self.mine]
+        counts = dict.fromkeys(sorted(self.zones), 0)
+        for task in tasks:
+            counts[task.zone] = counts.get(task.zone, 0) + 1
+        spread = ", ".join(f"{count} tasks in {zone}" for zone, count in counts.items())
+        _, upper = bounds(self.service)
+        uneven = bool(self.zones) and max(counts.values()) - min(counts.values()) > 1
+        if uneven and self.service.rebalancing and upper > len(self.live):
+            self.out.actions.append(Rebalance(min(counts, key=lambda zone: counts[zone]), spread))
+            return True
+        if any(task.rebalances for task in tasks) and not uneven:
+            self.out.actions.append(Balanced(spread))
+        return False

@@ -13,8 +13,9 @@ import hiyoko.services.ecs.rows as rows
 from hiyoko import api
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.reconcile import ecs_plan
-from hiyoko.reconcile.ecs_actions import Action, Start
+from hiyoko.reconcile.ecs_actions import Action, Rebalance, Start
 from hiyoko.reconcile.report import Report
+from hiyoko.services.ec2.rows import SUBNETS
 from hiyoko.services.ec2.seen import INTERFACES_SEEN
 from hiyoko.services.ecs.model import Service, Task, TaskView
 from hiyoko.services.ecs.seen import TASKS_SEEN
@@ -53,6 +54,7 @@ class _Look:
     tasks: list[TaskView]
     healths: ecs_plan.Healths
     last_event: tuple[str, float]
+    zones: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +92,16 @@ class EcsServicesReconciler:
 
     def _looks(self, tx: Transaction) -> list[_Look]:
         views = task_views(tx)
+        subnets = {one.subnet_id: one.zone for one in SUBNETS.table.list(tx)}
         looks = []
         for service in rows.list_services(tx):
             mine = [view for view in views if view.task.service == service.arn]
             newest = rows.list_events(tx, service.arn)[:1]
             last = (newest[0].message, newest[0].created_at) if newest else ("", 0.0)
-            looks.append(_Look(service, mine, _healths(tx, service, mine, self.clock), last))
+            healths = _healths(tx, service, mine, self.clock)
+            used = service.primary.network.subnets
+            zones = frozenset(subnets[one] for one in used if one in subnets)
+            looks.append(_Look(service, mine, healths, last, zones))
         return looks
 
     def _service(self, look: _Look, report: Report) -> None:
@@ -108,7 +114,9 @@ class EcsServicesReconciler:
             else:
                 _wake(report, left)
             return
-        plan = ecs_plan.plan_service(service, look.tasks, look.healths, now, look.last_event)
+        plan = ecs_plan.plan_service(
+            service, look.tasks, look.healths, now, look.last_event, look.zones
+        )
         if plan.again_s is not None:
             _wake(report, plan.again_s)
         for action in plan.actions:
@@ -121,12 +129,14 @@ class EcsServicesReconciler:
     def _refused(self, look: _Look, action: Action, error: api.AwsError, report: Report) -> None:
         """A neighbour said no: it is noted in the history, once, and tried again later."""
         service = look.service
-        if isinstance(action, Start):
+        if isinstance(action, Start | Rebalance):
             message = f"was unable to place a task. Reason: {error.message}"
+            event = {"Event": "SERVICE_TASK_PLACEMENT_FAILURE", "Reason": error.message}
         else:
+            event = {}
             message = f"was unable to act on its load balancer. Reason: {error.message}"
         if message not in look.last_event[0]:
-            request = {"Service": service.arn, "Message": message}
+            request = {"Service": service.arn, "Message": message, **event}
             self._invoke(service, "_NoteServiceEvent", request, report)
         _wake(report, RETRY_S)
 

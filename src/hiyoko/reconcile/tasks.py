@@ -14,6 +14,7 @@ from hiyoko.api import AwsError
 from hiyoko.blueprint.draw_tasks import draw_tasks
 from hiyoko.blueprint.tasks import Container, Task, Tasks
 from hiyoko.clock import Clock, SystemClock
+from hiyoko.plane.containers.dependencies import restarts, timeout_left_s
 from hiyoko.plane.containers.directory import ContainerState, Progress, runtime_id, task_id
 from hiyoko.plane.containers.logs import LogFile
 from hiyoko.plane.containers.plane import (
@@ -67,7 +68,8 @@ class TaskReconciler:
         seen = await self.plane.observe()
         seen = replace(seen, namespaces=seen.namespaces & standing)
         keep = self._deliver(desired, report)
-        for step in steps(desired, seen, keep):
+        now = self.clock.now()
+        for step in steps(desired, seen, keep, now):
             if isinstance(step, PullImages):
                 reason = prepare_logs(self.store, step.task, self.clock)
                 step = FailTask(step.task, reason) if reason else step
@@ -76,6 +78,7 @@ class TaskReconciler:
         after = await self.plane.observe()
         self.plane.check_health(desired.tasks, after)
         await self.plane.tell_tasks(desired.tasks, after.namespaces)
+        self._wake_for_timeouts(desired, after, report)
         report.refusals.update(self.plane.refusals)
         self.plane.refusals.clear()
         self._record(desired, seen, after, report)
@@ -97,6 +100,17 @@ class TaskReconciler:
                     keep.add(task_id(task.arn))
                     report.again_s = 0.1
         return frozenset(keep)
+
+    def _wake_for_timeouts(self, desired: Tasks, seen: ContainersState, report: Report) -> None:
+        """A start timeout ends by itself: nobody else would wake us."""
+        now = self.clock.now()
+        for task in desired.tasks:
+            state = seen.tasks.get(task_id(task.arn))
+            if not task.run or state is None or state.progress is None or state.progress.failure:
+                continue
+            left = timeout_left_s(task, state.containers, now)
+            if left is not None:
+                report.again_s = left if report.again_s is None else min(left, report.again_s)
 
     def _record(
         self, desired: Tasks, before: ContainersState, after: ContainersState, report: Report
@@ -149,8 +163,12 @@ def _container(
     task: Task, container: Container, progress: Progress, states: Mapping[str, ContainerState]
 ) -> ContainerSeen:
     state = states.get(container.name, ContainerState(container.name))
-    image = progress.image(container.image)
+    image = progress.image(container.reference)
     ended = progress.stopped and state.status == "PENDING"
+    going_on = task.run and not progress.failure and not progress.stopped
+    if going_on and (restarts(container, state) or (state.restarts and state.status == "PENDING")):
+        # Between two runs: to the task, and to ECS, the container goes on.
+        state = replace(state, status="RUNNING", exit_code=None, reason="", finished_at=None)
     # A pull's failure is the reason of the container too (see AWS's stopped-task-error-codes).
     reason = state.reason or (progress.failure if state.status == "PENDING" else "")
     return ContainerSeen(
@@ -162,6 +180,6 @@ def _container(
         exit_code=state.exit_code,
         reason=reason[:1024],
         health=state.health,
-        started_at=state.started_at,
+        started_at=state.first_started_at or state.started_at,
         finished_at=state.finished_at,
     )

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from hiyoko.reconcile.ecs_actions import (
     COMPLETE,
     RESET_FAILURES,
+    Balanced,
     Deregister,
     Drop,
     Note,
+    Rebalance,
     Register,
     Release,
     Start,
@@ -54,7 +56,14 @@ class World:
             (GROUP, view.task.address, 80): self.targets.get(view.task.address, NOT_REGISTERED)
             for view in self.tasks.values()
         }
-        return plan_service(self.service, list(self.tasks.values()), healths, self.now, self.last)
+        return plan_service(
+            self.service,
+            list(self.tasks.values()),
+            healths,
+            self.now,
+            self.last,
+            frozenset("ac"),
+        )
 
     def healthy(self) -> list[TaskView]:
         return [
@@ -74,7 +83,7 @@ class World:
         plan = self.plan()
         for action in plan.actions:
             self._apply(action)
-        if any(isinstance(action, Start) for action in plan.actions):
+        if any(isinstance(action, Start | Rebalance) for action in plan.actions):
             assert len(self.live()) <= upper
         assert len(self.healthy()) >= min(healthy, lower)
         assert len(self.live()) <= max(live, upper)
@@ -104,7 +113,12 @@ class World:
 
     def _settle(self, action: object) -> None:
         deployments = self.service.deployments
-        if isinstance(action, Drop):
+        if isinstance(action, Rebalance):
+            self._start(action.zone)
+        elif isinstance(action, Balanced):
+            for arn, view in self.tasks.items():
+                self.tasks[arn] = replace(view, task=replace(view.task, rebalances=False))
+        elif isinstance(action, Drop):
             deployments = tuple(one for one in deployments if one.id not in action.deployments)
         elif action == COMPLETE:
             done = replace(self.service.primary, completed_at=self.now)
@@ -117,12 +131,15 @@ class World:
         view = self.tasks[arn]
         self.tasks[arn] = replace(view, task=replace(view.task, stop=stop))
 
-    def _start(self) -> None:
+    def _start(self, zone: str = "") -> None:
+        """A task where the number of tasks so far says, which is not always the best place."""
         self.count += 1
         row = Task(
             "1", "r", f"t{self.count}", f"t{self.count}", "c", "d", "app", "g", self.now, "e",
-            "s", "v", "ac"[self.count % 2], f"10.0.{self.count // 250}.{self.count % 250}", "",
+            "s", "v", zone or "aac"[self.count % 3],
+            f"10.0.{self.count // 250}.{self.count % 250}", "",
             "", "", "256", "512", (), service="web", deployment=self.service.primary.id,
+            rebalances=bool(zone),
         )  # fmt: skip
         self.tasks[row.arn] = TaskView(row, DEFINITION, None, self.now)
 
@@ -208,6 +225,7 @@ def test_the_bounds_hold_and_the_service_comes_to_rest(
             (first,),
             minimum_percent=percents[0],
             maximum_percent=percents[1],
+            rebalancing=percents[1] > 100,
         )
     )
     for kind, number in events:
@@ -238,5 +256,14 @@ def test_the_bounds_hold_and_the_service_comes_to_rest(
     assert world.service.primary.rollout == "COMPLETED"
     live = world.live()
     assert len(live) == len(world.healthy()) == world.service.desired_count
+    assert even(world)
     assert {view.task.deployment for view in live} <= {world.service.primary.id}
     assert set(world.targets) == {view.task.address for view in live}
+
+
+def even(world: World) -> bool:
+    """Whether the zones are as even as they can be made."""
+    live = world.live()
+    room = world.service.rebalancing and bounds(world.service)[1] > len(live)
+    zones = [view.task.zone for view in live]
+    return not room or abs(zones.count("a") - zones.count("c")) <= 1

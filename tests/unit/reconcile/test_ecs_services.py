@@ -23,7 +23,6 @@ from hiyoko.reconcile.ecs_plan import (
     TargetHealth,
     backoff_s,
     bounds,
-    breaker_threshold,
     plan_service,
 )
 from hiyoko.reconcile.ecs_services import plan_task
@@ -37,6 +36,7 @@ from hiyoko.services.ecs.model import (
     Task,
     TaskDefinition,
     TaskView,
+    breaker_threshold,
 )
 from hiyoko.services.ecs.model import Stop as StopWish
 from hiyoko.services.ecs.seen import ContainerSeen, TaskSeen
@@ -150,7 +150,7 @@ def test_a_service_at_rest_needs_nothing() -> None:
 def test_the_steady_state_is_told_again_after_six_hours() -> None:
     last = ("(service web) has reached a steady state.", NOW - 6 * 3600)
     plan = plan_service(service(1), [task(1)], {}, NOW, last)
-    assert plan.actions == [Note("has reached a steady state.")]
+    assert plan.actions == [Note("has reached a steady state.", "SERVICE_STEADY_STATE")]
 
 
 def test_one_desired_goes_from_one_to_two_to_one() -> None:
@@ -306,7 +306,11 @@ def test_a_failed_deployment_starts_and_stops_nothing() -> None:
 def test_a_deployment_is_complete_when_only_its_tasks_run() -> None:
     rolling = service(1, deployment(2), deployment(1))
     plan = plan_service(rolling, [task(2, 2)], {}, NOW)
-    assert plan.actions == [Drop(("ecs-svc/1",)), COMPLETE, Note("has reached a steady state.")]
+    assert plan.actions == [
+        Drop(("ecs-svc/1",)),
+        COMPLETE,
+        Note("has reached a steady state.", "SERVICE_STEADY_STATE"),
+    ]
 
 
 def test_a_deleted_service_stops_everything() -> None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cattrs.errors import BaseValidationError
 from cattrs.preconf.json import make_converter
 
 from hiyoko.plane.containers.pull import PulledImage
@@ -53,14 +54,26 @@ class ContainerState:
     health: str = "UNKNOWN"
     started_at: float | None = None
     finished_at: float | None = None
+    restarts: int = 0
+    first_started_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Restarts:
+    """How often a container was started again. ``ended``: when the run before had started."""
+
+    count: int = 0
+    first_started_at: float | None = None
+    ended: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
-    """How a container wants to be stopped."""
+    """How a container wants to be stopped; ``needs`` those that it depends on: they end later."""
 
     signal: str = "SIGTERM"
     timeout_s: int = 30
+    needs: tuple[str, ...] = ()
 
 
 def task_id(arn: str) -> str:
@@ -132,15 +145,36 @@ class ContainerDirectory:
 
     def write_stopping(self, stopping: Stopping) -> None:
         """Note how the container wants to be stopped."""
-        _write(self.path / "stopping", json.dumps([stopping.signal, stopping.timeout_s]))
+        row = [stopping.signal, stopping.timeout_s, stopping.needs]
+        _write(self.path / "stopping", json.dumps(row))
 
     def stopping(self) -> Stopping:
         """How the container wants to be stopped."""
         try:
-            signal, timeout_s = json.loads((self.path / "stopping").read_text())
+            signal, timeout_s, *more = json.loads((self.path / "stopping").read_text())
         except (OSError, ValueError):
             return Stopping()
-        return Stopping(signal, timeout_s)
+        # Before containers ended in order, nothing was noted of what they need.
+        return Stopping(signal, timeout_s, tuple(more[0]) if more else ())
+
+    def restarts(self) -> Restarts:
+        """How often it was started again."""
+        try:
+            return _converter.loads((self.path / "restarts").read_text(), Restarts)
+        except (OSError, ValueError, BaseValidationError):
+            return Restarts()
+
+    def begin_restart(self) -> None:
+        """From here on the run that ended is over, and the container waits to be started again.
+
+        The one write decides: a daemon that dies after it goes on here, and does not count twice.
+        """
+        before, started = self.restarts(), _number(self.path / "started")
+        if started is None or before.ended == started:
+            return
+        first = started if before.first_started_at is None else before.first_started_at
+        _write(self.path / "restarts", _converter.dumps(Restarts(before.count + 1, first, started)))
+        (self.path / "health").unlink(missing_ok=True)
 
     def write_health(self, health: str) -> bool:
         """Note what the health check found; True when it is news."""
@@ -165,9 +199,20 @@ class ContainerDirectory:
 
     def state(self) -> ContainerState:
         """What the files and the process say now."""
+        restarts = self.restarts()
+        return replace(
+            self._run(restarts),
+            restarts=restarts.count,
+            first_started_at=restarts.first_started_at,
+        )
+
+    def _run(self, restarts: Restarts) -> ContainerState:
+        """The container's present run."""
         started = _number(self.path / "started")
         # The order matters: conmon writes the exit file before it ends.
         monitor = self.monitor()
+        if restarts.count and started == restarts.ended:
+            return ContainerState(self.name, monitor=monitor)
         code = _number(self.exit_file)
         if code is not None:
             oom = (self.bundle / "oom").exists()

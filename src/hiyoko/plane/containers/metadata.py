@@ -21,8 +21,10 @@ def container_metadata(
     task: Task, container: Container, progress: Progress, state: ContainerState
 ) -> Shape:
     """One container."""
-    image = progress.image(container.image)
-    known = {"PENDING": "PULLED", "RUNNING": "RUNNING"}.get(state.status, "STOPPED")
+    image = progress.image(container.reference)
+    known = {"PENDING": "RUNNING" if state.restarts else "PULLED", "RUNNING": "RUNNING"}.get(
+        state.status, "STOPPED"
+    )
     shape: Shape = {
         "DockerId": runtime_id(task.arn, container.name),
         "Name": container.name,
@@ -48,6 +50,8 @@ def container_metadata(
         "Networks": [_network(task)],
         "Snapshotter": "overlayfs",
     }
+    if container.restart_period_s is not None:
+        shape["RestartCount"] = state.restarts
     if container.memory_mib:
         shape["Limits"]["Memory"] = container.memory_mib
     if container.health_command:

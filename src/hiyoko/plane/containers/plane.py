@@ -31,6 +31,7 @@ from hiyoko.plane.containers.bundle import (
     resolv_conf,
 )
 from hiyoko.plane.containers.cgroups import limits_enforced, own_group, remove_groups
+from hiyoko.plane.containers.dependencies import outlook, restarts
 from hiyoko.plane.containers.directory import (
     ContainerDirectory,
     ContainerState,
@@ -135,16 +136,20 @@ class ContainersState:
 
 
 def steps(
-    desired: Tasks, seen: ContainersState, keep: frozenset[str] = frozenset()
+    desired: Tasks,
+    seen: ContainersState,
+    keep: frozenset[str] = frozenset(),
+    now: float = 0.0,
 ) -> Iterator[ContainerStep]:
     """What lies between the tasks wished and the tasks seen.
 
     ``keep`` names stopped tasks whose directory is still needed (their log is not delivered yet).
+    ``now`` is the time by which start timeouts are judged.
     """
     wished = {task_id(task.arn): task for task in desired.tasks}
     for name, task in wished.items():
         if task.run and task.arn not in seen.busy:
-            yield from _forward(task, seen.tasks.get(name), seen.namespaces)
+            yield from _forward(task, seen.tasks.get(name), seen.namespaces, now)
     for name, state in seen.tasks.items():
         known = wished.get(name)
         if known is not None and known.run:
@@ -157,7 +162,7 @@ def steps(
 
 
 def _forward(
-    task: Task, state: TaskState | None, namespaces: frozenset[str]
+    task: Task, state: TaskState | None, namespaces: frozenset[str], now: float
 ) -> Iterator[ContainerStep]:
     """The next steps of a task that shall run."""
     progress = state.progress if state is not None else None
@@ -172,39 +177,18 @@ def _forward(
     for container in task.containers:
         found = state.containers.get(container.name)
         if found is not None and found.status != "PENDING":
+            if restarts(container, found):
+                yield StartContainer(task, container)
+                return
             continue
-        wait, never = _dependencies(container, state.containers)
-        if never:
-            yield FailTask(task, never)
+        ahead = outlook(task, container, state.containers, now)
+        if ahead.never:
+            yield FailTask(task, ahead.never)
             return
-        if not wait:
+        if not ahead.wait:
             # One at a time: a task's steps don't overlap.
             yield StartContainer(task, container)
             return
-
-
-def _dependencies(container: Container, states: Mapping[str, ContainerState]) -> tuple[bool, str]:
-    """Whether the container has to wait for another, and why it never can start."""
-    wait = False
-    for name, condition in container.depends_on:
-        other = states.get(name, ContainerState(name))
-        ended = other.status == "STOPPED"
-        match condition:
-            case "START":
-                met = other.status != "PENDING"
-            case "COMPLETE":
-                met = ended
-            case "SUCCESS":
-                met = ended and other.exit_code == 0
-            case _:
-                met = other.health == "HEALTHY"
-        if not met and ended:
-            return True, (
-                f"ResourceInitializationError: container {container.name} depends on {name}"
-                f" ({condition}), which stopped with exit code {other.exit_code}"
-            )
-        wait = wait or not met
-    return wait, ""
 
 
 @dataclass
@@ -336,8 +320,9 @@ class ContainerPlane:
         self._note(task.arn, pull_started_at=self.clock.now())
         images: dict[str, PulledImage] = {}
         for container in task.containers:
-            if container.image not in images:
-                images[container.image] = await self._puller.pull(task, container.image)
+            name = container.reference
+            if name not in images:
+                images[name] = await self._puller.pull(task, name)
         for container in task.containers:
             cid = runtime_id(task.arn, container.name)
             self._fetched[cid] = await self._puller.variables(task, container)
@@ -347,10 +332,12 @@ class ContainerPlane:
     async def _start(self, task: Task, container: Container) -> None:
         directory = self.directory(task.arn)
         progress = directory.read()
-        image = progress.image(container.image) if progress is not None else None
+        image = progress.image(container.reference) if progress is not None else None
         assert image is not None, "a container is started after its pull"
         files = directory.container(task.arn, container.name)
-        # Left over from a daemon that died between create and start.
+        if files.state().status == "STOPPED":
+            files.begin_restart()
+        # Left over from a daemon that died between create and start, or by the run before.
         await self._clear(files)
         await self._runtime.mount(files, [self._puller.layer_path(d) for d in image.layers])
         # A daemon that died since the pull has to ask again.
@@ -402,7 +389,8 @@ class ContainerPlane:
         config_file = files.bundle / "config.json"
         config_file.touch(mode=0o600)
         config_file.write_text(json.dumps(document, indent=1))
-        files.write_stopping(Stopping(config.stop_signal, container.stop_timeout_s))
+        needs = tuple(name for name, _ in container.depends_on)
+        files.write_stopping(Stopping(config.stop_signal, container.stop_timeout_s, needs))
 
     async def _clear(self, files: ContainerDirectory) -> None:
         """Nothing of the container runs or is mounted after this; its exit and log stay."""
@@ -419,7 +407,20 @@ class ContainerPlane:
             under_way[1].cancel()
             await asyncio.wait([under_way[1]])
         containers = self.directory(arn).containers(arn)
-        await asyncio.gather(*(self._stop_container(container) for container in containers))
+        ended = {one.name: asyncio.Event() for one in containers}
+        needs = {one.name: one.stopping().needs for one in containers}
+
+        async def stop(files: ContainerDirectory) -> None:
+            """After all that depend on it have ended, as they were started before them."""
+            try:
+                for name in ended:
+                    if files.name in needs[name]:
+                        await ended[name].wait()
+                await self._stop_container(files)
+            finally:
+                ended[files.name].set()
+
+        await asyncio.gather(*(stop(one) for one in containers))
         self._note(arn, stopped=True)
 
     async def _stop_container(self, files: ContainerDirectory) -> None:
@@ -445,7 +446,8 @@ class ContainerPlane:
                 if container.health_command and found is not None and found.status == "RUNNING":
                     files = self.directory(task.arn).container(task.arn, container.name)
                     wanted[runtime_id(task.arn, container.name)] = (container, files)
-        for cid in self._checks.keys() - wanted.keys():
+        over = {cid for cid, check in self._checks.items() if check.done()}
+        for cid in (self._checks.keys() - wanted.keys()) | over:
             self._checks.pop(cid).cancel()
         for cid in wanted.keys() - self._checks.keys():
             container, files = wanted[cid]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 
 from hiyoko.services.ecr.errors import RepositoryNotFound
 from hiyoko.services.ecr.model import Image, ImageTag, PublicImage, RegistrySecret, Repository
@@ -17,6 +18,8 @@ TAGS = Table(
     "ecr_image_tag", ImageTag, key=("account", "region", "repository", "tag"), index=("digest",)
 )
 PUBLIC_IMAGES = Table("ecr_public_image", PublicImage, key=("repository", "tag"), index=("digest",))
+_UNTAGGED = "@"
+"""No tag begins so: the row of an image whose tag has gone on to another one."""
 SECRETS = Table("ecr_registry_secret", RegistrySecret, key=("account",))
 
 
@@ -139,11 +142,18 @@ def find_public_digest(tx: Transaction, repository: str, digest: str) -> PublicI
 
 def list_public_images(tx: Transaction, repository: str | None = None) -> list[PublicImage]:
     """The images of the simulated internet, of one repository or of all."""
-    return PUBLIC_IMAGES.list(tx, **({"repository": repository} if repository else {}))
+    found = PUBLIC_IMAGES.list(tx, **({"repository": repository} if repository else {}))
+    return [image for image in found if not image.tag.startswith(_UNTAGGED)]
 
 
 def put_public_image(tx: Transaction, image: PublicImage) -> bool:
-    """Set a tag of the simulated internet; True when that is news."""
+    """Set a tag of the simulated internet; True when that is news.
+
+    What the tag named before is still had by its digest: a running deployment may be pinned to it.
+    """
+    old = find_public_image(tx, image.repository, image.tag)
+    if old is not None and old.digest != image.digest:
+        PUBLIC_IMAGES.put(tx, replace(old, tag=f"{_UNTAGGED}{old.digest}"))
     return PUBLIC_IMAGES.put(tx, image)
 
 

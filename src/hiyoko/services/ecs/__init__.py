@@ -3,22 +3,36 @@
 - ``model``             the wishes, and ``TaskView``: a status told from wish and sighting
 - ``rows`` ``seen``     tables: wishes, and what the task reconciler saw
 - ``sight``             both brought together
-- ``clusters`` ``task_definitions`` ``tasks`` ``services`` ``tagging``   the operations
+- ``clusters`` ``task_definitions`` ``tasks`` ``services`` ``service_deployments`` ``tagging``
+  the operations
+- ``deployments``       how a deployment begins and ends, and what remains of it
+- ``events``            what EventBridge is told
 - ``scheduling``        internal operations by which ``reconcile.ecs_services`` runs services
 - ``definition_parse`` ``definition_checks`` ``networks`` ``names`` ``views`` ``errors``
 
-Refused by name: launch type EC2, EFS volumes, FireLens, ExecuteCommand, restart policies,
+Refused by name: launch type EC2, EFS volumes, FireLens, ExecuteCommand,
 Service Connect, Cloud Map, task sets, deployment strategies other than ROLLING.
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/
 """
 
 from hiyoko.services.ecs import (
     clusters,
+    events,
     scheduling,
+    service_deployments,
     services,
     tagging,
     task_definitions,
     tasks,
 )
 
-__all__ = ["clusters", "scheduling", "services", "tagging", "task_definitions", "tasks"]
+__all__ = [
+    "clusters",
+    "events",
+    "scheduling",
+    "service_deployments",
+    "services",
+    "tagging",
+    "task_definitions",
+    "tasks",
+]

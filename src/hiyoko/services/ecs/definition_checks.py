@@ -133,6 +133,16 @@ def _check_variables(one: ContainerDefinition, execution_role: str) -> None:
 
 
 def _check_limits(one: ContainerDefinition) -> None:
+    if one.start_timeout_s is not None and not 2 <= one.start_timeout_s <= 120:
+        raise ClientException(
+            "Tasks using the Fargate launch type must have a container start timeout between 2 and"
+            " 120 seconds."
+        )
+    if one.restart is not None:
+        if not 60 <= one.restart.period_s <= 1800:
+            raise ClientException("The restartAttemptPeriod must be between 60 and 1800 seconds.")
+        if len(one.restart.ignored_exit_codes) > 50:
+            raise ClientException("The maximum number of ignoredExitCodes is 50.")
     for limit in one.ulimits:
         if limit.soft > limit.hard >= 0:
             raise ClientException(

@@ -14,6 +14,7 @@ from hiyoko.services.ecs.model import (
     LogConfiguration,
     MountPoint,
     PortMapping,
+    RestartPolicy,
     Tags,
     Ulimit,
 )
@@ -36,7 +37,6 @@ NOT_HERE = (
     "interactive",
     "pseudoTerminal",
     "disableNetworking",
-    "startTimeout",
     "credentialSpecs",
 )
 
@@ -98,6 +98,9 @@ def container(request: Mapping[str, Any]) -> ContainerDefinition:
         system_controls=tuple(map(_system_control, request.get("systemControls") or ())),
         init_process=bool(linux.get("initProcessEnabled")),
         capabilities=tuple((linux.get("capabilities") or {}).get("add") or ()),
+        start_timeout_s=request.get("startTimeout"),
+        restart=_restart(request.get("restartPolicy")),
+        version_consistency=request.get("versionConsistency") or "",
     )
 
 
@@ -173,11 +176,6 @@ def _refuse(request: Mapping[str, Any]) -> None:
     for member in NOT_HERE:
         if request.get(member):
             raise unsupported(f"containerDefinitions.{member}")
-    if (request.get("restartPolicy") or {}).get("enabled"):
-        raise unsupported("containerDefinitions.restartPolicy")
-    # Tags are resolved when a task starts; a digest is not pinned for the deployment.
-    if request.get("versionConsistency") == "enabled":
-        raise unsupported("containerDefinitions.versionConsistency", "enabled")
 
 
 def _port(request: Mapping[str, Any]) -> PortMapping:
@@ -230,6 +228,17 @@ def _health(request: Mapping[str, Any]) -> HealthCheck:
         int(request.get("timeout") or 5),
         int(request.get("retries") or 3),
         request.get("startPeriod"),
+    )
+
+
+def _restart(request: Mapping[str, Any] | None) -> RestartPolicy | None:
+    if not request:
+        return None
+    period = request.get("restartAttemptPeriod")
+    return RestartPolicy(
+        bool(request["enabled"]),
+        tuple(int(code) for code in request.get("ignoredExitCodes") or ()),
+        300 if period is None else int(period),
     )
 
 

@@ -43,6 +43,22 @@ class ServiceNotActive(AwsError):
         super().__init__("ServiceNotActiveException", "Service was not ACTIVE.")
 
 
+class ServiceDeploymentNotFound(AwsError):
+    """No service deployment with this ARN."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "ServiceDeploymentNotFoundException", "The specified service deployment was not found."
+        )
+
+
+class Conflict(AwsError):
+    """The resource is in a state that the request does not fit."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ConflictException", message)
+
+
 class ResourceNotFound(AwsError):
     """No resource with this ARN."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from hiyoko.services.ecs.seen import ContainerSeen, TaskSeen
@@ -47,6 +48,15 @@ class HealthCheck:
     timeout_s: int = 5
     retries: int = 3
     start_period_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPolicy:
+    """Whether a container that ended is started again while its task goes on."""
+
+    enabled: bool
+    ignored_exit_codes: tuple[int, ...] = ()
+    period_s: int = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +121,16 @@ class ContainerDefinition:
     system_controls: Tags = ()
     init_process: bool = False
     capabilities: tuple[str, ...] = ()
+    version_consistency: str = ""
+    """``enabled``, ``disabled``, or what AWS takes for enabled when nothing is said."""
+
+    start_timeout_s: int | None = None
+    restart: RestartPolicy | None = None
+
+    @property
+    def pins(self) -> bool:
+        """Whether a service's deployment resolves the image's tag once, for all its tasks."""
+        return self.version_consistency != "disabled" and "@" not in self.image
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +265,10 @@ class Task:
     ended_at: float | None = None
     client_token: str = ""
     tags: Tags = ()
+    digests: Tags = ()
+    """Containers whose image is pinned, and to which digest."""
+    rebalances: bool = False
+    """Started to even out the zones; until it is healthy it is one more than desired."""
 
     def container_arn(self, name: str) -> str:
         """The ARN of one of its containers; empty for one that it does not have."""
@@ -262,6 +286,19 @@ class LoadBalancer:
     group_arn: str
     container: str
     port: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerImage:
+    """The image of a container in one deployment.
+
+    ``pins``: the tag is resolved by the deployment's first task, and ``digest`` is what it led to.
+    """
+
+    container: str
+    image: str
+    pins: bool = False
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +321,24 @@ class Deployment:
     failed_tasks: int = 0
     start_failures: int = 0
     last_failure_at: float = 0.0
+    images: tuple[ContainerImage, ...] = ()
+    revision: str = ""
+    """ARN of the service revision that its tasks are of."""
+    record: str = ""
+    """ARN of the service deployment that it belongs to; a rollback belongs to the one it ends."""
+    rollback_requested: bool = False
+    why: str = ""
+    """What ended it, or what it undoes: nothing for the circuit breaker, else AWS's words."""
+
+    @property
+    def unresolved(self) -> tuple[str, ...]:
+        """Containers whose image still has to be pinned."""
+        return tuple(one.container for one in self.images if one.pins and not one.digest)
+
+    @property
+    def digests(self) -> Tags:
+        """Containers whose image is pinned, and to which digest."""
+        return tuple((one.container, one.digest) for one in self.images if one.digest)
 
     @property
     def rollout(self) -> str:
@@ -317,13 +372,103 @@ class Service:
     propagate_tags: str = "NONE"
     managed_tags: bool = False
     last_completed: Deployment | None = None
+    threshold: tuple[str, int] | None = None
+    """The circuit breaker's thresholdConfiguration: type and value."""
+    reset_on_healthy: bool | None = None
+    rebalancing: bool = False
+    """availabilityZoneRebalancing."""
     deleted_at: float | None = None
     tags: Tags = ()
+
+    @property
+    def breaker_threshold(self) -> int:
+        """How many failed tasks open its circuit breaker."""
+        return breaker_threshold(self.desired_count, *(self.threshold or ()))
 
     @property
     def primary(self) -> Deployment:
         """The newest deployment, which all tasks shall come to belong to."""
         return self.deployments[0]
+
+
+def breaker_threshold(desired: int, kind: str = "BOUNDED_PERCENT", value: int = 50) -> int:
+    """How many failed tasks open the circuit breaker of a service of this size."""
+    if kind == "COUNT":
+        return value
+    share = math.ceil(desired * value / 100)
+    return max(1, share) if kind == "UNBOUNDED_PERCENT" else min(200, max(3, share))
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRevision:
+    """What a service was made of from one deployment on; only the digests come later."""
+
+    arn: str
+    service: str
+    cluster: str
+    created_at: float
+    definition_arn: str
+    network: Network
+    load_balancers: tuple[LoadBalancer, ...]
+    platform_version: str
+    launched_by: str
+    strategy: tuple[tuple[str, int, int], ...]
+    images: tuple[ContainerImage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """A deployment turned back: why, when, and to which service revision (its ARN)."""
+
+    why: str
+    at: float
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDeployment:
+    """The history of one deployment. Each time notes a decision; the status is told from them.
+
+    ``requested`` and the numbers of ``sources`` are counts of tasks, ``failures`` what the circuit
+    breaker had counted when the deployment ended (``triggered``: it was the breaker that ended it).
+    """
+
+    arn: str
+    service: str
+    cluster: str
+    created_at: float
+    target: str
+    sources: tuple[tuple[str, int], ...]
+    requested: int
+    updated_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    stopped_at: float | None = None
+    rollback_requested_at: float | None = None
+    rollback: Rollback | None = None
+    reason: str = ""
+    failures: int = 0
+    triggered: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will become of it."""
+        return self.finished_at is not None or self.stopped_at is not None
+
+    @property
+    def status(self) -> str:
+        """Its status. STOP_REQUESTED is never seen here: a stop is done as it is asked for."""
+        if self.rollback is not None:
+            if self.stopped_at is not None:
+                return "ROLLBACK_FAILED"
+            return "ROLLBACK_IN_PROGRESS" if self.finished_at is None else "ROLLBACK_SUCCESSFUL"
+        if self.stopped_at is not None:
+            return "STOPPED"
+        if self.finished_at is not None:
+            return "SUCCESSFUL"
+        if self.rollback_requested_at is not None:
+            return "ROLLBACK_REQUESTED"
+        return "PENDING" if self.started_at is None else "IN_PROGRESS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +483,28 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to tell EventBridge: ``detail`` is JSON, ``resource`` an ARN."""
+
+    sequence: int
+    account: str
+    region: str
+    created_at: float
+    kind: str
+    resource: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTold:
+    """The last state of a task that was told, and how many there were."""
+
+    task_arn: str
+    version: int
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
 class TaskView:
     """A task with its definition and all that was seen of it: what a status is told from.
 
@@ -348,6 +515,16 @@ class TaskView:
     definition: TaskDefinition
     seen: TaskSeen | None = None
     attached_at: float | None = None
+    version: int | None = None
+    """How many states of it were told; None before the first."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Its state in short: what a task's event is sent for when it changes."""
+        containers = [
+            f"{one.name}={seen.status if seen else 'PENDING'}" for one, seen in self.pairs
+        ]
+        return " ".join((self.status, self.desired_status, *containers))
 
     @property
     def pairs(self) -> tuple[tuple[ContainerDefinition, ContainerSeen | None], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from hiyoko.api import Call
@@ -74,6 +75,11 @@ def tags_in(request: Mapping[str, Any], member: str = "tags") -> Tags:
 def tags_out(tags: Tags) -> list[dict[str, str]]:
     """Tags as the API shows them."""
     return [{"key": key, "value": value} for key, value in tags]
+
+
+def seconds(moment: object) -> float:
+    """A timestamp of a request, in seconds since the epoch."""
+    return moment.timestamp() if isinstance(moment, datetime) else float(str(moment))
 
 
 def page(

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from hiyoko.services.ecs.errors import ClusterNotFound
-from hiyoko.services.ecs.model import Cluster, Event, Family, Service, Task, TaskDefinition
+from hiyoko.services.ecs.model import (
+    Cluster,
+    Event,
+    Family,
+    Notice,
+    Service,
+    ServiceDeployment,
+    ServiceRevision,
+    Task,
+    TaskDefinition,
+    TaskTold,
+)
 from hiyoko.services.ecs.seen import TASKS_SEEN, TaskSeen
 from hiyoko.store.database import Transaction
 from hiyoko.store.table import Table
@@ -18,6 +29,12 @@ DEFINITIONS = Table(
 )
 TASKS = Table("ecs_task", Task, key=("arn",), index=("cluster", "service"))
 SERVICES = Table("ecs_service", Service, key=("arn",), index=("cluster",))
+REVISIONS = Table("ecs_service_revision", ServiceRevision, key=("arn",), index=("service",))
+SERVICE_DEPLOYMENTS = Table(
+    "ecs_service_deployment", ServiceDeployment, key=("arn",), index=("service",)
+)
+NOTICES = Table("ecs_notice", Notice, key=("sequence",))
+TOLD = Table("ecs_task_told", TaskTold, key=("task_arn",))
 EVENTS = Table("ecs_service_event", Event, key=("service", "sequence"))
 
 EVENTS_KEPT = 100
@@ -101,6 +118,7 @@ def forget_task(tx: Transaction, arn: str) -> None:
     """Drop a task's wish and sighting, long after its end."""
     TASKS.delete(tx, arn=arn)
     TASKS_SEEN.delete(tx, task_arn=arn)
+    TOLD.delete(tx, task_arn=arn)
 
 
 def find_service(tx: Transaction, arn: str) -> Service | None:
@@ -121,7 +139,15 @@ def put_service(tx: Transaction, service: Service) -> None:
 def delete_service(tx: Transaction, arn: str) -> None:
     """Drop a service and its history."""
     SERVICES.delete(tx, arn=arn)
+    REVISIONS.delete(tx, service=arn)
+    SERVICE_DEPLOYMENTS.delete(tx, service=arn)
     EVENTS.delete(tx, service=arn)
+
+
+def list_service_deployments(tx: Transaction, service: str) -> list[ServiceDeployment]:
+    """A service's deployments, newest first."""
+    found = SERVICE_DEPLOYMENTS.list(tx, service=service)
+    return sorted(found, key=lambda one: one.created_at, reverse=True)
 
 
 def list_events(tx: Transaction, service: str) -> list[Event]:

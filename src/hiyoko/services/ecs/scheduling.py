@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from hiyoko.api import Call, Request, Response, operation
-from hiyoko.services.ecs import names, networks, rows, sight, tasks
+from hiyoko.services.ecs import deployments, events, names, networks, rows, sight, tasks
 from hiyoko.services.ecs.errors import ServiceNotFound
 from hiyoko.services.ecs.model import Deployment, Service, Stop, Task
 from hiyoko.services.ecs.task_definitions import sweep_definition
@@ -33,8 +33,12 @@ def _change(
     call: Call, service: Service, deployment: str, change: Callable[[Deployment], Deployment]
 ) -> Service:
     """Write one deployment of a service anew."""
-    deployments = tuple(change(one) if one.id == deployment else one for one in service.deployments)
-    changed = replace(service, deployments=deployments)
+    changed = replace(
+        service,
+        deployments=tuple(
+            change(one) if one.id == deployment else one for one in service.deployments
+        ),
+    )
     rows.put_service(call.tx, changed)
     return changed
 
@@ -43,31 +47,63 @@ def _named(items: list[Task]) -> str:
     return " ".join(f"(task {task.task_id})" for task in items)
 
 
-@operation("_StartServiceTasks")
-def start_service_tasks(call: Call, request: Request) -> Response:
-    """Start tasks of the PRIMARY deployment; ``{Service, Count, Replaced}``."""
-    service = _service(call, request)
+def _launch(call: Call, service: Service, zone: str = "") -> tasks.Launch:
+    """What tasks of the PRIMARY deployment have in common; in one zone only where it is named."""
     deployment = service.primary
     definition = rows.get_definition(call.tx, deployment.definition_arn)
     cluster = names.cluster_of(call, service.cluster)
-    launch = tasks.Launch(
+    subnets = networks.find_subnets(call, deployment.network.subnets)
+    return tasks.Launch(
         cluster=cluster,
         definition=definition,
         network=deployment.network,
-        subnets=networks.find_subnets(call, deployment.network.subnets),
+        subnets=tuple(one for one in subnets if zone in ("", one.zone)),
         group=f"service:{service.name}",
         launched_by=service.launched_by,
         started_by=deployment.id,
         service=service.arn,
         deployment=deployment.id,
         tags=_task_tags(service, definition.tags, cluster.name),
+        digests=deployment.digests,
+        rebalances=bool(zone),
     )
+
+
+@operation("_StartServiceTasks")
+def start_service_tasks(call: Call, request: Request) -> Response:
+    """Start tasks of the PRIMARY deployment; ``{Service, Count, Replaced}``."""
+    service = _service(call, request)
+    launch = _launch(call, service)
     started = [tasks.start(call, launch) for _ in range(request["Count"])]
     message = f"has started {len(started)} tasks: {_named(started)}."
     if request.get("Replaced"):
         message += f" Amazon ECS replaced {request['Replaced']} tasks due to an unhealthy status."
     _note(call, service, message)
+    deployments.note_start(call, service.primary)
     return {"Tasks": [task.arn for task in started]}
+
+
+@operation("_RebalanceService")
+def rebalance_service(call: Call, request: Request) -> Response:
+    """Start a task in the poorest zone; ``{Service, Zone, Message}`` (how the tasks are spread)."""
+    service, zone = _service(call, request), request["Zone"]
+    task = tasks.start(call, _launch(call, service, zone))
+    _note(call, service, request["Message"])
+    _note(call, service, f"has started 1 tasks in {zone} to AZ Rebalance: {_named([task])}.")
+    events.tell_action(call, service, "SERVICE_REBALANCING_STARTED")
+    return {"Tasks": [task.arn]}
+
+
+@operation("_EndRebalancing")
+def end_rebalancing(call: Call, request: Request) -> Response:
+    """The zones are even again; ``{Service, Message}``."""
+    service = _service(call, request)
+    for task in rows.list_tasks(call.tx, service=service.arn):
+        if task.rebalances:
+            rows.put_task(call.tx, replace(task, rebalances=False))
+    _note(call, service, request["Message"])
+    events.tell_action(call, service, "SERVICE_REBALANCING_COMPLETED")
+    return {}
 
 
 def _task_tags(
@@ -152,8 +188,14 @@ def deregister_service_targets(call: Call, request: Request) -> Response:
 
 @operation("_NoteServiceEvent")
 def note_service_event(call: Call, request: Request) -> Response:
-    """Add a line to a service's history; ``{Service, Message}``."""
-    _note(call, _service(call, request), request["Message"])
+    """Add a line to a service's history; ``{Service, Message, Event, Reason}``.
+
+    ``Event`` is the name by which EventBridge is told of it, if it is.
+    """
+    service = _service(call, request)
+    _note(call, service, request["Message"])
+    if request.get("Event"):
+        events.tell_action(call, service, request["Event"], request.get("Reason") or "")
     return {}
 
 
@@ -164,6 +206,8 @@ def complete_deployment(call: Call, request: Request) -> Response:
     done = replace(service.primary, completed_at=call.now, updated_at=call.now)
     service = replace(service, deployments=(done, *service.deployments[1:]), last_completed=done)
     rows.put_service(call.tx, service)
+    deployments.note_completion(call, done)
+    events.tell_deployment(call, service.arn, done, "SERVICE_DEPLOYMENT_COMPLETED")
     _note(call, service, f"(deployment {done.id}) deployment completed.")
     return {}
 
@@ -172,25 +216,44 @@ def complete_deployment(call: Call, request: Request) -> Response:
 def fail_deployment(call: Call, request: Request) -> Response:
     """The circuit breaker opens; with ``rollback`` a new deployment goes back; ``{Service}``."""
     service = _service(call, request)
-    failed = replace(service.primary, failed_at=call.now, updated_at=call.now)
     # A rollback that fails as well is not rolled back: it would go round for ever.
-    again = bool(failed.rolling_back_to)
-    back = service.last_completed if service.rollback and not again else None
-    deployments = (failed, *service.deployments[1:])
-    _note(call, service, f"(deployment {failed.id}) deployment failed: tasks failed to start.")
-    if back is not None:
-        new = Deployment(
-            id=f"ecs-svc/{call.ids.digits(19)}",
-            created_at=call.now,
-            updated_at=call.now,
-            definition_arn=back.definition_arn,
-            network=back.network,
-            load_balancers=back.load_balancers,
-            rolling_back_to=back.id,
-        )
-        deployments = (new, *deployments)
-        _note(call, service, f"rolling back to deployment {back.id}.")
-    rows.put_service(call.tx, replace(service, deployments=deployments))
+    back = service.rollback and not service.primary.rolling_back_to
+    _give_up(call, service, deployments.BREAKER, back=back)
+    return {}
+
+
+@operation("_RollBackDeployment")
+def roll_back_deployment(call: Call, request: Request) -> Response:
+    """A user wants the PRIMARY deployment undone; ``{Service}``."""
+    service = _service(call, request)
+    if service.primary.rollback_requested and service.primary.rollout == "IN_PROGRESS":
+        _give_up(call, service, deployments.USER, back=True)
+    return {}
+
+
+def _give_up(call: Call, service: Service, why: str, *, back: bool) -> None:
+    """End the PRIMARY deployment, and go ``back`` if there is anything to go back to."""
+    user = "" if why == deployments.BREAKER else why
+    failed = replace(service.primary, failed_at=call.now, updated_at=call.now, why=user)
+    service = replace(service, deployments=(failed, *service.deployments[1:]))
+    line = f"deployment failed: {user or 'tasks failed to start.'}"
+    _note(call, service, f"(deployment {failed.id}) {line}")
+    events.tell_deployment(call, service.arn, failed, "SERVICE_DEPLOYMENT_FAILED")
+    candidate = service.last_completed if back else None
+    if candidate is None:
+        deployments.note_failure(call, failed, why, wanted_back=back)
+    else:
+        service = deployments.roll_back(call, service, candidate, why)
+        _note(call, service, f"rolling back to deployment {candidate.id}.")
+    rows.put_service(call.tx, service)
+
+
+@operation("_ResolveImages")
+def resolve_images(call: Call, request: Request) -> Response:
+    """Pin the PRIMARY deployment's images; ``{Service, Digests}`` (by container)."""
+    service = _service(call, request)
+    resolved = deployments.resolve(call, service.primary, dict(request["Digests"]))
+    _change(call, service, resolved.id, lambda _: resolved)
     return {}
 
 
@@ -206,14 +269,18 @@ def drop_deployments(call: Call, request: Request) -> Response:
 
 @operation("_ResetFailures")
 def reset_failures(call: Call, request: Request) -> Response:
-    """A task of the PRIMARY deployment is well: failures are counted from 0; ``{Service}``."""
+    """A task of the PRIMARY deployment is well: failures are counted from 0; ``{Service}``.
+
+    The circuit breaker goes on counting when it was told not to start anew.
+    """
     service = _service(call, request)
-    _change(
-        call,
-        service,
-        service.primary.id,
-        lambda one: replace(one, failed_tasks=0, start_failures=0, last_failure_at=0.0),
-    )
+    keep = service.reset_on_healthy is False
+
+    def reset(one: Deployment) -> Deployment:
+        failed = one.failed_tasks if keep else 0
+        return replace(one, failed_tasks=failed, start_failures=0, last_failure_at=0.0)
+
+    _change(call, service, service.primary.id, reset)
     return {}
 
 

@@ -30,6 +30,8 @@ class Rollout:
     maximum: int = 200
     breaker: bool = False
     rollback: bool = False
+    threshold: tuple[str, int] | None = None
+    reset_on_healthy: bool | None = None
 
 
 def refuse_ineffective(request: Request) -> None:
@@ -39,8 +41,6 @@ def refuse_ineffective(request: Request) -> None:
             raise unsupported(member)
     if (request.get("serviceConnectConfiguration") or {}).get("enabled"):
         raise unsupported("serviceConnectConfiguration")
-    if request.get("availabilityZoneRebalancing") == "ENABLED":
-        raise unsupported("availabilityZoneRebalancing", "ENABLED")
     if (request.get("schedulingStrategy") or "REPLICA") != "REPLICA":
         raise unsupported("schedulingStrategy", request["schedulingStrategy"])
     controller = (request.get("deploymentController") or {}).get("type", "ECS")
@@ -68,15 +68,18 @@ def rollout_in(config: dict[str, Any], old: Rollout) -> Rollout:
     if (config.get("alarms") or {}).get("enable"):
         raise unsupported("deploymentConfiguration.alarms")
     breaker = config.get("deploymentCircuitBreaker") or {}
-    for member in ("thresholdConfiguration", "resetOnHealthyTask"):
-        if member in breaker:
-            raise unsupported(f"deploymentConfiguration.deploymentCircuitBreaker.{member}")
+    threshold = breaker.get("thresholdConfiguration")
+    if threshold and threshold["value"] < 1:
+        raise InvalidParameter("The value of thresholdConfiguration must be at least 1.")
+    reset = breaker.get("resetOnHealthyTask")
     minimum, maximum = config.get("minimumHealthyPercent"), config.get("maximumPercent")
     rollout = Rollout(
         old.minimum if minimum is None else int(minimum),
         old.maximum if maximum is None else int(maximum),
         bool(breaker.get("enable", old.breaker)),
         bool(breaker.get("rollback", old.rollback)),
+        (threshold["type"], int(threshold["value"])) if threshold else old.threshold,
+        old.reset_on_healthy if reset is None else bool(reset),
     )
     if rollout.minimum == rollout.maximum == 100:
         raise InvalidParameter(
@@ -88,6 +91,21 @@ def rollout_in(config: dict[str, Any], old: Rollout) -> Rollout:
             "The maximumPercent must be at least 100 and not below minimumHealthyPercent."
         )
     return rollout
+
+
+def rebalancing_in(request: Request, maximum: int, old: bool | None) -> bool:
+    """availabilityZoneRebalancing; without a word ``old``, and ENABLED where there is no old one.
+
+    It needs room for one more task than desired.
+    """
+    said = request.get("availabilityZoneRebalancing")
+    wanted = said == "ENABLED" if said else maximum > 100 if old is None else old
+    if wanted and maximum <= 100:
+        raise InvalidParameter(
+            "The service cannot use Availability Zone rebalancing when maximumPercent is less than"
+            " or equal to 100."
+        )
+    return wanted
 
 
 def load_balancers_in(

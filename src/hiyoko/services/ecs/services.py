@@ -6,12 +6,23 @@ import re
 from dataclasses import replace
 
 from hiyoko.api import Call, Request, Response, operation, unsupported
-from hiyoko.services.ecs import clusters, names, networks, rows, sight, tasks, views
+from hiyoko.services.ecs import (
+    clusters,
+    deployment_views,
+    deployments,
+    names,
+    networks,
+    rows,
+    sight,
+    tasks,
+    views,
+)
 from hiyoko.services.ecs.errors import InvalidParameter, ServiceNotActive, ServiceNotFound
-from hiyoko.services.ecs.model import Cluster, Deployment, Service, TaskDefinition
+from hiyoko.services.ecs.model import Cluster, Service, TaskDefinition
 from hiyoko.services.ecs.service_parse import (
     Rollout,
     load_balancers_in,
+    rebalancing_in,
     refuse_ineffective,
     rollout_in,
 )
@@ -30,18 +41,20 @@ def create_service(call: Call, request: Request) -> Response:
     old = names.find_service(call, cluster, name)
     if old is not None and _status(call, old) == "DRAINING":
         raise InvalidParameter("Unable to Start a service that is still Draining.")
-    service = _wanted(call, request, cluster)
+    service, content = _wanted(call, request, cluster)
     if old is not None and old.deleted_at is None:
-        if not _same(old, service):
+        if not _same(old, service, content):
             raise InvalidParameter("Creation of service was not idempotent.")
         return {"service": _view(call, old)}
     if old is not None:
         rows.delete_service(call.tx, old.arn)
+    service = deployments.begin(call, service, content)
     rows.put_service(call.tx, service)
     return {"service": {**_view(call, service), "tags": names.tags_out(service.tags)}}
 
 
-def _wanted(call: Call, request: Request, cluster: Cluster) -> Service:
+def _wanted(call: Call, request: Request, cluster: Cluster) -> tuple[Service, deployments.Content]:
+    """The service without a deployment yet, and what its first one shall be."""
     if not request.get("taskDefinition"):
         raise InvalidParameter("TaskDefinition can not be blank.")
     definition = names.usable_definition(call, request["taskDefinition"])
@@ -54,15 +67,8 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> Service:
     balancers = load_balancers_in(call, request.get("loadBalancers"), definition)
     grace = _grace(request, bool(balancers))
     rollout = rollout_in(request.get("deploymentConfiguration") or {}, Rollout())
-    deployment = Deployment(
-        id=f"ecs-svc/{call.ids.digits(19)}",
-        created_at=call.now,
-        updated_at=call.now,
-        definition_arn=definition.arn,
-        network=network,
-        load_balancers=balancers,
-    )
-    return Service(
+    version = request.get("platformVersion") or "LATEST"
+    service = Service(
         account=call.account,
         region=call.region,
         arn=names.service_arn(call, cluster.name, request["serviceName"]),
@@ -71,19 +77,23 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> Service:
         created_at=call.now,
         created_by=call.principal,
         desired_count=_required_count(request),
-        deployments=(deployment,),
+        deployments=(),
         launched_by=kind,
         strategy=strategy,
-        platform_version=request.get("platformVersion") or "LATEST",
+        platform_version=version,
         minimum_percent=rollout.minimum,
         maximum_percent=rollout.maximum,
         breaker=rollout.breaker,
         rollback=rollout.rollback,
+        threshold=rollout.threshold,
+        reset_on_healthy=rollout.reset_on_healthy,
         grace_s=grace if grace is not None or not balancers else 0,
         propagate_tags=request.get("propagateTags") or "NONE",
         managed_tags=bool(request.get("enableECSManagedTags")),
+        rebalancing=rebalancing_in(request, rollout.maximum, None),
         tags=names.tags_in(request),
     )
+    return service, deployments.Content(definition, network, balancers, version)
 
 
 def _required_count(request: Request) -> int:
@@ -109,21 +119,21 @@ def _grace(request: Request, balanced: bool) -> int | None:
     return grace if balanced else None
 
 
-def _same(old: Service, new: Service) -> bool:
+def _same(old: Service, new: Service, content: deployments.Content) -> bool:
     def settings(one: Service) -> tuple[object, ...]:
-        primary = one.primary
         return (
-            primary.definition_arn,
-            primary.network,
-            primary.load_balancers,
             one.desired_count,
             one.launched_by,
             one.platform_version,
             (one.minimum_percent, one.maximum_percent, one.breaker, one.rollback),
             one.grace_s,
+            (one.rebalancing, one.threshold, one.reset_on_healthy),
         )
 
-    return settings(old) == settings(new)
+    primary = old.primary
+    had = (primary.definition_arn, primary.network, primary.load_balancers)
+    wanted = (content.definition.arn, content.network, content.load_balancers)
+    return settings(old) == settings(new) and had == wanted
 
 
 @operation("UpdateService")
@@ -146,7 +156,12 @@ def update_service(call: Call, request: Request) -> Response:
 def _settings(call: Call, request: Request, service: Service) -> Service:
     """What changes without a deployment."""
     old = Rollout(
-        service.minimum_percent, service.maximum_percent, service.breaker, service.rollback
+        service.minimum_percent,
+        service.maximum_percent,
+        service.breaker,
+        service.rollback,
+        service.threshold,
+        service.reset_on_healthy,
     )
     rollout = rollout_in(request.get("deploymentConfiguration") or {}, old)
     desired = _desired(request, service.desired_count)
@@ -161,6 +176,9 @@ def _settings(call: Call, request: Request, service: Service) -> Service:
         maximum_percent=rollout.maximum,
         breaker=rollout.breaker,
         rollback=rollout.rollback,
+        threshold=rollout.threshold,
+        reset_on_healthy=rollout.reset_on_healthy,
+        rebalancing=rebalancing_in(request, rollout.maximum, service.rebalancing),
         propagate_tags=request.get("propagateTags") or service.propagate_tags,
         managed_tags=service.managed_tags if managed is None else managed,
     )
@@ -194,17 +212,8 @@ def _deployed(
     )
     if wanted == current and not request.get("forceNewDeployment"):
         return service
-    deployment = Deployment(
-        id=f"ecs-svc/{call.ids.digits(19)}",
-        created_at=call.now,
-        updated_at=call.now,
-        definition_arn=definition.arn,
-        network=network,
-        load_balancers=balancers,
-    )
-    return replace(
-        service, platform_version=version, deployments=(deployment, *service.deployments)
-    )
+    content = deployments.Content(definition, network, balancers, version)
+    return deployments.begin(call, service, content)
 
 
 @operation("DeleteService")
@@ -215,6 +224,8 @@ def delete_service(call: Call, request: Request) -> Response:
         raise InvalidParameter("The service cannot be stopped while it is scaled above 0.")
     service = replace(service, desired_count=0, deleted_at=call.now)
     rows.put_service(call.tx, service)
+    # As in AWS, its deployments go at once; its revisions are named by the tasks that still run.
+    rows.SERVICE_DEPLOYMENTS.delete(call.tx, service=service.arn)
     # It shows DRAINING in this answer even when there is nothing to drain.
     history = rows.list_events(call.tx, service.arn)
     seen = sight.service_views(call.tx, service.arn)
@@ -275,4 +286,9 @@ def _status(call: Call, service: Service) -> str:
 def _view(call: Call, service: Service) -> Response:
     seen = sight.service_views(call.tx, service.arn)
     status = sight.service_status(service, seen)
-    return views.service(service, status, seen, rows.list_events(call.tx, service.arn))
+    shape = views.service(service, status, seen, rows.list_events(call.tx, service.arn))
+    shape["currentServiceRevisions"] = deployment_views.current_revisions(service, seen)
+    record = rows.SERVICE_DEPLOYMENTS.find(call.tx, arn=service.primary.record)
+    if record is not None and not record.ended:
+        shape["currentServiceDeployment"] = record.arn
+    return shape

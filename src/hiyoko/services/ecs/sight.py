@@ -26,11 +26,13 @@ class Counts:
 def view(tx: Transaction, task: Task) -> TaskView:
     """A task with all that was seen of it."""
     interface = INTERFACES_SEEN.find(tx, eni_id=task.eni_id)
+    told = rows.TOLD.find(tx, task_arn=task.arn)
     return TaskView(
         task,
         rows.get_definition(tx, task.definition_arn),
         rows.find_seen(tx, task.arn),
         interface.seen_at if interface is not None else None,
+        told.version if told is not None else None,
     )
 
 

@@ -39,6 +39,8 @@ class Launch:
     overrides: Overrides = field(default_factory=Overrides)
     tags: Tags = ()
     client_token: str = ""
+    digests: Tags = ()
+    rebalances: bool = False
 
 
 def launched_by(request: Request, cluster: Cluster) -> str:
@@ -183,6 +185,8 @@ def start(call: Call, launch: Launch) -> Task:
         overrides=launch.overrides,
         tags=launch.tags,
         client_token=launch.client_token,
+        digests=launch.digests,
+        rebalances=launch.rebalances,
     )
     rows.put_task(call.tx, task)
     return task

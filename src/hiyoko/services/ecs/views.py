@@ -15,6 +15,7 @@ from hiyoko.services.ecs.model import (
     LoadBalancer,
     Network,
     Overrides,
+    RestartPolicy,
     Service,
     Tags,
     TaskDefinition,
@@ -168,6 +169,9 @@ def _container_definition(one: ContainerDefinition) -> Shape:
         ]
         or None,
         "healthCheck": _health(one.health) if one.health else None,
+        "startTimeout": one.start_timeout_s,
+        "restartPolicy": _restart(one.restart) if one.restart else None,
+        "versionConsistency": one.version_consistency or None,
     }
     if one.log is not None:
         shape["logConfiguration"] = {
@@ -185,6 +189,14 @@ def _linux(one: ContainerDefinition) -> Shape | None:
     if one.capabilities:
         shape["capabilities"] = {"add": list(one.capabilities)}
     return shape or None
+
+
+def _restart(one: RestartPolicy) -> Shape:
+    return {
+        "enabled": one.enabled,
+        "ignoredExitCodes": list(one.ignored_exit_codes),
+        "restartAttemptPeriod": one.period_s,
+    }
 
 
 def _health(one: HealthCheck) -> Shape:
@@ -250,6 +262,8 @@ def _launched(launched_by: str, *, task: bool) -> Shape:
 
 def _version(view: TaskView) -> int:
     """Grows with each state that a task has reached."""
+    if view.version is not None:
+        return view.version
     order = ("PROVISIONING", "PENDING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING")
     return order.index(view.status) + 1 if view.status in order else len(order) + 1
 
@@ -355,7 +369,7 @@ def load_balancers(items: tuple[LoadBalancer, ...]) -> list[Shape]:
 def service(one: Service, status: str, tasks: Sequence[TaskView], events: Sequence[Event]) -> Shape:
     """A service; counts and statuses come from its tasks."""
     primary = one.primary
-    running, pending = _counts(tasks)
+    running, pending = counts(tasks)
     shape: Shape = {
         "serviceArn": one.arn,
         "serviceName": one.name,
@@ -369,13 +383,7 @@ def service(one: Service, status: str, tasks: Sequence[TaskView], events: Sequen
         "platformVersion": one.platform_version,
         "platformFamily": "Linux",
         "taskDefinition": primary.definition_arn,
-        "deploymentConfiguration": {
-            "deploymentCircuitBreaker": {"enable": one.breaker, "rollback": one.rollback},
-            "maximumPercent": one.maximum_percent,
-            "minimumHealthyPercent": one.minimum_percent,
-            "strategy": "ROLLING",
-            "bakeTimeInMinutes": 0,
-        },
+        "deploymentConfiguration": deployment_configuration(one),
         "deployments": [
             _deployment(one, item, tasks) for item in one.deployments if status != "INACTIVE"
         ],
@@ -396,7 +404,7 @@ def service(one: Service, status: str, tasks: Sequence[TaskView], events: Sequen
         "enableECSManagedTags": one.managed_tags,
         "propagateTags": one.propagate_tags,
         "enableExecuteCommand": False,
-        "availabilityZoneRebalancing": "DISABLED",
+        "availabilityZoneRebalancing": "ENABLED" if one.rebalancing else "DISABLED",
     }
     if one.strategy:
         shape["capacityProviderStrategy"] = strategy(one.strategy)
@@ -405,14 +413,32 @@ def service(one: Service, status: str, tasks: Sequence[TaskView], events: Sequen
     return _without_none(shape)
 
 
-def _counts(tasks: Sequence[TaskView]) -> tuple[int, int]:
+def deployment_configuration(one: Service) -> Shape:
+    """A service's ``deploymentConfiguration``."""
+    breaker: Shape = {"enable": one.breaker, "rollback": one.rollback}
+    if one.threshold is not None:
+        kind, value = one.threshold
+        breaker["thresholdConfiguration"] = {"type": kind, "value": value}
+    if one.reset_on_healthy is not None:
+        breaker["resetOnHealthyTask"] = one.reset_on_healthy
+    return {
+        "deploymentCircuitBreaker": breaker,
+        "maximumPercent": one.maximum_percent,
+        "minimumHealthyPercent": one.minimum_percent,
+        "strategy": "ROLLING",
+        "bakeTimeInMinutes": 0,
+    }
+
+
+def counts(tasks: Sequence[TaskView]) -> tuple[int, int]:
+    """How many tasks run, and how many are on their way there."""
     states = [view.status for view in tasks]
     pending = sum(states.count(state) for state in ("PROVISIONING", "PENDING", "ACTIVATING"))
     return states.count("RUNNING"), pending
 
 
 def _deployment(one: Service, item: Deployment, tasks: Sequence[TaskView]) -> Shape:
-    running, pending = _counts([view for view in tasks if view.task.deployment == item.id])
+    running, pending = counts([view for view in tasks if view.task.deployment == item.id])
     primary = item is one.primary
     shape: Shape = {
         "id": item.id,
@@ -428,7 +454,7 @@ def _deployment(one: Service, item: Deployment, tasks: Sequence[TaskView]) -> Sh
         "platformFamily": "Linux",
         "networkConfiguration": network(item.network),
         "rolloutState": item.rollout,
-        "rolloutStateReason": _rollout_reason(item),
+        "rolloutStateReason": rollout_reason(item),
     }
     if one.strategy:
         shape["capacityProviderStrategy"] = strategy(one.strategy)
@@ -437,16 +463,17 @@ def _deployment(one: Service, item: Deployment, tasks: Sequence[TaskView]) -> Sh
     return shape
 
 
-def _rollout_reason(item: Deployment) -> str:
+def rollout_reason(item: Deployment) -> str:
+    """A deployment's rolloutStateReason."""
     match item.rollout:
+        case "FAILED" if item.why:
+            return f"ECS deployment failed: {item.why}"
         case "FAILED":
             return "ECS deployment circuit breaker: tasks failed to start."
         case "COMPLETED":
             return f"ECS deployment {item.id} completed."
         case _ if item.rolling_back_to:
-            return (
-                "ECS deployment circuit breaker: rolling back to deploymentId"
-                f" {item.rolling_back_to}."
-            )
+            cause = "ECS deployment rollback" if item.why else "ECS deployment circuit breaker"
+            return f"{cause}: rolling back to deploymentId {item.rolling_back_to}."
         case _:
             return f"ECS deployment {item.id} in progress."

@@ -5,8 +5,9 @@ from dataclasses import replace
 from tests.unit.plane.containers.test_bundle import CONTAINER, TASK
 
 from hiyoko.blueprint.tasks import Tasks
+from hiyoko.plane.containers.dependencies import timeout_left_s
 from hiyoko.plane.containers.directory import ContainerState, Progress, runtime_id
-from hiyoko.plane.containers.plane import ContainersState, TaskState, steps
+from hiyoko.plane.containers.plane import ContainersState, FailTask, TaskState, steps
 
 SPACES = frozenset({"eni-1"})
 PULLED = Progress(TASK.arn, pull_stopped_at=1.0)
@@ -82,6 +83,47 @@ def test_dependencies_are_waited_for_or_given_up() -> None:
         found = said(TaskState(PULLED, {"first": state}), task=task)
         assert "".join(found).startswith(expected), (condition, found)
         assert bool(found) == bool(expected)
+
+
+def test_a_dependency_is_not_waited_for_beyond_its_start_timeout() -> None:
+    first = replace(CONTAINER, name="first", essential=False, start_timeout_s=30)
+    running = {"first": ContainerState("first", "RUNNING", started_at=100.0)}
+    for condition, left in (("HEALTHY", 30.0), ("SUCCESS", 30.0), ("COMPLETE", 30.0)):
+        web = replace(CONTAINER, depends_on=(("first", condition),))
+        task = replace(TASK, containers=(first, web))
+        assert timeout_left_s(task, running, 100.0) == left
+        seen = ContainersState({"1": TaskState(PULLED, running)}, SPACES)
+        assert list(steps(Tasks((task,)), seen, now=129.0)) == []
+        assert list(steps(Tasks((task,)), seen, now=130.0)) == [
+            FailTask(
+                task,
+                "dependency graph: container ordering dependency [first] for target [web] has"
+                " timed out.",
+            )
+        ]
+    web = replace(CONTAINER, depends_on=(("first", "HEALTHY"),))
+    task = replace(TASK, containers=(first, web))
+    # Who has started needs no dependency any more, and what nobody waits for has no limit.
+    both = running | {"web": ContainerState("web", "RUNNING", started_at=101.0)}
+    seen = ContainersState({"1": TaskState(PULLED, both)}, SPACES)
+    assert list(steps(Tasks((task,)), seen, now=999.0)) == []
+    assert timeout_left_s(task, both, 100.0) is None
+
+
+def test_a_container_is_started_again_once_a_period() -> None:
+    kept = replace(CONTAINER, restart_period_s=60, restart_ignores=(3,))
+    for ran_s, code, container, expected in (
+        (60.0, 1, kept, True),
+        (60.0, 0, kept, True),
+        (59.0, 1, kept, False),
+        (60.0, 3, kept, False),
+        (60.0, 1, CONTAINER, False),
+    ):
+        ended = ContainerState(
+            "web", "STOPPED", exit_code=code, started_at=10.0, finished_at=10.0 + ran_s
+        )
+        found = said(TaskState(PULLED, {"web": ended}), task=replace(TASK, containers=(container,)))
+        assert found == (["start container web of task 1"] if expected else [])
 
 
 def test_runtime_ids_are_stable_and_of_fargates_form() -> None:

@@ -1,0 +1,208 @@
+"""A service's deployments: how one begins, and what of it outlives the scheduler's own record.
+
+A *deployment* is what the scheduler works on, in the service's row. A *service deployment* is its
+history, with the *service revisions* that it goes from and to; both stay for as long as the
+service. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hiyoko.api import Call
+from hiyoko.services.ecs import events, rows
+from hiyoko.services.ecs.model import (
+    ContainerImage,
+    Deployment,
+    LoadBalancer,
+    Network,
+    Rollback,
+    Service,
+    ServiceDeployment,
+    ServiceRevision,
+    TaskDefinition,
+)
+
+# AWS's words are recorded for the circuit breaker and for the want of a candidate; the others
+# follow their form.
+BREAKER = "because the circuit breaker threshold was exceeded."
+USER = "because a rollback was requested."
+NO_CANDIDATE = "No rollback candidate was found to run the rollback."
+SUPERSEDED = "Service deployment stopped because a newer service deployment was started."
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the tasks of a deployment are made of, and where they are."""
+
+    definition: TaskDefinition
+    network: Network
+    load_balancers: tuple[LoadBalancer, ...]
+    platform_version: str
+
+
+def images(definition: TaskDefinition) -> tuple[ContainerImage, ...]:
+    """The images of a new deployment, none of them resolved yet."""
+    return tuple(ContainerImage(one.name, one.image, one.pins) for one in definition.containers)
+
+
+def begin(call: Call, service: Service, content: Content) -> Service:
+    """Make a new PRIMARY deployment; one that is under way is stopped by it."""
+    digits = call.ids.digits(19)
+    place = "/".join(service.arn.rsplit("/", 2)[1:])
+    revision = ServiceRevision(
+        arn=call.arn("ecs", f"service-revision/{place}/{digits}"),
+        service=service.arn,
+        cluster=service.cluster,
+        created_at=call.now,
+        definition_arn=content.definition.arn,
+        network=content.network,
+        load_balancers=content.load_balancers,
+        platform_version=content.platform_version,
+        launched_by=service.launched_by,
+        strategy=service.strategy,
+        images=images(content.definition),
+    )
+    rows.REVISIONS.put(call.tx, revision)
+    record = ServiceDeployment(
+        arn=call.arn("ecs", f"service-deployment/{place}/{call.ids.hex(21)}"),
+        service=service.arn,
+        cluster=service.cluster,
+        created_at=call.now,
+        target=revision.arn,
+        sources=tuple((one.revision, service.desired_count) for one in service.deployments[:1]),
+        requested=service.desired_count,
+        updated_at=call.now,
+    )
+    if service.deployments:
+        stop_superseded(call, service.primary)
+    rows.SERVICE_DEPLOYMENTS.put(call.tx, record)
+    deployment = Deployment(
+        id=f"ecs-svc/{digits}",
+        created_at=call.now,
+        updated_at=call.now,
+        definition_arn=revision.definition_arn,
+        network=revision.network,
+        load_balancers=revision.load_balancers,
+        images=revision.images,
+        revision=revision.arn,
+        record=record.arn,
+    )
+    events.tell_deployment(call, service.arn, deployment, "SERVICE_DEPLOYMENT_IN_PROGRESS")
+    return replace(
+        service,
+        platform_version=content.platform_version,
+        deployments=(deployment, *service.deployments),
+    )
+
+
+def stop_superseded(call: Call, deployment: Deployment) -> None:
+    """A newer deployment begins: an unfinished one stops where it is."""
+
+    def stop(one: ServiceDeployment) -> ServiceDeployment:
+        if one.ended:
+            return one
+        return replace(one, stopped_at=call.now, reason=SUPERSEDED)
+
+    change_record(call, deployment, stop)
+
+
+def change_record(
+    call: Call, deployment: Deployment, change: Callable[[ServiceDeployment], ServiceDeployment]
+) -> None:
+    """Write a deployment's history anew; one from before there was a history has none."""
+    record = rows.SERVICE_DEPLOYMENTS.find(call.tx, arn=deployment.record)
+    if record is None:
+        return
+    changed = change(record)
+    if changed != record:
+        rows.SERVICE_DEPLOYMENTS.put(call.tx, replace(changed, updated_at=call.now))
+
+
+def note_start(call: Call, deployment: Deployment) -> None:
+    """The scheduler has begun with it."""
+    change_record(
+        call,
+        deployment,
+        lambda one: one if one.started_at is not None else replace(one, started_at=call.now),
+    )
+
+
+def note_completion(call: Call, deployment: Deployment) -> None:
+    """All its tasks run, and no other's."""
+
+    def complete(one: ServiceDeployment) -> ServiceDeployment:
+        if one.ended:
+            return one
+        reason = f"Service deployment rolled back {one.rollback.why}" if one.rollback else ""
+        return replace(
+            one, started_at=one.started_at or call.now, finished_at=call.now, reason=reason
+        )
+
+    change_record(call, deployment, complete)
+
+
+def note_failure(call: Call, deployment: Deployment, why: str, *, wanted_back: bool) -> None:
+    """It is given up, and nothing is rolled back; ``wanted_back``: for want of a candidate."""
+
+    def stop(one: ServiceDeployment) -> ServiceDeployment:
+        reason = f"Service deployment stopped {why}"
+        rollback = one.rollback
+        if rollback is not None:
+            reason = f"Service deployment rollback failed {why}"
+        elif wanted_back:
+            reason, rollback = NO_CANDIDATE, Rollback(why, call.now, "")
+        return replace(
+            one,
+            stopped_at=call.now,
+            rollback=rollback,
+            reason=reason,
+            failures=deployment.failed_tasks,
+            triggered=why == BREAKER,
+        )
+
+    change_record(call, deployment, stop)
+
+
+def roll_back(call: Call, service: Service, back: Deployment, why: str) -> Service:
+    """Make a new PRIMARY deployment of what ``back`` was; the same images, by their digests."""
+    failed = service.primary
+
+    def turn(one: ServiceDeployment) -> ServiceDeployment:
+        return replace(
+            one,
+            rollback=Rollback(why, call.now, back.revision),
+            reason=f"Service deployment is being rolled back {why}",
+            failures=failed.failed_tasks,
+            triggered=why == BREAKER,
+        )
+
+    change_record(call, failed, turn)
+    new = Deployment(
+        id=f"ecs-svc/{call.ids.digits(19)}",
+        created_at=call.now,
+        updated_at=call.now,
+        definition_arn=back.definition_arn,
+        network=back.network,
+        load_balancers=back.load_balancers,
+        rolling_back_to=back.id,
+        images=back.images,
+        revision=back.revision,
+        record=failed.record,
+        why=failed.why,
+    )
+    events.tell_deployment(call, service.arn, new, "SERVICE_DEPLOYMENT_IN_PROGRESS")
+    return replace(service, deployments=(new, *service.deployments))
+
+
+def resolve(call: Call, deployment: Deployment, digests: dict[str, str]) -> Deployment:
+    """Pin the images that are not pinned yet, in the deployment and in its revision."""
+    pinned = tuple(
+        replace(one, digest=digests.get(one.container, "")) if one.pins and not one.digest else one
+        for one in deployment.images
+    )
+    revision = rows.REVISIONS.find(call.tx, arn=deployment.revision)
+    if revision is not None:
+        rows.REVISIONS.put(call.tx, replace(revision, images=pinned))
+    return replace(deployment, images=pinned)
