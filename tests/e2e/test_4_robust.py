@@ -233,9 +233,14 @@ def answers(cloud: Cloud) -> bool:
     return cloud.curl(URL, "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "2") == (0, "200")
 
 
-def begun_stack(cloud: Cloud) -> bool:
-    stacks = cloud.client("cloudformation").describe_stacks()["Stacks"]
-    return any(stack["StackStatus"] == "CREATE_IN_PROGRESS" for stack in stacks)
+def begun_balancer(cloud: Cloud) -> bool:
+    """Well into a deployment, and well before its end: the service comes after the balancer."""
+    client = cloud.client("cloudformation")
+    for stack in client.describe_stacks()["Stacks"]:
+        events = client.describe_stack_events(StackName=stack["StackName"])["StackEvents"]
+        if any(event["LogicalResourceId"] == "LoadBalancer" for event in events):
+            return True
+    return False
 
 
 def test_a_stop_in_the_middle_and_a_power_cut_are_both_survived(own: Cloud) -> None:
@@ -247,8 +252,7 @@ def test_a_stop_in_the_middle_and_a_power_cut_are_both_survived(own: Cloud) -> N
         stderr=subprocess.STDOUT,
         text=True,
     )
-    assert until(lambda: begun_stack(own), 30)
-    time.sleep(3)  # noqa: TID251 - well into it, wherever that is
+    assert until(lambda: begun_balancer(own), 30)
     own.hiyoko("cloud", "stop")
     said, _ = up.communicate(timeout=60)
     assert up.returncode != 0
