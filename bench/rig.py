@@ -29,8 +29,9 @@ from hiyoko.blueprint.balancers import (
     TargetGroup,
 )
 from hiyoko.blueprint.network import Network, SecurityGroup, Vpc
-from hiyoko.plane.balancer.nodes import BalancerPlane, StartNode, StopNode
+from hiyoko.plane.balancer.nodes import SURROUNDINGS, BalancerPlane, StartNode, StopNode
 from hiyoko.plane.balancer.paths import CertificateFile, Paths
+from hiyoko.plane.balancer.pipe import PIPE, make_pipe
 from hiyoko.plane.balancer.render import render_haproxy, side_files
 from hiyoko.plane.balancer.side_files import SideFiles, puts
 from hiyoko.plane.namespaces import in_namespace
@@ -182,9 +183,19 @@ async def _proxies(place: Path, plane: BalancerPlane) -> None:
     alone.mkdir()
     (alone / "haproxy.cfg").write_text(bare(text))
     (alone / "servers.state").write_text("1\n")
+    make_pipe(alone)
     await spawn_detached(
-        "haproxy", "-f", str(alone / "haproxy.cfg"), netns=BARE, log=place / "alone.log", cwd=alone
+        *SURROUNDINGS,
+        *("haproxy", "-f", str(alone / "haproxy.cfg")),
+        netns=BARE,
+        log=place / "alone.log",
+        cwd=alone,
     )
+    # Log lines are read on both sides, as a collector does.
+    for pipe in (alone / PIPE, plane.directory / wish.eni_id / PIPE):
+        await spawn_detached(
+            "sh", "-c", 'exec cat "$1" >/dev/null', "sh", str(pipe), log=place / "cat.log"
+        )
     if shutil.which("caddy"):
         pem = certificate.path
         config = place / "Caddyfile"

@@ -69,6 +69,9 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
     async def serve_endpoint(listener: socket.socket, names: Sequence[str]) -> SockSite:
         return await gateway.serve(listener, service_context(settings, names))
 
+    def heard() -> bool:
+        return "events" in neighbours.used
+
     balancer_logs = BalancerLogsReconciler.of(store, settings)
     loop = Loop.of(
         [
@@ -77,11 +80,11 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
             QueryLogReconciler(store, QueryLog.below(settings.run_dir), clock),
             ZoneReconciler(store, DnsServer(settings), clock),
             HealthCheckReconciler(store, Checkers(), clock),
-            CertificateReconciler(store, certificates, clock),
+            CertificateReconciler(store, certificates, clock, heard),
             BalancerReconciler.of(store, settings, lambda: loop.wake_one("balancers")),
             TaskReconciler(store, containers, clock),
             EcsServicesReconciler(store, clock),
-            EcsEventsReconciler(store, lambda: "events" in neighbours.used, clock),
+            EcsEventsReconciler(store, heard, clock),
             StackReconciler(store, clock),
             balancer_logs,
             AlarmReconciler(store, clock),

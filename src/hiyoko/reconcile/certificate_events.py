@@ -47,9 +47,11 @@ class Event:
     detail: dict[str, Any]
 
 
-async def tell(store: Store, clock: Clock, wished: Iterable[Known]) -> None:
+async def tell(store: Store, clock: Clock, wished: Iterable[Known], *, heard: bool = True) -> None:
     """Put what is new of these certificates on the bus, and note it.
 
+    While nobody has used the bus (``heard`` is false) nobody can have a rule there: it is noted
+    only, and the neighbour that is the bus is not loaded for it.
     Without a bus (the neighbours are not installed) it is noted all the same, and said once in the
     log: certificates do not wait for it.
     """
@@ -69,7 +71,8 @@ async def tell(store: Store, clock: Clock, wished: Iterable[Known]) -> None:
         ]
     for event in events:
         try:
-            await asyncio.to_thread(_put, event, now)
+            if heard:
+                await asyncio.to_thread(_put, event, now)
         except api.AwsError as error:
             if not silent:
                 log.warning("no event can be put on the bus, and none will be: %s", error)

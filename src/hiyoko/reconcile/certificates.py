@@ -6,7 +6,7 @@ stands. What was imported becomes a file; what is revoked is told to whoever ask
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from hiyoko.blueprint.certificates import Certificate, Certificates, Validation
@@ -52,6 +52,8 @@ class CertificateReconciler:
     store: Store
     files: CertificateFiles
     clock: Clock = field(default_factory=SystemClock)
+    heard: Callable[[], bool] = lambda: True
+    """Whether anybody has used EventBridge."""
 
     @property
     def name(self) -> str:
@@ -81,7 +83,7 @@ class CertificateReconciler:
         self._revoke(wanted, report)
         self._forget(bundles - {k.certificate.arn.rsplit("/", 1)[-1] for k in wished}, report)
         # Of what was at the beginning: what has changed since is a commit, which wakes us again.
-        await tell(self.store, self.clock, wished)
+        await tell(self.store, self.clock, wished, heard=self.heard())
         _wake_for(wished, now, report)
         return report
 

@@ -48,6 +48,13 @@ START_TIMEOUT_S = 10.0
 CONTEXTS_MAX = 20
 _WITH_PIPE = f'exec "$@" {LOG_FD}<>log.pipe'
 TRIM_BYTES = 64 << 20
+SURROUNDINGS = (
+    *("sh", "-c", _WITH_PIPE, "sh", "env"),
+    # Else each request gives its buffers back to the kernel and takes them again: one page fault,
+    # three microseconds (mallopt(3)).
+    f"MALLOC_TRIM_THRESHOLD_={TRIM_BYTES}",
+)
+"""What a node's HAProxy is started with: the pipe of its log, and how it keeps memory."""
 _POLL_S = 0.02
 _LOOKS = 6
 _EXPECTED = (
@@ -201,11 +208,8 @@ class BalancerPlane:
         make_pipe(place)
         async with _loaded(place, text):
             await spawn_detached(
-                *("sh", "-c", _WITH_PIPE, "sh"),
-                *("env", f"NOTIFY_SOCKET={notify_path(node.eni_id)}"),
-                # Else each request gives its buffers back to the kernel and takes them again: one
-                # page fault, three microseconds (mallopt(3)).
-                f"MALLOC_TRIM_THRESHOLD_={TRIM_BYTES}",
+                *SURROUNDINGS,
+                f"NOTIFY_SOCKET={notify_path(node.eni_id)}",
                 *("haproxy", "-Ws", "-S", f"unix@{MASTER_SOCKET},mode,600"),
                 *("-p", PID_FILE, "-f", str(place / CONFIG)),
                 netns=node.eni_id,
