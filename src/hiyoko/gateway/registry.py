@@ -32,13 +32,6 @@ from hiyoko.services.ecr.model import PublicImage, read_token
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
 
-HOST_PATTERNS = (
-    "*.dkr.ecr.*.amazonaws.com",
-    "registry-1.docker.io",
-    "index.docker.io",
-    "docker.io",
-    "public.ecr.aws",
-)
 """The names under which the gateway shall give us requests."""
 
 MANIFEST_BYTES_MAX = 4 << 20

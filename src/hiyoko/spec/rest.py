@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -177,9 +177,6 @@ def _quoted(element: Use, text: str) -> str:
     if element.shape.kind == "string" and ("," in text or '"' in text):
         return '"' + text.replace('"', '\\"') + '"'
     return text
-
-
-Payload = Callable[[Use, Any, str], bytes]
 
 
 def status_of(operation: Operation, response: Mapping[str, Any]) -> int:

@@ -20,7 +20,6 @@ Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 ROOT_DAYS = 20 * 365
 INTERMEDIATE_DAYS = 10 * 365
-KEY_BITS = 2048
 DOMAIN_VALIDATED = x509.ObjectIdentifier("2.23.140.1.2.1")
 
 

@@ -275,14 +275,6 @@ def main_route_table(scope: Scope, vpc_id: str) -> RouteTable:
     return next(t for t in ROUTE_TABLES.list(scope, vpc_id=vpc_id) if t.is_main)
 
 
-def effective_route_table(scope: Scope, subnet: Subnet) -> RouteTable:
-    """The table that routes what leaves the subnet."""
-    for table in ROUTE_TABLES.list(scope, vpc_id=subnet.vpc_id):
-        if any(a.subnet_id == subnet.subnet_id for a in table.associations):
-            return table
-    return main_route_table(scope, subnet.vpc_id)
-
-
 def find_attached_gateway(scope: Scope, vpc_id: str) -> InternetGateway | None:
     """The VPC's internet gateway, or None."""
     return INTERNET_GATEWAYS.table.find(scope.tx, vpc_id=vpc_id)

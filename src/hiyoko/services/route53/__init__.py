@@ -9,6 +9,7 @@
   ``dnssec``  the operations
 - ``traffic_documents``  a traffic policy's document as a tree  (pure)
 - ``routing``  a set's routing policy: what fits together  (pure)
+- ``pages``    lists in pages
 - ``batch``    a change batch applied to a zone's sets, all or nothing   (pure)
 
 Works: public and private zones; simple, weighted, latency, failover, geolocation, geoproximity,

@@ -13,10 +13,10 @@ from typing import Any
 from hiyoko.api import Call, Request, Response, operation
 from hiyoko.services.route53 import errors, rows
 from hiyoko.services.route53.model import GLOBAL, CidrCollection
+from hiyoko.services.route53.pages import token_page
 
 COLLECTIONS_MAX = 5
 BLOCKS_MAX = 1000
-PAGE = 100
 PREFIX_MAX = {4: 24, 6: 48}
 _LOCATION = "https://route53.amazonaws.com/2013-04-01/cidrcollection/"
 
@@ -135,7 +135,7 @@ def list_cidr_collections(call: Call, request: Request) -> Response:
     found = sorted(
         rows.CIDR_COLLECTIONS.list(call.tx, account=call.account), key=lambda c: c.collection_id
     )
-    return _page(request, "CidrCollections", [_summary(collection) for collection in found])
+    return token_page(request, "CidrCollections", [_summary(collection) for collection in found])
 
 
 @operation("ListCidrLocations")
@@ -143,7 +143,7 @@ def list_cidr_locations(call: Call, request: Request) -> Response:
     """The names in a collection."""
     collection = rows.get_collection(call.tx, call.account, request["CollectionId"])
     names = [{"LocationName": name} for name, _ in collection.locations]
-    return _page(request, "CidrLocations", names)
+    return token_page(request, "CidrLocations", names)
 
 
 @operation("ListCidrBlocks")
@@ -159,19 +159,7 @@ def list_cidr_blocks(call: Call, request: Request) -> Response:
         if wanted in (None, name)
         for block in found
     ]
-    return _page(request, "CidrBlocks", blocks)
-
-
-def _page(request: Request, member: str, items: Sequence[dict[str, Any]]) -> Response:
-    """One page; the token is the position of the next one."""
-    token, size = request.get("NextToken") or "0", request.get("MaxResults") or str(PAGE)
-    if not token.isdigit() or not str(size).isdigit() or int(size) == 0:
-        raise errors.invalid_input("Invalid value for nexttoken or maxresults")
-    start, end = int(token), int(token) + min(int(size), PAGE)
-    page: Response = {member: list(items[start:end])}
-    if end < len(items):
-        page["NextToken"] = str(end)
-    return page
+    return token_page(request, "CidrBlocks", blocks)
 
 
 def _summary(collection: CidrCollection) -> dict[str, Any]:

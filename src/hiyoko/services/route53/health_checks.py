@@ -22,9 +22,9 @@ from hiyoko.services.route53.model import (
     HealthCheck,
     HealthCheckConfig,
 )
+from hiyoko.services.route53.pages import page_size
 from hiyoko.services.route53.seen import HEALTH_CHECKS_SEEN, CheckerSeen
 
-PAGE = 100
 HTTP_TYPES = frozenset({"HTTP", "HTTP_STR_MATCH"})
 HTTPS_TYPES = frozenset({"HTTPS", "HTTPS_STR_MATCH"})
 CHILDREN_MAX = 255
@@ -111,10 +111,7 @@ def get_health_check(call: Call, request: Request) -> Response:
 @operation("ListHealthChecks")
 def list_health_checks(call: Call, request: Request) -> Response:
     """The account's checks, a page at a time; the marker is the first id of the next page."""
-    text, marker = str(request.get("MaxItems") or PAGE), request.get("Marker") or ""
-    if not text.isdigit() or int(text) == 0:
-        raise errors.invalid_input(f"Invalid value for maxitems: {text}")
-    size = min(int(text), PAGE)
+    size, marker = page_size(request), request.get("Marker") or ""
     found = [c for c in rows.list_checks(call.tx, call.account) if c.check_id >= marker]
     response: dict[str, Any] = {
         "HealthChecks": [views.health_check(check) for check in found[:size]],

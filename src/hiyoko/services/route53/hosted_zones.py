@@ -14,10 +14,8 @@ from hiyoko.services.route53.model import (
     HostedZone,
     default_records,
 )
+from hiyoko.services.route53.pages import page_size
 from hiyoko.services.route53.zone_vpcs import checked_vpc
-
-PAGE = 100
-"""https://docs.aws.amazon.com/Route53/latest/APIReference/API_ListHostedZones.html"""
 
 _LOCATION = "https://route53.amazonaws.com/2013-04-01/hostedzone/"
 
@@ -95,7 +93,7 @@ def list_hosted_zones(call: Call, request: Request) -> Response:
     if request.get("HostedZoneType") == "PrivateHostedZone":
         zones = [zone for zone in zones if zone.private]
     marker = request.get("Marker") or ""
-    size = _page_size(request)
+    size = page_size(request)
     zones = [zone for zone in zones if zone.zone_id >= marker]
     response: dict[str, Any] = {
         "HostedZones": [_shown(call, zone) for zone in zones[:size]],
@@ -124,7 +122,7 @@ def list_hosted_zones_by_name(call: Call, request: Request) -> Response:
         for zone in rows.list_zones(call.tx, call.account)
         if (names.order(zone.name), zone.zone_id) >= start
     )
-    size = _page_size(request)
+    size = page_size(request)
     response: dict[str, Any] = {
         "HostedZones": [_shown(call, zone) for _, _, zone in zones[:size]],
         "IsTruncated": len(zones) > size,
@@ -166,13 +164,6 @@ def delete_hosted_zone(call: Call, request: Request) -> Response:
 
 def _shown(call: Call, zone: HostedZone) -> dict[str, Any]:
     return views.hosted_zone(zone, rows.count_records(call.tx, zone.zone_id))
-
-
-def _page_size(request: Request) -> int:
-    text = str(request.get("MaxItems") or PAGE)
-    if not text.isdigit() or int(text) == 0:
-        raise errors.invalid_input(f"Invalid value for maxitems: {text}")
-    return min(int(text), PAGE)
 
 
 def _parsed(text: str) -> str:

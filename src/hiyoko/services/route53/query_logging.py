@@ -11,9 +11,9 @@ from typing import Any
 from hiyoko.api import Call, Request, Response, operation
 from hiyoko.services.route53 import errors, rows
 from hiyoko.services.route53.model import GLOBAL, QueryLoggingConfig
+from hiyoko.services.route53.pages import token_page
 
 LOG_REGION = "us-east-1"
-PAGE = 100
 _LOCATION = "https://route53.amazonaws.com/2013-04-01/queryloggingconfig/"
 
 
@@ -61,15 +61,8 @@ def list_query_logging_configs(call: Call, request: Request) -> Response:
     if request.get("HostedZoneId"):
         zone = rows.get_zone(call.tx, call.account, request["HostedZoneId"])
         found = [config for config in found if config.zone_id == zone.zone_id]
-    token, size = request.get("NextToken") or "0", str(request.get("MaxResults") or PAGE)
-    if not token.isdigit() or not size.isdigit() or int(size) == 0:
-        raise errors.invalid_input("Invalid value for nexttoken or maxresults")
     found.sort(key=lambda config: config.config_id)
-    end = int(token) + min(int(size), PAGE)
-    page: Response = {"QueryLoggingConfigs": [_shown(one) for one in found[int(token) : end]]}
-    if end < len(found):
-        page["NextToken"] = str(end)
-    return page
+    return token_page(request, "QueryLoggingConfigs", [_shown(config) for config in found])
 
 
 def _shown(config: QueryLoggingConfig) -> dict[str, Any]:

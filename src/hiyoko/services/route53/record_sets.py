@@ -12,6 +12,7 @@ from hiyoko.services.route53 import errors, names, rows, views
 from hiyoko.services.route53.batch import Batch, Wanted
 from hiyoko.services.route53.changes import submit
 from hiyoko.services.route53.model import GLOBAL, AliasTarget, HostedZone, RecordSet
+from hiyoko.services.route53.pages import page_size
 from hiyoko.services.route53.routing import parse_routing
 from hiyoko.services.route53.values import SINGLE_VALUE_TYPES, VALUE_MAX
 
@@ -60,7 +61,7 @@ def list_resource_record_sets(call: Call, request: Request) -> Response:
         raise errors.invalid_input("The input is not valid: an identifier needs a type.")
     if start_type and not start_name:
         raise errors.invalid_input("The input is not valid: a type needs a name to start at.")
-    size = _page_size(request)
+    size = page_size(request, PAGE)
     records = rows.list_records(call.tx, zone.zone_id)
     if start_name:
         start = (names.order(_name(start_name)), start_type, start_set)
@@ -76,13 +77,6 @@ def list_resource_record_sets(call: Call, request: Request) -> Response:
         if records[size].set_id:
             response["NextRecordIdentifier"] = records[size].set_id
     return response
-
-
-def _page_size(request: Request) -> int:
-    text = str(request.get("MaxItems") or PAGE)
-    if not text.isdigit() or int(text) == 0:
-        raise errors.invalid_input(f"Invalid value for maxitems: {text}")
-    return min(int(text), PAGE)
 
 
 def _name(text: str) -> str:

@@ -12,11 +12,11 @@ from typing import Any
 from hiyoko.api import Call, Request, Response, operation
 from hiyoko.services.route53 import errors, names, rows
 from hiyoko.services.route53.model import GLOBAL, TrafficPolicy, TrafficPolicyInstance
+from hiyoko.services.route53.pages import page_size
 from hiyoko.services.route53.seen import SERVED_SEEN
 from hiyoko.services.route53.traffic_documents import parse_document
 
 POLICIES_MAX, VERSIONS_MAX, INSTANCES_MAX = 50, 1000, 5
-PAGE = 100
 _ROOT = "https://route53.amazonaws.com/2013-04-01/"
 
 
@@ -98,7 +98,7 @@ def delete_traffic_policy(call: Call, request: Request) -> Response:
 @operation("ListTrafficPolicies")
 def list_traffic_policies(call: Call, request: Request) -> Response:
     """The newest version of each policy, a page at a time."""
-    marker, size = request.get("TrafficPolicyIdMarker") or "", _page_size(request)
+    marker, size = request.get("TrafficPolicyIdMarker") or "", page_size(request)
     found = [policy for policy in _newest(call) if policy.policy_id >= marker]
     response: Response = {
         "TrafficPolicySummaries": [
@@ -123,7 +123,7 @@ def list_traffic_policies(call: Call, request: Request) -> Response:
 def list_traffic_policy_versions(call: Call, request: Request) -> Response:
     """Every version of a policy, the newest first."""
     found = list(reversed(_versions(call, request["Id"])))
-    marker, size = request.get("TrafficPolicyVersionMarker"), _page_size(request)
+    marker, size = request.get("TrafficPolicyVersionMarker"), page_size(request)
     if marker:
         found = [policy for policy in found if policy.version <= int(marker)]
     response: Response = {
@@ -254,7 +254,7 @@ def list_traffic_policy_instances_by_policy(call: Call, request: Request) -> Res
 def _instance_page(
     call: Call, request: Request, found: Sequence[TrafficPolicyInstance], *, with_zone: bool
 ) -> Response:
-    size = _page_size(request)
+    size = page_size(request)
     start = (
         request.get("HostedZoneIdMarker") or "",
         request.get("TrafficPolicyInstanceNameMarker") or "",
@@ -277,13 +277,6 @@ def _instance_page(
         if with_zone:
             response["HostedZoneIdMarker"] = following.zone_id
     return response
-
-
-def _page_size(request: Request) -> int:
-    text = str(request.get("MaxItems") or PAGE)
-    if not text.isdigit() or int(text) == 0:
-        raise errors.invalid_input(f"Invalid value for maxitems: {text}")
-    return min(int(text), PAGE)
 
 
 def _instances(call: Call) -> list[TrafficPolicyInstance]:

@@ -1,0 +1,31 @@
+"""Lists in pages: by a number of items and a marker, or by a token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hiyoko.api import Request, Response
+from hiyoko.services.route53 import errors
+
+PAGE = 100
+
+
+def page_size(request: Request, most: int = PAGE) -> int:
+    """How many items the caller wants (``MaxItems``), ``most`` at most. Raises InvalidInput."""
+    text = str(request.get("MaxItems") or most)
+    if not text.isdigit() or int(text) == 0:
+        raise errors.invalid_input(f"Invalid value for maxitems: {text}")
+    return min(int(text), most)
+
+
+def token_page(request: Request, member: str, items: Sequence[dict[str, Any]]) -> Response:
+    """One page under ``member``; the token is the position of the next one."""
+    token, size = request.get("NextToken") or "0", str(request.get("MaxResults") or PAGE)
+    if not token.isdigit() or not size.isdigit() or int(size) == 0:
+        raise errors.invalid_input("Invalid value for nexttoken or maxresults")
+    start, end = int(token), int(token) + min(int(size), PAGE)
+    page: Response = {member: list(items[start:end])}
+    if end < len(items):
+        page["NextToken"] = str(end)
+    return page
