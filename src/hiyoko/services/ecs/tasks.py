@@ -148,11 +148,8 @@ def _started_with(
 
 def start(call: Call, launch: Launch) -> Task:
     """Write the wish for one task and for its interface."""
-    siblings = [
-        task
-        for task in rows.list_tasks(call.tx, cluster=launch.cluster.arn)
-        if task.group == launch.group and task.stop is None
-    ]
+    near = rows.list_tasks(call.tx, cluster=launch.cluster.arn, service=launch.service)
+    siblings = [task for task in near if task.group == launch.group and task.stop is None]
     subnet = networks.choose_subnet(launch.subnets, siblings)
     attachment = call.ids.uuid()
     interface = networks.create_interface(call, launch.network, subnet, attachment)
