@@ -70,7 +70,7 @@ def services() -> list[str]:
     names = sorted(module.name for module in pkgutil.iter_modules(hiyoko.services.__path__))
     for name in names:
         importlib.import_module(f"hiyoko.services.{name}")
-    return names
+    return [name.replace("_", "-") for name in names]
 
 
 def summary(service: str, operation: str) -> str:

@@ -8,12 +8,10 @@ from hiyoko import api
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.reconcile.report import Report
 from hiyoko.services.cloudwatch import rows
-from hiyoko.services.cloudwatch.model import PendingAction
+from hiyoko.services.cloudwatch.model import LATE_S, PendingAction, scales
 from hiyoko.store.database import Store
 
 SERVICE = "cloudwatch"
-LATE_S = 3.0
-"""Datapoints of a period come a moment after its end; alarms look after that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class AlarmReconciler:
         return "alarms"
 
     async def activate(self) -> Report:
-        """Evaluate every alarm, publish what has turned, and say when the next period is over."""
+        """Evaluate every alarm, act for what has turned, and say when the next period is over."""
         report = Report()
         with self.store.reading() as tx:
             if rows.ALARMS.find(tx) is None and rows.PENDING.find(tx) is None:
@@ -46,12 +44,7 @@ class AlarmReconciler:
         return report
 
     def _act(self, pending: PendingAction) -> None:
-        """Publish to the topic. A refusal is told in the alarm's history, as on AWS."""
-        request: dict[str, object] = {
-            "TopicArn": pending.action,
-            "Subject": pending.subject,
-            "Message": pending.message,
-        }
+        """Carry an action out. A refusal is told in the alarm's history, as on AWS."""
         done: dict[str, object] = {
             "AlarmName": pending.name,
             "Sequence": pending.sequence,
@@ -59,7 +52,10 @@ class AlarmReconciler:
         }
         account, region = pending.account, pending.region
         try:
-            api.ask_neighbour("sns", "Publish", request, account=account, region=region)
+            if scales(pending.action):
+                self._trigger(pending)
+            else:
+                self._publish(pending)
         except api.AwsError as error:
             done["Error"] = f"{error.code}: {error.message}"
         api.invoke(
@@ -69,5 +65,25 @@ class AlarmReconciler:
             done,
             account=account,
             region=region,
+            clock=self.clock,
+        )
+
+    def _publish(self, pending: PendingAction) -> None:
+        request = {
+            "TopicArn": pending.action,
+            "Subject": pending.subject,
+            "Message": pending.message,
+        }
+        api.ask_neighbour("sns", "Publish", request, account=pending.account, region=pending.region)
+
+    def _trigger(self, pending: PendingAction) -> None:
+        """Let a scaling policy do what the alarm calls for."""
+        api.invoke(
+            self.store,
+            "application-autoscaling",
+            "_ExecutePolicy",
+            {"PolicyARN": pending.action, "AlarmName": pending.name},
+            account=pending.account,
+            region=pending.region,
             clock=self.clock,
         )

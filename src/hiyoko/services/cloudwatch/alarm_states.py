@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,10 +15,12 @@ from hiyoko.services.cloudwatch.errors import invalid_next_token, not_found, val
 from hiyoko.services.cloudwatch.judging import COMPARISONS, EXTRA_PERIODS, Verdict, judge
 from hiyoko.services.cloudwatch.model import (
     INSUFFICIENT_DATA,
+    LATE_S,
     MINUTE_S,
     Alarm,
     AlarmState,
     PendingAction,
+    scales,
 )
 from hiyoko.services.cloudwatch.queries import MetricStat, Range
 
@@ -54,7 +57,24 @@ def evaluate_alarms(call: Call, request: Request) -> Response:
                 reason(alarm, seen, state.state),
                 reason_data(alarm, seen, call.now),
             )
+        elif _minute(state.acted_at) < _minute(call.now):
+            _act_again(place, alarm, state)
     return {"Turned": turned, "Step": min(steps, default=None)}
+
+
+def _minute(at: float) -> int:
+    return int((at - LATE_S) // MINUTE_S)
+
+
+def _act_again(call: Call, alarm: Alarm, state: AlarmState) -> None:
+    """A state that lasts calls for its scaling policies once a minute; for nothing else.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-actions.html
+    """
+    policies = [action for action in alarm.actions(state.state) if scales(action)]
+    if policies and alarm.actions_enabled:
+        rows.STATES.put(call.tx, replace(state, acted_at=call.now))
+        _call_for(call, alarm, state, policies, views.message(alarm, state, state))
 
 
 def evaluate(call: Call, alarm: Alarm) -> Seen:
@@ -145,7 +165,9 @@ def turn(call: Call, alarm: Alarm, value: str, why: str, data: str | None) -> No
     """Put an alarm into a state; entering another one is told and acted on."""
     old = rows.state_of(call.tx, alarm)
     moved = call.now if value != old.state else old.transitioned_at
-    new = AlarmState(alarm.account, alarm.region, alarm.name, value, why, data, call.now, moved)
+    new = AlarmState(
+        alarm.account, alarm.region, alarm.name, value, why, data, call.now, moved, call.now
+    )
     rows.STATES.put(call.tx, new)
     if value == old.state:
         return
@@ -167,20 +189,28 @@ def turn(call: Call, alarm: Alarm, value: str, why: str, data: str | None) -> No
             }
         ),
     )
-    if not alarm.actions_enabled:
-        return
+    if alarm.actions_enabled:
+        _call_for(call, alarm, new, alarm.actions(value), views.message(alarm, old, new))
+
+
+def _call_for(
+    call: Call, alarm: Alarm, state: AlarmState, actions: Sequence[str], text: str
+) -> None:
+    """Leave actions for the reconciler."""
     place = {"account": alarm.account, "region": alarm.region, "name": alarm.name}
     waiting = rows.PENDING.list(call.tx, **place)
     sequence = waiting[-1].sequence if waiting else 0
-    for number, action in enumerate(alarm.actions(value), sequence + 1):
-        subject = f'{value}: "{alarm.name}" in {alarm.region}'[:100]
-        text = views.message(alarm, old, new)
-        rows.PENDING.insert(
-            call.tx,
-            PendingAction(
-                alarm.account, alarm.region, alarm.name, number, action, text, subject, value
-            ),
+    subject = f'{state.state}: "{alarm.name}" in {alarm.region}'[:100]
+    for number, action in enumerate(actions, sequence + 1):
+        pending = PendingAction(
+            **place,
+            sequence=number,
+            action=action,
+            message=text,
+            subject=subject,
+            state=state.state,
         )
+        rows.PENDING.insert(call.tx, pending)
 
 
 @operation("_ActionDone")
@@ -210,6 +240,22 @@ def state_of_alarm(call: Call, request: Request) -> Response:
     alarm = rows.get_alarm(call.tx, call.account, call.region, request["AlarmName"])
     state = rows.state_of(call.tx, alarm)
     return {"StateValue": state.state, "StateReason": state.reason, "AlarmArn": alarm.arn}
+
+
+@operation("_AlarmDatapoints")
+def alarm_datapoints(call: Call, request: Request) -> Response:
+    """What an alarm is judged by just now, for a neighbour; ResourceNotFound without an alarm.
+
+    ``Values`` are the datapoints that count, the oldest first; ``StateValue`` and ``Threshold``.
+    """
+    alarm = rows.get_alarm(call.tx, call.account, call.region, request["AlarmName"])
+    seen = evaluate(call, alarm)
+    state = rows.state_of(call.tx, alarm)
+    return {
+        "StateValue": state.state,
+        "Threshold": alarm.threshold,
+        "Values": list(seen.verdict.used),
+    }
 
 
 @operation("SetAlarmState")

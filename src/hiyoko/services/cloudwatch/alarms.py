@@ -16,7 +16,7 @@ from hiyoko.services.cloudwatch.errors import (
 )
 from hiyoko.services.cloudwatch.judging import COMPARISONS
 from hiyoko.services.cloudwatch.metrics import parse_dimensions
-from hiyoko.services.cloudwatch.model import DAY_S, Alarm, Tags
+from hiyoko.services.cloudwatch.model import DAY_S, Alarm, Tags, scales
 
 ALARMS_MAX = 5000
 ACTIONS_MAX = 5
@@ -110,7 +110,7 @@ def _actions(request: Request, member: str) -> tuple[str, ...]:
         parts = arn.split(":")
         if len(parts) < 6 or parts[0] != "arn":
             raise validation(f"Invalid arn syntax: {arn}")
-        if parts[2] != "sns":
+        if parts[2] != "sns" and not (scales(arn) and ":resource/ecs/" in arn):
             raise unsupported(member, arn)
     return given
 
