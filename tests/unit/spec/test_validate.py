@@ -124,3 +124,21 @@ def test_a_sensitive_value_is_not_repeated() -> None:
         )
     assert "abc" not in refused.value.message
     assert "'***' at 'webIdentityToken'" in refused.value.message
+
+
+@pytest.mark.parametrize(("name", "fits"), [("web-requests", True), ("a\tb", False), ("é", False)])
+def test_a_java_class_that_stands_alone_is_a_class_in_python_too(name: str, fits: bool) -> None:
+    model = SPECS.service("application-autoscaling")
+    parameters = {
+        "PolicyName": name,
+        "ServiceNamespace": "ecs",
+        "ResourceId": "service/c/web",
+        "ScalableDimension": "ecs:service:DesiredCount",
+    }
+    try:
+        validate.check(model, model.operation("PutScalingPolicy"), parameters)
+    except RequestFault as fault:
+        assert not fits
+        assert "pattern: \\p{Print}+" in fault.message
+    else:
+        assert fits
