@@ -30,7 +30,10 @@ from hiyoko.services.ec2.seen import INTERFACES_SEEN, InterfaceSeen
 
 pytestmark = pytest.mark.skipif(not limits_enforced(), reason="control groups can't be made here")
 
-BUSY = "trap 'exit 0' TERM; while :; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo round; done"
+BUSY = (
+    "trap 'exit 0' TERM; while :; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo round;"
+    " done"
+)
 WEB = {
     "ServiceNamespace": "ecs",
     "ResourceId": "service/c/web",
