@@ -41,8 +41,6 @@ class Scaling:
         self.cloud.serve()
         self.settle()
         self("RegisterScalableTarget", **WEB | {"MinCapacity": 1, "MaxCapacity": 10} | bounds)
-        # An alarm without a past would turn at the first datapoint, as on AWS.
-        self.minutes(*[48] * 15)
 
     def __call__(self, name: str, **request: Any) -> dict[str, Any]:
         answer = self.cloud(name, SERVICE, **request)
