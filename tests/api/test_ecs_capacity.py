@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,9 @@ from tests.api.ecs_cloud import Cloud
 from tests.api.test_ecs_services import address, heal, targets
 
 from hiyoko.api import AwsError
+from hiyoko.gateway.local import LocalRoutes
 from hiyoko.services.ecs import rows
+from hiyoko.settings import Settings
 
 MIXED = [
     {"capacityProvider": "FARGATE", "base": 1, "weight": 1},
@@ -199,3 +203,32 @@ def test_only_running_spot_tasks_are_interrupted(cloud: Cloud) -> None:
         code, cloud, "_InterruptSpot", Which="web"
     )
     assert cloud("_InterruptSpot")["Task"] == task["taskArn"]
+
+
+class Posted:
+    """A request as the local routes read it."""
+
+    def __init__(self, body: str) -> None:
+        self.body = body
+
+    async def text(self) -> str:
+        return self.body
+
+
+def test_a_local_route_interrupts_a_task(cloud: Cloud, tmp_path: Path) -> None:
+    routes = LocalRoutes(cloud.store, Settings(tmp_path), dict, asyncio.sleep)  # type: ignore[arg-type]
+
+    def post(body: str) -> tuple[int, Any]:
+        request: Any = Posted(body)
+        answer: Any = asyncio.run(routes.post_break_spot(request))
+        return answer.status, json.loads(answer.text)
+
+    assert post("{}")[0] == 400
+    assert post('{"which": "web"}') == (404, {"error": "there is no running task of web"})
+    serve(cloud, capacityProviderStrategy=SPOT)
+    cloud.schedule()
+    cloud.run()
+    status, told = post('{"which": "web"}')
+    assert status == 200
+    assert told["service"].endswith(":service/c/web")
+    assert cloud.task(told["task"])["stopCode"] == "SpotInterruption"

@@ -18,8 +18,8 @@ from hiyoko.plane.containers.usage import TaskUsage
 from hiyoko.reconcile.ecs_services import task_views
 from hiyoko.reconcile.report import Report
 from hiyoko.services.ecs.model import Task
-from hiyoko.services.ecs.seen import USAGE_SEEN, UsageSeen
-from hiyoko.store.database import Store
+from hiyoko.services.ecs.seen import USAGE_LOOKS, USAGE_SEEN, UsageLook, UsageSeen
+from hiyoko.store.database import Store, Transaction
 
 NAMESPACE = "AWS/ECS"
 MINUTE_S = 60
@@ -49,15 +49,13 @@ class TaskMetricsReconciler:
         report = Report()
         minute = int(self.clock.now()) // MINUTE_S
         with self.store.reading() as tx:
-            running = [v.task for v in task_views(tx) if v.task.service and v.status == "RUNNING"]
-            known = {row.task_arn: row for row in USAGE_SEEN.list(tx)}
-        due = [
-            task for task in running if (row := known.get(task.arn)) is None or row.minute != minute
-        ]
-        gone = known.keys() - {task.arn for task in running}
-        if due or gone:
-            self._look(due, known, gone, minute, report)
-        if running:
+            last = USAGE_LOOKS.find(tx)
+            looked = last is not None and last.minute == minute
+            running = [] if looked else _running(tx)
+            known = {} if looked else {row.task_arn: row for row in USAGE_SEEN.list(tx)}
+        if running or known:
+            self._look(running, known, minute, report)
+        if looked or running:
             report.again_s = MINUTE_S - self.clock.now() % MINUTE_S + JUST_AFTER_S
         return report
 
@@ -65,7 +63,6 @@ class TaskMetricsReconciler:
         self,
         tasks: list[Task],
         known: dict[str, UsageSeen],
-        gone: set[str],
         minute: int,
         report: Report,
     ) -> None:
@@ -75,15 +72,16 @@ class TaskMetricsReconciler:
             used = self.usage(task.arn)
             if used is None:
                 continue
-            news.append(UsageSeen(task.arn, minute, used.cpu_ns, used.at_s))
+            news.append(UsageSeen(task.arn, used.cpu_ns, used.at_s))
             before = known.get(task.arn)
             if before is not None:
                 at = (minute - 1) * MINUTE_S
                 samples[task.account, task.region] += _samples(task, before, used, at)
         with self.store.transaction() as tx, tx.unobserved():
+            USAGE_LOOKS.put(tx, UsageLook(minute))
             for row in news:
                 USAGE_SEEN.put(tx, row)
-            for arn in gone:
+            for arn in known.keys() - {task.arn for task in tasks}:
                 USAGE_SEEN.delete(tx, task_arn=arn)
         for (account, region), found in samples.items():
             request = {"Namespace": NAMESPACE, "Samples": found}
@@ -97,6 +95,12 @@ class TaskMetricsReconciler:
                 clock=self.clock,
             )
             report.saw_change = True  # alarms look again
+
+
+def _running(tx: Transaction) -> list[Task]:
+    """The tasks of services that run."""
+    views = task_views(tx)
+    return [view.task for view in views if view.task.service and view.status == "RUNNING"]
 
 
 def _samples(task: Task, before: UsageSeen, used: TaskUsage, at: int) -> list[dict[str, Any]]:

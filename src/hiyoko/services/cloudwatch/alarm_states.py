@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -38,14 +37,14 @@ class Seen:
 def evaluate_alarms(call: Call, request: Request) -> Response:
     """Look at every alarm's datapoints; an alarm whose verdict is another state turns.
 
-    ``Turned`` names those; ``Step`` is after how many seconds it is time to look again, None
-    when there is no alarm.
+    ``Turned`` names those; ``Again`` are scaling policies that a state which lasts calls for
+    (``Account``, ``Region``, ``AlarmName``, ``Action``).
     """
     del request
-    turned, steps = [], []
+    turned, again, due = [], [], []
     for alarm in rows.ALARMS.list(call.tx):
         place = replace(call, account=alarm.account, region=alarm.region)
-        steps.append(min(alarm.period_s, MINUTE_S))
+        due.append(_next_look(call.now, min(alarm.period_s, MINUTE_S)))
         seen = evaluate(place, alarm)
         state = rows.state_of(call.tx, alarm)
         if seen.verdict.state not in (None, state.state):
@@ -57,24 +56,32 @@ def evaluate_alarms(call: Call, request: Request) -> Response:
                 reason(alarm, seen, state.state),
                 reason_data(alarm, seen, call.now),
             )
-        elif _minute(state.acted_at) < _minute(call.now):
-            _act_again(place, alarm, state)
-    return {"Turned": turned, "Step": min(steps, default=None)}
+        elif _next_look(state.acted_at, MINUTE_S) <= call.now:
+            again += _lasting(place, alarm, state)
+    with call.tx.unobserved():
+        look = rows.last_look(call.tx)
+        done = replace(look, seen=look.changes, at=call.now, again_at=min(due, default=call.now))
+        rows.LOOKS.put(call.tx, done)
+    return {"Turned": turned, "Again": again}
 
 
-def _minute(at: float) -> int:
-    return int((at - LATE_S) // MINUTE_S)
+def _next_look(now: float, step_s: int) -> float:
+    """When the datapoint of the period that is running can be there."""
+    return ((now - LATE_S) // step_s + 1) * step_s + LATE_S
 
 
-def _act_again(call: Call, alarm: Alarm, state: AlarmState) -> None:
+def _lasting(call: Call, alarm: Alarm, state: AlarmState) -> list[dict[str, str]]:
     """A state that lasts calls for its scaling policies once a minute; for nothing else.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-actions.html
     """
     policies = [action for action in alarm.actions(state.state) if scales(action)]
-    if policies and alarm.actions_enabled:
+    if not policies or not alarm.actions_enabled:
+        return []
+    with call.tx.unobserved():
         rows.STATES.put(call.tx, replace(state, acted_at=call.now))
-        _call_for(call, alarm, state, policies, views.message(alarm, state, state))
+    place = {"Account": alarm.account, "Region": alarm.region, "AlarmName": alarm.name}
+    return [{**place, "Action": action} for action in policies]
 
 
 def evaluate(call: Call, alarm: Alarm) -> Seen:
@@ -189,28 +196,20 @@ def turn(call: Call, alarm: Alarm, value: str, why: str, data: str | None) -> No
             }
         ),
     )
-    if alarm.actions_enabled:
-        _call_for(call, alarm, new, alarm.actions(value), views.message(alarm, old, new))
-
-
-def _call_for(
-    call: Call, alarm: Alarm, state: AlarmState, actions: Sequence[str], text: str
-) -> None:
-    """Leave actions for the reconciler."""
+    if not alarm.actions_enabled:
+        return
     place = {"account": alarm.account, "region": alarm.region, "name": alarm.name}
     waiting = rows.PENDING.list(call.tx, **place)
     sequence = waiting[-1].sequence if waiting else 0
-    subject = f'{state.state}: "{alarm.name}" in {alarm.region}'[:100]
-    for number, action in enumerate(actions, sequence + 1):
-        pending = PendingAction(
-            **place,
-            sequence=number,
-            action=action,
-            message=text,
-            subject=subject,
-            state=state.state,
+    for number, action in enumerate(alarm.actions(value), sequence + 1):
+        subject = f'{value}: "{alarm.name}" in {alarm.region}'[:100]
+        text = views.message(alarm, old, new)
+        rows.PENDING.insert(
+            call.tx,
+            PendingAction(
+                alarm.account, alarm.region, alarm.name, number, action, text, subject, value
+            ),
         )
-        rows.PENDING.insert(call.tx, pending)
 
 
 @operation("_ActionDone")
@@ -269,6 +268,7 @@ def set_alarm_state(call: Call, request: Request) -> Response:
         except ValueError:
             raise validation("StateReasonData is not valid JSON") from None
     turn(call, alarm, request["StateValue"], request["StateReason"], data)
+    rows.note_change(call.tx)  # until the next evaluation, which is at once
     return {}
 
 

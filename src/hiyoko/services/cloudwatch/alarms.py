@@ -48,6 +48,7 @@ def put_metric_alarm(call: Call, request: Request) -> Response:
     if old is None and len(_mine(call)) >= ALARMS_MAX:
         raise unsupported(f"more than {ALARMS_MAX} alarms")
     rows.ALARMS.put(call.tx, alarm)
+    rows.note_change(call.tx)
     what = "created" if old is None else "updated"
     rows.add_history(
         call.tx,
@@ -272,6 +273,7 @@ def _set_actions(call: Call, names: Iterable[str], *, enabled: bool) -> Response
         if alarm.name in names and alarm.actions_enabled != enabled:
             changed = replace(alarm, actions_enabled=enabled, changed_at=call.now)
             rows.ALARMS.put(call.tx, changed)
+            rows.note_change(call.tx)
             rows.add_history(
                 call.tx,
                 changed,

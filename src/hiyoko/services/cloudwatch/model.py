@@ -120,6 +120,25 @@ class AlarmState:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """The last evaluation of all alarms: at what time, of which data, when the next one is due.
+
+    ``changes`` counts what alarms are judged by: new data, other alarms. ``seen`` is how many of
+    these the evaluation knew.
+    """
+
+    key: str = "alarms"
+    changes: int = 0
+    seen: int = -1
+    at: float = 0.0
+    again_at: float = 0.0
+
+    def due(self, now: float) -> bool:
+        """Whether another evaluation could have another verdict."""
+        return self.seen != self.changes or not self.at <= now < self.again_at
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryItem:
     """Something that happened to an alarm. ``kind`` is AWS's HistoryItemType."""
 

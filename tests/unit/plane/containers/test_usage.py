@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from hiyoko.plane.containers import usage
 from hiyoko.plane.containers.cgroups import own_group
 from hiyoko.plane.containers.directory import ContainerDirectory
 from hiyoko.plane.containers.usage import task_usage
@@ -15,8 +14,13 @@ from hiyoko.settings import Settings
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr(usage, "CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr("hiyoko.plane.containers.top(settings)", tmp_path / "cgroup")
     return Settings(tmp_path / "state")
+
+
+def top(settings: Settings) -> Path:
+    """Where the test's control groups are mounted."""
+    return settings.state_dir.parent / "cgroup"
 
 
 def container(tmp_path: Path, name: str) -> ContainerDirectory:
@@ -31,7 +35,7 @@ def write(path: Path, **files: str) -> None:
 
 def unified(settings: Settings, name: str, cpu_us: int, memory: int, inactive: int) -> None:
     write(
-        usage.CGROUPS / own_group(settings) / f"cid-{name}",
+        top(settings) / own_group(settings) / f"cid-{name}",
         cpu__stat=f"usage_usec {cpu_us}\n",
         memory__max="max\n",
         memory__current=f"{memory}\n",
@@ -53,14 +57,14 @@ def test_the_older_hierarchy_has_one_directory_for_each_controller(
     settings: Settings, tmp_path: Path
 ) -> None:
     group = f"{own_group(settings)}/cid-web"
-    write(usage.CGROUPS / "cpuacct" / group, cpuacct__usage="7000\n")
+    write(top(settings) / "cpuacct" / group, cpuacct__usage="7000\n")
     write(
-        usage.CGROUPS / "memory" / group,
+        top(settings) / "memory" / group,
         memory__usage_in_bytes="5000\n",
         memory__limit_in_bytes="9223372036854771712\n",
         memory__stat="inactive_file 1\ntotal_inactive_file 2000\n",
     )
-    write(usage.CGROUPS / "pids" / group, pids__current="1\n")
+    write(top(settings) / "pids" / group, pids__current="1\n")
     found = task_usage(settings, [container(tmp_path, "web")])
     assert found is not None
     assert (found.cpu_ns, found.memory_bytes) == (7000, 3000)
