@@ -14,7 +14,7 @@ from hiyoko.settings import Settings
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr("hiyoko.plane.containers.top(settings)", tmp_path / "cgroup")
+    monkeypatch.setattr("hiyoko.plane.containers.usage.CGROUPS", tmp_path / "cgroup")
     return Settings(tmp_path / "state")
 
 
