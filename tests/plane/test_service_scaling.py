@@ -170,3 +170,24 @@ async def test_load_on_a_task_brings_its_service_another_one(site: Site) -> None
     assert activity["StatusMessage"] == (
         "Successfully set desired count to 2. Change successfully fulfilled by ecs."
     )
+
+
+async def test_an_interrupted_spot_task_is_signalled_at_once_and_killed_in_time(site: Site) -> None:
+    script = "trap 'echo notice' TERM; echo up; while :; do sleep 0.05; done"
+    push(site.world.store, site.world.settings, "app", "1", ("sh", "-c", script))
+    api.invoke(site.world.store, "logs", "CreateLogGroup", {"logGroupName": "/app"})
+    log = {"logDriver": "awslogs", "options": GROUP | {"awslogs-stream-prefix": "ecs"}}
+    container = {"name": "web", "image": f"{ECR}/app:1", "logConfiguration": log, "stopTimeout": 1}
+    site.cloud.define(containerDefinitions=[container], executionRoleArn=ROLE)
+    spot = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
+    providers = {"capacityProviders": ["FARGATE_SPOT"], "defaultCapacityProviderStrategy": spot}
+    site.cloud("PutClusterCapacityProviders", cluster="c", **providers)
+    [task] = site.cloud.run_task(launchType=None)
+    await site.attach()
+    arn = task["taskArn"]
+    await site.until(arn, lambda _: site.logged(arn) == ["up"])
+    site.cloud("_InterruptSpot")
+    await site.until(arn, lambda _: site.logged(arn) == ["up", "notice"])
+    ended = await site.until(arn, lambda one: one["lastStatus"] == "DEPROVISIONING")
+    assert ended["stopCode"] == "SpotInterruption"
+    assert ended["containers"][0]["exitCode"] == 137

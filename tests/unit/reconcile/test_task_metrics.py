@@ -11,6 +11,8 @@ from tests.api.ecs_cloud import Cloud
 
 import hiyoko.services.cloudwatch  # noqa: F401  registers the operations
 from hiyoko.plane.containers.usage import TaskUsage
+from hiyoko.reconcile.describe import describe
+from hiyoko.reconcile.loop import Loop
 from hiyoko.reconcile.report import Report
 from hiyoko.reconcile.task_metrics import TaskMetricsReconciler
 
@@ -154,3 +156,9 @@ def test_a_task_without_a_service_is_nobodys(world: World) -> None:
     assert [point["SampleCount"] for point in world.points()] == [2]
     names = world.cloud("ListMetrics", "cloudwatch", Namespace="AWS/ECS")["Metrics"]
     assert len(names) == 2
+
+
+def test_the_status_says_where_there_is_no_metric(world: World) -> None:
+    told = describe(world.cloud.store, Loop.of([]), limits_enforced=False)
+    assert any("no metrics AWS/ECS CPUUtilization" in note for note in told["notes"])
+    assert describe(world.cloud.store, Loop.of([]), limits_enforced=True)["notes"] == []

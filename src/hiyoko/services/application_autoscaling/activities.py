@@ -50,6 +50,9 @@ def _over(call: Call, activity: Activity) -> Activity | None:
     scaled = find_scaled(call, activity.resource_id)
     if scaled is None or scaled.desired != activity.after:
         return replace(activity, overridden_at=call.now)
-    if scaled.running != activity.after or scaled.pending:
+    _, cluster, name = activity.resource_id.split("/")
+    request = {"cluster": cluster, "services": [name]}
+    [shown] = call.invoke("ecs", "DescribeServices", request)["services"]
+    if shown["runningCount"] != activity.after or shown["pendingCount"]:
         return None
     return replace(activity, ended_at=call.now)

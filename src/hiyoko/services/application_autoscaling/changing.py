@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import hiyoko.services.ecs.rows as ecs
 from hiyoko.api import AwsError, Call
 from hiyoko.services.application_autoscaling import rows
 from hiyoko.services.application_autoscaling.errors import validation
@@ -15,28 +16,16 @@ class Scaled:
     """An ECS service as this service needs to know it."""
 
     desired: int
-    running: int
-    pending: int
     deploying: bool
 
 
 def find_scaled(call: Call, resource_id: str) -> Scaled | None:
     """The service behind a resource id; None when there is none, or no active one."""
-    _, cluster, name = resource_id.split("/")
-    try:
-        answer = call.invoke("ecs", "DescribeServices", {"cluster": cluster, "services": [name]})
-    except AwsError:
-        return None  # the cluster is gone, and its services with it
-    for one in answer["services"]:
-        if one["status"] == "ACTIVE":
-            deployments = one["deployments"]
-            return Scaled(
-                one["desiredCount"],
-                one["runningCount"],
-                one["pendingCount"],
-                len(deployments) > 1 or deployments[0]["rolloutState"] == "IN_PROGRESS",
-            )
-    return None
+    one = ecs.find_service(call.tx, call.arn("ecs", resource_id))
+    if one is None or one.deleted_at is not None:
+        return None
+    deploying = len(one.deployments) > 1 or one.primary.rollout == "IN_PROGRESS"
+    return Scaled(one.desired_count, deploying)
 
 
 def get_scaled(call: Call, resource_id: str) -> Scaled:
