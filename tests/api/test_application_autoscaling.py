@@ -253,6 +253,14 @@ def test_fifteen_minutes_below_scale_in_when_no_deployment_goes_on(scaling: Scal
     assert scaling.desired == 2  # by the highest of the 15 minutes, and the bound
 
 
+def test_a_scale_in_keeps_what_the_last_fifteen_minutes_needed(scaling: Scaling) -> None:
+    scaling.cloud("UpdateService", cluster="c", service="web", desiredCount=6)
+    scaling.settle()
+    scaling.track(50.0)
+    scaling.minutes(*[30] * 5, *[5] * 10)
+    assert scaling.desired == 4  # 6 * 30 / 50, not the one task that the newest minute needed
+
+
 def test_one_policy_that_needs_the_tasks_keeps_them(scaling: Scaling) -> None:
     memory = {"PredefinedMetricType": "ECSServiceAverageMemoryUtilization"}
     scaling.track(50.0)

@@ -232,3 +232,18 @@ def test_a_local_route_interrupts_a_task(cloud: Cloud, tmp_path: Path) -> None:
     assert status == 200
     assert told["service"].endswith(":service/c/web")
     assert cloud.task(told["task"])["stopCode"] == "SpotInterruption"
+
+
+def test_a_rollback_brings_the_strategy_back(cloud: Cloud) -> None:
+    cloud.serve()
+    cloud.schedule()
+    cloud.run()
+    cloud.schedule()
+    change = {"capacityProviderStrategy": SPOT, "forceNewDeployment": True}
+    cloud("UpdateService", cluster="c", service="web", **change)
+    cloud.schedule()
+    under_way = cloud.service()["currentServiceDeployment"]
+    cloud("StopServiceDeployment", serviceDeploymentArn=under_way)
+    cloud.schedule()
+    assert cloud.service()["launchType"] == "FARGATE"
+    assert "capacityProviderStrategy" not in cloud.service()
