@@ -57,6 +57,17 @@ def evaluate_alarms(call: Call, request: Request) -> Response:
     return {"Turned": turned, "Step": min(steps, default=None)}
 
 
+@operation("_JudgeByAlarm")
+def judge_by_alarm(call: Call, request: Request) -> Response:
+    """What data of now say by ``Alarm``'s settings, for a neighbour that keeps a copy of them.
+
+    ``StateValue`` is None where the state would stay what it is.
+    """
+    alarm: Alarm = request["Alarm"]
+    state = evaluate(replace(call, account=alarm.account, region=alarm.region), alarm).verdict.state
+    return {"StateValue": state}
+
+
 def evaluate(call: Call, alarm: Alarm) -> Seen:
     """The verdict on an alarm's newest periods that are over."""
     step = min(alarm.period_s, MINUTE_S)
