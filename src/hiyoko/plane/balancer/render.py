@@ -17,6 +17,7 @@ from hiyoko.plane.balancer.answers import (
     long_answers,
     own_statuses,
     refusals,
+    refused_answer,
 )
 from hiyoko.plane.balancer.backend import backend_lines, open_lines
 from hiyoko.plane.balancer.connections import client_keep_alive, expect_continue
@@ -185,6 +186,7 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths, context: str
     if grpc:
         yield mark_grpc_calls()
     yield from desync_lines(attributes.get(MODE, "defensive"))
+    yield refused_answer()
     yield from refusals()
     yield from callback_lines(listener)
     rules = list(render_rules(listener))
