@@ -13,18 +13,21 @@ from ipaddress import IPv4Address
 
 from tests.plane import balancer_world
 from tests.plane.balancer_world import (
+    ADDRESS,
     GET,
     OK,
     OPEN,
     PORT,
     Lab,
     Reply,
+    group,
     inside,
+    node,
     own,
+    rule,
     self_signed,
     undated,
 )
-from tests.plane.test_balancer import ADDRESS, group, node, rule
 
 from hiyoko.blueprint.balancers import FixedResponse, Listener, Redirect
 from hiyoko.plane.balancer.paths import Paths

@@ -19,18 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from tests.plane.oidc_world import (
-    CLIENT,
-    HOST,
-    ISSUER,
-    SECRET,
-    Answer,
-    Browser,
-    Idp,
-    opened,
-    serving,
-)
-from tests.plane.test_balancer import (
+from tests.plane.balancer_world import (
     ADDRESS,
     ENI,
     GOOD,
@@ -41,6 +30,17 @@ from tests.plane.test_balancer import (
     place,
     rule,
     target,
+)
+from tests.plane.oidc_world import (
+    CLIENT,
+    HOST,
+    ISSUER,
+    SECRET,
+    Answer,
+    Browser,
+    Idp,
+    opened,
+    serving,
 )
 
 from hiyoko.blueprint.balancers import (
