@@ -11,6 +11,7 @@ from typing import Any
 
 from hiyoko import api
 from hiyoko.clock import Clock, SystemClock
+from hiyoko.plane.balancer.capacity import consumed
 from hiyoko.plane.balancer.counting import from_json
 from hiyoko.plane.collector.control import CollectorPlane
 from hiyoko.reconcile.report import Report
@@ -133,7 +134,10 @@ class BalancerLogsReconciler:
 def _by_place(minutes: Iterable[tuple[int, list[list[object]]]]) -> dict[Place, list[Any]]:
     found: dict[Place, list[Any]] = defaultdict(list)
     for at, raw in minutes:
-        for metric, values in from_json(raw).values.items():
+        tally = from_json(raw)
+        for metric, used in list(consumed(tally)):
+            tally.add(metric, used, 1)
+        for metric, values in tally.values.items():
             found[metric.account, metric.region].append(
                 _sample(metric.name, metric.unit, metric.dimensions, at, values)
             )
