@@ -7,9 +7,11 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-ver
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,7 +58,9 @@ from hiyoko.plane.balancer.agent import oidc
 from hiyoko.plane.balancer.agent.seal import Seal
 from hiyoko.plane.balancer.agents import AgentPlane, drops, puts
 from hiyoko.plane.balancer.guards import Trust, render_agent
+from hiyoko.plane.balancer.log_line import LOGIN
 from hiyoko.plane.balancer.nodes import BalancerPlane
+from hiyoko.plane.balancer.pipe import PIPE
 from hiyoko.plane.balancer.seals import SealKey
 from hiyoko.plane.balancer.signing import signing_key
 from hiyoko.plane.ca.issuing import certificate_path
@@ -121,6 +125,20 @@ class Auth:
 
     def seal(self) -> Seal:
         return Seal(SealKey.of(b"cloud", "session lb").key)
+
+
+class Told:
+    """What an agent tells of logins, read in the collector's place."""
+
+    def __init__(self, auth: Auth) -> None:
+        directory = auth.place.plane.directory / ENI
+        self.pipe = os.open(directory / PIPE, os.O_RDWR | os.O_NONBLOCK)
+        fcntl.fcntl(self.pipe, fcntl.F_SETPIPE_SZ, 1 << 20)
+
+    def counts(self) -> Counter[str]:
+        lines = os.read(self.pipe, 1 << 20)
+        os.close(self.pipe)
+        return Counter(name.decode() for name, _ in LOGIN.findall(lines))
 
 
 def guarded(priority: int, path: str, guard: Oidc | Jwt, **changes: Any) -> Rule:
@@ -242,7 +260,7 @@ async def test_without_a_session_a_rule_lets_pass_or_denies(auth: Auth) -> None:
 
 async def test_what_goes_wrong_at_a_login_is_answered_as_aws_answers_it(auth: Auth) -> None:
     await auth.become(guarded(1, "/echo", GUARD), guarded(2, "/elsewhere", GUARD))
-    idp = auth.idp
+    idp, told = auth.idp, Told(auth)
 
     async def login() -> Answer:
         return await auth.browser().follow(f"{SITE}/echo")
@@ -292,6 +310,13 @@ async def test_what_goes_wrong_at_a_login_is_answered_as_aws_answers_it(auth: Au
         assert own(await browser.get(f"{where}?{bad}"), unauthorized), bad
     assert (await browser.get(back)).location == f"{SITE}/echo"
     assert own(await browser.get(back), unauthorized)  # the nonce is used up
+    assert told.counts() == {
+        "ELBAuthFailure": 5,  # three times at the login page, twice by a status of 400
+        "ELBAuthError": 11,
+        "ELBAuthUserClaimsSizeExceeded": 1,
+        "ELBAuthSuccess": 1,
+        "ELBAuthLatency": 14,
+    }
     # Without a Host there is no URL to come back to.
     bare = ("--http1.0", "-H", "Host:", "--connect-to", f"::{ADDRESS}:443", f"{SITE}/echo")
     head = await run("curl", "-ski", *bare, netns=ENI)
@@ -338,6 +363,7 @@ async def test_an_expired_access_token_is_renewed_until_the_provider_or_the_sess
     await auth.become(
         guarded(1, "/echo", GUARD), guarded(2, "/in", login), guarded(3, "/short", short)
     )
+    told = Told(auth)
     auth.idp.tokens = {"expires_in": 0, "refresh_token": "again"}
     browser = auth.browser()
     first = await browser.follow(f"{SITE}/echo")
@@ -367,6 +393,7 @@ async def test_an_expired_access_token_is_renewed_until_the_provider_or_the_sess
     for answer in answers:
         claims = opened(answer.told["x-amzn-oidc-data"].split(".")[1])
         assert claims["email"] == "new@b.test"
+    assert told.counts()["ELBAuthRefreshTokenSuccess"] == 3
     # The provider is away: that says nothing of the user. It says that the user is gone: log in.
     gone = await logged_in("third")
     auth.idp.broken = {"/token": 503}

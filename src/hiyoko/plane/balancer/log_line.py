@@ -77,6 +77,9 @@ the rest of it is not looked through for the next one's beginning: six times as 
 ERROR_HEAD = re.compile(rb"^E (\S+ \S+ \S+ \S+ \S+ \S+) \S+ \S+ (\S+) ", re.MULTILINE)
 """The same of a connection that never came to a request: its status, and HAProxy's error."""
 
+LOGIN = re.compile(rb"^G (ELBAuth[A-Za-z]+) (\d+)$", re.MULTILINE)
+"""What the node's agent tells of logins: a metric and its value."""
+
 _TEXT = r'"((?:[^"\\]|\\.)*)"'
 _LINE = re.compile(
     r"A (\S+) (\d+) (-?\d+) (\S+) (\S+) (\S+) (\S+) (-?\d+) (\d+) (\d+)\|"

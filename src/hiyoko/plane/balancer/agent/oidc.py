@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -33,6 +34,14 @@ from hiyoko.plane.balancer.agent.answer import (
     Refused,
 )
 from hiyoko.plane.balancer.agent.identity import Signer
+from hiyoko.plane.balancer.agent.metrics import (
+    FAILURE,
+    LATENCY,
+    REFRESHED,
+    SUCCESS,
+    TOO_LARGE,
+    Metrics,
+)
 from hiyoko.plane.balancer.agent.provider import Provider, accepted, text_of
 from hiyoko.plane.balancer.agent.seal import Seal, gathered, shards
 
@@ -70,6 +79,7 @@ class Login:
     seal: Seal
     signer: Signer
     clock: Clock
+    metrics: Metrics = field(default_factory=Metrics)
     renewing: dict[str, tuple[float, asyncio.Task[Session | None]]] = field(default_factory=dict)
 
     async def check(self, rule: str, guard: Oidc, asked: Asked) -> Answer:
@@ -106,14 +116,16 @@ class Login:
         if not secrets.compare_digest(state["nonce"], asked.cookies.get(NONCE_COOKIE, "")):
             raise Refused(UNAUTHORIZED, f"no {NONCE_COOKIE} cookie, or that of another login")
         if "error" in query:
+            self.metrics.note(FAILURE)
             denied = query["error"] == "access_denied"
             answer = UNAUTHORIZED if denied else PROVIDER_SAID_NO
             raise Refused(answer, f"the provider said {query['error']}")
         if not query.get("code"):
             raise Refused(UNAUTHORIZED, "there is no code")
-        session = await self._redeem(guard, asked, query["code"], now)
+        session = await self._redeemed(guard, asked, query["code"], now)
         over = f"{NONCE_COOKIE}=; Expires={formatdate(0, usegmt=True)}; {_attributes(asked)}"
         cookies = self._cookies(guard, session, asked, now)
+        self.metrics.note(SUCCESS)
         return Refuse("302 Found", f"https://{asked.host}{state['path']}", (*cookies, over))
 
     def _begin(self, rule: str, guard: Oidc, asked: Asked, now: float) -> Refuse:
@@ -133,6 +145,17 @@ class Login:
         ]
         place = urlunsplit(parts._replace(query=urlencode(parameters)))
         return Refuse("302 Found", place, (f"{NONCE_COOKIE}={nonce}; {_attributes(asked)}",))
+
+    async def _redeemed(self, guard: Oidc, asked: Asked, code: str, now: float) -> Session:
+        """The session that a code is good for; what came of it and how long it took is counted."""
+        begun = time.monotonic()
+        try:
+            return await self._redeem(guard, asked, code, now)
+        except Refused as refused:
+            self.metrics.refused(refused.answer)
+            raise
+        finally:
+            self.metrics.note(LATENCY, round((time.monotonic() - begun) * 1000))
 
     async def _redeem(self, guard: Oidc, asked: Asked, code: str, now: float) -> Session:
         form = {
@@ -159,6 +182,7 @@ class Login:
         said = await self.provider.get(guard.user_info_endpoint, bearer)
         claims = accepted(said, "user info")
         if len(said.body) + len(token) > CLAIMS_BYTES_MAX:
+            self.metrics.note(TOO_LARGE)
             raise Refused(FAILED, f"claims and access token exceed {CLAIMS_BYTES_MAX} bytes")
         # OpenID Connect Core 1.0, section 5.3.2: claims of another subject must not be used.
         if text_of(claims, "sub") != subject:
@@ -185,11 +209,13 @@ class Login:
         try:
             tokens = await self._tokens(guard, form)
             subject = str(old.claims["sub"])
-            return await self._filled(guard, tokens, old.until, subject, old.refresh_token)
+            new = await self._filled(guard, tokens, old.until, subject, old.refresh_token)
         except Refused as refused:
             if refused.answer is FAILED:
                 raise
             return None
+        self.metrics.note(REFRESHED)
+        return new
 
     def _shared(self, at: float, task: asyncio.Task[Session | None], now: float) -> bool:
         """Whether what a renewal brings is still good for whoever has the session of before."""
