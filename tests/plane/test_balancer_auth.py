@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-ver
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import signal
@@ -58,7 +59,7 @@ from hiyoko.plane.balancer.agent import oidc
 from hiyoko.plane.balancer.agent.seal import Seal
 from hiyoko.plane.balancer.agents import AgentPlane, drops, puts
 from hiyoko.plane.balancer.guards import Trust, render_agent
-from hiyoko.plane.balancer.log_line import LOGIN
+from hiyoko.plane.balancer.log_line import LOGIN, RequestLine, parse_line
 from hiyoko.plane.balancer.nodes import BalancerPlane
 from hiyoko.plane.balancer.pipe import PIPE
 from hiyoko.plane.balancer.seals import SealKey
@@ -135,10 +136,30 @@ class Told:
         self.pipe = os.open(directory / PIPE, os.O_RDWR | os.O_NONBLOCK)
         fcntl.fcntl(self.pipe, fcntl.F_SETPIPE_SZ, 1 << 20)
 
+        self.lines = b""
+
     def counts(self) -> Counter[str]:
-        lines = os.read(self.pipe, 1 << 20)
+        self.lines += os.read(self.pipe, 1 << 20)
+        return Counter(name.decode() for name, _ in LOGIN.findall(self.lines))
+
+    async def reasons(self, last: str) -> Counter[str]:
+        """The reasons of errors in the access log, up to one that must come."""
+        found: Counter[str] = Counter()
+        async with asyncio.timeout(5):
+            while last not in found:
+                with contextlib.suppress(BlockingIOError):
+                    self.lines += os.read(self.pipe, 1 << 20)
+                lines = [parse_line(line) for line in self.lines.splitlines()]
+                found = Counter(
+                    line.error_reason
+                    for line in lines
+                    if isinstance(line, RequestLine) and line.error_reason
+                )
+                await asyncio.sleep(0.01)
+        return found
+
+    def close(self) -> None:
         os.close(self.pipe)
-        return Counter(name.decode() for name, _ in LOGIN.findall(lines))
 
 
 def guarded(priority: int, path: str, guard: Oidc | Jwt, **changes: Any) -> Rule:
@@ -321,6 +342,21 @@ async def test_what_goes_wrong_at_a_login_is_answered_as_aws_answers_it(auth: Au
     bare = ("--http1.0", "-H", "Host:", "--connect-to", f"::{ADDRESS}:443", f"{SITE}/echo")
     head = await run("curl", "-ski", *bare, netns=ENI)
     assert head.startswith("HTTP/1.0 401 Unauthorized\r\nServer: awselb/2.0\r\nDate:")
+    assert await told.reasons("AuthMissingHostHeader") == {
+        "AuthTokenEpRequestFailed": 2,
+        "AuthInvalidGrantError": 1,
+        "AuthUserinfoEpRequestFailed": 3,
+        "AuthInvalidIdToken": 3,
+        "AuthInvalidUserinfoResponse": 1,
+        "AuthInvalidTokenResponse": 2,
+        "AuthUserinfoResponseSizeExceeded": 1,
+        "AuthMissingStateParam": 1,
+        "AuthInvalidStateParam": 3,
+        "AuthMissingCodeParam": 1,
+        "AuthInvalidCookie": 1,
+        "AuthMissingHostHeader": 1,
+    }
+    told.close()
 
 
 async def test_a_provider_that_is_silent_or_away_is_an_error_of_the_balancer(auth: Auth) -> None:
@@ -330,12 +366,17 @@ async def test_a_provider_that_is_silent_or_away_is_an_error_of_the_balancer(aut
         guarded(1, "/silent", GUARD), guarded(2, "/away", away), guarded(3, "/refused", refused)
     )
     auth.idp.broken = {"/token": 0}
-    at = time.monotonic()
+    told, at = Told(auth), time.monotonic()
     answers = await asyncio.gather(
         *(auth.browser().follow(f"{SITE}/{path}") for path in ("silent", "away", "refused"))
     )
     assert all(own(answer, "500 Internal Server Error") for answer in answers)
     assert time.monotonic() - at >= 5
+    assert await told.reasons("AuthTokenEpRequestTimeout") == {
+        "AuthTokenEpRequestTimeout": 1,
+        "AuthTokenEpRequestFailed": 2,
+    }
+    told.close()
 
 
 async def test_large_claims_fill_several_cookies(auth: Auth) -> None:
@@ -394,6 +435,7 @@ async def test_an_expired_access_token_is_renewed_until_the_provider_or_the_sess
         claims = opened(answer.told["x-amzn-oidc-data"].split(".")[1])
         assert claims["email"] == "new@b.test"
     assert told.counts()["ELBAuthRefreshTokenSuccess"] == 3
+    told.close()
     # The provider is away: that says nothing of the user. It says that the user is gone: log in.
     gone = await logged_in("third")
     auth.idp.broken = {"/token": 503}

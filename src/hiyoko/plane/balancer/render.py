@@ -30,7 +30,7 @@ from hiyoko.plane.balancer.forwarding import (
     request_headers,
     response_headers,
 )
-from hiyoko.plane.balancer.guards import callback_lines, guard_answers, guard_globals
+from hiyoko.plane.balancer.guards import callback_lines, guard_answers, guard_globals, guarded
 from hiyoko.plane.balancer.log_context import log_context
 from hiyoko.plane.balancer.log_line import URI_BYTES_MAX, log_lines
 from hiyoko.plane.balancer.mutual_tls import mutual_tls_globals, mutual_tls_headers
@@ -182,6 +182,7 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths, context: str
         tls=listener.protocol == "HTTPS",
         client=listener.mutual is not None,
         transforms=any(rule.transforms for rule in listener.rules),
+        guards=guarded(listener),
     )
     yield from client_keep_alive(attributes)
     yield from client_address(attributes)

@@ -3,7 +3,8 @@
 A question is a GET with ``x-rule`` (a rule's ARN, or ``callback``) and what the rule may need:
 ``x-host``, ``x-uri``, ``x-cookie``, ``x-authorization``, ``x-origin``. The answer is 200, with
 ``x-set: name: value`` for each header that the request gets, or another status with ``x-title`` and
-``x-location``; each ``x-cookie`` is a Set-Cookie of the answer to the client.
+``x-location``, and with ``x-reason`` for the access log; each ``x-cookie`` is a Set-Cookie of the
+answer to the client.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Agent:
         except Refused as refused:
             # Without the query: that of a callback has the code.
             _log.warning("%s %s%s: %s", rule, asked.host, asked.path.partition("?")[0], refused)
-            answer = refused.answer
+            return _response(refused.answer, refused.reason)
         return _response(answer)
 
     async def answer(self, rule: str, asked: Asked) -> Answer:
@@ -108,8 +109,10 @@ class _Parts:
         return cls(config.identity, provider, login, Bearers(provider, clock))
 
 
-def _response(answer: Answer) -> web.Response:
+def _response(answer: Answer, reason: str = "") -> web.Response:
     headers: CIMultiDict[str] = CIMultiDict()
+    if reason.startswith("Auth"):
+        headers["x-reason"] = reason
     for cookie in answer.cookies:
         headers.add("x-cookie", cookie)
     if isinstance(answer, Pass):
