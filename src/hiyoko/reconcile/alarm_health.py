@@ -36,14 +36,15 @@ def judged_by_alarms(
     store: Store, clock: Clock, checks: Iterable[HealthCheck], seen: Mapping[str, HealthCheckSeen]
 ) -> dict[str, HealthCheckSeen]:
     """What is new, by the check's id: a verdict or its reason is another one than before."""
+    following = list(filter(follows_alarm, checks))
+    if not following:
+        return {}
+    alarms = [check.followed for check in following]
+    judged = api.invoke(store, "cloudwatch", "_JudgeByAlarms", {"Alarms": alarms}, clock=clock)
     found = {}
-    for check in filter(follows_alarm, checks):
+    for check, state in zip(following, judged["States"], strict=True):
         before = seen.get(check.check_id)
         last = before.checkers[0] if before is not None else None
-        answer = api.invoke(
-            store, "cloudwatch", "_JudgeByAlarm", {"Alarm": check.followed}, clock=clock
-        )
-        state = answer["StateValue"]
         if state is None and last is not None:
             continue  # missing data that are to be ignored
         now = _verdict(check, state or INSUFFICIENT_DATA, last, clock.now())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -57,15 +58,16 @@ def evaluate_alarms(call: Call, request: Request) -> Response:
     return {"Turned": turned, "Step": min(steps, default=None)}
 
 
-@operation("_JudgeByAlarm")
-def judge_by_alarm(call: Call, request: Request) -> Response:
-    """What data of now say by ``Alarm``'s settings, for a neighbour that keeps a copy of them.
+@operation("_JudgeByAlarms")
+def judge_by_alarms(call: Call, request: Request) -> Response:
+    """What data say now by the settings of ``Alarms``, of which a neighbour keeps copies.
 
-    ``StateValue`` is None where the state would stay what it is.
+    ``States`` are in the same order; None is where the state would stay what it is.
     """
-    alarm: Alarm = request["Alarm"]
-    state = evaluate(replace(call, account=alarm.account, region=alarm.region), alarm).verdict.state
-    return {"StateValue": state}
+    alarms: Sequence[Alarm] = request["Alarms"]
+    places = [replace(call, account=alarm.account, region=alarm.region) for alarm in alarms]
+    found = [evaluate(place, alarm) for place, alarm in zip(places, alarms, strict=True)]
+    return {"States": [seen.verdict.state for seen in found]}
 
 
 def evaluate(call: Call, alarm: Alarm) -> Seen:
