@@ -92,6 +92,11 @@ async def test_missing_data_are_treated_as_the_alarm_says() -> None:
     assert not await shop.minute()
 
 
+async def test_missing_data_that_an_alarm_ignores_change_nothing() -> None:
+    shop = Shop(alarm={"TreatMissingData": "ignore"}, InsufficientDataHealthStatus="Unhealthy")
+    assert [await shop.minute(1), *[await shop.minute() for _ in range(4)]] == [True] * 5
+
+
 async def test_a_second_look_alike_writes_nothing_and_the_next_is_after_the_minute() -> None:
     shop = Shop()
     await shop.minute(1)
