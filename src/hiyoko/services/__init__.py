@@ -18,6 +18,7 @@ SERVICES = (
     "iam",
     "logs",
     "route53",
+    "servicediscovery",
     "sts",
 )
 

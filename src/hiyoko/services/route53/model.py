@@ -74,6 +74,8 @@ class HostedZone:
     comment: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
     signing: bool = False
+    linked: str = ""
+    """ARN of the Cloud Map namespace that made the zone, and alone may change its records."""
 
     @property
     def name_servers(self) -> tuple[str, ...]:
