@@ -128,6 +128,50 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisterTask:
+    """Register a task in a service of Cloud Map (its ARN)."""
+
+    task_arn: str
+    registry: str
+    health: str
+    operation: ClassVar[str] = "_RegisterTask"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The task, where, and how it is."""
+        return {"Task": self.task_arn, "Registry": self.registry, "Health": self.health}
+
+
+@dataclass(frozen=True, slots=True)
+class TellHealth:
+    """Tell a service of Cloud Map how a task is."""
+
+    task_arn: str
+    registry: str
+    health: str
+    operation: ClassVar[str] = "_TellTaskHealth"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The task, where, and how it is."""
+        return {"Task": self.task_arn, "Registry": self.registry, "Health": self.health}
+
+
+@dataclass(frozen=True, slots=True)
+class DeregisterTask:
+    """Take a task out of a service of Cloud Map."""
+
+    task_arn: str
+    registry: str
+    operation: ClassVar[str] = "_DeregisterTask"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The task, and where."""
+        return {"Task": self.task_arn, "Registry": self.registry}
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """A line for the service's history."""
 

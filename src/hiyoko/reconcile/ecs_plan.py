@@ -124,12 +124,14 @@ def plan_service(
     now: float,
     last_event: tuple[str, float] = ("", 0.0),
     zones: frozenset[str] = frozenset(),
+    named: frozenset[str] = frozenset(),
 ) -> Plan:
     """Decide what a service needs now. ``last_event``: its newest message and when.
 
-    ``zones``: those of the PRIMARY deployment's subnets.
+    ``zones``: those of the PRIMARY deployment's subnets. ``named``: ARNs of tasks that Cloud Map
+    leads to, so that they may not be released yet.
     """
-    return _Scheduler(service, tasks, healths, now, last_event, zones).plan()
+    return _Scheduler(service, tasks, healths, now, last_event, zones, named).plan()
 
 
 class _Scheduler:
@@ -143,6 +145,7 @@ class _Scheduler:
         now: float,
         last_event: tuple[str, float],
         zones: frozenset[str],
+        named: frozenset[str],
     ) -> None:
         self.service = service
         self.tasks = tasks
@@ -150,6 +153,7 @@ class _Scheduler:
         self.now = now
         self.last_event = last_event
         self.zones = zones
+        self.named = named
         self.out = Plan()
         self.live = [view for view in tasks if view.stop is None]
         self.deployments = {one.id: one for one in service.deployments}
@@ -265,7 +269,8 @@ class _Scheduler:
                     wanted.setdefault(balancer.group_arn, []).append(
                         (view.task.address, balancer.port)
                     )
-            if view.task.stop is not None and view.task.stop.drain and not left:
+            waits = bool(left) or view.task.arn in self.named
+            if view.task.stop is not None and view.task.stop.drain and not waits:
                 self.out.actions.append(Release(view.task.arn))
         for group, targets in wanted.items():
             self.out.actions.append(Deregister(group, tuple(targets)))

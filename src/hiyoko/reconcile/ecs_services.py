@@ -13,7 +13,15 @@ import hiyoko.services.ecs.rows as rows
 from hiyoko import api
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.reconcile import ecs_plan
-from hiyoko.reconcile.ecs_actions import Action, Rebalance, Start
+from hiyoko.reconcile.ecs_actions import (
+    Action,
+    DeregisterTask,
+    Rebalance,
+    RegisterTask,
+    Start,
+    TellHealth,
+)
+from hiyoko.reconcile.ecs_discovery import Known, load_known, plan_discovery
 from hiyoko.reconcile.report import Report
 from hiyoko.services.ec2.rows import SUBNETS
 from hiyoko.services.ec2.seen import INTERFACES_SEEN
@@ -55,6 +63,7 @@ class _Look:
     healths: ecs_plan.Healths
     last_event: tuple[str, float]
     zones: frozenset[str]
+    known: Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +110,8 @@ class EcsServicesReconciler:
             healths = _healths(tx, service, mine, self.clock)
             used = service.primary.network.subnets
             zones = frozenset(subnets[one] for one in used if one in subnets)
-            looks.append(_Look(service, mine, healths, last, zones))
+            known = load_known(tx, mine)
+            looks.append(_Look(service, mine, healths, last, zones, known))
         return looks
 
     def _service(self, look: _Look, report: Report) -> None:
@@ -114,12 +124,13 @@ class EcsServicesReconciler:
             else:
                 _wake(report, left)
             return
+        named = frozenset(view.task.arn for view in look.tasks if look.known.names(view))
         plan = ecs_plan.plan_service(
-            service, look.tasks, look.healths, now, look.last_event, look.zones
+            service, look.tasks, look.healths, now, look.last_event, look.zones, named
         )
         if plan.again_s is not None:
             _wake(report, plan.again_s)
-        for action in plan.actions:
+        for action in (*plan_discovery(look.tasks, look.known), *plan.actions):
             try:
                 request = {"Service": service.arn, **action.members}
                 self._invoke(service, action.operation, request, report)
@@ -134,7 +145,9 @@ class EcsServicesReconciler:
             event = {"Event": "SERVICE_TASK_PLACEMENT_FAILURE", "Reason": error.message}
         else:
             event = {}
-            message = f"was unable to act on its load balancer. Reason: {error.message}"
+            known = isinstance(action, RegisterTask | TellHealth | DeregisterTask)
+            where = "service registry" if known else "load balancer"
+            message = f"was unable to act on its {where}. Reason: {error.message}"
         if message not in look.last_event[0]:
             request = {"Service": service.arn, "Message": message, **event}
             self._invoke(service, "_NoteServiceEvent", request, report)

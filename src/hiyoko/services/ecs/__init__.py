@@ -8,16 +8,18 @@
 - ``deployments``       how a deployment begins and ends, and what remains of it
 - ``events``            what EventBridge is told
 - ``scheduling``        internal operations by which ``reconcile.ecs_services`` runs services
+- ``registries``          tasks as instances of Cloud Map's services
 - ``definition_parse`` ``definition_checks`` ``networks`` ``names`` ``views`` ``errors``
 
 Refused by name: launch type EC2, EFS volumes, FireLens, ExecuteCommand,
-Service Connect, Cloud Map, task sets, deployment strategies other than ROLLING.
+Service Connect, task sets, deployment strategies other than ROLLING.
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/
 """
 
 from hiyoko.services.ecs import (
     clusters,
     events,
+    registries,
     scheduling,
     service_deployments,
     services,
@@ -29,6 +31,7 @@ from hiyoko.services.ecs import (
 __all__ = [
     "clusters",
     "events",
+    "registries",
     "scheduling",
     "service_deployments",
     "services",

@@ -104,7 +104,7 @@ def revision(one: ServiceRevision) -> Shape:
         "platformVersion": views.PLATFORM,
         "platformFamily": "Linux",
         "loadBalancers": views.load_balancers(one.load_balancers),
-        "serviceRegistries": [],
+        "serviceRegistries": views.registries(one.registries),
         "networkConfiguration": views.network(one.network),
         "containerImages": [
             _present(

@@ -17,6 +17,7 @@ from hiyoko.services.ecs.model import (
     Deployment,
     LoadBalancer,
     Network,
+    Registry,
     Rollback,
     Service,
     ServiceDeployment,
@@ -40,6 +41,7 @@ class Content:
     network: Network
     load_balancers: tuple[LoadBalancer, ...]
     platform_version: str
+    registries: tuple[Registry, ...] = ()
 
 
 def images(definition: TaskDefinition) -> tuple[ContainerImage, ...]:
@@ -63,6 +65,7 @@ def begin(call: Call, service: Service, content: Content) -> Service:
         launched_by=service.launched_by,
         strategy=service.strategy,
         images=images(content.definition),
+        registries=content.registries,
     )
     rows.REVISIONS.put(call.tx, revision)
     record = ServiceDeployment(
@@ -86,6 +89,7 @@ def begin(call: Call, service: Service, content: Content) -> Service:
         network=revision.network,
         load_balancers=revision.load_balancers,
         images=revision.images,
+        registries=revision.registries,
         revision=revision.arn,
         record=record.arn,
     )
@@ -188,6 +192,7 @@ def roll_back(call: Call, service: Service, back: Deployment, why: str) -> Servi
         load_balancers=back.load_balancers,
         rolling_back_to=back.id,
         images=back.images,
+        registries=back.registries,
         revision=back.revision,
         record=failed.record,
         why=failed.why,

@@ -269,6 +269,8 @@ class Task:
     """Containers whose image is pinned, and to which digest."""
     rebalances: bool = False
     """Started to even out the zones; until it is healthy it is one more than desired."""
+    registrations: tuple[tuple[str, int], ...] = ()
+    """Services of Cloud Map in which it is registered while it runs, and with which port."""
 
     def container_arn(self, name: str) -> str:
         """The ARN of one of its containers; empty for one that it does not have."""
@@ -286,6 +288,21 @@ class LoadBalancer:
     group_arn: str
     container: str
     port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """A service of Cloud Map in which tasks are registered; a port of 0 is not told to it."""
+
+    arn: str
+    port: int = 0
+    container: str = ""
+    container_port: int = 0
+
+    @property
+    def told_port(self) -> int:
+        """The port that an instance is registered with."""
+        return self.port or self.container_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +339,7 @@ class Deployment:
     start_failures: int = 0
     last_failure_at: float = 0.0
     images: tuple[ContainerImage, ...] = ()
+    registries: tuple[Registry, ...] = ()
     revision: str = ""
     """ARN of the service revision that its tasks are of."""
     record: str = ""
@@ -414,6 +432,7 @@ class ServiceRevision:
     launched_by: str
     strategy: tuple[tuple[str, int, int], ...]
     images: tuple[ContainerImage, ...]
+    registries: tuple[Registry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ def _launch(call: Call, service: Service, zone: str = "") -> tasks.Launch:
         tags=_task_tags(service, definition.tags, cluster.name),
         digests=deployment.digests,
         rebalances=bool(zone),
+        registrations=tuple((one.arn, one.told_port) for one in deployment.registries),
     )
 
 
@@ -133,7 +134,8 @@ def stop_service_tasks(call: Call, request: Request) -> Response:
         if task is None or task.stop is not None:
             continue
         status = sight.view(call.tx, task).status
-        drain = status == "RUNNING" and bool(_deployment_balancers(service, task))
+        found = _deployment_balancers(service, task) or bool(task.registrations)
+        drain = status == "RUNNING" and found
         stop = Stop(call.now, "ServiceSchedulerInitiated", item["Reason"], drain)
         rows.put_task(call.tx, replace(task, stop=stop))
         (running if status == "RUNNING" else pending).append(task)

@@ -10,7 +10,6 @@ from hiyoko.services.ecs.errors import InvalidParameter
 from hiyoko.services.ecs.model import LoadBalancer, TaskDefinition
 
 NOT_HERE = (
-    "serviceRegistries",
     "placementConstraints",
     "placementStrategy",
     "enableExecuteCommand",

@@ -19,6 +19,7 @@ from hiyoko.services.ecs import (
 )
 from hiyoko.services.ecs.errors import InvalidParameter, ServiceNotActive, ServiceNotFound
 from hiyoko.services.ecs.model import Cluster, Service, TaskDefinition
+from hiyoko.services.ecs.registries import registries_in
 from hiyoko.services.ecs.service_parse import (
     Rollout,
     load_balancers_in,
@@ -93,7 +94,8 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> tuple[Service, de
         rebalancing=rebalancing_in(request, rollout.maximum, None),
         tags=names.tags_in(request),
     )
-    return service, deployments.Content(definition, network, balancers, version)
+    registries = registries_in(call, request.get("serviceRegistries"), definition)
+    return service, deployments.Content(definition, network, balancers, version, registries)
 
 
 def _required_count(request: Request) -> int:
@@ -131,8 +133,13 @@ def _same(old: Service, new: Service, content: deployments.Content) -> bool:
         )
 
     primary = old.primary
-    had = (primary.definition_arn, primary.network, primary.load_balancers)
-    wanted = (content.definition.arn, content.network, content.load_balancers)
+    had = (primary.definition_arn, primary.network, primary.load_balancers, primary.registries)
+    wanted = (
+        content.definition.arn,
+        content.network,
+        content.load_balancers,
+        content.registries,
+    )
     return settings(old) == settings(new) and had == wanted
 
 
@@ -197,22 +204,26 @@ def _deployed(
     elif definition.arn != primary.definition_arn:
         shown = views.load_balancers(primary.load_balancers)
         balancers = load_balancers_in(call, shown, definition)
+    registries = primary.registries
+    if request.get("serviceRegistries") is not None:
+        registries = registries_in(call, request["serviceRegistries"], definition)
     grace = _grace(request, bool(balancers))
     if not balancers:
         service = replace(service, grace_s=None)
     elif grace is not None or service.grace_s is None:
         service = replace(service, grace_s=grace or 0)
     version = request.get("platformVersion") or service.platform_version
-    wanted = (definition.arn, network, balancers, version)
+    wanted = (definition.arn, network, balancers, version, registries)
     current = (
         primary.definition_arn,
         primary.network,
         primary.load_balancers,
         service.platform_version,
+        primary.registries,
     )
     if wanted == current and not request.get("forceNewDeployment"):
         return service
-    content = deployments.Content(definition, network, balancers, version)
+    content = deployments.Content(definition, network, balancers, version, registries)
     return deployments.begin(call, service, content)
 
 

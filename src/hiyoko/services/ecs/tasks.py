@@ -41,6 +41,7 @@ class Launch:
     client_token: str = ""
     digests: Tags = ()
     rebalances: bool = False
+    registrations: tuple[tuple[str, int], ...] = ()
 
 
 def launched_by(request: Request, cluster: Cluster) -> str:
@@ -187,6 +188,7 @@ def start(call: Call, launch: Launch) -> Task:
         client_token=launch.client_token,
         digests=launch.digests,
         rebalances=launch.rebalances,
+        registrations=launch.registrations,
     )
     rows.put_task(call.tx, task)
     return task

@@ -15,6 +15,7 @@ from hiyoko.services.ecs.model import (
     LoadBalancer,
     Network,
     Overrides,
+    Registry,
     RestartPolicy,
     Service,
     Tags,
@@ -366,6 +367,21 @@ def load_balancers(items: tuple[LoadBalancer, ...]) -> list[Shape]:
     ]
 
 
+def registries(items: tuple[Registry, ...]) -> list[Shape]:
+    """A service's ``serviceRegistries``."""
+    return [
+        _without_none(
+            {
+                "registryArn": one.arn,
+                "port": one.port or None,
+                "containerName": one.container or None,
+                "containerPort": one.container_port or None,
+            }
+        )
+        for one in items
+    ]
+
+
 def service(one: Service, status: str, tasks: Sequence[TaskView], events: Sequence[Event]) -> Shape:
     """A service; counts and statuses come from its tasks."""
     primary = one.primary
@@ -375,7 +391,7 @@ def service(one: Service, status: str, tasks: Sequence[TaskView], events: Sequen
         "serviceName": one.name,
         "clusterArn": one.cluster,
         "loadBalancers": load_balancers(primary.load_balancers),
-        "serviceRegistries": [],
+        "serviceRegistries": registries(primary.registries),
         "status": status,
         "desiredCount": one.desired_count,
         "runningCount": running,
