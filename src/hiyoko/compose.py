@@ -31,6 +31,7 @@ from hiyoko.reconcile.alarms import AlarmReconciler
 from hiyoko.reconcile.balancer_logs import BalancerLogsReconciler
 from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.reconcile.certificates import CertificateReconciler
+from hiyoko.reconcile.connect import ConnectReconciler
 from hiyoko.reconcile.describe import describe
 from hiyoko.reconcile.ecs_events import EcsEventsReconciler
 from hiyoko.reconcile.ecs_services import EcsServicesReconciler
@@ -82,6 +83,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
             HealthCheckReconciler(store, Checkers(), clock),
             CertificateReconciler(store, certificates, clock, heard),
             BalancerReconciler.of(store, settings, lambda: loop.wake_one("balancers")),
+            ConnectReconciler.of(store, settings, lambda: loop.wake_one("connect"), clock),
             TaskReconciler(store, containers, clock),
             EcsServicesReconciler(store, clock),
             EcsEventsReconciler(store, heard, clock),

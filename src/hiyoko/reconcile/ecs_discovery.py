@@ -2,8 +2,8 @@
 
 Rule 1. A task is registered while it runs and nobody wishes its end.
 
-Rule 2. Its containers start to stop only when no name leads to it any more: its deregistration is
-over, and DNS answers from it.
+Rule 2. Its containers start to stop only when nothing leads to it any more: its deregistration is
+over, DNS answers from it, and no proxy of Service Connect has it among its servers.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from hiyoko.reconcile.ecs_actions import DeregisterTask, RegisterTask, TellHealth
 from hiyoko.services.ecs.model import TaskView
+from hiyoko.services.ecs.seen import PROXIES_SEEN
 from hiyoko.services.servicediscovery import rows
 from hiyoko.services.servicediscovery.model import Instance
 from hiyoko.store.database import Transaction
@@ -41,9 +42,17 @@ class Known:
 
 def load_known(tx: Transaction, views: Iterable[TaskView]) -> Known:
     """What Cloud Map knows of these tasks."""
+    views = tuple(views)
     places = {place for view in views for place in _places(view).values()}
     if not places:
         return Known()
+    sent = {place for row in PROXIES_SEEN.list(tx) for place in row.servers}
+    proxied = {
+        (service_id, view.task.task_id)
+        for view in views
+        for arn, port in view.task.registrations
+        if ((service_id := arn.rpartition("/")[2]), f"{view.task.address}:{port}") in sent
+    }
     services = {service_id for service_id, _ in places}
     pending = {
         (one.target("SERVICE"), one.target("INSTANCE"))
@@ -61,7 +70,7 @@ def load_known(tx: Transaction, views: Iterable[TaskView]) -> Known:
             for one in rows.SERVICES.list(tx)
             if one.custom_health and one.service_id in services
         ),
-        leaving=frozenset(places & pending),
+        leaving=frozenset(places & pending) | proxied,
     )
 
 

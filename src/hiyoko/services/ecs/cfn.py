@@ -59,6 +59,7 @@ _SERVICE_UPDATABLE = (
     "PlacementStrategies",
     "PlatformVersion",
     "PropagateTags",
+    "ServiceConnectConfiguration",
     "ServiceRegistries",
     "TaskDefinition",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hiyoko.services.ecs import views
+from hiyoko.services.ecs import connect_views, views
 from hiyoko.services.ecs.model import (
     Deployment,
     Service,
@@ -105,6 +105,7 @@ def revision(one: ServiceRevision) -> Shape:
         "platformFamily": "Linux",
         "loadBalancers": views.load_balancers(one.load_balancers),
         "serviceRegistries": views.registries(one.registries),
+        "serviceConnectConfiguration": connect_views.shown(one.connect),
         "networkConfiguration": views.network(one.network),
         "containerImages": [
             _present(

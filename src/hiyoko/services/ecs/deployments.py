@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hiyoko.api import Call
-from hiyoko.services.ecs import events, rows
+from hiyoko.services.ecs import connect, events, rows
 from hiyoko.services.ecs.model import (
+    Connect,
     ContainerImage,
     Deployment,
     LoadBalancer,
@@ -42,6 +43,7 @@ class Content:
     load_balancers: tuple[LoadBalancer, ...]
     platform_version: str
     registries: tuple[Registry, ...] = ()
+    connect: Connect | None = None
 
 
 def images(definition: TaskDefinition) -> tuple[ContainerImage, ...]:
@@ -66,6 +68,7 @@ def begin(call: Call, service: Service, content: Content) -> Service:
         strategy=service.strategy,
         images=images(content.definition),
         registries=content.registries,
+        connect=content.connect,
     )
     rows.REVISIONS.put(call.tx, revision)
     record = ServiceDeployment(
@@ -90,6 +93,8 @@ def begin(call: Call, service: Service, content: Content) -> Service:
         load_balancers=revision.load_balancers,
         images=revision.images,
         registries=revision.registries,
+        connect=revision.connect,
+        endpoints=connect.endpoints(call, revision.connect, service.arn),
         revision=revision.arn,
         record=record.arn,
     )
@@ -193,6 +198,8 @@ def roll_back(call: Call, service: Service, back: Deployment, why: str) -> Servi
         rolling_back_to=back.id,
         images=back.images,
         registries=back.registries,
+        connect=back.connect,
+        endpoints=connect.endpoints(call, back.connect, service.arn),
         revision=back.revision,
         record=failed.record,
         why=failed.why,

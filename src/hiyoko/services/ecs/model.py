@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from hiyoko.services.ecs.seen import ContainerSeen, TaskSeen
+from hiyoko.services.ecs.connect_model import Connect as Connect
+from hiyoko.services.ecs.connect_model import ConnectService as ConnectService
+from hiyoko.services.ecs.seen import ContainerSeen, ProxySeen, TaskSeen
 
 Tags = tuple[tuple[str, str], ...]
 Sighting = TaskSeen
@@ -26,6 +28,8 @@ class Cluster:
     capacity_providers: tuple[str, ...] = ()
     strategy: tuple[tuple[str, int, int], ...] = ()
     """Default capacity provider strategy: provider, weight, base."""
+    connect_namespace: str = ""
+    """serviceConnectDefaults: the ARN of a namespace."""
     tags: Tags = ()
 
 
@@ -271,6 +275,11 @@ class Task:
     """Started to even out the zones; until it is healthy it is one more than desired."""
     registrations: tuple[tuple[str, int], ...] = ()
     """Services of Cloud Map in which it is registered while it runs, and with which port."""
+    proxy: str = ""
+    """Service Connect's container; none without Service Connect."""
+    endpoints: tuple[ConnectService, ...] = ()
+    ingress: tuple[tuple[int, int], ...] = ()
+    """Ports at which the proxy takes others' requests, and the containers' ports."""
 
     def container_arn(self, name: str) -> str:
         """The ARN of one of its containers; empty for one that it does not have."""
@@ -340,6 +349,9 @@ class Deployment:
     last_failure_at: float = 0.0
     images: tuple[ContainerImage, ...] = ()
     registries: tuple[Registry, ...] = ()
+    connect: Connect | None = None
+    endpoints: tuple[ConnectService, ...] = ()
+    """What its tasks can reach by Service Connect: settled when it began."""
     revision: str = ""
     """ARN of the service revision that its tasks are of."""
     record: str = ""
@@ -433,6 +445,7 @@ class ServiceRevision:
     strategy: tuple[tuple[str, int, int], ...]
     images: tuple[ContainerImage, ...]
     registries: tuple[Registry, ...] = ()
+    connect: Connect | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -536,6 +549,8 @@ class TaskView:
     attached_at: float | None = None
     version: int | None = None
     """How many states of it were told; None before the first."""
+    proxy: ProxySeen | None = None
+    """Service Connect's proxy, while it runs."""
 
     @property
     def fingerprint(self) -> str:

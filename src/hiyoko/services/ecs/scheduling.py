@@ -53,6 +53,7 @@ def _launch(call: Call, service: Service, zone: str = "") -> tasks.Launch:
     definition = rows.get_definition(call.tx, deployment.definition_arn)
     cluster = names.cluster_of(call, service.cluster)
     subnets = networks.find_subnets(call, deployment.network.subnets)
+    offered = deployment.connect.services if deployment.connect is not None else ()
     return tasks.Launch(
         cluster=cluster,
         definition=definition,
@@ -66,7 +67,19 @@ def _launch(call: Call, service: Service, zone: str = "") -> tasks.Launch:
         tags=_task_tags(service, definition.tags, cluster.name),
         digests=deployment.digests,
         rebalances=bool(zone),
-        registrations=tuple((one.arn, one.told_port) for one in deployment.registries),
+        registrations=_registrations(deployment),
+        proxied=deployment.connect is not None,
+        endpoints=deployment.endpoints,
+        ingress=tuple((one.ingress_port, one.port) for one in offered if one.ingress_port),
+    )
+
+
+def _registrations(deployment: Deployment) -> tuple[tuple[str, int], ...]:
+    """Where its tasks are registered: by their service registry, and by Service Connect."""
+    offered = deployment.connect.services if deployment.connect is not None else ()
+    return (
+        *((one.arn, one.told_port) for one in deployment.registries),
+        *((one.registry, one.told_port) for one in offered),
     )
 
 

@@ -38,8 +38,6 @@ def refuse_ineffective(request: Request) -> None:
     for member in NOT_HERE:
         if request.get(member):
             raise unsupported(member)
-    if (request.get("serviceConnectConfiguration") or {}).get("enabled"):
-        raise unsupported("serviceConnectConfiguration")
     if (request.get("schedulingStrategy") or "REPLICA") != "REPLICA":
         raise unsupported("schedulingStrategy", request["schedulingStrategy"])
     controller = (request.get("deploymentController") or {}).get("type", "ECS")

@@ -8,6 +8,8 @@ from dataclasses import replace
 from hiyoko.api import Call, Request, Response, operation, unsupported
 from hiyoko.services.ecs import (
     clusters,
+    connect,
+    connect_views,
     deployment_views,
     deployments,
     names,
@@ -95,7 +97,11 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> tuple[Service, de
         tags=names.tags_in(request),
     )
     registries = registries_in(call, request.get("serviceRegistries"), definition)
-    return service, deployments.Content(definition, network, balancers, version, registries)
+    offered = connect.connect_in(
+        call, request.get("serviceConnectConfiguration"), cluster, definition, service.arn
+    )
+    content = deployments.Content(definition, network, balancers, version, registries, offered)
+    return service, content
 
 
 def _required_count(request: Request) -> int:
@@ -133,12 +139,19 @@ def _same(old: Service, new: Service, content: deployments.Content) -> bool:
         )
 
     primary = old.primary
-    had = (primary.definition_arn, primary.network, primary.load_balancers, primary.registries)
+    had = (
+        primary.definition_arn,
+        primary.network,
+        primary.load_balancers,
+        primary.registries,
+        primary.connect,
+    )
     wanted = (
         content.definition.arn,
         content.network,
         content.load_balancers,
         content.registries,
+        content.connect,
     )
     return settings(old) == settings(new) and had == wanted
 
@@ -207,23 +220,31 @@ def _deployed(
     registries = primary.registries
     if request.get("serviceRegistries") is not None:
         registries = registries_in(call, request["serviceRegistries"], definition)
+    offered = primary.connect
+    given = request.get("serviceConnectConfiguration")
+    if given is None and definition.arn != primary.definition_arn:
+        given = connect_views.shown(primary.connect)
+    if given is not None:
+        cluster = names.cluster_of(call, service.cluster)
+        offered = connect.connect_in(call, given, cluster, definition, service.arn)
     grace = _grace(request, bool(balancers))
     if not balancers:
         service = replace(service, grace_s=None)
     elif grace is not None or service.grace_s is None:
         service = replace(service, grace_s=grace or 0)
     version = request.get("platformVersion") or service.platform_version
-    wanted = (definition.arn, network, balancers, version, registries)
+    wanted = (definition.arn, network, balancers, version, registries, offered)
     current = (
         primary.definition_arn,
         primary.network,
         primary.load_balancers,
         service.platform_version,
         primary.registries,
+        primary.connect,
     )
     if wanted == current and not request.get("forceNewDeployment"):
         return service
-    content = deployments.Content(definition, network, balancers, version, registries)
+    content = deployments.Content(definition, network, balancers, version, registries, offered)
     return deployments.begin(call, service, content)
 
 

@@ -7,10 +7,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hiyoko.api import AwsError, Call, Request, Response, operation, unsupported
-from hiyoko.services.ecs import clusters, definition_parse, names, networks, rows, sight, views
+from hiyoko.services.ecs import (
+    clusters,
+    connect,
+    definition_parse,
+    names,
+    networks,
+    rows,
+    sight,
+    views,
+)
 from hiyoko.services.ecs.errors import InvalidParameter, ServiceNotFound
 from hiyoko.services.ecs.model import (
     Cluster,
+    ConnectService,
     ContainerOverride,
     Network,
     Overrides,
@@ -42,6 +52,10 @@ class Launch:
     digests: Tags = ()
     rebalances: bool = False
     registrations: tuple[tuple[str, int], ...] = ()
+    proxied: bool = False
+    """With Service Connect."""
+    endpoints: tuple[ConnectService, ...] = ()
+    ingress: tuple[tuple[int, int], ...] = ()
 
 
 def launched_by(request: Request, cluster: Cluster) -> str:
@@ -158,6 +172,8 @@ def start(call: Call, launch: Launch) -> Task:
     attachment = call.ids.uuid()
     interface = networks.create_interface(call, launch.network, subnet, attachment)
     task_id = call.ids.hex(32)
+    proxy = f"{connect.PROXY_NAME}{call.ids.hex(5)}" if launch.proxied else ""
+    containers = (*(one.name for one in launch.definition.containers), proxy)
     task = Task(
         account=call.account,
         region=call.region,
@@ -178,7 +194,7 @@ def start(call: Call, launch: Launch) -> Task:
         attachment_id=attachment,
         cpu=launch.overrides.cpu or launch.definition.cpu,
         memory=launch.overrides.memory or launch.definition.memory,
-        container_ids=tuple((one.name, call.ids.uuid()) for one in launch.definition.containers),
+        container_ids=tuple((name, call.ids.uuid()) for name in containers if name),
         service=launch.service,
         deployment=launch.deployment,
         started_by=launch.started_by,
@@ -189,6 +205,9 @@ def start(call: Call, launch: Launch) -> Task:
         digests=launch.digests,
         rebalances=launch.rebalances,
         registrations=launch.registrations,
+        proxy=proxy,
+        endpoints=launch.endpoints,
+        ingress=launch.ingress,
     )
     rows.put_task(call.tx, task)
     return task

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hiyoko.services.ecs import connect_views
 from hiyoko.services.ecs.model import (
     Cluster,
     ContainerDefinition,
@@ -71,7 +72,14 @@ def cluster(one: Cluster, counts: Counts, include: Container[str]) -> Shape:
         else [],
         "capacityProviders": list(one.capacity_providers),
         "defaultCapacityProviderStrategy": strategy(one.strategy),
+        **_connect_defaults(one),
     }
+
+
+def _connect_defaults(one: Cluster) -> Shape:
+    if not one.connect_namespace:
+        return {}
+    return {"serviceConnectDefaults": {"namespace": one.connect_namespace}}
 
 
 def definition(one: TaskDefinition) -> Shape:
@@ -222,7 +230,10 @@ def task(view: TaskView, include: Container[str] = ()) -> Shape:
         "clusterArn": one.cluster,
         "connectivity": "CONNECTED" if view.attached_at is not None else None,
         "connectivityAt": view.attached_at,
-        "containers": [_container(view, container, sight) for container, sight in view.pairs],
+        "containers": [
+            *(_container(view, container, sight) for container, sight in view.pairs),
+            *_proxy(view),
+        ],
         "cpu": one.cpu,
         "createdAt": one.created_at,
         "desiredStatus": view.desired_status,
@@ -318,6 +329,27 @@ def _container(view: TaskView, one: ContainerDefinition, seen: ContainerSeen | N
         "memoryReservation": str(reservation) if reservation is not None else None,
     }
     return _without_none(shape)
+
+
+def _proxy(view: TaskView) -> list[Shape]:
+    """Service Connect's container. It has no image that anybody could pull."""
+    one = view.task
+    if not one.proxy:
+        return []
+    running = "RUNNING" if view.proxy is not None else "PENDING"
+    shape: Shape = {
+        "containerArn": one.container_arn(one.proxy),
+        "taskArn": one.arn,
+        "name": one.proxy,
+        "lastStatus": "STOPPED" if view.status in ("STOPPED", "DEPROVISIONING") else running,
+        "networkBindings": [],
+        "networkInterfaces": [
+            {"attachmentId": one.attachment_id, "privateIpv4Address": one.address}
+        ],
+        "healthStatus": "HEALTHY" if view.proxy is not None else "UNKNOWN",
+        "cpu": "0",
+    }
+    return [shape]
 
 
 def _overrides(definition_row: TaskDefinition, one: Overrides) -> Shape:
@@ -472,6 +504,9 @@ def _deployment(one: Service, item: Deployment, tasks: Sequence[TaskView]) -> Sh
         "rolloutState": item.rollout,
         "rolloutStateReason": rollout_reason(item),
     }
+    if item.connect is not None:
+        shape["serviceConnectConfiguration"] = connect_views.shown(item.connect)
+        shape["serviceConnectResources"] = connect_views.resources(item.connect)
     if one.strategy:
         shape["capacityProviderStrategy"] = strategy(one.strategy)
     else:
