@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hiyoko.reconcile.ecs_actions import DeregisterTask, RegisterTask, TellHealth
-from hiyoko.services.ecs.model import TaskView
+from hiyoko.services.ecs.model import MANAGED, Service, TaskView
 from hiyoko.services.ecs.seen import PROXIES_SEEN
 from hiyoko.services.servicediscovery import rows
 from hiyoko.services.servicediscovery.model import Instance
+from hiyoko.services.servicediscovery.model import Service as CloudMapService
 from hiyoko.store.database import Transaction
 
 Place = tuple[str, str]
@@ -97,6 +98,33 @@ def plan_discovery(
             elif place[0] in known.checked and instance.told_health != _health(view):
                 found.append(TellHealth(view.task.arn, arn, _health(view)))
     return found
+
+
+def load_made(tx: Transaction) -> list[CloudMapService]:
+    """Cloud Map's services that ECS made for Service Connect and that have no instance."""
+    return [
+        one
+        for one in rows.SERVICES.list(tx)
+        if MANAGED in dict(one.tags) and not rows.count_instances(tx, one.service_id)
+    ]
+
+
+def plan_sweep(
+    services: Iterable[Service], views: Iterable[TaskView], made: Iterable[CloudMapService]
+) -> list[CloudMapService]:
+    """Those that no deployment offers any more, and no task is registered in."""
+    kept = {
+        one.registry
+        for service in services
+        if service.deleted_at is None
+        for deployment in (*service.deployments, service.last_completed)
+        if deployment is not None and deployment.connect is not None
+        for one in deployment.connect.services
+    }
+    for view in views:
+        if view.task.ended_at is None:
+            kept.update(arn for arn, _ in view.task.registrations)
+    return [one for one in made if one.arn not in kept]
 
 
 def _health(view: TaskView) -> str:

@@ -21,12 +21,19 @@ from hiyoko.reconcile.ecs_actions import (
     Start,
     TellHealth,
 )
-from hiyoko.reconcile.ecs_discovery import Known, load_known, plan_discovery
+from hiyoko.reconcile.ecs_discovery import (
+    Known,
+    load_known,
+    load_made,
+    plan_discovery,
+    plan_sweep,
+)
 from hiyoko.reconcile.report import Report
 from hiyoko.services.ec2.rows import SUBNETS
 from hiyoko.services.ec2.seen import INTERFACES_SEEN
 from hiyoko.services.ecs.model import Service, Task, TaskView
 from hiyoko.services.ecs.seen import TASKS_SEEN
+from hiyoko.services.servicediscovery.model import Service as CloudMapService
 from hiyoko.store.database import Store, Transaction
 
 KEEP_STOPPED_S = 3600
@@ -86,7 +93,16 @@ class EcsServicesReconciler:
             looks = self._looks(tx)
         for look in looks:
             self._service(look, report)
+        self._sweep(report)
         return report
+
+    def _sweep(self, report: Report) -> None:
+        """What ECS made in Cloud Map goes with the last service that uses it."""
+        with self.store.reading() as tx:
+            made = load_made(tx)
+            gone = plan_sweep(rows.list_services(tx), task_views(tx), made) if made else []
+        for one in gone:
+            self._invoke(one, "_DropRegistry", {"Registry": one.arn}, report)
 
     def _tasks(self, report: Report) -> None:
         now = self.clock.now()
@@ -154,7 +170,11 @@ class EcsServicesReconciler:
         _wake(report, RETRY_S)
 
     def _invoke(
-        self, owner: Service | Task, operation: str, request: api.Request, report: Report
+        self,
+        owner: Service | Task | CloudMapService,
+        operation: str,
+        request: api.Request,
+        report: Report,
     ) -> None:
         api.invoke(
             self.store,
@@ -165,7 +185,8 @@ class EcsServicesReconciler:
             region=owner.region,
             clock=self.clock,
         )
-        subject = str(request.get("Service") or request.get("Task")).rsplit("/", 1)[-1]
+        named = request.get("Service") or request.get("Task") or request.get("Registry")
+        subject = str(named).rsplit("/", 1)[-1]
         report.steps.append(f"{operation.removeprefix('_')} {subject}")
 
 

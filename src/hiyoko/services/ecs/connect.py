@@ -13,6 +13,7 @@ from hiyoko.api import AwsError, Call, Request, unsupported
 from hiyoko.services.ecs import rows
 from hiyoko.services.ecs.errors import InvalidParameter
 from hiyoko.services.ecs.model import (
+    MANAGED,
     Cluster,
     Connect,
     ConnectService,
@@ -21,8 +22,6 @@ from hiyoko.services.ecs.model import (
     TaskDefinition,
 )
 
-MANAGED = "AmazonECSManaged"
-"""The tag of what ECS makes in Cloud Map, and deletes when no service uses it."""
 PROXY_NAME = "ecs-service-connect-"
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MANAGED = "AmazonECSManaged"
+"""The tag of what ECS makes in Cloud Map, and deletes when no service uses it."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectService:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from hiyoko.services.ecs.connect_model import MANAGED as MANAGED
 from hiyoko.services.ecs.connect_model import Connect as Connect
 from hiyoko.services.ecs.connect_model import ConnectService as ConnectService
 from hiyoko.services.ecs.seen import ContainerSeen, ProxySeen, TaskSeen

@@ -137,3 +137,10 @@ def deregister_task(call: Call, request: Request) -> Response:
         }
         call.invoke("servicediscovery", "DeregisterInstance", instance)
     return {}
+
+
+@operation("_DropRegistry")
+def drop_registry(call: Call, request: Request) -> Response:
+    """Delete a service of Cloud Map that ECS made and nobody uses; ``{Registry}``."""
+    call.invoke("servicediscovery", "DeleteService", {"Id": request["Registry"]})
+    return {}
