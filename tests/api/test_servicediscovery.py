@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 from tests.api.conftest import Endpoint
 
+from hiyoko.gateway.resolve import service_of
 from hiyoko.services.route53.seen import SERVED_SEEN, ServedSeen
+from hiyoko.spec.http import HttpRequest
 
 
 @dataclass
@@ -293,3 +296,26 @@ def test_what_cannot_be_is_refused_by_name(cloud: CloudMap) -> None:
     refused("NotImplemented", register, **where, Attributes=machine)
     refused("OperationNotFound", cloud.api.get_operation, OperationId="none")
     refused("ResourceInUse", cloud.api.delete_namespace, Id=namespace)
+
+
+def test_clients_that_put_data_before_the_host_are_heard(
+    cloud: CloudMap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """boto3 calls ``data-HOST`` for DiscoverInstances, unless it is told not to."""
+    namespace = cloud.namespace()
+    cloud.service(namespace)
+    monkeypatch.setenv("AWS_DISABLE_HOST_PREFIX_INJECTION", "true")
+    session = botocore.session.get_session()
+    client: Any = session.create_client(
+        "servicediscovery",
+        region_name="ap-northeast-1",
+        endpoint_url=cloud.endpoint.url,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    found = client.discover_instances(NamespaceName="shop.internal", ServiceName="api")
+    assert found["Instances"] == []
+    asked = HttpRequest(
+        "POST", "/", "", {"host": "data-servicediscovery.ap-northeast-1.amazonaws.com"}
+    )
+    assert service_of(asked, "") == "servicediscovery"

@@ -22,12 +22,14 @@ NAT_LISTED_S = 3600.0
 
 ENDPOINT_SERVICES = {
     "cloudformation": "cloudformation",
+    "data-servicediscovery": "data-servicediscovery",
     "ec2": "ec2",
     "ecr.api": "api.ecr",
     "ecr.dkr": "*.dkr.ecr",
     "ecs": "ecs",
     "elasticloadbalancing": "elasticloadbalancing",
     "logs": "logs",
+    "servicediscovery": "servicediscovery",
     "sts": "sts",
 }
 """What an interface endpoint can be of, and how the service's usual name begins.

@@ -125,8 +125,11 @@ def _service(
 def _port(name: str, definition: TaskDefinition) -> PortMapping:
     for container in definition.containers:
         for port in container.ports:
-            if port.name == name:
-                return port
+            if port.name != name:
+                continue
+            if port.protocol != "tcp":
+                raise InvalidParameter(f"The port {name} is not a TCP port.")
+            return port
     raise InvalidParameter(
         f"The port name {name} of the Service Connect service is not in the task definition's port"
         " mappings."
