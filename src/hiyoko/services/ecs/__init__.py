@@ -9,10 +9,12 @@
 - ``events``            what EventBridge is told
 - ``scheduling``        internal operations by which ``reconcile.ecs_services`` runs services
 - ``registries``          tasks as instances of Cloud Map's services
+- ``connect``             Service Connect: what is offered, and what can be reached
+- ``connect_model`` ``connect_views``  its part of ``model`` and ``views``
 - ``definition_parse`` ``definition_checks`` ``networks`` ``names`` ``views`` ``errors``
 
-Refused by name: launch type EC2, EFS volumes, FireLens, ExecuteCommand,
-Service Connect, task sets, deployment strategies other than ROLLING.
+Refused by name: launch type EC2, EFS volumes, FireLens, ExecuteCommand, TLS and logs of Service
+Connect, task sets, deployment strategies other than ROLLING.
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/
 """
 
