@@ -120,6 +120,8 @@ def test_a_cluster_has_a_namespace_by_default(cloud: Cloud) -> None:
         (offer() | {"namespace": ""}, "InvalidParameterException", "A namespace is needed"),
         (offer(portName="other"), "InvalidParameterException", "port name other"),
         (offer(clientAliases=[]), "InvalidParameterException", "one client alias"),
+        (offer("a\n1.1.1.1 b"), "InvalidParameterException", "is not a DNS name"),
+        (offer(port=0), "InvalidParameterException", "0 is not a port"),
         (offer(tls={"issuerCertificateAuthority": {}}), "NotImplemented", "services.tls"),
         (
             offer() | {"logConfiguration": {"logDriver": "awslogs"}},

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-connect-conc
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from hiyoko.api import AwsError, Call, Request, unsupported
@@ -23,6 +24,8 @@ from hiyoko.services.ecs.model import (
 )
 
 PROXY_NAME = "ecs-service-connect-"
+PORT_MAX = 65535
+_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,125}[A-Za-z0-9_])?")
 
 
 def connect_in(
@@ -107,6 +110,11 @@ def _service(
             "perRequestTimeoutSeconds can only be set for ports whose appProtocol is not TCP."
         )
     name = aliases[0].get("dnsName") or ""
+    if not _NAME.fullmatch(name or discovery):
+        raise InvalidParameter(f"{name or discovery} is not a DNS name.")
+    for number in (aliases[0]["port"], item.get("ingressPortOverride") or 1):
+        if not 1 <= number <= PORT_MAX:
+            raise InvalidParameter(f"{number} is not a port: it must be from 1 to {PORT_MAX}.")
     return ConnectService(
         port_name=item["portName"],
         discovery_name=discovery,
