@@ -83,3 +83,64 @@ async def test_a_stack_waits_for_dns_changes_in_place_and_goes(cloud: Cloud) -> 
     await settle(cloud)
     assert cloud.call("servicediscovery", "ListNamespaces")["Namespaces"] == []
     assert cloud.call("route53", "ListHostedZones")["HostedZones"] == []
+
+
+SERVICE = """
+Resources:
+  Namespace:
+    Type: AWS::ServiceDiscovery::HttpNamespace
+    Properties: {Name: shop}
+  Cluster:
+    Type: AWS::ECS::Cluster
+    Properties: {ServiceConnectDefaults: {Namespace: !GetAtt Namespace.Arn}}
+  Definition:
+    Type: AWS::ECS::TaskDefinition
+    Properties:
+      RequiresCompatibilities: [FARGATE]
+      NetworkMode: awsvpc
+      Cpu: "256"
+      Memory: "512"
+      ContainerDefinitions:
+        - Name: web
+          Image: nginx
+          PortMappings: [{ContainerPort: 80, Name: http, AppProtocol: http}]
+  Vpc:
+    Type: AWS::EC2::VPC
+    Properties: {CidrBlock: 10.7.0.0/16}
+  Subnet:
+    Type: AWS::EC2::Subnet
+    Properties: {VpcId: !Ref Vpc, CidrBlock: 10.7.1.0/24}
+  Web:
+    Type: AWS::ECS::Service
+    Properties:
+      Cluster: !Ref Cluster
+      ServiceName: web
+      LaunchType: FARGATE
+      DesiredCount: 0
+      TaskDefinition: !Ref Definition
+      NetworkConfiguration: {AwsvpcConfiguration: {Subnets: [!Ref Subnet]}}
+      ServiceConnectConfiguration:
+        Enabled: true
+        Services:
+          - PortName: http
+            DiscoveryName: web
+            ClientAliases: [{Port: 80, DnsName: web}]
+            Timeout: {PerRequestTimeoutSeconds: 60}
+"""
+
+
+async def test_a_stack_gives_a_service_its_alias(cloud: Cloud) -> None:
+    cloud.call("cloudformation", "CreateStack", StackName="site", TemplateBody=SERVICE)
+    await cloud.settle()
+    ids = cloud.ids()
+    found = cloud.call("ecs", "DescribeServices", cluster=ids["Cluster"], services=["web"])
+    assert found["services"], cloud.reasons()
+    shown = found["services"][0]["deployments"][0]["serviceConnectConfiguration"]
+    assert shown["services"] == [
+        {
+            "portName": "http",
+            "discoveryName": "web",
+            "clientAliases": [{"port": 80, "dnsName": "web"}],
+            "timeout": {"perRequestTimeoutSeconds": 60},
+        }
+    ]

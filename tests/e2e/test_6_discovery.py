@@ -137,7 +137,7 @@ def _drop(found: Any) -> bool:
 
 def test_services_find_each_other_while_tasks_come_and_go(shop: Shop) -> None:
     found = shop.cloud.client("servicediscovery")
-    begun = found.create_private_dns_namespace(Name="shop.internal", Vpc=shop.vpc)
+    begun = found.create_private_dns_namespace(Name="internal", Vpc=shop.vpc)
 
     def operation() -> dict[str, Any]:
         told = found.get_operation(OperationId=begun["OperationId"])
@@ -148,7 +148,7 @@ def test_services_find_each_other_while_tasks_come_and_go(shop: Shop) -> None:
     registry = found.create_service(
         Name="api", NamespaceId=operation()["Targets"]["NAMESPACE"], DnsConfig=records
     )["Service"]["Arn"]
-    connect: dict[str, Any] = {"enabled": True, "namespace": "shop.internal"}
+    connect: dict[str, Any] = {"enabled": True, "namespace": "internal"}
     alias = {"port": 80, "dnsName": "api"}
     offer = {"portName": "api", "discoveryName": "api-connect", "clientAliases": [alias]}
     one = shop.define_api("one")
@@ -164,7 +164,7 @@ def test_services_find_each_other_while_tasks_come_and_go(shop: Shop) -> None:
     assert web["containers"][1]["name"].startswith("ecs-service-connect-")
     first = until(lambda: len(shop.running("api", one)) == 2 and shop.running("api", one))
 
-    assert until(lambda: shop.dig(web, "api.shop.internal") == addresses(first))
+    assert until(lambda: shop.dig(web, "api.internal") == addresses(first))
     assert "127.255.0.1 api" in shop.enter(web, "cat", "/etc/hosts")
     assert until(lambda: shop.enter(web, "wget", "-qO-", "http://api/") == "one\n")
 
@@ -174,12 +174,12 @@ def test_services_find_each_other_while_tasks_come_and_go(shop: Shop) -> None:
         shop.scale("api", taskDefinition=two)
         second = until(lambda: len(shop.running("api", two)) == 2 and shop.running("api", two))
         assert second
-        assert until(lambda: shop.dig(web, "api.shop.internal") == addresses(second))
+        assert until(lambda: shop.dig(web, "api.internal") == addresses(second))
         shop.enter(web, "touch", "/stop")
         answers = asked.result().split("\n")
     assert set(answers) == {"one", "two", ""}
     assert len(answers) > 100
 
     shop.scale("api", desiredCount=0)
-    assert until(lambda: shop.dig(web, "api.shop.internal") == set())
+    assert until(lambda: shop.dig(web, "api.internal") == set())
     assert until(lambda: "503" in shop.enter(web, "wget", "-qO-", "http://api/"))

@@ -25,6 +25,17 @@ def test_the_template_of_an_example_is_as_reviewed(example: str) -> None:
     assert text == golden.read_text()
 
 
+def test_the_template_of_a_site_whose_services_find_each_other(tmp_path: Path) -> None:
+    text = (ROOT / "examples" / "1-public-task" / "site.yaml").read_text()
+    path = tmp_path / "site.yaml"
+    path.write_text(f"{text}discovery: true\n")
+    rendered = render_template(load_site(path))
+    golden = Path(__file__).parent / "site" / "discovery.yaml"
+    if os.environ.get("HIYOKO_GOLDEN") == "rewrite":
+        golden.write_text(rendered)
+    assert rendered == golden.read_text()
+
+
 def test_cfn_lint_finds_nothing() -> None:
     goldens = sorted((Path(__file__).parent / "site").glob("*.yaml"))
     lint = Path(sys.executable).parent / "cfn-lint"

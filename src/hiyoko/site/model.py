@@ -219,6 +219,10 @@ class Site(Part):
         default_factory=lambda: [Egress(port=443)],
         description="What tasks may reach outside; default: TCP 443 only.",
     )
+    discovery: bool = Field(
+        False,
+        description="Services find each other at SERVICE.NAME.internal, on the port they expose.",
+    )
     logs_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = Field(
         30, description="Days that logs are kept."
     )
@@ -275,6 +279,11 @@ class Site(Part):
                     " give one of them a path or a host"
                 )
             routes[route] = name
+
+    @property
+    def private_domain(self) -> str:
+        """The domain that only the VPC sees, below which each service has its name."""
+        return f"{self.name.strip('-').lower()}.internal"
 
     @property
     def hosted_zone(self) -> str | None:

@@ -21,6 +21,8 @@ TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 """TLS 1.3 and 1.2 with forward secrecy; the API's default would allow TLS 1.0."""
 DRAIN_S = 10
 """Pages are short requests; AWS's default of 300 s makes every deployment wait five minutes."""
+NAME_TTL_S = 10
+"""How long somebody may go to a task that has left."""
 WARM_UP_S = 30
 """A fresh task's failed checks do not count for so long."""
 EXECUTION_POLICY = (
@@ -119,6 +121,8 @@ def sections(site: Site) -> Iterator[Section]:
         yield Section("Which request goes where.", _routing(site))
     else:
         yield Section("Who may talk to the tasks.", _open_groups(site))
+    if site.discovery:
+        yield Section("Names that only the VPC sees: services find each other.", _discovery(site))
     yield Section("Where tasks run, what they may do, where they log.", _cluster(site))
     yield Section("What runs.", _services(site))
 
@@ -294,6 +298,39 @@ def _open_groups(site: Site) -> dict[str, Node]:
             },
         )
     }
+
+
+def _discovery(site: Site) -> dict[str, Node]:
+    """A private domain with a name for each service, and leave for tasks to talk to each other."""
+    group = att("TaskSecurityGroup", "GroupId")
+    found = {
+        "PrivateDomain": _resource(
+            "AWS::ServiceDiscovery::PrivateDnsNamespace",
+            {"Name": site.private_domain, "Vpc": ref("Vpc")},
+        )
+    }
+    for port in _ports(site):
+        found[f"TaskToTask{port}Ingress"] = _resource(
+            "AWS::EC2::SecurityGroupIngress",
+            {"GroupId": group, **_rule("tcp", port, "from tasks", SourceSecurityGroupId=group)},
+        )
+        found[f"TaskToTask{port}Egress"] = _resource(
+            "AWS::EC2::SecurityGroupEgress",
+            {"GroupId": group, **_rule("tcp", port, "to tasks", DestinationSecurityGroupId=group)},
+        )
+    for name in site.services:
+        found[f"{logical(name)}Name"] = _resource(
+            "AWS::ServiceDiscovery::Service",
+            {
+                "Name": name,
+                "NamespaceId": ref("PrivateDomain"),
+                "DnsConfig": {
+                    "RoutingPolicy": "MULTIVALUE",
+                    "DnsRecords": [{"Type": "A", "TTL": NAME_TTL_S}],
+                },
+            },
+        )
+    return found
 
 
 def _zone_id() -> Node:
@@ -572,6 +609,8 @@ def _service(site: Site, name: str, service: Service) -> Node:
             }
         },
     }
+    if site.discovery:
+        properties["ServiceRegistries"] = [{"RegistryArn": att(f"{logical(name)}Name", "Arn")}]
     # What the template only implies: routes out before the first pull, a listener before a target.
     needs = ["PrivateDefaultRoute" if behind else "PublicDefaultRoute"]
     needs += [f"{kind}Subnet{zone}RouteTableAssociation" for zone in zones]

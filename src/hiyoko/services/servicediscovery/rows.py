@@ -25,7 +25,6 @@ OPERATIONS = Table(
     "servicediscovery_operation",
     Operation,
     key=("account", "region", "operation_id"),
-    index=("change_revision",),
 )
 
 KEPT_MAX = 2000
@@ -87,8 +86,7 @@ def find_instance(tx: Transaction, service_id: str, instance_id: str) -> Instanc
 
 def count_instances(tx: Transaction, service_id: str) -> int:
     """How many instances a service has."""
-    found = tx.execute(f"SELECT count(*) FROM {INSTANCES.name} WHERE service_id = ?", (service_id,))
-    return int(found.fetchone()[0])
+    return len(INSTANCES.list(tx, service_id=service_id))
 
 
 def list_operations(tx: Transaction, account: str, region: str) -> list[Operation]:
@@ -99,25 +97,16 @@ def list_operations(tx: Transaction, account: str, region: str) -> list[Operatio
 
 def insert_operation(tx: Transaction, operation: Operation) -> None:
     """Add an operation; the account's oldest ones are forgotten."""
-    mine = (operation.account, operation.region)
-    known = tx.execute(
-        f"SELECT count(*) FROM {OPERATIONS.name} WHERE account = ? AND region = ?", mine
-    ).fetchone()[0]
-    if known >= KEPT_MAX:
-        for one in list_operations(tx, *mine)[KEPT_MAX // 2 :]:
-            OPERATIONS.delete(
-                tx, account=one.account, region=one.region, operation_id=one.operation_id
-            )
+    known = list_operations(tx, operation.account, operation.region)
+    for one in known[KEPT_MAX // 2 :] if len(known) >= KEPT_MAX else ():
+        OPERATIONS.delete(tx, account=one.account, region=one.region, operation_id=one.operation_id)
     OPERATIONS.insert(tx, operation)
 
 
 def list_pending(tx: Transaction) -> list[Operation]:
     """Every account's operations that DNS does not answer from yet."""
-    found = tx.execute(
-        f"SELECT DISTINCT change_revision FROM {OPERATIONS.name} WHERE change_revision > ?",
-        (served_revision(tx),),
-    ).fetchall()
-    return [one for (at,) in found for one in OPERATIONS.list(tx, change_revision=at)]
+    served = served_revision(tx)
+    return [one for one in OPERATIONS.list(tx) if one.change_revision > served]
 
 
 def served_revision(tx: Transaction) -> int:
