@@ -52,6 +52,8 @@ def test_a_deployment_reaches_what_was_there_when_it_began(cloud: Cloud) -> None
     shown = cloud.serve(serviceConnectConfiguration=offer())["deployments"][0]
     cloud.serve(serviceName="new", serviceConnectConfiguration=client)
     assert endpoints(cloud, "old") == []
+    listed = cloud("ListServicesByNamespace", namespace="shop")["serviceArns"]
+    assert {arn.rpartition("/")[2] for arn in listed} == {"old", "web", "new"}
     assert endpoints(cloud, "web") == endpoints(cloud, "new") == [("web", 80)]
     assert shown["serviceConnectConfiguration"] == offer()
     (resource,) = shown["serviceConnectResources"]

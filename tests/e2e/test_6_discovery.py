@@ -90,20 +90,28 @@ class Shop:
 
     def dig(self, task: dict[str, Any], name: str) -> set[str]:
         """What the VPC's resolver answers in a task's namespace."""
-        details = {one["name"]: one["value"] for one in task["attachments"][0]["details"]}
+        namespace = f"--net=/run/netns/{interface(task)}"
+        asked = ("dig", "+short", "+time=2", "@169.254.169.253", name)
+        return set(self.inside("nsenter", namespace, *asked).split())
+
+    def inside(self, *argv: str) -> str:
+        """Run something in the world; its output."""
         world = json.loads((self.cloud.state_dir / "run" / "world.json").read_text())[1]
+        enter = (sys.executable, "-m", "hiyoko.plane.enter", str(world), "--")
         done = subprocess.run(
-            [
-                *(sys.executable, "-m", "hiyoko.plane.enter", str(world), "--"),
-                *("nsenter", f"--net=/run/netns/{details['networkInterfaceId']}"),
-                *("dig", "+short", "+time=2", "@169.254.169.253", name),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
+            [*enter, *argv], capture_output=True, text=True, timeout=30, check=True
         )
-        return set(done.stdout.split())
+        return done.stdout
+
+    def kill_proxy(self, task: dict[str, Any]) -> None:
+        """End a task's proxy, so that nobody answers for it."""
+        pid = self.cloud.state_dir / "run" / "connect" / interface(task) / "haproxy.pid"
+        self.inside("kill", "-9", pid.read_text().strip())
+
+
+def interface(task: dict[str, Any]) -> str:
+    details = {one["name"]: one["value"] for one in task["attachments"][0]["details"]}
+    return str(details["networkInterfaceId"])
 
 
 def addresses(tasks: list[dict[str, Any]]) -> set[str]:
@@ -179,6 +187,9 @@ def test_services_find_each_other_while_tasks_come_and_go(shop: Shop) -> None:
         answers = asked.result().split("\n")
     assert set(answers) == {"one", "two", ""}
     assert len(answers) > 100
+
+    shop.kill_proxy(web)
+    assert until(lambda: shop.enter(web, "wget", "-qO-", "http://api/") == "two\n")
 
     shop.scale("api", desiredCount=0)
     assert until(lambda: shop.dig(web, "api.internal") == set())

@@ -311,6 +311,14 @@ def list_services(call: Call, request: Request) -> Response:
     return names.page(arns, request, "serviceArns", size=10)
 
 
+@operation("ListServicesByNamespace")
+def list_services_by_namespace(call: Call, request: Request) -> Response:
+    """ARNs of the services that are in a namespace by Service Connect, of every cluster."""
+    namespace = connect.find_namespace(call, request["namespace"])
+    arns = [one.arn for one in connect.services_in(call, namespace["Arn"])]
+    return names.page(arns, request, "serviceArns", size=10)
+
+
 def _status(call: Call, service: Service) -> str:
     return sight.service_status(service, sight.service_views(call.tx, service.arn))
 
