@@ -75,6 +75,8 @@ def _backend(listener: ProxyListener) -> Iterator[str]:
         yield f"timeout server {_seconds(listener.request_s)}"
         yield f"timeout tunnel {_seconds(listener.idle_s)}"
         yield "retry-on conn-failure empty-response"
+        # It may have been done, and the answer lost.
+        yield "http-request disable-l7-retry if { method POST PATCH }"
         refusal = f'status 503 content-type text/plain string "{NOBODY}"'
         yield f"http-request return {refusal} if {{ nbsrv lt 1 }}"
     yield "option allbackups"
