@@ -26,6 +26,7 @@ _TARGETS = {
     "CertificateManager": "acm",
     "Logs_20140328": "logs",
     "Route53AutoNaming_v20170314": "servicediscovery",
+    "AnyScaleFrontendService": "application-autoscaling",
 }
 _VERSIONS = {
     "2016-11-15": "ec2",

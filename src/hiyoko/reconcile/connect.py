@@ -16,6 +16,7 @@ from hiyoko.plane.connect.servers import SPARE, drains
 from hiyoko.reconcile.ecs_services import task_views
 from hiyoko.reconcile.report import Report
 from hiyoko.services.ec2.seen import INTERFACES_SEEN
+from hiyoko.services.ecs.rows import TASKS
 from hiyoko.services.ecs.seen import PROXIES_SEEN, ProxySeen
 from hiyoko.services.servicediscovery import rows as discovery
 from hiyoko.settings import Settings
@@ -27,10 +28,12 @@ DRAIN_LOOK_S = 0.2
 
 def load_proxies(tx: Transaction) -> dict[str, Proxy]:
     """The proxies that shall run, by interface: those whose namespace stands."""
+    if not any(task.proxy and task.ended_at is None for task in TASKS.list(tx)):
+        return {}
     views = [view for view in task_views(tx) if view.task.proxy]
     wanted = {one.registry.rpartition("/")[2] for view in views for one in view.task.endpoints}
     instances = {one: discovery.list_instances(tx, one) for one in wanted}
-    standing = {row.eni_id for row in INTERFACES_SEEN.list(tx)} if views else set()
+    standing = {row.eni_id for row in INTERFACES_SEEN.list(tx)}
     drawn = draw_proxies(views, instances)
     return {proxy.eni_id: proxy for proxy in drawn if proxy.eni_id in standing}
 
