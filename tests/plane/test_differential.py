@@ -97,7 +97,8 @@ mostly = st.sampled_from((True, True, True, True, True, False))
 
 @st.composite
 def group_rules(draw: st.DrawFn) -> GroupRule:
-    peers = [*(GroupPeer(group) for group in GROUPS), PrefixListPeer(PREFIXES.prefix_list_id)]
+    peers: list[GroupPeer | PrefixListPeer] = [GroupPeer(group) for group in GROUPS]
+    peers.append(PrefixListPeer(PREFIXES.prefix_list_id))
     peer = draw(cidrs | st.sampled_from(peers))
     return GroupRule("sgr-0a000000000000001", *draw(protocols_and_ports), peer)
 
@@ -253,10 +254,16 @@ def questions(vpc: Vpc, source: str) -> list[tuple[int, str, int]]:
     addresses = [str(each.address) for each in vpc.interfaces]
     addresses += [str(each.public_address) for each in vpc.interfaces if each.public_address]
     addresses.append("198.19.200.1")
+    tcp_only = []
     if source != INTERNET:
-        addresses += [str(CLIENT), str(ENDPOINT.address)]
+        addresses.append(str(CLIENT))
+        # On the internet this address is one of many of one host, which answers UDP by another.
+        tcp_only = [(TCP, str(ENDPOINT.address), port) for port in TCP_PORTS]
     ports = [(TCP, port) for port in TCP_PORTS] + [(UDP, port) for port in UDP_PORTS]
-    return [(protocol, address, port) for address in addresses for protocol, port in ports]
+    return [
+        *((protocol, address, port) for address in addresses for protocol, port in ports),
+        *tcp_only,
+    ]
 
 
 def expected(network: Network, source: str, question: tuple[int, str, int]) -> bool:
