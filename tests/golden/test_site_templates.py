@@ -9,17 +9,36 @@ from pathlib import Path
 
 import pytest
 
-from hiyoko.site.load import load_site
+from hiyoko.site.load import load_site, parse_site
+from hiyoko.site.model import Site
 from hiyoko.site.render import render_template
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").iterdir())
 
 
+BY_ENDPOINTS = """
+name: inner
+domain: inner.example.com
+egress: endpoints
+services:
+  web:
+    image: 123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/app:1
+"""
+
+
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_the_template_of_an_example_is_as_reviewed(example: str) -> None:
-    text = render_template(load_site(ROOT / "examples" / example / "site.yaml"))
-    golden = Path(__file__).parent / "site" / f"{example}.yaml"
+    as_reviewed(example, load_site(ROOT / "examples" / example / "site.yaml"))
+
+
+def test_the_template_without_a_way_out_is_as_reviewed() -> None:
+    as_reviewed("by-endpoints", parse_site(BY_ENDPOINTS, "site.yaml"))
+
+
+def as_reviewed(name: str, site: Site) -> None:
+    text = render_template(site)
+    golden = Path(__file__).parent / "site" / f"{name}.yaml"
     if os.environ.get("HIYOKO_GOLDEN") == "rewrite":
         golden.write_text(text)
     assert text == golden.read_text()

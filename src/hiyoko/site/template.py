@@ -2,7 +2,8 @@
 
 internet -> ALB (public subnets) -> tasks (private subnets) -> NAT gateway -> internet, with
 security groups chained internet -> ALB -> task. Without a domain there is no ALB: the tasks stand
-in the public subnets with a public address.
+in the public subnets with a public address. With ``egress: endpoints`` there is no NAT gateway:
+``endpoints`` has what takes its place.
 
 Everything comes in sections, so that the rendered template reads from the outside in.
 """
@@ -12,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
-from typing import Any
 
+from hiyoko.site import endpoints
 from hiyoko.site.model import Service, Site
+from hiyoko.site.nodes import Node, att, named, no_egress, ref, resource, rule, sub
 
-Node = dict[str, Any]
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 """TLS 1.3 and 1.2 with forward secrecy; the API's default would allow TLS 1.0."""
 DRAIN_S = 10
@@ -36,32 +37,9 @@ class Section:
     resources: dict[str, Node]
 
 
-def ref(name: str) -> Node:
-    """``!Ref name``."""
-    return {"Ref": name}
-
-
-def att(name: str, attribute: str) -> Node:
-    """``!GetAtt name.attribute``."""
-    return {"Fn::GetAtt": [name, attribute]}
-
-
-def sub(text: str) -> Node:
-    """``!Sub text``."""
-    return {"Fn::Sub": text}
-
-
 def logical(name: str) -> str:
     """A name as part of a logical id: letters and digits only."""
     return "".join(part.capitalize() for part in name.replace(".", "-").split("-"))
-
-
-def _resource(kind: str, properties: Node, **attributes: Any) -> Node:
-    return {"Type": kind, **attributes, "Properties": properties}
-
-
-def _named(name: str) -> list[Node]:
-    return [{"Key": "Name", "Value": sub("${AWS::StackName}-" + name)}]
 
 
 def subnet_cidrs(site: Site) -> tuple[list[IPv4Network], list[IPv4Network]]:
@@ -90,6 +68,8 @@ def build(site: Site) -> Node:
         template["Conditions"] = {
             "MakeHostedZone": {"Fn::Equals": [ref("HostedZoneId"), ""]},
         }
+    if site.endpoints:
+        template["Parameters"] |= endpoints.PARAMETERS
     template["Resources"] = {
         name: body for section in sections(site) for name, body in section.resources.items()
     }
@@ -99,7 +79,8 @@ def build(site: Site) -> Node:
 
 def _description(site: Site) -> str:
     if site.domain:
-        return f"https://{site.domain}/ - ALB in public subnets, tasks in private ones."
+        end = ", which reach AWS's services only" if site.endpoints else ""
+        return f"https://{site.domain}/ - ALB in public subnets, tasks in private ones{end}."
     return f"{site.name} - tasks with a public address."
 
 
@@ -110,9 +91,15 @@ def sections(site: Site) -> Iterator[Section]:
         "Public subnets: whoever has a public address reaches the internet.", _public(site)
     )
     if site.domain:
-        yield Section(
-            "Private subnets: out through a NAT gateway, nobody comes in.", _private(site)
-        )
+        if site.endpoints:
+            yield Section("Private subnets: no way out, nobody comes in.", _enclosed(site))
+            yield Section(
+                "Services of AWS that tasks need, at addresses inside.", endpoints.resources(site)
+            )
+        else:
+            yield Section(
+                "Private subnets: out through a NAT gateway, nobody comes in.", _private(site)
+            )
         yield Section("Who may talk to whom: internet -> load balancer -> task.", _groups(site))
         yield Section("The name and its certificate, proved by a DNS record.", _names(site))
         yield Section("The load balancer: HTTP only redirects to HTTPS.", _balancer(site))
@@ -125,17 +112,17 @@ def sections(site: Site) -> Iterator[Section]:
 
 def _vpc(site: Site) -> dict[str, Node]:
     return {
-        "Vpc": _resource(
+        "Vpc": resource(
             "AWS::EC2::VPC",
             {
                 "CidrBlock": site.network.cidr,
                 "EnableDnsSupport": True,
                 "EnableDnsHostnames": True,
-                "Tags": _named("vpc"),
+                "Tags": named("vpc"),
             },
         ),
-        "InternetGateway": _resource("AWS::EC2::InternetGateway", {"Tags": _named("igw")}),
-        "InternetGatewayAttachment": _resource(
+        "InternetGateway": resource("AWS::EC2::InternetGateway", {"Tags": named("igw")}),
+        "InternetGatewayAttachment": resource(
             "AWS::EC2::VPCGatewayAttachment",
             {"VpcId": ref("Vpc"), "InternetGatewayId": ref("InternetGateway")},
         ),
@@ -146,16 +133,16 @@ def _subnets(cidrs: list[IPv4Network], kind: str) -> dict[str, Node]:
     resources: dict[str, Node] = {}
     for index, cidr in enumerate(cidrs):
         name = f"{kind}Subnet{index + 1}"
-        resources[name] = _resource(
+        resources[name] = resource(
             "AWS::EC2::Subnet",
             {
                 "VpcId": ref("Vpc"),
                 "CidrBlock": str(cidr),
                 "AvailabilityZone": {"Fn::Select": [index, {"Fn::GetAZs": ""}]},
-                "Tags": _named(f"{kind.lower()}-{index + 1}"),
+                "Tags": named(f"{kind.lower()}-{index + 1}"),
             },
         )
-        resources[f"{name}RouteTableAssociation"] = _resource(
+        resources[f"{name}RouteTableAssociation"] = resource(
             "AWS::EC2::SubnetRouteTableAssociation",
             {"SubnetId": ref(name), "RouteTableId": ref(f"{kind}RouteTable")},
         )
@@ -163,13 +150,13 @@ def _subnets(cidrs: list[IPv4Network], kind: str) -> dict[str, Node]:
 
 
 def _table(kind: str) -> Node:
-    return _resource("AWS::EC2::RouteTable", {"VpcId": ref("Vpc"), "Tags": _named(kind.lower())})
+    return resource("AWS::EC2::RouteTable", {"VpcId": ref("Vpc"), "Tags": named(kind.lower())})
 
 
 def _public(site: Site) -> dict[str, Node]:
     return {
         "PublicRouteTable": _table("Public"),
-        "PublicDefaultRoute": _resource(
+        "PublicDefaultRoute": resource(
             "AWS::EC2::Route",
             {
                 "RouteTableId": ref("PublicRouteTable"),
@@ -184,22 +171,22 @@ def _public(site: Site) -> dict[str, Node]:
 
 def _private(site: Site) -> dict[str, Node]:
     return {
-        "NatAddress": _resource(
+        "NatAddress": resource(
             "AWS::EC2::EIP",
-            {"Domain": "vpc", "Tags": _named("nat")},
+            {"Domain": "vpc", "Tags": named("nat")},
             DependsOn="InternetGatewayAttachment",
         ),
-        "NatGateway": _resource(
+        "NatGateway": resource(
             "AWS::EC2::NatGateway",
             {
                 "AllocationId": att("NatAddress", "AllocationId"),
                 "SubnetId": ref("PublicSubnet1"),
-                "Tags": _named("nat"),
+                "Tags": named("nat"),
             },
             DependsOn="PublicDefaultRoute",
         ),
         "PrivateRouteTable": _table("Private"),
-        "PrivateDefaultRoute": _resource(
+        "PrivateDefaultRoute": resource(
             "AWS::EC2::Route",
             {
                 "RouteTableId": ref("PrivateRouteTable"),
@@ -211,21 +198,18 @@ def _private(site: Site) -> dict[str, Node]:
     }
 
 
-def _rule(protocol: str, port: int, text: str, **peer: Any) -> Node:
-    return {
-        "IpProtocol": protocol,
-        "FromPort": port,
-        "ToPort": port,
-        **peer,
-        "Description": text,
-    }
+def _enclosed(site: Site) -> dict[str, Node]:
+    return {"PrivateRouteTable": _table("Private"), **_subnets(subnet_cidrs(site)[1], "Private")}
 
 
 def _egress(site: Site) -> list[Node]:
-    return [
-        _rule(item.protocol, item.port, f"{item.protocol} {item.port} to outside", CidrIp=item.to)
+    if site.egress == "endpoints":
+        return endpoints.egress()
+    outside = [
+        rule(item.protocol, item.port, f"{item.protocol} {item.port} to outside", CidrIp=item.to)
         for item in site.egress
     ]
+    return outside or [no_egress()]
 
 
 def _ports(site: Site) -> list[int]:
@@ -235,30 +219,30 @@ def _ports(site: Site) -> list[int]:
 def _groups(site: Site) -> dict[str, Node]:
     private = subnet_cidrs(site)[1]
     return {
-        "LoadBalancerSecurityGroup": _resource(
+        "LoadBalancerSecurityGroup": resource(
             "AWS::EC2::SecurityGroup",
             {
                 "GroupDescription": "Load balancer: HTTP and HTTPS from everywhere",
                 "VpcId": ref("Vpc"),
                 "SecurityGroupIngress": [
-                    _rule("tcp", 80, "HTTP, only to be redirected", CidrIp="0.0.0.0/0"),
-                    _rule("tcp", 443, "HTTPS", CidrIp="0.0.0.0/0"),
+                    rule("tcp", 80, "HTTP, only to be redirected", CidrIp="0.0.0.0/0"),
+                    rule("tcp", 443, "HTTPS", CidrIp="0.0.0.0/0"),
                 ],
                 "SecurityGroupEgress": [
-                    _rule("tcp", port, "to tasks", CidrIp=str(cidr))
+                    rule("tcp", port, "to tasks", CidrIp=str(cidr))
                     for port in _ports(site)
                     for cidr in private
                 ],
-                "Tags": _named("load-balancer"),
+                "Tags": named("load-balancer"),
             },
         ),
-        "TaskSecurityGroup": _resource(
+        "TaskSecurityGroup": resource(
             "AWS::EC2::SecurityGroup",
             {
                 "GroupDescription": "Tasks: reached by the load balancer only",
                 "VpcId": ref("Vpc"),
                 "SecurityGroupIngress": [
-                    _rule(
+                    rule(
                         "tcp",
                         port,
                         "from the load balancer",
@@ -266,31 +250,26 @@ def _groups(site: Site) -> dict[str, Node]:
                     )
                     for port in _ports(site)
                 ],
-                "SecurityGroupEgress": _egress(site) or [_no_egress()],
-                "Tags": _named("task"),
+                "SecurityGroupEgress": _egress(site),
+                "Tags": named("task"),
             },
         ),
     }
 
 
-def _no_egress() -> Node:
-    """An empty list would leave AWS's allow-all rule in place; this one matches nothing."""
-    return _rule("icmp", -1, "nothing leaves", CidrIp="255.255.255.255/32")
-
-
 def _open_groups(site: Site) -> dict[str, Node]:
     return {
-        "TaskSecurityGroup": _resource(
+        "TaskSecurityGroup": resource(
             "AWS::EC2::SecurityGroup",
             {
                 "GroupDescription": "Tasks: reached from everywhere",
                 "VpcId": ref("Vpc"),
                 "SecurityGroupIngress": [
-                    _rule("tcp", port, "from everywhere", CidrIp="0.0.0.0/0")
+                    rule("tcp", port, "from everywhere", CidrIp="0.0.0.0/0")
                     for port in _ports(site)
                 ],
-                "SecurityGroupEgress": _egress(site) or [_no_egress()],
-                "Tags": _named("task"),
+                "SecurityGroupEgress": _egress(site),
+                "Tags": named("task"),
             },
         )
     }
@@ -310,15 +289,15 @@ def _names(site: Site) -> dict[str, Node]:
     certificate["DomainValidationOptions"] = [
         {"DomainName": host, "HostedZoneId": _zone_id()} for host in hosts
     ]
-    certificate["Tags"] = _named("certificate")
+    certificate["Tags"] = named("certificate")
     resources = {
-        "HostedZone": _resource(
+        "HostedZone": resource(
             "AWS::Route53::HostedZone", {"Name": site.hosted_zone}, Condition="MakeHostedZone"
         ),
-        "Certificate": _resource("AWS::CertificateManager::Certificate", certificate),
+        "Certificate": resource("AWS::CertificateManager::Certificate", certificate),
     }
     for host in hosts:
-        resources[f"{logical(host)}Record"] = _resource(
+        resources[f"{logical(host)}Record"] = resource(
             "AWS::Route53::RecordSet",
             {
                 "HostedZoneId": _zone_id(),
@@ -337,7 +316,7 @@ def _names(site: Site) -> dict[str, Node]:
 def _balancer(site: Site) -> dict[str, Node]:
     zones = range(1, site.network.zones + 1)
     return {
-        "LoadBalancer": _resource(
+        "LoadBalancer": resource(
             "AWS::ElasticLoadBalancingV2::LoadBalancer",
             {
                 "Type": "application",
@@ -347,11 +326,11 @@ def _balancer(site: Site) -> dict[str, Node]:
                 "LoadBalancerAttributes": [
                     {"Key": "routing.http.drop_invalid_header_fields.enabled", "Value": "true"}
                 ],
-                "Tags": _named("alb"),
+                "Tags": named("alb"),
             },
             DependsOn="PublicDefaultRoute",
         ),
-        "HttpListener": _resource(
+        "HttpListener": resource(
             "AWS::ElasticLoadBalancingV2::Listener",
             {
                 "LoadBalancerArn": ref("LoadBalancer"),
@@ -369,7 +348,7 @@ def _balancer(site: Site) -> dict[str, Node]:
                 ],
             },
         ),
-        "HttpsListener": _resource(
+        "HttpsListener": resource(
             "AWS::ElasticLoadBalancingV2::Listener",
             {
                 "LoadBalancerArn": ref("LoadBalancer"),
@@ -441,7 +420,7 @@ def _routing(site: Site) -> dict[str, Node]:
         for name, service in site.services.items()
     }
     for priority, (name, conditions, action) in enumerate(_rules(site), start=1):
-        resources[name] = _resource(
+        resources[name] = resource(
             "AWS::ElasticLoadBalancingV2::ListenerRule",
             {
                 "ListenerArn": ref("HttpsListener"),
@@ -455,7 +434,7 @@ def _routing(site: Site) -> dict[str, Node]:
 
 def _target_group(name: str, service: Service) -> Node:
     check = service.healthcheck
-    return _resource(
+    return resource(
         "AWS::ElasticLoadBalancingV2::TargetGroup",
         {
             "VpcId": ref("Vpc"),
@@ -471,21 +450,21 @@ def _target_group(name: str, service: Service) -> Node:
             "TargetGroupAttributes": [
                 {"Key": "deregistration_delay.timeout_seconds", "Value": str(DRAIN_S)}
             ],
-            "Tags": _named(name),
+            "Tags": named(name),
         },
     )
 
 
 def _cluster(site: Site) -> dict[str, Node]:
     return {
-        "Cluster": _resource("AWS::ECS::Cluster", {"Tags": _named("cluster")}),
-        "LogGroup": _resource(
+        "Cluster": resource("AWS::ECS::Cluster", {"Tags": named("cluster")}),
+        "LogGroup": resource(
             "AWS::Logs::LogGroup",
             {"LogGroupName": sub("/hiyoko/${AWS::StackName}"), "RetentionInDays": site.logs_days},
             DeletionPolicy="Delete",
             UpdateReplacePolicy="Delete",
         ),
-        "ExecutionRole": _resource(
+        "ExecutionRole": resource(
             "AWS::IAM::Role",
             {
                 "AssumeRolePolicyDocument": {
@@ -535,7 +514,7 @@ def _task_definition(name: str, service: Service) -> Node:
             "awslogs-stream-prefix": name,
         },
     }
-    return _resource(
+    return resource(
         "AWS::ECS::TaskDefinition",
         {
             "Family": sub("${AWS::StackName}-" + name),
@@ -574,6 +553,8 @@ def _service(site: Site, name: str, service: Service) -> Node:
     }
     # What the template only implies: routes out before the first pull, a listener before a target.
     needs = ["PrivateDefaultRoute" if behind else "PublicDefaultRoute"]
+    if site.endpoints:
+        needs = list(endpoints.NEEDED)
     needs += [f"{kind}Subnet{zone}RouteTableAssociation" for zone in zones]
     if behind:
         properties["HealthCheckGracePeriodSeconds"] = WARM_UP_S
@@ -585,7 +566,7 @@ def _service(site: Site, name: str, service: Service) -> Node:
             }
         ]
         needs.append("HttpsListener" if name == _root_service(site) else f"{logical(name)}Rule")
-    return _resource("AWS::ECS::Service", properties, DependsOn=needs)
+    return resource("AWS::ECS::Service", properties, DependsOn=needs)
 
 
 def _outputs(site: Site) -> dict[str, Node]:
