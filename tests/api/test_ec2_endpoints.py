@@ -149,14 +149,10 @@ def test_only_known_services_have_endpoints(ec2: Ec2) -> None:
     for name in ("com.amazonaws.ap-northeast-1.nothing", "com.amazonaws.us-east-1.logs", "logs"):
         with refused("InvalidServiceName", f"The Vpc Endpoint Service '{name}' does not exist"):
             make(ec2, vpc, service=name)
-    with refused("NotImplemented", "com.amazonaws.ap-northeast-1.s3"):
-        ec2("CreateVpcEndpoint", VpcId=vpc, ServiceName="com.amazonaws.ap-northeast-1.s3")
     with refused("InvalidParameter", "Endpoint type (Gateway) does not match"):
         ec2("CreateVpcEndpoint", VpcId=vpc, ServiceName=LOGS)
     with refused("NotImplemented", "VpcEndpointType"):
         ec2("CreateVpcEndpoint", VpcId=vpc, ServiceName=LOGS, VpcEndpointType="GatewayLoadBalancer")
-    with refused("NotImplemented", "PolicyDocument"):
-        make(ec2, vpc, PolicyDocument='{"Statement":[]}')
 
 
 def test_private_dns_needs_both_attributes_and_has_one_endpoint_per_service(ec2: Ec2) -> None:

@@ -212,10 +212,11 @@ class _Pull:
     async def reach(self, digest: str) -> None:
         """Make sure that a blob which is on disk could be fetched. Raises PullFailed.
 
-        A registry that hands its blobs out itself was reached by the manifest.
+        A registry that hands its blobs out itself was reached by the manifest; of where another
+        one sends us, only the way there is tried: nothing is asked for that nobody needs.
         """
         if self.reference.ecr is not None:
-            await self._retried(partial(self._first_byte, digest))
+            await self._retried(partial(self._knock, digest))
 
     async def _retried(self, ask: Callable[[int], Awaitable[None]]) -> None:
         try:
@@ -226,14 +227,22 @@ class _Pull:
                 f" failed to copy: httpReadSeeker: failed open: {error}"
             ) from error
 
-    async def _first_byte(self, digest: str, _: int) -> None:
-        async with self._blob(digest, {"Range": "bytes=0-0"}) as response:
-            await response.read()
+    async def _knock(self, digest: str, _: int) -> None:
+        url = self._url("blobs", digest)
+        async with self._get(url, self.auth) as response:
+            where = response.headers.get("Location") if response.status in _ELSEWHERE else None
+        if where is None:
+            return
+        host = URL(where).host or ""
+        try:
+            await sockets.dial(self.names, host, 443, CONNECT_TIMEOUT_S)
+        except OSError as error:
+            raise _not_reached(where, str(error)) from error
 
     async def _copy(self, digest: str, _: int) -> None:
         writer = self.blobs.writer()
         try:
-            async with self._blob(digest, {}) as response:
+            async with self._blob(digest) as response:
                 async for part in response.content.iter_chunked(_READ_BYTES):
                     writer.write(part)
             if writer.digest != digest:
@@ -248,27 +257,34 @@ class _Pull:
         )
 
     @asynccontextmanager
-    async def _blob(
-        self, digest: str, headers: dict[str, str]
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _blob(self, digest: str) -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer with a blob: the registry's own, or that of where it sends us.
 
         What opens the registry is not sent on. Raises Unreachable or PullFailed.
         """
-        url, sent = self._url("blobs", digest), headers | self.auth
+        url, sent = self._url("blobs", digest), self.auth
         for followed in (False, True):
-            try:
-                async with self.client.get(url, headers=sent, allow_redirects=False) as response:
-                    if response.status in (200, 206):
-                        yield response
-                        return
-                    if response.status >= 500:
-                        raise Unreachable(f"unexpected status {response.status}")
-                    if followed or response.status not in _ELSEWHERE:
-                        raise self._not_copied(digest, f"unexpected status {response.status}")
-                    url, sent = response.headers["Location"], headers
-            except aiohttp.ClientError as error:
-                # Not the link's query, which opens the layer to whoever reads it.
-                plain = URL(url).with_query(None)
-                problem = self._said(error, plain.host or "")
-                raise Unreachable(f'failed to do request: Get "{plain}": {problem}') from error
+            async with self._get(url, sent) as response:
+                if response.status == 200:
+                    yield response
+                    return
+                if followed or response.status not in _ELSEWHERE:
+                    raise self._not_copied(digest, f"unexpected status {response.status}")
+                url, sent = response.headers["Location"], {}
+
+    @asynccontextmanager
+    async def _get(
+        self, url: str, headers: dict[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        try:
+            async with self.client.get(url, headers=headers, allow_redirects=False) as response:
+                if response.status >= 500:
+                    raise Unreachable(f"unexpected status {response.status}")
+                yield response
+        except aiohttp.ClientError as error:
+            raise _not_reached(url, self._said(error, URL(url).host or "")) from error
+
+
+def _not_reached(url: str, why: str) -> Unreachable:
+    """Without the query, which opens a layer to whoever reads it."""
+    return Unreachable(f'failed to do request: Get "{URL(url).with_query(None)}": {why}')
