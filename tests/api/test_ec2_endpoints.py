@@ -230,6 +230,10 @@ def test_endpoints_are_tagged_and_filtered(ec2: Ec2) -> None:
 def test_the_services_are_listed_by_name(ec2: Ec2) -> None:
     answer = ec2("DescribeVpcEndpointServices")
     assert {LOGS, REGISTRY} <= set(answer["ServiceNames"])
+    for service in ("secretsmanager", "ssm", "kms", "sqs"):
+        name = f"com.amazonaws.ap-northeast-1.{service}"
+        (one,) = ec2("DescribeVpcEndpointServices", ServiceNames=[name])["ServiceDetails"]
+        assert one["PrivateDnsName"] == f"{service}.ap-northeast-1.amazonaws.com"
     (one,) = ec2("DescribeVpcEndpointServices", ServiceNames=[REGISTRY])["ServiceDetails"]
     assert one["PrivateDnsName"] == "*.dkr.ecr.ap-northeast-1.amazonaws.com"
     assert one["BaseEndpointDnsNames"] == ["dkr.ecr.ap-northeast-1.vpce.amazonaws.com"]

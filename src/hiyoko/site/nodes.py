@@ -1,4 +1,4 @@
-"""CloudFormation's nodes, in the few forms that a site's template needs."""
+"""The words of a template: resources and intrinsic functions as plain mappings."""
 
 from __future__ import annotations
 
@@ -22,8 +22,13 @@ def sub(text: str) -> Node:
     return {"Fn::Sub": text}
 
 
+def logical(name: str) -> str:
+    """A name as part of a logical id: letters and digits only."""
+    return "".join(part.capitalize() for part in name.replace(".", "-").split("-"))
+
+
 def resource(kind: str, properties: Node, **attributes: Any) -> Node:
-    """A resource; ``attributes`` are what stands beside its properties."""
+    """A resource; ``attributes`` are those beside its properties, as DependsOn."""
     return {"Type": kind, **attributes, "Properties": properties}
 
 

@@ -16,7 +16,7 @@ from ipaddress import IPv4Network
 
 from hiyoko.site import endpoints
 from hiyoko.site.model import Service, Site
-from hiyoko.site.nodes import Node, att, named, no_egress, ref, resource, rule, sub
+from hiyoko.site.nodes import Node, att, logical, named, no_egress, ref, resource, rule, sub
 
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 """TLS 1.3 and 1.2 with forward secrecy; the API's default would allow TLS 1.0."""
@@ -35,11 +35,6 @@ class Section:
 
     title: str
     resources: dict[str, Node]
-
-
-def logical(name: str) -> str:
-    """A name as part of a logical id: letters and digits only."""
-    return "".join(part.capitalize() for part in name.replace(".", "-").split("-"))
 
 
 def subnet_cidrs(site: Site) -> tuple[list[IPv4Network], list[IPv4Network]]:
