@@ -277,6 +277,8 @@ async def test_a_gateway_endpoint_leads_to_s3_by_its_route_and_the_group_lets_ou
     # Two VPCs of the same addresses, each seen by its private address.
     for each in (eni, other):
         assert await world.curl(each, *asked) == "10.1.0.4"
+    # Another process reads everything anew, and finds it as it should be.
+    assert not (await NetworkReconciler(world.store).activate()).steps
 
     table = ways[0][0]
     (endpoint,) = (
