@@ -16,7 +16,11 @@ from ipaddress import IPv4Network
 
 from hiyoko.site import endpoints
 from hiyoko.site.model import Service, Site
-from hiyoko.site.nodes import Node, att, logical, named, no_egress, ref, resource, rule, sub
+from hiyoko.site.nodes import Node, att, logical, no_egress, ref, sub
+from hiyoko.site.nodes import named as _named
+from hiyoko.site.nodes import resource as _resource
+from hiyoko.site.nodes import rule as _rule
+from hiyoko.site.scaling import scaling
 
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 """TLS 1.3 and 1.2 with forward secrecy; the API's default would allow TLS 1.0."""
@@ -103,21 +107,23 @@ def sections(site: Site) -> Iterator[Section]:
         yield Section("Who may talk to the tasks.", _open_groups(site))
     yield Section("Where tasks run, what they may do, where they log.", _cluster(site))
     yield Section("What runs.", _services(site))
+    if any(service.deploy.scale is not None for service in site.services.values()):
+        yield Section("How many of it: the number follows the load.", scaling(site))
 
 
 def _vpc(site: Site) -> dict[str, Node]:
     return {
-        "Vpc": resource(
+        "Vpc": _resource(
             "AWS::EC2::VPC",
             {
                 "CidrBlock": site.network.cidr,
                 "EnableDnsSupport": True,
                 "EnableDnsHostnames": True,
-                "Tags": named("vpc"),
+                "Tags": _named("vpc"),
             },
         ),
-        "InternetGateway": resource("AWS::EC2::InternetGateway", {"Tags": named("igw")}),
-        "InternetGatewayAttachment": resource(
+        "InternetGateway": _resource("AWS::EC2::InternetGateway", {"Tags": _named("igw")}),
+        "InternetGatewayAttachment": _resource(
             "AWS::EC2::VPCGatewayAttachment",
             {"VpcId": ref("Vpc"), "InternetGatewayId": ref("InternetGateway")},
         ),
@@ -128,16 +134,16 @@ def _subnets(cidrs: list[IPv4Network], kind: str) -> dict[str, Node]:
     resources: dict[str, Node] = {}
     for index, cidr in enumerate(cidrs):
         name = f"{kind}Subnet{index + 1}"
-        resources[name] = resource(
+        resources[name] = _resource(
             "AWS::EC2::Subnet",
             {
                 "VpcId": ref("Vpc"),
                 "CidrBlock": str(cidr),
                 "AvailabilityZone": {"Fn::Select": [index, {"Fn::GetAZs": ""}]},
-                "Tags": named(f"{kind.lower()}-{index + 1}"),
+                "Tags": _named(f"{kind.lower()}-{index + 1}"),
             },
         )
-        resources[f"{name}RouteTableAssociation"] = resource(
+        resources[f"{name}RouteTableAssociation"] = _resource(
             "AWS::EC2::SubnetRouteTableAssociation",
             {"SubnetId": ref(name), "RouteTableId": ref(f"{kind}RouteTable")},
         )
@@ -145,13 +151,13 @@ def _subnets(cidrs: list[IPv4Network], kind: str) -> dict[str, Node]:
 
 
 def _table(kind: str) -> Node:
-    return resource("AWS::EC2::RouteTable", {"VpcId": ref("Vpc"), "Tags": named(kind.lower())})
+    return _resource("AWS::EC2::RouteTable", {"VpcId": ref("Vpc"), "Tags": _named(kind.lower())})
 
 
 def _public(site: Site) -> dict[str, Node]:
     return {
         "PublicRouteTable": _table("Public"),
-        "PublicDefaultRoute": resource(
+        "PublicDefaultRoute": _resource(
             "AWS::EC2::Route",
             {
                 "RouteTableId": ref("PublicRouteTable"),
@@ -166,22 +172,22 @@ def _public(site: Site) -> dict[str, Node]:
 
 def _private(site: Site) -> dict[str, Node]:
     return {
-        "NatAddress": resource(
+        "NatAddress": _resource(
             "AWS::EC2::EIP",
-            {"Domain": "vpc", "Tags": named("nat")},
+            {"Domain": "vpc", "Tags": _named("nat")},
             DependsOn="InternetGatewayAttachment",
         ),
-        "NatGateway": resource(
+        "NatGateway": _resource(
             "AWS::EC2::NatGateway",
             {
                 "AllocationId": att("NatAddress", "AllocationId"),
                 "SubnetId": ref("PublicSubnet1"),
-                "Tags": named("nat"),
+                "Tags": _named("nat"),
             },
             DependsOn="PublicDefaultRoute",
         ),
         "PrivateRouteTable": _table("Private"),
-        "PrivateDefaultRoute": resource(
+        "PrivateDefaultRoute": _resource(
             "AWS::EC2::Route",
             {
                 "RouteTableId": ref("PrivateRouteTable"),
@@ -201,7 +207,7 @@ def _egress(site: Site) -> list[Node]:
     if site.egress == "endpoints":
         return endpoints.egress()
     outside = [
-        rule(item.protocol, item.port, f"{item.protocol} {item.port} to outside", CidrIp=item.to)
+        _rule(item.protocol, item.port, f"{item.protocol} {item.port} to outside", CidrIp=item.to)
         for item in site.egress
     ]
     return outside or [no_egress()]
@@ -214,30 +220,30 @@ def _ports(site: Site) -> list[int]:
 def _groups(site: Site) -> dict[str, Node]:
     private = subnet_cidrs(site)[1]
     return {
-        "LoadBalancerSecurityGroup": resource(
+        "LoadBalancerSecurityGroup": _resource(
             "AWS::EC2::SecurityGroup",
             {
                 "GroupDescription": "Load balancer: HTTP and HTTPS from everywhere",
                 "VpcId": ref("Vpc"),
                 "SecurityGroupIngress": [
-                    rule("tcp", 80, "HTTP, only to be redirected", CidrIp="0.0.0.0/0"),
-                    rule("tcp", 443, "HTTPS", CidrIp="0.0.0.0/0"),
+                    _rule("tcp", 80, "HTTP, only to be redirected", CidrIp="0.0.0.0/0"),
+                    _rule("tcp", 443, "HTTPS", CidrIp="0.0.0.0/0"),
                 ],
                 "SecurityGroupEgress": [
-                    rule("tcp", port, "to tasks", CidrIp=str(cidr))
+                    _rule("tcp", port, "to tasks", CidrIp=str(cidr))
                     for port in _ports(site)
                     for cidr in private
                 ],
-                "Tags": named("load-balancer"),
+                "Tags": _named("load-balancer"),
             },
         ),
-        "TaskSecurityGroup": resource(
+        "TaskSecurityGroup": _resource(
             "AWS::EC2::SecurityGroup",
             {
                 "GroupDescription": "Tasks: reached by the load balancer only",
                 "VpcId": ref("Vpc"),
                 "SecurityGroupIngress": [
-                    rule(
+                    _rule(
                         "tcp",
                         port,
                         "from the load balancer",
@@ -246,7 +252,7 @@ def _groups(site: Site) -> dict[str, Node]:
                     for port in _ports(site)
                 ],
                 "SecurityGroupEgress": _egress(site),
-                "Tags": named("task"),
+                "Tags": _named("task"),
             },
         ),
     }
@@ -254,17 +260,17 @@ def _groups(site: Site) -> dict[str, Node]:
 
 def _open_groups(site: Site) -> dict[str, Node]:
     return {
-        "TaskSecurityGroup": resource(
+        "TaskSecurityGroup": _resource(
             "AWS::EC2::SecurityGroup",
             {
                 "GroupDescription": "Tasks: reached from everywhere",
                 "VpcId": ref("Vpc"),
                 "SecurityGroupIngress": [
-                    rule("tcp", port, "from everywhere", CidrIp="0.0.0.0/0")
+                    _rule("tcp", port, "from everywhere", CidrIp="0.0.0.0/0")
                     for port in _ports(site)
                 ],
                 "SecurityGroupEgress": _egress(site),
-                "Tags": named("task"),
+                "Tags": _named("task"),
             },
         )
     }
@@ -284,15 +290,15 @@ def _names(site: Site) -> dict[str, Node]:
     certificate["DomainValidationOptions"] = [
         {"DomainName": host, "HostedZoneId": _zone_id()} for host in hosts
     ]
-    certificate["Tags"] = named("certificate")
+    certificate["Tags"] = _named("certificate")
     resources = {
-        "HostedZone": resource(
+        "HostedZone": _resource(
             "AWS::Route53::HostedZone", {"Name": site.hosted_zone}, Condition="MakeHostedZone"
         ),
-        "Certificate": resource("AWS::CertificateManager::Certificate", certificate),
+        "Certificate": _resource("AWS::CertificateManager::Certificate", certificate),
     }
     for host in hosts:
-        resources[f"{logical(host)}Record"] = resource(
+        resources[f"{logical(host)}Record"] = _resource(
             "AWS::Route53::RecordSet",
             {
                 "HostedZoneId": _zone_id(),
@@ -311,7 +317,7 @@ def _names(site: Site) -> dict[str, Node]:
 def _balancer(site: Site) -> dict[str, Node]:
     zones = range(1, site.network.zones + 1)
     return {
-        "LoadBalancer": resource(
+        "LoadBalancer": _resource(
             "AWS::ElasticLoadBalancingV2::LoadBalancer",
             {
                 "Type": "application",
@@ -321,11 +327,11 @@ def _balancer(site: Site) -> dict[str, Node]:
                 "LoadBalancerAttributes": [
                     {"Key": "routing.http.drop_invalid_header_fields.enabled", "Value": "true"}
                 ],
-                "Tags": named("alb"),
+                "Tags": _named("alb"),
             },
             DependsOn="PublicDefaultRoute",
         ),
-        "HttpListener": resource(
+        "HttpListener": _resource(
             "AWS::ElasticLoadBalancingV2::Listener",
             {
                 "LoadBalancerArn": ref("LoadBalancer"),
@@ -343,7 +349,7 @@ def _balancer(site: Site) -> dict[str, Node]:
                 ],
             },
         ),
-        "HttpsListener": resource(
+        "HttpsListener": _resource(
             "AWS::ElasticLoadBalancingV2::Listener",
             {
                 "LoadBalancerArn": ref("LoadBalancer"),
@@ -415,7 +421,7 @@ def _routing(site: Site) -> dict[str, Node]:
         for name, service in site.services.items()
     }
     for priority, (name, conditions, action) in enumerate(_rules(site), start=1):
-        resources[name] = resource(
+        resources[name] = _resource(
             "AWS::ElasticLoadBalancingV2::ListenerRule",
             {
                 "ListenerArn": ref("HttpsListener"),
@@ -429,7 +435,7 @@ def _routing(site: Site) -> dict[str, Node]:
 
 def _target_group(name: str, service: Service) -> Node:
     check = service.healthcheck
-    return resource(
+    return _resource(
         "AWS::ElasticLoadBalancingV2::TargetGroup",
         {
             "VpcId": ref("Vpc"),
@@ -445,21 +451,21 @@ def _target_group(name: str, service: Service) -> Node:
             "TargetGroupAttributes": [
                 {"Key": "deregistration_delay.timeout_seconds", "Value": str(DRAIN_S)}
             ],
-            "Tags": named(name),
+            "Tags": _named(name),
         },
     )
 
 
 def _cluster(site: Site) -> dict[str, Node]:
     return {
-        "Cluster": resource("AWS::ECS::Cluster", {"Tags": named("cluster")}),
-        "LogGroup": resource(
+        "Cluster": _resource("AWS::ECS::Cluster", {"Tags": _named("cluster")}),
+        "LogGroup": _resource(
             "AWS::Logs::LogGroup",
             {"LogGroupName": sub("/hiyoko/${AWS::StackName}"), "RetentionInDays": site.logs_days},
             DeletionPolicy="Delete",
             UpdateReplacePolicy="Delete",
         ),
-        "ExecutionRole": resource(
+        "ExecutionRole": _resource(
             "AWS::IAM::Role",
             {
                 "AssumeRolePolicyDocument": {
@@ -509,7 +515,7 @@ def _task_definition(name: str, service: Service) -> Node:
             "awslogs-stream-prefix": name,
         },
     }
-    return resource(
+    return _resource(
         "AWS::ECS::TaskDefinition",
         {
             "Family": sub("${AWS::StackName}-" + name),
@@ -532,7 +538,7 @@ def _service(site: Site, name: str, service: Service) -> Node:
         "Cluster": ref("Cluster"),
         "LaunchType": "FARGATE",
         "TaskDefinition": ref(f"{logical(name)}TaskDefinition"),
-        "DesiredCount": service.deploy.replicas,
+        **({"DesiredCount": service.deploy.replicas} if service.deploy.scale is None else {}),
         "DeploymentConfiguration": {
             "MinimumHealthyPercent": 100,
             "MaximumPercent": 200,
@@ -561,7 +567,7 @@ def _service(site: Site, name: str, service: Service) -> Node:
             }
         ]
         needs.append("HttpsListener" if name == _root_service(site) else f"{logical(name)}Rule")
-    return resource("AWS::ECS::Service", properties, DependsOn=needs)
+    return _resource("AWS::ECS::Service", properties, DependsOn=needs)
 
 
 def _outputs(site: Site) -> dict[str, Node]:
