@@ -55,6 +55,7 @@ class _Look:
     healths: ecs_plan.Healths
     last_event: tuple[str, float]
     zones: frozenset[str]
+    outside: ecs_plan.Outside
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,8 @@ class EcsServicesReconciler:
             healths = _healths(tx, service, mine, self.clock)
             used = service.primary.network.subnets
             zones = frozenset(subnets[one] for one in used if one in subnets)
-            looks.append(_Look(service, mine, healths, last, zones))
+            outside = _outside(tx, service, self.clock)
+            looks.append(_Look(service, mine, healths, last, zones, outside))
         return looks
 
     def _service(self, look: _Look, report: Report) -> None:
@@ -115,7 +117,7 @@ class EcsServicesReconciler:
                 _wake(report, left)
             return
         plan = ecs_plan.plan_service(
-            service, look.tasks, look.healths, now, look.last_event, look.zones
+            service, look.tasks, look.healths, now, look.last_event, look.zones, look.outside
         )
         if plan.again_s is not None:
             _wake(report, plan.again_s)
@@ -169,11 +171,8 @@ def task_views(tx: Transaction) -> list[TaskView]:
     ]
 
 
-def _healths(
-    tx: Transaction, service: Service, views: list[TaskView], clock: Clock
-) -> ecs_plan.Healths:
-    """What the load balancers say of each task that may be a target."""
-    call = api.Call(
+def _call(tx: Transaction, service: Service, clock: Clock) -> api.Call:
+    return api.Call(
         tx=tx,
         service="ecs",
         operation="_PlanService",
@@ -181,13 +180,28 @@ def _healths(
         region=service.region,
         clock=clock,
     )
+
+
+def _outside(tx: Transaction, service: Service, clock: Clock) -> ecs_plan.Outside:
+    """What alarms and load balancers say of a deployment that is under way."""
+    if service.primary.rollout != "IN_PROGRESS":
+        return ecs_plan.NOTHING_OUTSIDE
+    said = _call(tx, service, clock).invoke("ecs", "_AskAround", {"Service": service.arn})
+    return ecs_plan.Outside(tuple(said["Alarms"]), said["AlarmsBakeSeconds"], said["Shifted"])
+
+
+def _healths(
+    tx: Transaction, service: Service, views: list[TaskView], clock: Clock
+) -> ecs_plan.Healths:
+    """What the load balancers say of each task that may be a target."""
+    call = _call(tx, service, clock)
     deployments = {one.id: one for one in service.deployments}
     healths = {}
     for view in views:
         deployment = deployments.get(view.task.deployment)
         if deployment is None or view.task.ended_at is not None:
             continue
-        for one in deployment.load_balancers:
+        for one in deployment.served:
             key = (one.group_arn, view.task.address, one.port)
             healths[key] = _health(call, *key)
     return healths

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+# A neighbour knows the model by this file alone.
+from hiyoko.services.ecs import rollout as rollout
+from hiyoko.services.ecs.rollout import Advanced, DeploymentStrategy, Pause
 from hiyoko.services.ecs.seen import ContainerSeen, TaskSeen
 
 Tags = tuple[tuple[str, str], ...]
@@ -286,6 +289,12 @@ class LoadBalancer:
     group_arn: str
     container: str
     port: int
+    advanced: Advanced | None = None
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Its target group, and the alternate one if there is one."""
+        return (self.group_arn, *([self.advanced.alternate_arn] if self.advanced else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +338,35 @@ class Deployment:
     rollback_requested: bool = False
     why: str = ""
     """What ended it, or what it undoes: nothing for the circuit breaker, else AWS's words."""
+    strategy: str = "ROLLING"
+    """How it goes about, decided when it began; ``stage`` and what follows tell how far it is."""
+    source: str = ""
+    """Id of the complete deployment that it takes over from; of a rollback, of the failed one."""
+    groups: tuple[str, ...] = ()
+    """The target groups that its tasks are in, where they may be the alternate ones."""
+    stage: str = ""
+    stage_at: float = 0.0
+    weight: float = 0.0
+    """Its share of production traffic in percent; ``test_weight`` that of test traffic."""
+    test_weight: float = 0.0
+    shifted_at: float | None = None
+    """When a rule was changed in this stage; load balancers have to follow before the next one."""
+    pauses: tuple[Pause, ...] = ()
+    ignored_alarms: tuple[str, ...] = ()
+    """Alarms that had gone off before it began."""
+
+    @property
+    def staged(self) -> bool:
+        """Whether it is built up beside the earlier one, which then hands over its traffic."""
+        return self.strategy != "ROLLING"
+
+    @property
+    def served(self) -> tuple[LoadBalancer, ...]:
+        """Its load balancers, each with the target group that its tasks are really in."""
+        if not self.groups:
+            return self.load_balancers
+        pairs = zip(self.load_balancers, self.groups, strict=True)
+        return tuple(replace(one, group_arn=group) for one, group in pairs)
 
     @property
     def unresolved(self) -> tuple[str, ...]:
@@ -377,6 +415,7 @@ class Service:
     reset_on_healthy: bool | None = None
     rebalancing: bool = False
     """availabilityZoneRebalancing."""
+    deployment_strategy: DeploymentStrategy = rollout.ROLLING
     deleted_at: float | None = None
     tags: Tags = ()
 
@@ -389,6 +428,15 @@ class Service:
     def primary(self) -> Deployment:
         """The newest deployment, which all tasks shall come to belong to."""
         return self.deployments[0]
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Ids of the deployments that have all their tasks: one that is to be taken over, too."""
+        one = self.primary
+        beside = one.staged and one.rollout == "IN_PROGRESS" and not one.rolling_back_to
+        if beside and one.stage != rollout.CLEAN_UP:
+            return (one.id, one.source)
+        return (one.id,)
 
 
 def breaker_threshold(desired: int, kind: str = "BOUNDED_PERCENT", value: int = 50) -> int:
@@ -414,6 +462,8 @@ class ServiceRevision:
     launched_by: str
     strategy: tuple[tuple[str, int, int], ...]
     images: tuple[ContainerImage, ...]
+    groups: tuple[str, ...] = ()
+    """The target groups of its tasks, where they may be the alternate ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -449,6 +499,12 @@ class ServiceDeployment:
     reason: str = ""
     failures: int = 0
     triggered: bool = False
+    alarmed: tuple[str, ...] = ()
+    """Alarms that ended it."""
+    stage: str = ""
+    weight: float = 0.0
+    """Production traffic of the target revision in percent; ``test_weight``: test traffic."""
+    test_weight: float = 0.0
 
     @property
     def ended(self) -> bool:
