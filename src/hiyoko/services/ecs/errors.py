@@ -15,6 +15,10 @@ class ClientException(AwsError):
         super().__init__("ClientException", message)
 
 
+class NoAddressLeft(ClientException):
+    """A subnet is full."""
+
+
 class InvalidParameter(AwsError):
     """A parameter is wrong."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from hiyoko.api import Call, Request, Response, operation
+from hiyoko.api import AwsError, Call, Request, Response, operation
 from hiyoko.services.ecs import deployments, events, names, networks, rows, sight, tasks
 from hiyoko.services.ecs.errors import ServiceNotFound
 from hiyoko.services.ecs.model import Deployment, Service, Stop, Task
@@ -74,11 +74,24 @@ def start_service_tasks(call: Call, request: Request) -> Response:
     service = service_in(call, request)
     deployment = next(one for one in service.deployments if one.id == request["Deployment"])
     launch = _launch(call, service, deployment)
-    started = [tasks.start(call, launch) for _ in range(request["Count"])]
+    started: list[Task] = []
+    refusal = ""
+    for _ in range(request["Count"]):
+        try:
+            started.append(tasks.start(call, launch))
+        except AwsError as error:
+            if not started:
+                raise
+            # What there was room for runs; the rest is told, and tried again.
+            refusal = error.message
+            break
     message = f"has started {len(started)} tasks: {_named(started)}."
     if request.get("Replaced"):
         message += f" Amazon ECS replaced {request['Replaced']} tasks due to an unhealthy status."
     note(call, service, message)
+    if refusal:
+        note(call, service, f"was unable to place a task. Reason: {refusal}")
+        events.tell_action(call, service, "SERVICE_TASK_PLACEMENT_FAILURE", refusal)
     if deployment is service.primary:
         deployments.note_start(call, deployment)
     return {"Tasks": [task.arn for task in started]}

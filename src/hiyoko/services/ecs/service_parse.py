@@ -45,7 +45,10 @@ def refuse_ineffective(request: Request) -> None:
     if (request.get("serviceConnectConfiguration") or {}).get("enabled"):
         raise unsupported("serviceConnectConfiguration")
     if (request.get("schedulingStrategy") or "REPLICA") != "REPLICA":
-        raise unsupported("schedulingStrategy", request["schedulingStrategy"])
+        # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service-options.html
+        raise InvalidParameter(
+            "Fargate tasks do not support the DAEMON scheduling strategy: use REPLICA."
+        )
     controller = (request.get("deploymentController") or {}).get("type", "ECS")
     if controller != "ECS":
         raise unsupported("deploymentController.type", controller)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hiyoko.api import AwsError, Call, Request, Response, operation, unsupported
 from hiyoko.services.ecs import clusters, definition_parse, names, networks, rows, sight, views
-from hiyoko.services.ecs.errors import InvalidParameter, ServiceNotFound
+from hiyoko.services.ecs.errors import InvalidParameter, NoAddressLeft, ServiceNotFound
 from hiyoko.services.ecs.model import (
     Cluster,
     ContainerOverride,
@@ -153,9 +153,8 @@ def start(call: Call, launch: Launch) -> Task:
         for task in rows.list_tasks(call.tx, cluster=launch.cluster.arn)
         if task.group == launch.group and task.stop is None
     ]
-    subnet = networks.choose_subnet(launch.subnets, siblings)
     attachment = call.ids.uuid()
-    interface = networks.create_interface(call, launch.network, subnet, attachment)
+    subnet, interface = _place(call, launch, siblings, attachment)
     task_id = call.ids.hex(32)
     task = Task(
         account=call.account,
@@ -190,6 +189,21 @@ def start(call: Call, launch: Launch) -> Task:
     )
     rows.put_task(call.tx, task)
     return task
+
+
+def _place(
+    call: Call, launch: Launch, siblings: Sequence[Task], attachment: str
+) -> tuple[networks.Subnet, Mapping[str, Any]]:
+    """The best subnet that still has an address, and the interface in it."""
+    subnets = launch.subnets
+    while True:
+        subnet = networks.choose_subnet(subnets, siblings)
+        try:
+            return subnet, networks.create_interface(call, launch.network, subnet, attachment)
+        except NoAddressLeft:
+            subnets = tuple(one for one in subnets if one.id != subnet.id)
+            if not subnets:
+                raise
 
 
 def overrides_in(request: Mapping[str, Any], definition: TaskDefinition) -> Overrides:
