@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from tests.api.shifting_cloud import BLUE_GREEN, Shifting
 
+import hiyoko.services.cloudformation  # noqa: F401  registers the operations
 from hiyoko.api import AwsError
+from hiyoko.reconcile.stacks import StackReconciler
 
 
 @pytest.fixture
@@ -129,6 +134,9 @@ def test_no_stage_is_left_before_the_balancer_has_followed(it: Shifting) -> None
     assert it.stage(arn) == "TEST_TRAFFIC_SHIFT"
     it.follows = True
     it.cloud.clock.time += 1
+    it.follow(digest="older")
+    it.cloud.schedule()
+    assert it.stage(arn) == "TEST_TRAFFIC_SHIFT"
     it.follow()
     it.follows = False
     it.cloud.clock.time += 1
@@ -226,6 +234,43 @@ def test_a_newer_deployment_gives_the_traffic_back_before_it_begins(it: Shifting
     assert it.families() == ["3", "3"]
 
 
+def test_a_service_that_is_scaled_out_meanwhile_has_both_revisions(it: Shifting) -> None:
+    it.serve(pausing("POST_SCALE_UP"), desiredCount=0)
+    arn = it.deploy()
+    it.settle()
+    assert it.stage(arn) == "POST_SCALE_UP"
+    it.cloud("UpdateService", cluster="c", service="web", desiredCount=2)
+    it.settle()
+    assert it.families() == ["1", "1", "2", "2"]
+
+
+@pytest.mark.parametrize("turned_back", [False, True])
+def test_a_service_that_is_deleted_meanwhile_leaves_no_task(
+    it: Shifting, turned_back: bool
+) -> None:
+    it.serve()
+    arn = it.deploy()
+    it.settle()
+    if turned_back:
+        it.cloud("StopServiceDeployment", serviceDeploymentArn=arn)
+        for _ in range(2):
+            it.cloud.schedule_once()
+        assert it.stage(arn) == "SCALE_UP"
+    it.cloud("DeleteService", cluster="c", service="web", force=True)
+    it.settle()
+    assert it.families() == []
+    it.drain()
+    assert it.cloud.service()["status"] == "INACTIVE"
+
+
+def test_a_service_of_no_tasks_hands_over_as_well(it: Shifting) -> None:
+    it.serve(BLUE_GREEN | {"bakeTimeInMinutes": 0}, desiredCount=0)
+    arn = it.deploy()
+    it.settle()
+    assert it.record(arn)["status"] == "SUCCESSFUL"
+    assert it.shares(it.production) == [0, 100]
+
+
 def test_forcing_a_new_deployment_shifts_traffic_as_well(it: Shifting) -> None:
     it.serve()
     answer = it.cloud("UpdateService", cluster="c", service="web", forceNewDeployment=True)
@@ -247,6 +292,74 @@ def test_a_rolling_service_can_change_over_and_back(it: Shifting) -> None:
     assert it.record(arn)["status"] == "SUCCESSFUL"
     assert "lifecycleStage" not in it.record(arn)
     assert (it.families(), it.shares(it.production)) == (["3", "3"], [0, 100])
+
+
+@dataclass
+class Stack:
+    """A stack that holds the service alone."""
+
+    it: Shifting
+
+    def put(self, operation: str, **properties: Any) -> dict[str, Any]:
+        """Create or update it, and let all happen that can; the stack."""
+        properties |= {
+            "ServiceName": "web",
+            "Cluster": "c",
+            "TaskDefinition": "app",
+            "LaunchType": "FARGATE",
+            "NetworkConfiguration": upper(self.it.cloud.network),
+            "LoadBalancers": upper(self.it.balancers),
+        }
+        resource = {"Type": "AWS::ECS::Service", "Properties": properties}
+        body = json.dumps({"Resources": {"Service": resource}})
+        self.it.cloud(operation, "cloudformation", StackName="s", TemplateBody=body)
+        shown: dict[str, Any] = {}
+        for _ in range(12):
+            asyncio.run(StackReconciler(self.it.cloud.store, self.it.cloud.clock).activate())
+            answer = self.it.cloud("DescribeStacks", "cloudformation", StackName="s")
+            shown = answer["Stacks"][0]
+            if not shown["StackStatus"].endswith("IN_PROGRESS"):
+                return shown
+            self.it.wait(3)
+        raise AssertionError(shown["StackStatus"])
+
+
+def upper(value: Any) -> Any:
+    """Names as CloudFormation writes them."""
+    if isinstance(value, list):
+        return [upper(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {key[:1].upper() + key[1:]: upper(inner) for key, inner in value.items()}
+
+
+def test_a_stack_sets_strategy_alarms_and_hooks_and_forces_deployments(it: Shifting) -> None:
+    stack = Stack(it)
+    alarms = {"alarmNames": ["errors"], "enable": True, "rollback": True}
+    hook = {
+        "targetType": "PAUSE",
+        "lifecycleStages": ["PRE_SCALE_UP"],
+        "timeoutConfiguration": {"timeoutInMinutes": 1, "action": "CONTINUE"},
+    }
+    canary = {"canaryPercent": 10.0, "canaryBakeTimeInMinutes": 1}
+    how = {
+        "strategy": "CANARY",
+        "bakeTimeInMinutes": 1,
+        "canaryConfiguration": canary,
+        "alarms": alarms,
+        "lifecycleHooks": [hook],
+    }
+    properties = {"DeploymentConfiguration": upper(how)}
+    assert stack.put("CreateStack", **properties)["StackStatus"] == "CREATE_COMPLETE"
+    shown = it.cloud.service()
+    assert {name: shown["deploymentConfiguration"][name] for name in how} == how
+    assert shown["loadBalancers"] == it.balancers
+    first = it.primary["id"]
+    force = {"EnableForceNewDeployment": True, "ForceNewDeploymentNonce": "1"}
+    updated = stack.put("UpdateStack", **properties, ForceNewDeployment=force)
+    assert updated["StackStatus"] == "UPDATE_COMPLETE"
+    assert it.primary["id"] != first
+    assert it.shares(it.production) == [0, 100]
 
 
 def test_linear_steps_are_watched_one_by_one(it: Shifting) -> None:
