@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from hiyoko.api import Call, Request, Response, operation
 from hiyoko.services.ecs import alarms, deployments, events, rollout, rows, shifting
-from hiyoko.services.ecs.model import Service, ServiceDeployment
+from hiyoko.services.ecs.model import Service
+from hiyoko.services.ecs.rollout import ServiceDeployment
 from hiyoko.services.ecs.scheduling import change, note, service_in
 
 

@@ -6,14 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from hiyoko.services.ecs import views
-from hiyoko.services.ecs.model import (
-    Deployment,
-    Service,
-    ServiceDeployment,
-    ServiceRevision,
-    TaskView,
-)
-from hiyoko.services.ecs.rollout import Pause
+from hiyoko.services.ecs.model import Deployment, Service, ServiceRevision, TaskView
+from hiyoko.services.ecs.rollout import Pause, ServiceDeployment
 
 Shape = dict[str, Any]
 

@@ -17,13 +17,11 @@ from hiyoko.services.ecs.model import (
     Deployment,
     LoadBalancer,
     Network,
-    Rollback,
     Service,
-    ServiceDeployment,
     ServiceRevision,
     TaskDefinition,
 )
-from hiyoko.services.ecs.rollout import Pause
+from hiyoko.services.ecs.rollout import Pause, Rollback, ServiceDeployment
 
 # AWS's words are recorded for the circuit breaker and for the want of a candidate; the others
 # follow their form.

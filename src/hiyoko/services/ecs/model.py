@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 # A neighbour knows the model by this file alone.
 from hiyoko.services.ecs import rollout as rollout
@@ -467,67 +468,6 @@ class ServiceRevision:
 
 
 @dataclass(frozen=True, slots=True)
-class Rollback:
-    """A deployment turned back: why, when, and to which service revision (its ARN)."""
-
-    why: str
-    at: float
-    revision: str
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceDeployment:
-    """The history of one deployment. Each time notes a decision; the status is told from them.
-
-    ``requested`` and the numbers of ``sources`` are counts of tasks, ``failures`` what the circuit
-    breaker had counted when the deployment ended (``triggered``: it was the breaker that ended it).
-    """
-
-    arn: str
-    service: str
-    cluster: str
-    created_at: float
-    target: str
-    sources: tuple[tuple[str, int], ...]
-    requested: int
-    updated_at: float
-    started_at: float | None = None
-    finished_at: float | None = None
-    stopped_at: float | None = None
-    rollback_requested_at: float | None = None
-    rollback: Rollback | None = None
-    reason: str = ""
-    failures: int = 0
-    triggered: bool = False
-    alarmed: tuple[str, ...] = ()
-    """Alarms that ended it."""
-    stage: str = ""
-    weight: float = 0.0
-    """Production traffic of the target revision in percent; ``test_weight``: test traffic."""
-    test_weight: float = 0.0
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will become of it."""
-        return self.finished_at is not None or self.stopped_at is not None
-
-    @property
-    def status(self) -> str:
-        """Its status. STOP_REQUESTED is never seen here: a stop is done as it is asked for."""
-        if self.rollback is not None:
-            if self.stopped_at is not None:
-                return "ROLLBACK_FAILED"
-            return "ROLLBACK_IN_PROGRESS" if self.finished_at is None else "ROLLBACK_SUCCESSFUL"
-        if self.stopped_at is not None:
-            return "STOPPED"
-        if self.finished_at is not None:
-            return "SUCCESSFUL"
-        if self.rollback_requested_at is not None:
-            return "ROLLBACK_REQUESTED"
-        return "PENDING" if self.started_at is None else "IN_PROGRESS"
-
-
-@dataclass(frozen=True, slots=True)
 class Event:
     """A line of a service's history."""
 
@@ -560,7 +500,7 @@ class TaskTold:
     told: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TaskView:
     """A task with its definition and all that was seen of it: what a status is told from.
 
@@ -582,13 +522,13 @@ class TaskView:
         ]
         return " ".join((self.status, self.desired_status, *containers))
 
-    @property
+    @cached_property
     def pairs(self) -> tuple[tuple[ContainerDefinition, ContainerSeen | None], ...]:
         """Each container with what was seen of it."""
         seen = {one.name: one for one in self.seen.containers} if self.seen else {}
         return tuple((one, seen.get(one.name)) for one in self.definition.containers)
 
-    @property
+    @cached_property
     def stop(self) -> Stop | None:
         """The end that was wished, or the one that the containers brought about."""
         if self.task.stop is not None:
@@ -609,7 +549,7 @@ class TaskView:
         """RUNNING or STOPPED: AWS knows no other desired status."""
         return "RUNNING" if self.stop is None else "STOPPED"
 
-    @property
+    @cached_property
     def started_at(self) -> float | None:
         """When the last container had started; None when one never did."""
         starts = [seen.started_at if seen is not None else None for _, seen in self.pairs]
@@ -640,7 +580,7 @@ class TaskView:
         """No container, mount or process is left of it."""
         return self.seen is not None and self.seen.gone
 
-    @property
+    @cached_property
     def status(self) -> str:
         """The task's lastStatus.
 

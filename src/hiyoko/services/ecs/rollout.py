@@ -1,4 +1,4 @@
-"""How a service deploys: strategy, traffic, waits, alarms, hooks. Part of ECS's model.
+"""How a service deploys, and what remains of its deployments. Part of ECS's model.
 
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
 """
@@ -122,3 +122,64 @@ class DeploymentStrategy:
 
 ROLLING = DeploymentStrategy()
 """What a service deploys by when nothing is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """A deployment turned back: why, when, and to which service revision (its ARN)."""
+
+    why: str
+    at: float
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDeployment:
+    """The history of one deployment. Each time notes a decision; the status is told from them.
+
+    ``requested`` and the numbers of ``sources`` are counts of tasks, ``failures`` what the circuit
+    breaker had counted when the deployment ended (``triggered``: it was the breaker that ended it).
+    """
+
+    arn: str
+    service: str
+    cluster: str
+    created_at: float
+    target: str
+    sources: tuple[tuple[str, int], ...]
+    requested: int
+    updated_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    stopped_at: float | None = None
+    rollback_requested_at: float | None = None
+    rollback: Rollback | None = None
+    reason: str = ""
+    failures: int = 0
+    triggered: bool = False
+    alarmed: tuple[str, ...] = ()
+    """Alarms that ended it."""
+    stage: str = ""
+    weight: float = 0.0
+    """Production traffic of the target revision in percent; ``test_weight``: test traffic."""
+    test_weight: float = 0.0
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will become of it."""
+        return self.finished_at is not None or self.stopped_at is not None
+
+    @property
+    def status(self) -> str:
+        """Its status. STOP_REQUESTED is never seen here: a stop is done as it is asked for."""
+        if self.rollback is not None:
+            if self.stopped_at is not None:
+                return "ROLLBACK_FAILED"
+            return "ROLLBACK_IN_PROGRESS" if self.finished_at is None else "ROLLBACK_SUCCESSFUL"
+        if self.stopped_at is not None:
+            return "STOPPED"
+        if self.finished_at is not None:
+            return "SUCCESSFUL"
+        if self.rollback_requested_at is not None:
+            return "ROLLBACK_REQUESTED"
+        return "PENDING" if self.started_at is None else "IN_PROGRESS"

@@ -12,7 +12,8 @@ from hiyoko.services.ecs.errors import (
     ServiceDeploymentNotFound,
     ServiceNotFound,
 )
-from hiyoko.services.ecs.model import Service, ServiceDeployment
+from hiyoko.services.ecs.model import Service
+from hiyoko.services.ecs.rollout import ServiceDeployment
 
 DESCRIBED_MAX = 20
 
