@@ -389,6 +389,28 @@ def test_a_full_subnet_is_passed_over_and_what_has_no_place_is_told(cloud: Cloud
     assert report.quiet
 
 
+@pytest.mark.parametrize("member", ["executionRoleArn", "taskRoleArn"])
+def test_a_role_that_ecs_cannot_assume_is_told_in_the_history(cloud: Cloud, member: str) -> None:
+    other = cloud.trust("other", "lambda.amazonaws.com")
+    cloud.define(**{member: other})
+    text = f"ECS was unable to assume the role '{other}' that was provided for this task. Please"
+    with pytest.raises(AwsError, match=text) as caught:
+        cloud.run_task()
+    assert caught.value.code == "ClientException"
+    cloud.serve(desiredCount=1)
+    cloud.schedule_once()
+    assert cloud.events()[-1].startswith(
+        f"(service web) failed to launch a task with (error {text}"
+    )
+    cloud("DeleteRole", "iam", RoleName="other")
+    cloud.schedule_once()
+    assert len(cloud.events()) == 1
+    cloud.trust("other")
+    cloud.clock.time += 10
+    cloud.schedule()
+    assert len(cloud.tasks()) == 1
+
+
 def test_a_new_definition_ends_the_wait_after_tasks_that_never_ran(cloud: Cloud) -> None:
     cloud.serve(desiredCount=1)
     for _ in range(4):

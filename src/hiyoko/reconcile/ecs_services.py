@@ -23,6 +23,8 @@ from hiyoko.store.database import Store, Transaction
 
 KEEP_STOPPED_S = 3600
 """AWS describes a stopped task for at least an hour."""
+UNASSUMABLE = "ECS was unable to assume the role"
+"""How ECS's error begins when a task's role is not there or does not trust it."""
 RETRY_S = 10
 """A placement that failed is tried again in the next cycle of the scheduler."""
 
@@ -133,6 +135,8 @@ class EcsServicesReconciler:
         service = look.service
         if isinstance(action, Start | Rebalance):
             message = f"was unable to place a task. Reason: {error.message}"
+            if error.message.startswith(UNASSUMABLE):
+                message = f"failed to launch a task with (error {error.message})."
             event = {"Event": "SERVICE_TASK_PLACEMENT_FAILURE", "Reason": error.message}
         else:
             event = {}

@@ -8,7 +8,12 @@ from typing import Any
 
 from hiyoko.api import AwsError, Call, Request, Response, operation, unsupported
 from hiyoko.services.ecs import clusters, definition_parse, names, networks, rows, sight, views
-from hiyoko.services.ecs.errors import InvalidParameter, NoAddressLeft, ServiceNotFound
+from hiyoko.services.ecs.errors import (
+    InvalidParameter,
+    NoAddressLeft,
+    RoleNotAssumable,
+    ServiceNotFound,
+)
 from hiyoko.services.ecs.model import (
     Cluster,
     ContainerOverride,
@@ -19,7 +24,10 @@ from hiyoko.services.ecs.model import (
     Task,
     TaskDefinition,
 )
+from hiyoko.services.iam import rows as iam
 
+TASKS = "ecs-tasks.amazonaws.com"
+"""The service that a task's roles have to trust."""
 PLATFORM_VERSIONS = ("LATEST", "1.4.0")
 
 
@@ -146,8 +154,24 @@ def _started_with(
     return found
 
 
+def _check_roles(call: Call, launch: Launch) -> None:
+    """Both roles must be there and trust ECS's tasks.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
+    """
+    definition, overrides = launch.definition, launch.overrides
+    for arn in (
+        overrides.execution_role or definition.execution_role,
+        overrides.task_role or definition.task_role,
+    ):
+        role = iam.find_role_by_arn(call.tx, arn) if arn else None
+        if arn and (role is None or not role.trusts(TASKS)):
+            raise RoleNotAssumable(arn)
+
+
 def start(call: Call, launch: Launch) -> Task:
-    """Write the wish for one task and for its interface."""
+    """Write the wish for one task and for its interface; RoleNotAssumable, NoAddressLeft."""
+    _check_roles(call, launch)
     siblings = [
         task
         for task in rows.list_tasks(call.tx, cluster=launch.cluster.arn)
