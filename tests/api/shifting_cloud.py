@@ -29,6 +29,7 @@ class Shifting:
     def ready(cls) -> Shifting:
         it = cls()
         cloud = it.cloud
+        cloud.trust("infrastructure", "ecs.amazonaws.com")
         it.groups = (cloud.target_group(attached=False), cloud.target_group(attached=False))
         balancer = cloud("CreateLoadBalancer", "elbv2", Name="b", Subnets=cloud.subnets)
         arn = balancer["LoadBalancers"][0]["LoadBalancerArn"]

@@ -96,6 +96,29 @@ def test_test_traffic_comes_first_and_production_only_after_a_word(it: Shifting)
         it.cloud("ContinueServiceDeployment", **again)
 
 
+def test_every_stage_that_may_be_held_is_held(it: Shifting) -> None:
+    stages = (
+        "PRE_SCALE_UP",
+        "POST_SCALE_UP",
+        "POST_TEST_TRAFFIC_SHIFT",
+        "PRE_PRODUCTION_TRAFFIC_SHIFT",
+        "POST_PRODUCTION_TRAFFIC_SHIFT",
+    )
+    it.serve(pausing(*stages))
+    arn = it.deploy()
+    it.settle()
+    shown = []
+    for _ in stages:
+        assert it.record(arn)["status"] == "IN_PROGRESS"
+        shown.append(it.stage(arn))
+        resume(it, arn)
+    # The API's model has no stage between those two: what is shown is the one before.
+    assert shown == [*stages[:3], stages[2], stages[4]]
+    assert it.stage(arn) == "BAKE_TIME"
+    statuses = [one["status"] for one in it.record(arn)["lifecycleHookDetails"]]
+    assert statuses == ["SUCCEEDED"] * 5
+
+
 @pytest.mark.parametrize("answered", [True, False])
 def test_a_hook_may_end_in_a_rollback(it: Shifting, answered: bool) -> None:
     timeout = {"timeoutConfiguration": {"timeoutInMinutes": 5}}
@@ -271,6 +294,17 @@ def test_a_service_of_no_tasks_hands_over_as_well(it: Shifting) -> None:
     assert it.shares(it.production) == [0, 100]
 
 
+def test_a_service_that_cannot_shift_traffic_cannot_change_over(it: Shifting) -> None:
+    plain = [{k: v for k, v in it.balancers[0].items() if k != "advancedConfiguration"}]
+    it.cloud.serve(loadBalancers=plain)
+    with pytest.raises(AwsError, match="advancedConfiguration field is required"):
+        it.deploy(deploymentConfiguration=BLUE_GREEN)
+    with pytest.raises(AwsError, match="advancedConfiguration field is required"):
+        it.cloud("UpdateService", cluster="c", service="web", deploymentConfiguration=BLUE_GREEN)
+    answer = it.deploy(deploymentConfiguration=BLUE_GREEN, loadBalancers=it.balancers)
+    assert answer
+
+
 def test_forcing_a_new_deployment_shifts_traffic_as_well(it: Shifting) -> None:
     it.serve()
     answer = it.cloud("UpdateService", cluster="c", service="web", forceNewDeployment=True)
@@ -440,6 +474,10 @@ def test_rules_and_groups_must_fit(it: Shifting) -> None:
         (
             {"advancedConfiguration": advanced | {"roleArn": ""}},
             "advancedConfiguration.roleArn is required",
+        ),
+        (
+            {"advancedConfiguration": advanced | {"roleArn": it.cloud.trust("other")}},
+            "must exist and trust ecs.amazonaws.com",
         ),
     ):
         wanted = {k: v for k, v in (balancer | changes).items() if v is not None}

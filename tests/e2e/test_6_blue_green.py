@@ -122,13 +122,13 @@ def test_an_alarm_in_the_bake_time_gives_the_traffic_back_without_a_failed_reque
             taskDefinition="web",
             deploymentConfiguration={"bakeTimeInMinutes": 30, "lifecycleHooks": [pause]},
         )
-        waiting = until(lambda: newest(cloud, shop).get("lifecycleHookDetails"), 40)
+        waiting = until(lambda: newest(cloud, shop).get("lifecycleHookDetails"), 60)
         assert pages(cloud, shop) == ["v2", "v3"]
         ecs.continue_service_deployment(
             serviceDeploymentArn=newest(cloud, shop)["serviceDeploymentArn"],
             hookId=waiting[0]["hookId"],
         )
-        assert until(lambda: newest(cloud, shop)["lifecycleStage"] == "BAKE_TIME", 20)
+        assert until(lambda: newest(cloud, shop)["lifecycleStage"] == "BAKE_TIME", 60)
         # In the period that is over: the alarm looks at it at once.
         wrong = {"MetricName": "WrongOrders", "Value": 1, "StorageResolution": 1}
         wrong["Timestamp"] = time.time() - 10

@@ -190,7 +190,7 @@ STRATEGY = st.sampled_from(
 
 
 @given(st.integers(1, 4), STRATEGY, st.lists(EVENT, max_size=40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_who_has_the_traffic_keeps_its_tasks(
     desired: int, strategy: DeploymentStrategy, events: list[tuple[str, int]]
 ) -> None:

@@ -72,8 +72,12 @@ def roll_back_deployment(call: Call, request: Request) -> Response:
     service = service_in(call, request)
     primary = service.primary
     if primary.rollback_requested and primary.rollout == "IN_PROGRESS":
-        refused = any(one.status in ("FAILED", "TIMED_OUT") for one in primary.pauses)
-        _give_up(call, service, deployments.HOOK if refused else deployments.USER, back=True)
+        why = (
+            deployments.HOOK
+            if primary.pauses[-1:] and primary.pauses[-1].refused
+            else deployments.USER
+        )
+        _give_up(call, service, why, back=True)
     return {}
 
 
@@ -89,6 +93,7 @@ def advance_deployment(call: Call, request: Request) -> Response:
     change(call, service, entered.id, lambda _: entered)
     if not entered.staged:
         return {}
+    deployments.note_start(call, entered)
     back = bool(entered.rolling_back_to)
 
     def tell(one: ServiceDeployment) -> ServiceDeployment:

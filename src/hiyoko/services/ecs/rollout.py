@@ -74,6 +74,12 @@ class Pause:
         """Whether nobody has answered yet."""
         return self.status == "AWAITING_ACTION"
 
+    @property
+    def refused(self) -> bool:
+        """Whether it ended in a rollback."""
+        timed_out = self.status == "TIMED_OUT" and self.action == "ROLLBACK"
+        return timed_out or self.status == "FAILED"
+
 
 @dataclass(frozen=True, slots=True)
 class EarlySuccess:

@@ -10,6 +10,10 @@ from hiyoko.services.ecs.errors import InvalidParameter
 from hiyoko.services.ecs.model import LoadBalancer, TaskDefinition
 from hiyoko.services.ecs.rollout import ROLLING, Advanced, DeploymentStrategy
 from hiyoko.services.ecs.rollout_parse import strategy_in
+from hiyoko.services.iam import rows as iam
+
+ECS = "ecs.amazonaws.com"
+"""The service that shifts traffic with the role of an advancedConfiguration."""
 
 NOT_HERE = (
     "serviceRegistries",
@@ -169,6 +173,12 @@ def _advanced(call: Call, given: dict[str, Any] | None, group: str) -> Advanced 
             "alternateTargetGroupArn must be another target group than targetGroupArn."
         )
     _check_group(call, alternate)
+    role = iam.find_role_by_arn(call.tx, given["roleArn"])
+    if role is None or not role.trusts(ECS):
+        raise InvalidParameter(
+            f"ECS was unable to assume the role '{given['roleArn']}' of advancedConfiguration: it"
+            f" must exist and trust {ECS}."
+        )
     production, test = given["productionListenerRule"], given.get("testListenerRule") or ""
     for rule in filter(None, (production, test)):
         _check_rule(call, rule, {group, alternate})

@@ -18,7 +18,7 @@ from hiyoko.services.ecs import (
     views,
 )
 from hiyoko.services.ecs.errors import InvalidParameter, ServiceNotActive, ServiceNotFound
-from hiyoko.services.ecs.model import Cluster, Service, TaskDefinition
+from hiyoko.services.ecs.model import Cluster, LoadBalancer, Service, TaskDefinition
 from hiyoko.services.ecs.service_parse import (
     Rollout,
     load_balancers_in,
@@ -200,7 +200,7 @@ def _deployed(
     kind = service.deployment_strategy.kind
     if request.get("loadBalancers") is not None:
         balancers = load_balancers_in(call, request["loadBalancers"], definition, kind)
-    elif definition.arn != primary.definition_arn or kind != "ROLLING":
+    elif definition.arn != primary.definition_arn or not _shifts(kind, balancers):
         shown = views.load_balancers(primary.load_balancers)
         balancers = load_balancers_in(call, shown, definition, kind)
     grace = _grace(request, bool(balancers))
@@ -220,6 +220,11 @@ def _deployed(
         return service
     content = deployments.Content(definition, network, balancers, version)
     return deployments.begin(call, service, content)
+
+
+def _shifts(kind: str, balancers: tuple[LoadBalancer, ...]) -> bool:
+    """Whether load balancers that were checked before have what a strategy needs of them."""
+    return kind == "ROLLING" or (bool(balancers) and all(one.advanced for one in balancers))
 
 
 @operation("DeleteService")
