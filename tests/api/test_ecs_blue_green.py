@@ -396,6 +396,39 @@ def test_a_stack_sets_strategy_alarms_and_hooks_and_forces_deployments(it: Shift
     assert it.shares(it.production) == [0, 100]
 
 
+def test_a_change_to_rolling_in_the_bake_time_gives_the_traffic_back_first(it: Shifting) -> None:
+    it.serve()
+    it.deploy()
+    it.settle()
+    blue = {one["taskArn"] for one in it.cloud.tasks() if one["taskDefinitionArn"].endswith(":1")}
+    arn = it.deploy(deploymentConfiguration={"strategy": "ROLLING", "bakeTimeInMinutes": 0})
+    it.cloud.schedule_once()
+    assert it.shares(it.production) == [100, 0]
+    assert blue < {one["taskArn"] for one in it.cloud.tasks()}
+    it.settle()
+    it.drain()
+    assert (it.families(), it.shares(it.production)) == (["3", "3"], [0, 100])
+    assert it.record(arn)["status"] == "SUCCESSFUL"
+
+
+def test_a_deployment_during_a_rollback_takes_over_from_what_is_restored(it: Shifting) -> None:
+    it.serve()
+    arn = it.deploy()
+    it.settle()
+    it.cloud("StopServiceDeployment", serviceDeploymentArn=arn)
+    it.cloud.schedule_once()
+    newer = it.deploy()
+    it.settle()
+    assert (it.stage(newer), it.families()) == ("BAKE_TIME", ["1", "1", "3", "3"])
+    (source,) = it.record(newer)["sourceServiceRevisions"]
+    first = it.record(arn)["sourceServiceRevisions"][0]["arn"]
+    assert source["arn"] == first
+    it.cloud("StopServiceDeployment", serviceDeploymentArn=newer)
+    it.settle()
+    it.drain()
+    assert (it.families(), it.shares(it.production)) == (["1", "1"], [100, 0])
+
+
 def test_linear_steps_are_watched_one_by_one(it: Shifting) -> None:
     how = {"stepPercent": 33.3, "stepBakeTimeInMinutes": 2}
     it.serve({"strategy": "LINEAR", "bakeTimeInMinutes": 1, "linearConfiguration": how})

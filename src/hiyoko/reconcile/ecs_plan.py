@@ -329,7 +329,9 @@ class _Scheduler:
             if one.id in service.kept and not (early and one is primary):
                 self._keep(one)
         others = [view for view in self.live if view.task.deployment not in service.kept]
-        clearing = primary.stage in (rollout.RECONCILE, rollout.CLEAN_UP)
+        # What was superseded may have traffic until the load balancers send it back.
+        given_back = primary.stage == rollout.RECONCILE and self.outside.shifted
+        clearing = given_back or primary.stage == rollout.CLEAN_UP
         if others and (clearing or service.desired_count == 0):
             reason = f"Scaling activity initiated by (deployment {primary.id})"
             self.out.actions.append(Stop(tuple((view.task.arn, reason) for view in others)))

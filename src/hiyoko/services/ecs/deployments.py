@@ -48,16 +48,37 @@ def images(definition: TaskDefinition) -> tuple[ContainerImage, ...]:
     return tuple(ContainerImage(one.name, one.image, one.pins) for one in definition.containers)
 
 
-def begin(call: Call, service: Service, content: Content) -> Service:
-    """Make a new PRIMARY deployment; one that is under way is stopped by it.
+def source_of(service: Service) -> Deployment | None:
+    """What a new deployment takes over from: the complete one, or one that is being restored."""
 
-    Where there is no complete one whose traffic it could take over it starts as ROLLING ones do.
+    def serves(one: Deployment) -> bool:
+        back = one.staged and one.rolling_back_to and one.rollout == "IN_PROGRESS"
+        return one.rollout == "COMPLETED" or bool(back)
+
+    return next((one for one in service.deployments if serves(one)), None)
+
+
+def _kind(service: Service, source: Deployment | None) -> str:
+    """The strategy of a new deployment.
+
+    Where there is nothing to take over from it goes as ROLLING ones do. Where an unfinished one
+    may have part of the traffic, that has to be given back in any case.
     """
+    kind = service.deployment_strategy.kind
+    if source is None:
+        return "ROLLING"
+    unfinished = service.primary.staged and service.primary.rollout != "COMPLETED"
+    return "BLUE_GREEN" if unfinished and kind == "ROLLING" else kind
+
+
+def begin(call: Call, service: Service, content: Content) -> Service:
+    """Make a new PRIMARY deployment; one that is under way is stopped by it."""
     digits = call.ids.digits(19)
-    source = next((one for one in service.deployments if one.rollout == "COMPLETED"), None)
-    kind = service.deployment_strategy.kind if source is not None else "ROLLING"
+    source = source_of(service)
+    kind = _kind(service, source)
     before = source or (service.primary if service.deployments else None)
     groups = shifting.groups(before, content.load_balancers, switch=kind != "ROLLING")
+    from_ = (source,) if source is not None and kind != "ROLLING" else service.deployments[:1]
     place = "/".join(service.arn.rsplit("/", 2)[1:])
     revision = ServiceRevision(
         arn=call.arn("ecs", f"service-revision/{place}/{digits}"),
@@ -80,7 +101,7 @@ def begin(call: Call, service: Service, content: Content) -> Service:
         cluster=service.cluster,
         created_at=call.now,
         target=revision.arn,
-        sources=tuple((one.revision, service.desired_count) for one in service.deployments[:1]),
+        sources=tuple((one.revision, service.desired_count) for one in from_),
         requested=service.desired_count,
         updated_at=call.now,
     )
