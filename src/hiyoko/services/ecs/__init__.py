@@ -5,6 +5,7 @@
 - ``sight``             both brought together
 - ``clusters`` ``task_definitions`` ``tasks`` ``services`` ``service_deployments`` ``tagging``
   the operations
+- ``capacity``          FARGATE and FARGATE_SPOT; ``spot`` the end of a Spot task
 - ``deployments``       how a deployment begins and ends, and what remains of it
 - ``rollout``           strategies and their settings; ``shifting`` moves traffic, ``alarms`` end it
 - ``events``            what EventBridge is told
@@ -19,24 +20,28 @@ https://docs.aws.amazon.com/AmazonECS/latest/APIReference/
 """
 
 from hiyoko.services.ecs import (
+    capacity,
     clusters,
     deployment_steps,
     events,
     scheduling,
     service_deployments,
     services,
+    spot,
     tagging,
     task_definitions,
     tasks,
 )
 
 __all__ = [
+    "capacity",
     "clusters",
     "deployment_steps",
     "events",
     "scheduling",
     "service_deployments",
     "services",
+    "spot",
     "tagging",
     "task_definitions",
     "tasks",

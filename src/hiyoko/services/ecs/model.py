@@ -12,6 +12,10 @@ from hiyoko.services.ecs.rollout import Advanced, DeploymentStrategy, Pause
 from hiyoko.services.ecs.seen import ContainerSeen, TaskSeen
 
 Tags = tuple[tuple[str, str], ...]
+Strategy = tuple[tuple[str, int, int], ...]
+"""A capacity provider strategy: provider, weight, base."""
+BY_PROVIDER = "provider"
+"""How a service is launched whose tasks are spread by a capacity provider strategy."""
 Sighting = TaskSeen
 """What was seen of a task, for those who may know models only."""
 
@@ -28,8 +32,8 @@ class Cluster:
     deleted_at: float | None = None
     container_insights: str = "disabled"
     capacity_providers: tuple[str, ...] = ()
-    strategy: tuple[tuple[str, int, int], ...] = ()
-    """Default capacity provider strategy: provider, weight, base."""
+    strategy: Strategy = ()
+    """The default capacity provider strategy."""
     tags: Tags = ()
 
 
@@ -401,7 +405,7 @@ class Service:
     desired_count: int
     deployments: tuple[Deployment, ...]
     launched_by: str = "FARGATE"
-    strategy: tuple[tuple[str, int, int], ...] = ()
+    strategy: Strategy = ()
     platform_version: str = "LATEST"
     minimum_percent: int = 100
     maximum_percent: int = 200
@@ -461,7 +465,7 @@ class ServiceRevision:
     load_balancers: tuple[LoadBalancer, ...]
     platform_version: str
     launched_by: str
-    strategy: tuple[tuple[str, int, int], ...]
+    strategy: Strategy
     images: tuple[ContainerImage, ...]
     groups: tuple[str, ...] = ()
     """The target groups of its tasks, where they may be the alternate ones."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from hiyoko.api import AwsError, Call, Request, Response, operation
+from hiyoko.api import Call, Request, Response, operation
 from hiyoko.services.ecs import deployments, events, names, networks, rows, sight, tasks
 from hiyoko.services.ecs.errors import ServiceNotFound
 from hiyoko.services.ecs.model import Deployment, Service, Stop, Task
@@ -59,6 +59,8 @@ def _launch(call: Call, service: Service, deployment: Deployment, zone: str = ""
         subnets=tuple(one for one in subnets if zone in ("", one.zone)),
         group=f"service:{service.name}",
         launched_by=service.launched_by,
+        strategy=service.strategy,
+        held=_held(call, service, deployment),
         started_by=deployment.id,
         service=service.arn,
         deployment=deployment.id,
@@ -68,23 +70,23 @@ def _launch(call: Call, service: Service, deployment: Deployment, zone: str = ""
     )
 
 
+def _held(call: Call, service: Service, deployment: Deployment) -> dict[str, int]:
+    """How many tasks of a deployment each capacity provider has."""
+    held: dict[str, int] = {}
+    for task in rows.list_tasks(call.tx, service=service.arn):
+        if task.deployment == deployment.id and task.stop is None:
+            name = task.launched_by.removeprefix("provider:")
+            held[name] = held.get(name, 0) + 1
+    return held
+
+
 @operation("_StartServiceTasks")
 def start_service_tasks(call: Call, request: Request) -> Response:
     """Start tasks of a deployment; ``{Service, Deployment, Count, Replaced}``."""
     service = service_in(call, request)
     deployment = next(one for one in service.deployments if one.id == request["Deployment"])
     launch = _launch(call, service, deployment)
-    started: list[Task] = []
-    refusal = ""
-    for _ in range(request["Count"]):
-        try:
-            started.append(tasks.start(call, launch))
-        except AwsError as error:
-            if not started:
-                raise
-            # What there was room for runs; the rest is told, and tried again.
-            refusal = error.message
-            break
+    started, refusal = tasks.start_what_fits(call, launch, request["Count"])
     message = f"has started {len(started)} tasks: {_named(started)}."
     if request.get("Replaced"):
         message += f" Amazon ECS replaced {request['Replaced']} tasks due to an unhealthy status."
@@ -101,7 +103,7 @@ def start_service_tasks(call: Call, request: Request) -> Response:
 def rebalance_service(call: Call, request: Request) -> Response:
     """Start a task in the poorest zone; ``{Service, Zone, Message}`` (how the tasks are spread)."""
     service, zone = service_in(call, request), request["Zone"]
-    task = tasks.start(call, _launch(call, service, service.primary, zone))
+    [task] = tasks.start(call, _launch(call, service, service.primary, zone))
     note(call, service, request["Message"])
     note(call, service, f"has started 1 tasks in {zone} to AZ Rebalance: {_named([task])}.")
     events.tell_action(call, service, "SERVICE_REBALANCING_STARTED")

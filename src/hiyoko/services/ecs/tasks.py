@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hiyoko.api import AwsError, Call, Request, Response, operation, unsupported
-from hiyoko.services.ecs import clusters, definition_parse, names, networks, rows, sight, views
+from hiyoko.services.ecs import capacity, definition_parse, names, networks, rows, sight, views
 from hiyoko.services.ecs.errors import (
     InvalidParameter,
     NoAddressLeft,
@@ -20,6 +20,7 @@ from hiyoko.services.ecs.model import (
     Network,
     Overrides,
     Stop,
+    Strategy,
     Tags,
     Task,
     TaskDefinition,
@@ -41,6 +42,9 @@ class Launch:
     subnets: tuple[networks.Subnet, ...]
     group: str
     launched_by: str
+    strategy: Strategy = ()
+    held: Mapping[str, int] = field(default_factory=dict)
+    """How many tasks each capacity provider has already, where a strategy spreads them."""
     started_by: str = ""
     service: str = ""
     deployment: str = ""
@@ -49,32 +53,6 @@ class Launch:
     client_token: str = ""
     digests: Tags = ()
     rebalances: bool = False
-
-
-def launched_by(request: Request, cluster: Cluster) -> str:
-    """FARGATE, or ``provider:NAME`` when a capacity provider strategy chooses."""
-    kind, strategy = request.get("launchType"), request.get("capacityProviderStrategy")
-    if kind and strategy:
-        raise InvalidParameter(
-            "Specifying both a launch type and capacity provider strategy is not supported."
-            " Remove one and try again."
-        )
-    items = clusters.strategy_in(strategy)
-    if not kind and not items:
-        items = cluster.strategy
-    if items:
-        if any(name not in cluster.capacity_providers for name, _, _ in items):
-            raise InvalidParameter(
-                "The specified capacity provider strategy cannot contain a capacity provider that"
-                " is not associated with the cluster. Associate the capacity provider with the"
-                " cluster and try again."
-            )
-        if any(name != "FARGATE" for name, _, _ in items):
-            raise unsupported("capacityProviderStrategy", "FARGATE_SPOT")
-        return "provider:FARGATE"
-    if (kind or "EC2") != "FARGATE":
-        raise unsupported("launchType", kind or "EC2")
-    return "FARGATE"
 
 
 def refuse_ineffective(request: Request, members: tuple[str, ...]) -> None:
@@ -106,7 +84,7 @@ def run_task(call: Call, request: Request) -> Response:
         raise InvalidParameter("Count must be between 1 and 10.")
     cluster = names.cluster_of(call, request.get("cluster"))
     definition = names.usable_definition(call, request["taskDefinition"])
-    kind = launched_by(request, cluster)
+    kind, strategy = capacity.launched_in(request, cluster)
     network, subnets = networks.network_in(call, request)
     propagate = request.get("propagateTags")
     if propagate == "SERVICE":
@@ -124,12 +102,13 @@ def run_task(call: Call, request: Request) -> Response:
         subnets=subnets,
         group=request.get("group") or f"family:{definition.family}",
         launched_by=kind,
+        strategy=strategy,
         started_by=request.get("startedBy") or "",
         overrides=overrides_in(request.get("overrides") or {}, definition),
         tags=tuple(tags.items()),
         client_token=token,
     )
-    return _ran(call, [start(call, launch) for _ in range(count)])
+    return _ran(call, start(call, launch, count))
 
 
 def _ran(call: Call, tasks: list[Task]) -> Response:
@@ -169,14 +148,40 @@ def _check_roles(call: Call, launch: Launch) -> None:
             raise RoleNotAssumable(arn)
 
 
-def start(call: Call, launch: Launch) -> Task:
-    """Write the wish for one task and for its interface; RoleNotAssumable, NoAddressLeft."""
+def start(call: Call, launch: Launch, count: int = 1) -> list[Task]:
+    """Write the wishes for so many tasks, spread over capacity providers as the strategy says.
+
+    RoleNotAssumable; NoAddressLeft when there is no place for all of them.
+    """
     _check_roles(call, launch)
-    siblings = [
-        task
-        for task in rows.list_tasks(call.tx, cluster=launch.cluster.arn)
-        if task.group == launch.group and task.stop is None
-    ]
+    return [_start(call, launch, launched_by) for launched_by in _spread(launch, count)]
+
+
+def start_what_fits(call: Call, launch: Launch, count: int) -> tuple[list[Task], str]:
+    """As ``start``, but as many as have a place, and why the others have none."""
+    _check_roles(call, launch)
+    started: list[Task] = []
+    for launched_by in _spread(launch, count):
+        try:
+            started.append(_start(call, launch, launched_by))
+        except NoAddressLeft as error:
+            if not started:
+                raise
+            return started, error.message
+    return started, ""
+
+
+def _spread(launch: Launch, count: int) -> list[str]:
+    """What launches each of so many tasks."""
+    if not launch.strategy:
+        return [launch.launched_by] * count
+    return [f"provider:{name}" for name in capacity.spread(launch.strategy, launch.held, count)]
+
+
+def _start(call: Call, launch: Launch, launched_by: str) -> Task:
+    """Write the wish for one task and for its interface."""
+    near = rows.list_tasks(call.tx, cluster=launch.cluster.arn, service=launch.service)
+    siblings = [task for task in near if task.group == launch.group and task.stop is None]
     attachment = call.ids.uuid()
     subnet, interface = _place(call, launch, siblings, attachment)
     task_id = call.ids.hex(32)
@@ -204,7 +209,7 @@ def start(call: Call, launch: Launch) -> Task:
         service=launch.service,
         deployment=launch.deployment,
         started_by=launch.started_by,
-        launched_by=launch.launched_by,
+        launched_by=launched_by,
         overrides=launch.overrides,
         tags=launch.tags,
         client_token=launch.client_token,
