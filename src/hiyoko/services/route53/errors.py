@@ -15,6 +15,15 @@ def no_such_hosted_zone(zone_id: str) -> AwsError:
     return AwsError("NoSuchHostedZone", f"No hosted zone found with ID: {zone_id}", status=404)
 
 
+def managed_elsewhere(zone_id: str, owner: str) -> AwsError:
+    """The zone belongs to another service, which alone changes what is in it."""
+    return AwsError(
+        "AccessDenied",
+        f"The resource hostedzone/{zone_id} can only be managed through AWS Cloud Map ({owner})",
+        status=403,
+    )
+
+
 def no_such_change(change_id: str) -> AwsError:
     """The account made no change of this id."""
     return AwsError("NoSuchChange", f"Could not find resource with ID: {change_id}", status=404)

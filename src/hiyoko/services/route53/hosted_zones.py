@@ -27,8 +27,11 @@ def create_hosted_zone(call: Call, request: Request) -> Response:
     for member in ("EnablePublicDNSFallback", "ChangeGuardrails"):
         if request.get(member):
             raise unsupported(member)
+    return _create(call, request, _zone_name(request["Name"]))
+
+
+def _create(call: Call, request: Request, name: str, linked: str = "") -> Response:
     config = request.get("HostedZoneConfig") or {}
-    name = _zone_name(request["Name"])
     if rows.find_reference(call.tx, call.account, request["CallerReference"]) is not None:
         raise errors.hosted_zone_already_exists()
     vpcs = (checked_vpc(call, request["VPC"], name),) if request.get("VPC") else ()
@@ -52,6 +55,7 @@ def create_hosted_zone(call: Call, request: Request) -> Response:
         created_at=call.now,
         comment=config.get("Comment") or None,
         delegation_set=set_id,
+        linked=linked,
     )
     rows.insert_zone(call.tx, zone)
     rows.insert_reference(
@@ -157,7 +161,7 @@ def list_hosted_zones_by_name(call: Call, request: Request) -> Response:
 @operation("UpdateHostedZoneComment")
 def update_hosted_zone_comment(call: Call, request: Request) -> Response:
     """Replace the comment; without one it is removed."""
-    zone = rows.get_zone(call.tx, call.account, request["Id"])
+    zone = rows.get_own_zone(call.tx, call.account, request["Id"])
     zone = replace(zone, comment=request.get("Comment") or None)
     rows.put_zone(call.tx, zone)
     return {"HostedZone": _shown(call, zone)}
@@ -166,7 +170,10 @@ def update_hosted_zone_comment(call: Call, request: Request) -> Response:
 @operation("DeleteHostedZone")
 def delete_hosted_zone(call: Call, request: Request) -> Response:
     """Delete a zone that holds nothing but its apex SOA and NS."""
-    zone = rows.get_zone(call.tx, call.account, request["Id"])
+    return _delete(call, rows.get_own_zone(call.tx, call.account, request["Id"]))
+
+
+def _delete(call: Call, zone: HostedZone) -> Response:
     for record in rows.list_records(call.tx, zone.zone_id):
         if record.name != zone.name or record.type not in {"NS", "SOA"}:
             raise errors.hosted_zone_not_empty()
@@ -177,6 +184,24 @@ def delete_hosted_zone(call: Call, request: Request) -> Response:
     rows.QUERY_LOGGING.delete(call.tx, zone_id=zone.zone_id)
     rows.delete_zone(call.tx, zone)
     return {"ChangeInfo": submit(call)}
+
+
+@operation("_CreateLinkedZone")
+def create_linked_zone(call: Call, request: Request) -> Response:
+    """Record another service's zone: CreateHostedZone's request with ``Owner`` (an ARN).
+
+    A private one may have a name of a single label.
+    """
+    name = _parsed(request["Name"])
+    return _create(
+        call, request, name if request.get("VPC") else _zone_name(name), request["Owner"]
+    )
+
+
+@operation("_DeleteLinkedZone")
+def delete_linked_zone(call: Call, request: Request) -> Response:
+    """Delete another service's empty zone; ``{Id}``."""
+    return _delete(call, rows.get_zone(call.tx, call.account, request["Id"]))
 
 
 def _shown(call: Call, zone: HostedZone) -> dict[str, Any]:

@@ -80,6 +80,8 @@ class HostedZone:
     tags: tuple[tuple[str, str], ...] = ()
     signing: bool = False
     delegation_set: str = ""
+    linked: str = ""
+    """ARN of the Cloud Map namespace that made the zone, and alone may change its records."""
 
     @property
     def name_servers(self) -> tuple[str, ...]:

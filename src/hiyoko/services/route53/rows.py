@@ -59,6 +59,14 @@ def get_zone(tx: Transaction, account: str, zone_id: str) -> HostedZone:
     return zone
 
 
+def get_own_zone(tx: Transaction, account: str, zone_id: str) -> HostedZone:
+    """The account's zone, where it may change it. Raises NoSuchHostedZone and AccessDenied."""
+    zone = get_zone(tx, account, zone_id)
+    if zone.linked:
+        raise errors.managed_elsewhere(zone.zone_id, zone.linked)
+    return zone
+
+
 def list_zones(tx: Transaction, account: str) -> list[HostedZone]:
     """The account's zones, oldest first."""
     return sorted(ZONES.list(tx, account=account), key=lambda z: (z.created_at, z.zone_id))

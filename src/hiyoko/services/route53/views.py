@@ -22,13 +22,17 @@ def hosted_zone(zone: HostedZone, record_count: int) -> dict[str, Any]:
     config: dict[str, Any] = {"PrivateZone": zone.private}
     if zone.comment:
         config["Comment"] = zone.comment
-    return {
+    shown: dict[str, Any] = {
         "Id": f"/hostedzone/{zone.zone_id}",
         "Name": zone.name,
         "CallerReference": zone.caller_reference,
         "Config": config,
         "ResourceRecordSetCount": record_count,
     }
+    if zone.linked:
+        principal = "servicediscovery.amazonaws.com"
+        shown["LinkedService"] = {"ServicePrincipal": principal, "Description": zone.linked}
+    return shown
 
 
 def delegation_set(zone: HostedZone) -> dict[str, Any]:
