@@ -37,7 +37,7 @@ class Process:
     def descriptors(self) -> int:
         """Open files, sockets, pipes; 0 once it has ended."""
         try:
-            return len(os.listdir(f"/proc/{self.pid}/fd"))
+            return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
         except OSError:
             return 0
 

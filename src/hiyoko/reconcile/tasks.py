@@ -22,9 +22,9 @@ from hiyoko.plane.containers.plane import (
     ContainersState,
     FailTask,
     PullImages,
-    TaskState,
     steps,
 )
+from hiyoko.plane.containers.task_states import TaskState
 from hiyoko.reconcile.report import Report
 from hiyoko.reconcile.task_logs import deliver_log, prepare_logs
 from hiyoko.services.ec2.rows import SUBNETS, VPCS
@@ -75,17 +75,19 @@ class TaskReconciler:
         with self.store.reading() as tx:
             desired = load_tasks(tx, self._known)
             standing = frozenset(row.eni_id for row in INTERFACES_SEEN.list(tx)) - _proxyless(tx)
-        seen = await self.plane.observe()
-        seen = replace(seen, namespaces=seen.namespaces & standing)
+        after = await self.plane.observe()
+        seen = replace(after, namespaces=after.namespaces & standing)
         keep = self._deliver(desired, report)
         now = self.clock.now()
-        for step in steps(desired, seen, keep, now):
+        todo = list(steps(desired, seen, keep, now))
+        for step in todo:
             if isinstance(step, PullImages):
                 reason = prepare_logs(self.store, step.task, self.clock)
                 step = FailTask(step.task, reason) if reason else step
             with report.attempt(step):
                 await self.plane.apply(step)
-        after = await self.plane.observe()
+        if todo:
+            after = await self.plane.observe()
         self.plane.check_health(desired.tasks, after)
         await self.plane.tell_tasks(desired.tasks, after.namespaces)
         self._wake_for_timeouts(desired, after, report)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.unit.plane.containers.test_bundle import CONTAINER, TASK
 
 from hiyoko.plane.containers.directory import ContainerState, Progress
-from hiyoko.plane.containers.plane import TaskState
+from hiyoko.plane.containers.task_states import TaskState
 from hiyoko.reconcile.tasks import sight
 
 PULLED = Progress(TASK.arn, pull_stopped_at=1.0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import resource
 import shutil
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
@@ -34,7 +35,6 @@ from hiyoko.plane.containers.cgroups import limits_enforced, own_group, remove_g
 from hiyoko.plane.containers.dependencies import outlook, restarts
 from hiyoko.plane.containers.directory import (
     ContainerDirectory,
-    ContainerState,
     Progress,
     Stopping,
     TaskDirectory,
@@ -45,6 +45,7 @@ from hiyoko.plane.containers.health import watch_health
 from hiyoko.plane.containers.layers import resolve
 from hiyoko.plane.containers.pull import PulledImage, Puller
 from hiyoko.plane.containers.runtime import Runtime, StartFailed, wait_end
+from hiyoko.plane.containers.task_states import TaskState, TaskStates
 from hiyoko.plane.containers.usage import TaskUsage, task_usage
 from hiyoko.plane.containers.volumes import make_volumes
 from hiyoko.plane.containers.watch import Watch
@@ -54,6 +55,8 @@ from hiyoko.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+STARTS = max(4, 2 * (os.cpu_count() or 1))
+"""How many containers are made at once: it is work for processors, and runc takes 30 MB for it."""
 KILL_TIMEOUT_S = 10.0
 """SIGKILL can't be refused; what takes longer hangs in the kernel and is reported."""
 
@@ -111,19 +114,6 @@ class RemoveTask(Step):
 
 
 ContainerStep = PullImages | StartContainer | FailTask | StopTask | RemoveTask
-
-
-@dataclass(frozen=True, slots=True)
-class TaskState:
-    """A task as the disk and the processes tell. ``progress`` None: nothing legible is there."""
-
-    progress: Progress | None
-    containers: Mapping[str, ContainerState] = field(default_factory=dict)
-
-    @property
-    def present(self) -> bool:
-        """Whether anything was begun and not yet cleared."""
-        return self.progress is None or not self.progress.stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +201,8 @@ class ContainerPlane:
         self._puller = Puller(self.settings.image_dir, self.trust)
         self._runtime = Runtime(self.settings.run_dir / "runc")
         self._watch = Watch(self._woken)
+        self._states = TaskStates(self.settings.task_dir)
+        self._starts = asyncio.Semaphore(STARTS)
         self._agent = AgentServer(self.settings, self.keys)
 
     def _woken(self) -> None:
@@ -230,21 +222,14 @@ class ContainerPlane:
 
     async def observe(self) -> ContainersState:
         """What is on disk and what runs; exits and log growth from here on wake us."""
-        tasks: dict[str, TaskState] = {}
+        tasks = self._states.observe(self._watch.living())
         monitors: list[int] = []
         logs: list[Path] = []
-        top = self.settings.task_dir
-        for path in sorted(top.iterdir()) if top.is_dir() else []:
-            directory = TaskDirectory(path)
-            progress = directory.read()
-            containers: dict[str, ContainerState] = {}
-            for container in directory.containers(progress.arn) if progress else []:
-                state = container.state()
-                containers[container.name] = state
-                if state.monitor is not None:
-                    monitors.append(state.monitor)
-                    logs.append(container.log)
-            tasks[path.name] = TaskState(progress, containers)
+        for name, task in tasks.items():
+            for container in task.containers.values():
+                if container.monitor is not None:
+                    monitors.append(container.monitor)
+                    logs.append(self.settings.task_dir.joinpath(name, container.name, "log"))
         self._watch.processes(monitors)
         self._watch.logs(logs)
         return ContainersState(
@@ -264,7 +249,7 @@ class ContainerPlane:
             case PullImages(task):
                 self._begin(task.arn, step, self._pull(task))
             case StartContainer(task, container):
-                self._begin(task.arn, step, self._start(task, container))
+                self._begin(task.arn, step, self._start_in_turn(task, container))
             case FailTask(task, reason):
                 self._note(task.arn, failure=reason)
             case StopTask(arn):
@@ -333,6 +318,10 @@ class ContainerPlane:
             self._fetched[cid] = await self._puller.variables(task, container)
         await self._puller.reach_logs(task)
         self._note(task.arn, images=tuple(images.values()), pull_stopped_at=self.clock.now())
+
+    async def _start_in_turn(self, task: Task, container: Container) -> None:
+        async with self._starts:
+            await self._start(task, container)
 
     async def _start(self, task: Task, container: Container) -> None:
         directory = self.directory(task.arn)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import select
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,14 @@ class Watch:
             asyncio.get_running_loop().add_reader(handle, self._ended, pid)
         for pid in self._processes.keys() - wanted:
             self._forget(pid)
+
+    def living(self) -> frozenset[int]:
+        """Those of the watched processes that have not ended, by the kernel's word."""
+        poll = select.poll()
+        for handle in self._processes.values():
+            poll.register(handle, select.POLLIN)
+        ended = {handle for handle, _ in poll.poll(0)}
+        return frozenset(pid for pid, handle in self._processes.items() if handle not in ended)
 
     def _ended(self, pid: int) -> None:
         self._forget(pid)
