@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from hiyoko.plane.containers.blobs import Blobs
-from hiyoko.porter.cache import ImageCache, cache_directory
+from hiyoko.porter.cache import ImageCache, cache_directory, members
 from hiyoko.porter.recipes import APPLETS, RECIPES, Recipe
 
 MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -274,7 +274,7 @@ def build(image_dir: Path, name: str, cache: ImageCache | None = None) -> dict[s
     mark = image_dir / "built" / f"{name}.{FORMAT}.json"
     try:
         known: dict[str, Any] = json.loads(mark.read_text())
-        if blobs.has(known["digest"]):
+        if all(blobs.keep(member) for member in members(blobs, known["digest"])):
             return known
     except (OSError, ValueError, KeyError):
         pass
