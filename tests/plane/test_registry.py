@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from tests.plane.registry_world import (
     Driver,
-    NoBuilder,
+    NoPorter,
     add_busybox,
     make_container,
     make_task,
@@ -23,9 +23,11 @@ from hiyoko.gateway.images import import_image, list_images
 from hiyoko.gateway.registry import RegistryHandler
 from hiyoko.plane.containers.blobs import Blobs, BuiltImage, links
 from hiyoko.plane.containers.cgroups import remove_groups
+from hiyoko.plane.containers.uploads import Uploads
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
 from hiyoko.porter.build import FORMAT, build
+from hiyoko.services.ecr.layer_store import use_layer_store
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
 
@@ -41,7 +43,8 @@ def settings(tmp_path: Path) -> Settings:
 async def store(settings: Settings) -> AsyncIterator[Store]:
     """The registry on the loopback, with its store."""
     store = Store.open(":memory:")
-    handler = RegistryHandler(store, settings, NoBuilder())
+    use_layer_store(Uploads(settings.image_dir))
+    handler = RegistryHandler(store, settings, NoPorter())
     runner = web.ServerRunner(web.Server(handler.handle))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 4566).start()
@@ -160,7 +163,7 @@ async def test_a_built_image_serves(tmp_path: Path, image: str, recipe: str, wor
     settings = Settings(tmp_path)
     settings.image_dir.symlink_to(BUILT / "images")
 
-    class Built:
+    class Built(NoPorter):
         async def build(self, name: str) -> BuiltImage:
             built = build(settings.image_dir, name)
             return BuiltImage(built["digest"], built["media_type"], built["size"])
