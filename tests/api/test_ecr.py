@@ -240,7 +240,7 @@ def test_a_token_opens_its_own_account_for_twelve_hours(ecr: Ecr) -> None:
 
 def test_a_token_can_not_be_made_without_the_secret(ecr: Ecr) -> None:
     ecr("GetAuthorizationToken")
-    forged = sign_token("00" * 32, "123456789012", int(ecr.clock.now()) + 1000)
+    forged = sign_token("00" * 32, "123456789012", "ap-northeast-1", int(ecr.clock.now()) + 1000)
     for token in (forged, "nonsense", ""):
         assert refused(ecr, "_CheckToken", token=token).status == 401
     with ecr.store.reading() as tx:

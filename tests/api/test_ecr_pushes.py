@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.api.test_ecr import Ecr, refused
@@ -63,11 +64,11 @@ def manifest(mark: str = "") -> str:
 
 
 def test_an_image_is_pushed_through_the_api(ecr: Ecr) -> None:
-    asked = {"repositoryName": "app", "layerDigests": [DIGEST, "no digest"]}
+    asked: dict[str, Any] = {"repositoryName": "app", "layerDigests": [DIGEST, "no digest"]}
     before = ecr("BatchCheckLayerAvailability", **asked)
     assert before["layers"][0]["layerAvailability"] == "UNAVAILABLE"
     assert before["failures"][0]["failureCode"] == "InvalidLayerDigest"
-    put = {"repositoryName": "app", "imageManifest": manifest(), "imageTag": "1"}
+    put: dict[str, Any] = {"repositoryName": "app", "imageManifest": manifest(), "imageTag": "1"}
     assert refused(ecr, "PutImage", **put).code == "LayersNotFoundException"
     push_layer(ecr)
     (layer,) = ecr("BatchCheckLayerAvailability", **asked)["layers"]
@@ -91,7 +92,7 @@ def test_an_image_is_pushed_through_the_api(ecr: Ecr) -> None:
 def test_a_layer_belongs_to_its_repository(ecr: Ecr) -> None:
     push_layer(ecr)
     ecr("CreateRepository", repositoryName="other")
-    asked = {"repositoryName": "other", "layerDigests": [DIGEST]}
+    asked: dict[str, Any] = {"repositoryName": "other", "layerDigests": [DIGEST]}
     (layer,) = ecr("BatchCheckLayerAvailability", **asked)["layers"]
     assert layer["layerAvailability"] == "UNAVAILABLE"
 
@@ -101,7 +102,7 @@ def test_an_index_needs_its_members(ecr: Ecr) -> None:
     member = hashlib.sha256(manifest().encode()).hexdigest()
     entry = {"mediaType": MANIFEST, "digest": f"sha256:{member}", "size": 1}
     text = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]})
-    put = {"repositoryName": "app", "imageManifest": text, "imageTag": "all"}
+    put: dict[str, Any] = {"repositoryName": "app", "imageManifest": text, "imageTag": "all"}
     assert refused(ecr, "PutImage", **put).code == "ReferencedImagesNotFoundException"
     ecr("PutImage", repositoryName="app", imageManifest=manifest())
     assert ecr("PutImage", **put)["image"]["imageManifestMediaType"] == INDEX
@@ -118,7 +119,7 @@ def test_a_part_that_does_not_fit_says_where_to_go_on(ecr: Ecr, first: int, last
 
 def test_an_upload_ends_as_it_must(ecr: Ecr) -> None:
     begun = ecr("InitiateLayerUpload", repositoryName="app")
-    end = {"repositoryName": "app", "layerDigests": [DIGEST]}
+    end: dict[str, Any] = {"repositoryName": "app", "layerDigests": [DIGEST]}
     empty = refused(ecr, "CompleteLayerUpload", uploadId=begun["uploadId"], **end)
     assert empty.code == "EmptyUploadException"
     wrong = end | {"layerDigests": [f"sha256:{'0' * 64}"]}
@@ -213,7 +214,11 @@ def test_pull_through_cache_rules(ecr: Ecr) -> None:
 
 
 def test_creation_templates(ecr: Ecr) -> None:
-    create = {"prefix": "team", "appliedFor": ["PULL_THROUGH_CACHE"], "description": "a"}
+    create: dict[str, Any] = {
+        "prefix": "team",
+        "appliedFor": ["PULL_THROUGH_CACHE"],
+        "description": "a",
+    }
     ecr("CreateRepositoryCreationTemplate", **create)
     again = refused(ecr, "CreateRepositoryCreationTemplate", **create)
     assert again.code == "TemplateAlreadyExistsException"

@@ -262,10 +262,11 @@ class RegistryHandler:
         if match is not None:
             base = _Target("", match[1], match[2])
         else:
-            # On the loopback the registry is the one of the token's account.
+            # On the loopback the registry is the one that the token is for.
             read = read_token(token)
-            account = read[0] if read else api.DEFAULT_ACCOUNT
-            base = _Target("", account, api.DEFAULT_REGION)
+            if read is None:
+                raise AwsError("Unauthorized", "Not Authorized", status=401)
+            base = _Target("", read.account, read.region)
         self._invoke(base, "_CheckToken", {"token": token})
         return base
 

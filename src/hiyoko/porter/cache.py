@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from hiyoko.plane.containers.blobs import Blobs, links, platform_digest
+from hiyoko.settings import cache_directory
 
 
-def cache_directory(environment: Mapping[str, str] = os.environ) -> Path:
+def image_cache(environment: Mapping[str, str] = os.environ) -> ImageCache:
     """Where this user's images are kept."""
-    base = environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "~")) / ".cache"
-    return Path(base).expanduser() / "hiyoko" / "images"
+    return ImageCache(cache_directory(environment) / "images")
 
 
 @dataclass(frozen=True, slots=True)

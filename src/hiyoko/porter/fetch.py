@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from hiyoko.plane.containers.blobs import Blobs, Fault, FetchFailed, links, platform_digest
 from hiyoko.porter.build import tell
-from hiyoko.porter.cache import ImageCache, cache_directory
+from hiyoko.porter.cache import ImageCache, image_cache
 from hiyoko.porter.remote import Remote
 
 _AT_ONCE = 3
@@ -115,7 +115,7 @@ def main() -> int:
     # When the porter ends, so do we, and leave nothing half done in the store.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        cache = ImageCache(cache_directory())
+        cache = image_cache()
         tell(**Fetcher(Blobs(image_dir), cache, Remote(name)).fetch(reference))
     except FetchFailed as error:
         tell(error=str(error), fault=error.fault)

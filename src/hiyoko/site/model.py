@@ -141,10 +141,32 @@ def _egress(value: Any) -> Any:
     return items
 
 
+class Build(Part):
+    """How a service's image is built; a word alone is the context."""
+
+    context: str = Field(".", description="Folder that the build may copy from.", min_length=1)
+    dockerfile: str = Field(
+        "Dockerfile", description="File to build by, seen from the context.", min_length=1
+    )
+    args: Annotated[
+        dict[str, str],
+        BeforeValidator(_environment, json_schema_input_type=dict[str, _Scalar] | list[str]),
+    ] = Field(default_factory=dict, description="Build arguments.")
+    target: str | None = Field(None, description="Stage to stop at; default: the last one.")
+
+
+def _build(value: Any) -> Any:
+    """Compose takes the context alone for short."""
+    return {"context": value} if isinstance(value, str) else value
+
+
 class Service(Part):
     """One kind of task: an image, how it is reached, how many."""
 
-    image: str = Field(description="Image to run.", min_length=1)
+    image: str | None = Field(None, description="Image to run.", min_length=1)
+    build: Annotated[
+        Build | None, BeforeValidator(_build, json_schema_input_type=Build | str | None)
+    ] = Field(None, description="Build the image instead, with buildah, and keep it in ECR.")
     command: Annotated[
         list[str], BeforeValidator(_words, json_schema_input_type=list[str] | str)
     ] = Field(default_factory=list, description="Overrides the image's command.")
@@ -166,6 +188,12 @@ class Service(Part):
     deploy: Deploy = Field(default_factory=Deploy, description="Number and size of tasks.")
 
     _host = field_validator("host")(lambda value: None if value is None else domain_name(value))
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Service:
+        if (self.image is None) is (self.build is None):
+            raise ValueError("write image (an image to run) or build (a folder to build one from)")
+        return self
 
 
 class Network(Part):

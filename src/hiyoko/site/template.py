@@ -23,6 +23,8 @@ DRAIN_S = 10
 """Pages are short requests; AWS's default of 300 s makes every deployment wait five minutes."""
 WARM_UP_S = 30
 """A fresh task's failed checks do not count for so long."""
+OWN_REGISTRY = "${AWS::AccountId}.dkr.ecr.${AWS::Region}.amazonaws.com"
+"""Where the images lie that a site builds."""
 EXECUTION_POLICY = (
     "arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
 )
@@ -512,10 +514,16 @@ def _services(site: Site) -> dict[str, Node]:
     return resources
 
 
+def _image(service: Service) -> Node | str:
+    """The image to run; one that is built lies in the account's own registry."""
+    assert service.image is not None, "site.building names what is built"
+    return sub(service.image) if service.image.startswith(OWN_REGISTRY) else service.image
+
+
 def _task_definition(name: str, service: Service) -> Node:
     container: Node = {
         "Name": name,
-        "Image": service.image,
+        "Image": _image(service),
         "Essential": True,
         "PortMappings": [{"ContainerPort": service.expose, "Protocol": "tcp"}],
     }

@@ -199,17 +199,27 @@ def registry_host(account: str, region: str) -> str:
     return f"{account}.dkr.ecr.{region}.amazonaws.com"
 
 
-def sign_token(secret: str, account: str, expires_at: int) -> str:
+def sign_token(secret: str, account: str, region: str, expires_at: int) -> str:
     """A token that says whose it is and until when, and can't be made without the secret."""
-    said = f"{account}.{expires_at}"
+    said = f"{account}.{region}.{expires_at}"
     mark = hmac.new(bytes.fromhex(secret), said.encode(), hashlib.sha256).hexdigest()
     return base64.urlsafe_b64encode(f"{said}.{mark}".encode()).decode()
 
 
-def read_token(token: str) -> tuple[str, int, str] | None:
-    """Account, expiry and signature of a token; None when it has another form."""
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a token says: whose registry it opens, and until when. The signature is not checked."""
+
+    account: str
+    region: str
+    expires_at: int
+
+
+def read_token(token: str) -> Token | None:
+    """What a token says; None when it has another form."""
     try:
-        account, expires, mark = base64.urlsafe_b64decode(token.encode()).decode().split(".")
-        return account, int(expires), mark
+        said = base64.urlsafe_b64decode(token.encode()).decode().split(".")
+        account, region, expires, _ = said
+        return Token(account, region, int(expires))
     except ValueError:
         return None
