@@ -70,7 +70,7 @@ def test_a_site_builds_its_image_once_for_each_content(
     said = cloud.hiyoko("up", "--yes", "--no-prove", str(site), env=cache)
     assert "Building web from" in said
     assert cloud.curl("https://chicks.example.jp/") == (0, "a chick says peep\n")
-    assert "no change" in cloud.hiyoko("up", "--yes", "--no-prove", str(site), env=cache)
+    assert "no change" in cloud.hiyoko("plan", str(site))
     images = cloud.client("ecr").list_images(repositoryName="chicks/web")["imageIds"]
     assert len(images) == 1
 
