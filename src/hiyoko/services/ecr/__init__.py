@@ -9,7 +9,7 @@ policies, ``scanOnPush``.
 - ``repositories``     CreateRepository ... PutImageTagMutability
 - ``images``           ListImages ... ListImageReferrers
 - ``pushes``           PutImage, and what the registry calls; ``manifest`` reads what is pushed
-- ``layers``           InitiateLayerUpload ...; ``layer_store`` says who keeps their bytes
+- ``layer_uploads``    InitiateLayerUpload ...; ``layer_store`` says who keeps their bytes
 - ``lifecycle``        PutLifecyclePolicy ... and its effect; ``lifecycle_rules`` decides, purely
 - ``cache_rules``      CreatePullThroughCacheRule ...
 - ``templates``        CreateRepositoryCreationTemplate ...
@@ -26,7 +26,7 @@ from hiyoko.services.ecr import (  # noqa: F401 - importing registers the operat
     cache_rules,
     events,
     images,
-    layers,
+    layer_uploads,
     lifecycle,
     policies,
     pushes,

@@ -99,7 +99,7 @@ class ImageAlreadyExists(AwsError):
         )
 
 
-class LayersNotFound(AwsError):
+class LayersNotPushed(AwsError):
     """A manifest names blobs that were not pushed to its repository."""
 
     def __init__(self, digests: list[str], name: str, account: str) -> None:

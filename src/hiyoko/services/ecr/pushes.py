@@ -9,7 +9,7 @@ from hiyoko.services.ecr import rows
 from hiyoko.services.ecr.errors import (
     ImageAlreadyExists,
     ImageNotFound,
-    LayersNotFound,
+    LayersNotPushed,
     ReferencedImagesNotFound,
     TagAlreadyExists,
     invalid,
@@ -68,7 +68,7 @@ def check_links(call: Call, repository: Repository, manifest: Manifest) -> None:
         digest for digest in manifest.layers if rows.find_layer(call.tx, repository, digest) is None
     ]
     if missing:
-        raise LayersNotFound(missing, repository.name, call.account)
+        raise LayersNotPushed(missing, repository.name, call.account)
     missing = [
         digest
         for digest in manifest.members
