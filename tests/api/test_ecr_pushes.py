@@ -134,7 +134,10 @@ def test_an_upload_ends_as_it_must(ecr: Ecr) -> None:
 
 def test_tags_that_are_excepted(ecr: Ecr) -> None:
     latest: list[Any] = [{"filterType": "WILDCARD", "filter": "latest*"}]
-    setting: dict[str, Any] = {"repositoryName": "app", "imageTagMutabilityExclusionFilters": latest}
+    setting: dict[str, Any] = {
+        "repositoryName": "app",
+        "imageTagMutabilityExclusionFilters": latest,
+    }
     shown = ecr("PutImageTagMutability", imageTagMutability="IMMUTABLE_WITH_EXCLUSION", **setting)
     assert shown["imageTagMutabilityExclusionFilters"] == latest
     for number, tag in ((1, "latest-a"), (2, "latest-a"), (1, "v1")):

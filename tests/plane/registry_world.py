@@ -75,13 +75,13 @@ APPLETS = (
 
 
 class NoPorter:
-    """Nothing is ever built, and no registry is reached."""
+    """Nothing is ever built, and the internet has no image."""
 
     async def build(self, name: str) -> BuiltImage:
         raise BuildFailed(f"no {name} here")
 
     async def fetch(self, name: str, reference: str) -> FetchedImage:
-        raise FetchFailed(Fault.UNREACHABLE, f"no way to {name}:{reference}")
+        raise FetchFailed(Fault.ABSENT, f"no {name}:{reference}")
 
 
 def make_certificate(directory: Path, names: tuple[str, ...]) -> tuple[Path, Path]:

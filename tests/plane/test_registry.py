@@ -25,7 +25,14 @@ from tests.plane.registry_world import (
 from hiyoko import api
 from hiyoko.gateway.images import import_image, list_images
 from hiyoko.gateway.registry import RegistryHandler
-from hiyoko.plane.containers.blobs import Blobs, BuiltImage, links
+from hiyoko.plane.containers.blobs import (
+    Blobs,
+    BuiltImage,
+    Fault,
+    FetchedImage,
+    FetchFailed,
+    links,
+)
 from hiyoko.plane.containers.cgroups import remove_groups
 from hiyoko.plane.containers.collector import SPARED_S, SWEEP_S, Collector
 from hiyoko.plane.containers.uploads import Uploads
@@ -170,6 +177,9 @@ async def test_a_built_image_serves(tmp_path: Path, image: str, recipe: str, wor
     settings.image_dir.symlink_to(BUILT / "images")
 
     class Built(NoPorter):
+        async def fetch(self, name: str, reference: str) -> FetchedImage:
+            raise FetchFailed(Fault.UNREACHABLE, f"no way to {name}:{reference}")
+
         async def build(self, name: str) -> BuiltImage:
             built = build(settings.image_dir, name)
             return BuiltImage(built["digest"], built["media_type"], built["size"])
