@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from hiyoko.services.ecs.seen import ContainerSeen, TaskSeen
 
@@ -504,7 +505,7 @@ class TaskTold:
     told: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TaskView:
     """A task with its definition and all that was seen of it: what a status is told from.
 
@@ -526,13 +527,13 @@ class TaskView:
         ]
         return " ".join((self.status, self.desired_status, *containers))
 
-    @property
+    @cached_property
     def pairs(self) -> tuple[tuple[ContainerDefinition, ContainerSeen | None], ...]:
         """Each container with what was seen of it."""
         seen = {one.name: one for one in self.seen.containers} if self.seen else {}
         return tuple((one, seen.get(one.name)) for one in self.definition.containers)
 
-    @property
+    @cached_property
     def stop(self) -> Stop | None:
         """The end that was wished, or the one that the containers brought about."""
         if self.task.stop is not None:
@@ -553,7 +554,7 @@ class TaskView:
         """RUNNING or STOPPED: AWS knows no other desired status."""
         return "RUNNING" if self.stop is None else "STOPPED"
 
-    @property
+    @cached_property
     def started_at(self) -> float | None:
         """When the last container had started; None when one never did."""
         starts = [seen.started_at if seen is not None else None for _, seen in self.pairs]
@@ -584,7 +585,7 @@ class TaskView:
         """No container, mount or process is left of it."""
         return self.seen is not None and self.seen.gone
 
-    @property
+    @cached_property
     def status(self) -> str:
         """The task's lastStatus.
 
