@@ -25,15 +25,15 @@ def tell_image(call: Call, action: str, repository: str, digest: str, tag: str =
     }
     if tag:
         detail["image-tag"] = tag
-    last = call.tx.execute("SELECT max(sequence) FROM ecr_notice").fetchone()[0]
-    notice = Notice(
-        (last or 0) + 1, call.account, call.region, call.now, IMAGE_ACTION, json.dumps(detail)
-    )
+    last = max((notice.sequence for notice in rows.NOTICES.list(call.tx)), default=0)
+    notice = Notice(last + 1, call.account, call.region, call.now, IMAGE_ACTION, json.dumps(detail))
     rows.NOTICES.insert(call.tx, notice)
 
 
 @operation("_ForgetNotices")
 def forget_notices(call: Call, request: Request) -> Response:
     """These have been told; ``{Last}`` (a sequence number, the earlier ones too)."""
-    call.tx.execute("DELETE FROM ecr_notice WHERE sequence <= ?", (request["Last"],))
+    for notice in rows.NOTICES.list(call.tx):
+        if notice.sequence <= request["Last"]:
+            rows.NOTICES.delete(call.tx, sequence=notice.sequence)
     return {}
