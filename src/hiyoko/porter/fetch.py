@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from hiyoko.porter.build import tell
 from hiyoko.porter.cache import ImageCache, image_cache
 from hiyoko.porter.remote import Remote
 
+ANSWER_S = 8.0
+"""A registry that has not told a tag's digest by then is away; it may have many addresses."""
 _AT_ONCE = 3
 """Layers on the way at one time: more don't make a line faster."""
 
@@ -38,7 +41,8 @@ class Fetcher:
         """The image that a tag or digest leads to. Raises FetchFailed."""
         key = f"fetched-{quote(self.remote.name, '')}-{quote(reference, '')}"
         try:
-            digest = self.remote.digest(reference)
+            with _at_most(ANSWER_S):
+                digest = self.remote.digest(reference)
         except FetchFailed as error:
             known = self.cache.find(key, self.blobs)
             if error.fault is not Fault.UNREACHABLE or known is None:
@@ -106,6 +110,22 @@ class Fetcher:
             finally:
                 writer.discard()
         return self.blobs.path(digest).stat().st_size
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError inside the block when it takes longer. For the main thread only."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def main() -> int:

@@ -157,7 +157,7 @@ class Remote:
             case socket.gaierror():
                 why = "its name can't be resolved"
             case TimeoutError():
-                why = f"no answer within {TIMEOUT_S:g} s"
+                why = "no answer in time"
             case OSError(strerror=str(text)) if text:
                 why = text
             case _:
