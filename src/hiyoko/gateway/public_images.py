@@ -205,6 +205,20 @@ class PublicImages:
         names = {f"{image.repository}:{image.tag}" for image in images}
         return sorted(names | {f"{name}:latest" for name in known_names()})
 
+    def has_blob(self, name: str, digest: str) -> bool:
+        """Whether a blob is of one of a repository's images: what is in ECR is nobody else's."""
+        with self.store.reading() as tx:
+            images = [
+                image
+                for known in {name, _SAME_AS.get(name, name)}
+                for image in rows.PUBLIC_IMAGES.list(tx, repository=known)
+            ]
+        return any(
+            digest.encode() in self.blobs.read(image.digest)
+            for image in images
+            if self.blobs.has(image.digest)
+        )
+
     def tags(self, name: str) -> list[str]:
         """The tags of a repository that are at hand."""
         with self.store.reading() as tx:

@@ -339,8 +339,11 @@ class RegistryHandler:
 
     def _has_blob(self, target: _Target, digest: str) -> bool:
         """Whether the repository has the blob; it is there for whoever was told so."""
-        known = target.public or self._invoke(target, "_FindLayer", {"digest": digest})["there"]
-        return bool(known) and self._blobs.keep(digest)
+        if target.public:
+            known = self.public.has_blob(target.name, digest)
+        else:
+            known = self._invoke(target, "_FindLayer", {"digest": digest})["there"]
+        return known and self._blobs.keep(digest)
 
     def _list_referrers(self, target: _Target, digest: str) -> web.Response:
         found = self._invoke(target, "_ListReferrers", {"digest": digest})

@@ -303,6 +303,26 @@ async def test_the_loopback_has_the_public_registries_by_their_names(client: Cli
     assert (status, body) == (200, b'{"fetched":2}')
 
 
+async def test_a_public_registry_hands_out_the_blobs_of_its_own_images_only(
+    client: Client,
+) -> None:
+    digest = await push_image(client, "team/app", "1")
+    path = f"/v2/org/tool/blobs/{DIGEST}"
+    status, body, _ = await client.ask("GET", path, host="ghcr.io", auth=False)
+    assert (status, code(body)) == (404, "BLOB_UNKNOWN")
+    body = api.invoke(
+        client.store,
+        "ecr",
+        "BatchGetImage",
+        {"repositoryName": "team/app", "imageIds": [{"imageDigest": digest}]},
+    )["images"][0]["imageManifest"]
+    image = FetchedImage(client.blobs.add(body.encode()), MANIFEST, 1)
+    client.porter.upstream["ghcr.io/org/tool:1"] = image
+    await client.ask("GET", "/v2/org/tool/manifests/1", host="ghcr.io", auth=False)
+    status, got, _ = await client.ask("GET", path, host="ghcr.io", auth=False)
+    assert (status, got) == (200, CONTENT)
+
+
 async def push_image(client: Client, repository: str, tag: str) -> str:
     await client.ask("POST", f"/v2/{repository}/blobs/uploads/?digest={DIGEST}", CONTENT)
     link = {"mediaType": "x", "digest": DIGEST, "size": len(CONTENT)}
