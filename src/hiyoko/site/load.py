@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from hiyoko.site.model import Build, Deploy, Egress, HealthCheck, Network, Service, Site
+from hiyoko.site.model import Build, Deploy, Egress, HealthCheck, Network, Scale, Service, Site
 
 _KEYS: dict[str, type[BaseModel]] = {
     "services": Service,
@@ -19,6 +19,7 @@ _KEYS: dict[str, type[BaseModel]] = {
     "network": Network,
     "healthcheck": HealthCheck,
     "deploy": Deploy,
+    "scale": Scale,
     "egress": Egress,
 }
 _LATER = {

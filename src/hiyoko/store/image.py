@@ -8,8 +8,10 @@ after, so what was worked out from it can be kept beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 Key = str | int
@@ -27,19 +29,22 @@ class Entry:
 
 @dataclass(slots=True)
 class Image:
-    """The rows of one table by key, with an index for each column that was ever asked for."""
+    """The rows of one table by key; an index (keys in order) of each column once asked for."""
 
     columns: tuple[str, ...]
     key_length: int
     entries: dict[Values, Entry] = field(default_factory=dict)
+    whole: list[Any] | None = None
+    """All rows in order, as they were last told; None since a write."""
     _ordered: bool = True
-    _indexes: dict[int, dict[Key, set[Values]]] = field(default_factory=dict)
+    _indexes: dict[int, dict[Key, list[Values]]] = field(default_factory=dict)
 
     def put(self, entry: Entry) -> Entry | None:
         """Add a row or replace the one with its key, which is returned."""
         key = entry.values[: self.key_length]
         old = self.entries.get(key)
         self.entries[key] = entry
+        self.whole = None
         if old is None:
             self._ordered = False
         self._index(key, old, entry)
@@ -48,6 +53,7 @@ class Image:
     def drop(self, key: Values) -> Entry | None:
         """Take a row out; what it was, or None."""
         old = self.entries.pop(key, None)
+        self.whole = None
         self._index(key, old, None)
         return old
 
@@ -58,16 +64,13 @@ class Image:
         else:
             self.put(entry)
 
-    def select(self, where: Mapping[str, Key]) -> Iterator[Entry]:
+    def select(self, where: Mapping[str, Key]) -> list[Entry]:
         """The rows with these column values, in key order."""
         wanted = [(self.columns.index(name), value) for name, value in where.items()]
         found = self._candidates(wanted)
-        if not wanted:
-            yield from found
-            return
-        for entry in found:
-            if all(entry.values[at] == value for at, value in wanted):
-                yield entry
+        for at, value in wanted:
+            found = [entry for entry in found if entry.values[at] == value]
+        return found
 
     def _candidates(self, wanted: Sequence[tuple[int, Key]]) -> list[Entry]:
         at_key = {at: value for at, value in wanted if at < self.key_length}
@@ -78,19 +81,19 @@ class Image:
         telling = [one for one in wanted if self.columns[one[0]] not in ("account", "region")]
         if telling:
             keys = min((self._keys(at, value) for at, value in telling), key=len)
-            return [self.entries[key] for key in sorted(keys)]
+            return [self.entries[key] for key in keys]
         if not self._ordered:
-            self.entries = dict(sorted(self.entries.items(), key=lambda item: item[0]))
+            self.entries = dict(sorted(self.entries.items(), key=itemgetter(0)))
             self._ordered = True
         return list(self.entries.values())
 
-    def _keys(self, at: int, value: Key) -> set[Values]:
+    def _keys(self, at: int, value: Key) -> Sequence[Values]:
         index = self._indexes.get(at)
         if index is None:
             index = self._indexes[at] = {}
-            for key, entry in self.entries.items():
-                index.setdefault(entry.values[at], set()).add(key)
-        return index.get(value, set())
+            for key in sorted(self.entries):
+                index.setdefault(self.entries[key].values[at], []).append(key)
+        return index.get(value, ())
 
     def _index(self, key: Values, old: Entry | None, new: Entry | None) -> None:
         for at, index in self._indexes.items():
@@ -98,11 +101,11 @@ class Image:
                 continue
             if old is not None:
                 keys = index[old.values[at]]
-                keys.discard(key)
+                del keys[bisect_left(keys, key)]
                 if not keys:
                     del index[old.values[at]]
             if new is not None:
-                index.setdefault(new.values[at], set()).add(key)
+                insort(index.setdefault(new.values[at], []), key)
 
 
 @dataclass(slots=True)
@@ -132,7 +135,7 @@ class Images:
         """The rows with these column values were deleted."""
         image = self._of.get(table)
         if image is not None:
-            for entry in list(image.select(where)):
+            for entry in image.select(where):
                 key = entry.values[: image.key_length]
                 self._undo.append((image, key, image.drop(key)))
 

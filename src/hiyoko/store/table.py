@@ -109,7 +109,19 @@ class Table(Generic[T]):
 
     def list(self, tx: Transaction, **where: Key) -> list[T]:
         """All rows with these column values, in key order."""
-        return [self._row(entry) for entry in self._image(tx).select(where)]
+        image = self._image(tx)
+        if where:
+            return [self._row(entry) for entry in image.select(where)]
+        if image.whole is None:
+            image.whole = [
+                self._row(entry) if isinstance(entry.row, str) else entry.row
+                for entry in image.select(where)
+            ]
+        return image.whole.copy()
+
+    def count(self, tx: Transaction, **where: Key) -> int:
+        """How many rows have these column values."""
+        return len(self._image(tx).select(where))
 
     def delete(self, tx: Transaction, **where: Key) -> int:
         """Delete the rows with these column values; how many there were."""

@@ -9,6 +9,10 @@ from functools import cached_property
 from hiyoko.services.ecs.seen import ContainerSeen, TaskSeen
 
 Tags = tuple[tuple[str, str], ...]
+Strategy = tuple[tuple[str, int, int], ...]
+"""A capacity provider strategy: provider, weight, base."""
+BY_PROVIDER = "provider"
+"""How a service is launched whose tasks are spread by a capacity provider strategy."""
 Sighting = TaskSeen
 """What was seen of a task, for those who may know models only."""
 
@@ -25,8 +29,8 @@ class Cluster:
     deleted_at: float | None = None
     container_insights: str = "disabled"
     capacity_providers: tuple[str, ...] = ()
-    strategy: tuple[tuple[str, int, int], ...] = ()
-    """Default capacity provider strategy: provider, weight, base."""
+    strategy: Strategy = ()
+    """The default capacity provider strategy."""
     tags: Tags = ()
 
 
@@ -363,7 +367,7 @@ class Service:
     desired_count: int
     deployments: tuple[Deployment, ...]
     launched_by: str = "FARGATE"
-    strategy: tuple[tuple[str, int, int], ...] = ()
+    strategy: Strategy = ()
     platform_version: str = "LATEST"
     minimum_percent: int = 100
     maximum_percent: int = 200
@@ -413,7 +417,7 @@ class ServiceRevision:
     load_balancers: tuple[LoadBalancer, ...]
     platform_version: str
     launched_by: str
-    strategy: tuple[tuple[str, int, int], ...]
+    strategy: Strategy
     images: tuple[ContainerImage, ...]
 
 
