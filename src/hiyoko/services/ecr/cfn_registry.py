@@ -11,23 +11,15 @@ from hiyoko.services.ecr.cfn_values import document, lower, mutability
 from hiyoko.template.resource_type import Handle, Made, ResourceType, in_place, register, replaces
 
 _RULE = (
-    "EcrRepositoryPrefix",
-    "UpstreamRegistryUrl",
-    "UpstreamRegistry",
-    "UpstreamRepositoryPrefix",
+    *("EcrRepositoryPrefix", "UpstreamRegistryUrl", "UpstreamRegistry"),
+    *("UpstreamRepositoryPrefix", "CredentialArn", "CustomRoleArn"),
 )
-_SECRET = ("CredentialArn", "CustomRoleArn")
 
 
 def _create_rule(handle: Handle) -> Made:
-    request = lower(handle.given(*_RULE, *_SECRET))
+    request = lower(handle.given(*_RULE))
     answer = handle.invoke("ecr", "CreatePullThroughCacheRule", request)
     return Made(answer["ecrRepositoryPrefix"])
-
-
-def _update_rule(handle: Handle) -> None:
-    request = lower(handle.given(*_SECRET)) | {"ecrRepositoryPrefix": handle.physical_id}
-    handle.invoke("ecr", "UpdatePullThroughCacheRule", request)
 
 
 def _delete_rule(handle: Handle) -> None:
@@ -77,10 +69,9 @@ def _delete_policy(handle: Handle) -> None:
 register(
     ResourceType(
         "AWS::ECR::PullThroughCacheRule",
-        {**replaces(*_RULE), **in_place(*_SECRET)},
+        replaces(*_RULE),
         _create_rule,
         _delete_rule,
-        _update_rule,
         required=frozenset({"EcrRepositoryPrefix", "UpstreamRegistryUrl"}),
         named="EcrRepositoryPrefix",
         missing=frozenset({"PullThroughCacheRuleNotFoundException"}),
