@@ -41,6 +41,7 @@ from hiyoko.reconcile.endpoints import EndpointReconciler
 from hiyoko.reconcile.health_checks import HealthCheckReconciler
 from hiyoko.reconcile.image_store import ImageStoreReconciler
 from hiyoko.reconcile.loop import Loop
+from hiyoko.reconcile.name_servers import name_servers
 from hiyoko.reconcile.network import NetworkReconciler
 from hiyoko.reconcile.query_logs import QueryLogReconciler
 from hiyoko.reconcile.registry import RegistryReconciler
@@ -53,6 +54,7 @@ from hiyoko.reconcile.zones import ZoneReconciler
 from hiyoko.services.acm.key_store import use_key_store
 from hiyoko.services.cloudformation.requests import use_specs
 from hiyoko.services.ecr.layer_store import use_layer_store
+from hiyoko.services.route53.dns_answers import use_name_servers
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
 
@@ -73,6 +75,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
     certificates = CertificateFiles(settings)
     use_key_store(certificates)
     use_layer_store(Uploads(settings.image_dir))
+    use_name_servers(name_servers(settings))
     gateway.register_host(HOSTS, Responder(settings, clock).handle)
     gateway.register_host(acme.HOST, acme.AcmeServer(store, clock).handle)
 
