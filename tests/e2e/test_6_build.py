@@ -76,6 +76,9 @@ def test_a_site_builds_its_image_once_for_each_content(
     assert "no change" in cloud.hiyoko("plan", str(site))
     images = cloud.client("ecr").list_images(repositoryName="chicks/web")["imageIds"]
     assert len(images) == 1
+    held = cloud.status()["images"]
+    assert held["blobs"] > 0
+    assert f"{held['blob_mb']} MB in {held['blobs']} blobs" in cloud.hiyoko("cloud", "status")
 
     # Another content is another image: the plan says so, and what it changes.
     (tmp_path / "app" / "page").write_text("two chicks\n")
