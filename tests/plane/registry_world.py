@@ -28,6 +28,7 @@ from cryptography.x509.oid import NameOID
 import hiyoko.services.ecr  # noqa: F401 - registers the operations
 from hiyoko import api
 from hiyoko.blueprint.tasks import Container, Task, Tasks
+from hiyoko.gateway.layer_bucket import LayerBucket
 from hiyoko.gateway.public_images import Porter
 from hiyoko.gateway.registry import RegistryHandler
 from hiyoko.gateway.server import Gateway
@@ -54,6 +55,7 @@ from hiyoko.store.database import Store
 ACCOUNT, REGION = "123456789012", "ap-northeast-1"
 ECR = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 ECR_API = f"api.ecr.{REGION}.amazonaws.com"
+LAYERS = f"prod-{REGION}-starport-layer-bucket.s3.{REGION}.amazonaws.com"
 LOGS = f"logs.{REGION}.amazonaws.com"
 KEEPERS = tuple(f"{name}.{REGION}.amazonaws.com" for name in ("s3", "ssm", "secretsmanager"))
 ENDPOINT = "198.18.0.80"
@@ -206,6 +208,7 @@ async def registry_world(
     names_served = (
         ECR,
         ECR_API,
+        LAYERS,
         LOGS,
         *KEEPERS,
         "registry-1.docker.io",
@@ -234,8 +237,9 @@ async def registry_world(
     neighbours = Neighbours()
     gateway = Gateway(store, settings, neighbours=neighbours)
     for host in names_served:
-        if host not in (ECR_API, LOGS, *KEEPERS):
+        if host not in (ECR_API, LAYERS, LOGS, *KEEPERS):
             gateway.register_host(host, handler.handle)
+    gateway.register_host(LAYERS, LayerBucket(store, settings).handle)
     runner = web.ServerRunner(web.Server(gateway.handle))
     await runner.setup()
     await web.TCPSite(runner, ENDPOINT, 443, ssl_context=context).start()

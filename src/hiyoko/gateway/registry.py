@@ -24,6 +24,7 @@ from aiohttp import web
 from hiyoko import api
 from hiyoko.api import AwsError
 from hiyoko.clock import Clock, SystemClock
+from hiyoko.gateway import hosts
 from hiyoko.gateway.public_images import DIGEST, HOSTS, Porter, PublicImages, public_host
 from hiyoko.plane.containers.blobs import Blobs, Fault, FetchFailed
 from hiyoko.plane.containers.uploads import Uploads
@@ -237,7 +238,9 @@ class RegistryHandler:
             case "manifests", "PUT":
                 return await self._put_manifest(request, target, rest)
             case "blobs", "GET" | "HEAD":
-                return self._get_blob(target, rest)
+                found = self._get_blob(target, rest)
+                elsewhere = method == "GET" and _in_the_bucket(request, target)
+                return self._presigned(target, rest) if elsewhere else found
             case "blobs/uploads", "POST":
                 return await self._begin_upload(request, target)
             case "blobs/uploads", "PATCH" | "PUT" | "GET" | "DELETE":
@@ -336,6 +339,10 @@ class RegistryHandler:
             self._blobs.path(digest),
             headers={"Content-Type": "application/octet-stream", "Docker-Content-Digest": digest},
         )
+
+    def _presigned(self, target: _Target, digest: str) -> web.Response:
+        url = self._invoke(target, "_LayerUrl", {"digest": digest})["url"]
+        return self._plain(307, Location=url, Docker_Content_Digest=digest)
 
     def _has_blob(self, target: _Target, digest: str) -> bool:
         """Whether the repository has the blob; it is there for whoever was told so."""
@@ -449,6 +456,11 @@ def _fetched(text: str, media_type: str) -> dict[str, object]:
         "size": manifest.size,
         "manifest": text,
     }
+
+
+def _in_the_bucket(request: web.BaseRequest, target: _Target) -> bool:
+    """Whether a blob is fetched from S3. On the loopback no client knows S3's name."""
+    return not target.public and not hosts.on_loopback(request.transport)
 
 
 def _basic_token(header: str) -> str:

@@ -10,6 +10,7 @@ policies, ``scanOnPush``.
 - ``images``           ListImages ... ListImageReferrers
 - ``pushes``           PutImage, and what the registry calls; ``manifest`` reads what is pushed
 - ``layer_uploads``    InitiateLayerUpload ...; ``layer_store`` says who keeps their bytes
+- ``layers``           GetDownloadUrlForLayer: presigned links to the bucket of layers
 - ``lifecycle``        PutLifecyclePolicy ... and its effect; ``lifecycle_rules`` decides, purely
 - ``cache_rules``      CreatePullThroughCacheRule ...
 - ``templates``        CreateRepositoryCreationTemplate ...
@@ -27,6 +28,7 @@ from hiyoko.services.ecr import (  # noqa: F401 - importing registers the operat
     events,
     images,
     layer_uploads,
+    layers,
     lifecycle,
     policies,
     pushes,
