@@ -52,8 +52,9 @@ class BuildError(Exception):
 
 
 def tell(**said: Any) -> None:
-    """One JSON line for whoever waits."""
-    print(json.dumps(said), flush=True)
+    """One JSON line for whoever waits. In one piece: layers are fetched by several threads."""
+    sys.stdout.write(f"{json.dumps(said)}\n")
+    sys.stdout.flush()
 
 
 def _debian_sources() -> list[str]:
