@@ -22,6 +22,7 @@ from hiyoko.blueprint.tasks import Container, Task
 from hiyoko.plane.containers import agent, sockets
 from hiyoko.plane.containers.agent import ATTEMPTS, TaskFailed, Unreachable, message, retried, said
 from hiyoko.plane.containers.blobs import Blobs, Manifest, links, platform_digest
+from hiyoko.plane.containers.collector import keep_layer
 from hiyoko.plane.containers.reference import Reference, parse_reference
 from hiyoko.plane.containers.secrets import SecretFetcher
 from hiyoko.plane.process import run
@@ -83,7 +84,7 @@ class Puller:
             pull = _Pull(self.blobs, client, names, reference, auth)
             manifest, digest = await pull.resolve()
             blobs = (manifest.config, *manifest.layers)
-            missing = [blob for blob in blobs if not self.blobs.has(blob)]
+            missing = [blob for blob in blobs if not self.blobs.keep(blob)]
             for blob in missing:
                 await pull.fetch(blob)
             if not missing:
@@ -124,7 +125,7 @@ class Puller:
         # One unpacking at a time: a second one would only do the same work.
         async with self._unpacking.setdefault(layer, asyncio.Lock()):
             target = self.layer_path(layer)
-            if target.is_dir():
+            if keep_layer(self.blobs, target):
                 return
             await run(
                 sys.executable,
