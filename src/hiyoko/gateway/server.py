@@ -208,10 +208,13 @@ class Gateway:
         return None
 
 
-def _disk_full(error: Exception) -> bool:
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return isinstance(error, StoreError)
+def _disk_full(error: BaseException | None) -> bool:
+    """Whether that, or what it comes from, is a disk's refusal to take more."""
+    if error is None or isinstance(error, StoreError):
+        return error is not None
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return _disk_full(error.__cause__)
 
 
 def _unavailable(error: Exception) -> AwsError:

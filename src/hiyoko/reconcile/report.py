@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,21 +31,31 @@ class Report:
 
     @contextmanager
     def attempt(self, step: object) -> Iterator[None]:
-        """Note the step as done, or as refused when a PlaneError comes out of the block."""
+        """Note the step as done, or as refused when the world says no to what is in the block.
+
+        A disk that is full says no to any step that writes; the other steps go on.
+        """
         try:
             yield
-        except PlaneError as error:
-            self.refusals[str(step)] = str(error)
+        except (PlaneError, OSError) as error:
+            self.refusals[str(step)] = _words(error)
         else:
             self.steps.append(str(step))
 
     @contextmanager
     def refusing(self, attempt: str) -> Iterator[None]:
-        """Note a PlaneError of an attempt that is no step (a look); success is not noted."""
+        """Note the world's no to an attempt that is no step (a look); success is not noted."""
         try:
             yield
-        except PlaneError as error:
-            self.refusals[attempt] = str(error)
+        except (PlaneError, OSError) as error:
+            self.refusals[attempt] = _words(error)
+
+
+def _words(error: PlaneError | OSError) -> str:
+    """What the world said; of a full disk also the way out."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error}; make room on the disk of the state directory"
+    return str(error)
 
 
 class Reconciler(Protocol):

@@ -113,10 +113,10 @@ class Store:
         """
         assert self._open is None, "a transaction inside a transaction"
         changes = self.connection.total_changes
-        self.connection.execute("BEGIN IMMEDIATE")
-        revision = self.connection.execute("SELECT number FROM revision").fetchone()[0] + 1
-        self._open = Transaction(self.connection, revision)
         try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            revision = self.connection.execute("SELECT number FROM revision").fetchone()[0] + 1
+            self._open = Transaction(self.connection, revision)
             yield self._open
             wrote = self.connection.total_changes - changes != self._open.undone
             if wrote:
@@ -147,8 +147,11 @@ class Store:
     def reading(self) -> Iterator[Transaction]:
         """A consistent view for reading; what is written through it is rolled back."""
         assert self._open is None, "a reading inside a transaction"
-        self.connection.execute("BEGIN")
-        revision = self.connection.execute("SELECT number FROM revision").fetchone()[0]
+        try:
+            self.connection.execute("BEGIN")
+            revision = self.connection.execute("SELECT number FROM revision").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            raise self._explained(error) from error
         self._open = Transaction(self.connection, revision)
         try:
             yield self._open
