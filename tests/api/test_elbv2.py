@@ -195,6 +195,12 @@ def test_target_health_follows_use_sightings_and_draining(cloud: Cloud) -> None:
     cloud("DeregisterTargets", TargetGroupArn=group, Targets=[{"Id": "10.0.1.9"}])
     assert cloud.health(group) == [("draining", "Target.DeregistrationInProgress")]
     cloud.clock.time += 300
+    # Its nodes send it requests: the delay begins when they do so no longer.
+    assert cloud.health(group) == [("draining", "Target.DeregistrationInProgress")]
+    cloud.see(group, balancer, "draining", "draining")
+    cloud.clock.time += 299
+    assert cloud.health(group) == [("draining", "Target.DeregistrationInProgress")]
+    cloud.clock.time += 1
     assert cloud.health(group) == []
     named = cloud("DescribeTargetHealth", TargetGroupArn=group, Targets=[{"Id": "10.0.1.9"}])
     shown = named["TargetHealthDescriptions"][0]["TargetHealth"]

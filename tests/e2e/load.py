@@ -1,10 +1,11 @@
 """A site's clients, who note every request that failed: ``python load.py URL CONNECTIONS``.
 
 Runs inside the world (``hiyoko run``). Each connection asks again as soon as it is answered, and
-stays open as long as the server keeps it. A client that is refused by one address of a name tries
-the next, as browsers and curl do; anything else than a whole 200 is a failed request. It ends when
-its standard input does; a line there is answered with a line once every connection has been served
-since. Its last line is what happened, as JSON.
+stays open as long as the server keeps it; not more often than every PACE_S, so that there is
+something left of two cores for what is tested. A client that is refused by one address of a name
+tries the next, as browsers and curl do; anything else than a whole 200 is a failed request. It ends
+when its standard input does; a line there is answered with a line once every connection has been
+served since. Its last line is what happened, as JSON.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 PATIENCE_S = 10.0
+PACE_S = 0.025
 
 
 @dataclass
@@ -51,7 +53,7 @@ class Crowd:
                 continue
             try:
                 while await self._once(number, reader, writer, request):
-                    pass
+                    await asyncio.sleep(PACE_S)  # noqa: ASYNC110 - no event: it is a client's pace
             except (OSError, TimeoutError, EOFError, ValueError) as error:
                 self._fail(repr(error))
             finally:

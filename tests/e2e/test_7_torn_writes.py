@@ -175,9 +175,7 @@ def three_lines(who: Caller, name: str) -> Call:
     lines = [{"timestamp": now, "message": f"{name} {number}"} for number in range(3)]
 
     def call() -> None:
-        who.client("logs").put_log_events(
-            logGroupName=LOGS, logStreamName=LOGS, logEvents=lines
-        )
+        who.client("logs").put_log_events(logGroupName=LOGS, logStreamName=LOGS, logEvents=lines)
 
     return {f"line {line['message']}" for line in lines}, NONE, call
 
@@ -252,9 +250,7 @@ def _network_facts(place: Place) -> Iterator[str]:
 def _site_facts(place: Place) -> Iterator[str]:
     ask = place.clients
     records = {"HostedZoneId": place.zone}
-    for one in _pages(
-        ask["route53"], "list_resource_record_sets", "ResourceRecordSets", **records
-    ):
+    for one in _pages(ask["route53"], "list_resource_record_sets", "ResourceRecordSets", **records):
         yield f"record {one['Name']}"
     for one in _pages(ask["iam"], "list_roles", "Roles"):
         yield f"role {one['RoleName']}"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hiyoko.plane.error import PlaneError
+from hiyoko.plane.error import PlaneError, words_of
 
 
 @dataclass(slots=True)
@@ -38,7 +37,7 @@ class Report:
         try:
             yield
         except (PlaneError, OSError) as error:
-            self.refusals[str(step)] = _words(error)
+            self.refusals[str(step)] = words_of(error)
         else:
             self.steps.append(str(step))
 
@@ -48,14 +47,7 @@ class Report:
         try:
             yield
         except (PlaneError, OSError) as error:
-            self.refusals[attempt] = _words(error)
-
-
-def _words(error: PlaneError | OSError) -> str:
-    """What the world said; of a full disk also the way out."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{error}; make room on the disk of the state directory"
-    return str(error)
+            self.refusals[attempt] = words_of(error)
 
 
 class Reconciler(Protocol):

@@ -77,6 +77,12 @@ class Store:
         """
         try:
             return cls._open_file(path)
+        except sqlite3.OperationalError as error:
+            raise StoreError(
+                f"{path} cannot be opened or written: {error}; see that its disk has room, also for"
+                " more files, and that it is ours to write, or choose another state directory with"
+                " --state-dir"
+            ) from error
         except sqlite3.DatabaseError as error:
             raise StoreError(
                 f"{path} cannot be used as hiyoko's database: {error}; move it away to begin with"

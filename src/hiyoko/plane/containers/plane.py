@@ -47,7 +47,7 @@ from hiyoko.plane.containers.pull import PulledImage, Puller
 from hiyoko.plane.containers.runtime import Runtime, StartFailed, wait_end
 from hiyoko.plane.containers.volumes import make_volumes
 from hiyoko.plane.containers.watch import Watch
-from hiyoko.plane.error import PlaneError
+from hiyoko.plane.error import PlaneError, words_of
 from hiyoko.plane.process import NETNS_DIR
 from hiyoko.settings import Settings
 
@@ -302,14 +302,14 @@ class ContainerPlane:
     def _refusal(self, arn: str, step: ContainerStep, error: BaseException) -> str:
         """Why a step is to be tried again; empty when it made the task fail instead."""
         if isinstance(step, StopTask):  # until nothing is left
-            return str(error)
+            return words_of(error)
         if not isinstance(error, PlaneError | OSError):
             logger.error("%s failed", step, exc_info=error)
         try:
             self._note(arn, failure=self._failure(step, error))
         except OSError as full:
             # Nobody would know of the failure: so it is none.
-            return f"{error}; its failure cannot be noted: {full}"
+            return f"{error}; its failure cannot be noted: {words_of(full)}"
         return ""
 
     def refusals(self, wished: Tasks) -> dict[str, str]:
