@@ -189,7 +189,7 @@ class Cloud:
         return str(task["stoppedReason"]) if failed else ""
 
     def balance(self, group: str, state: str, reason: str = "", description: str = "") -> None:
-        """Every node of the balancer sees all targets of the group in this state."""
+        """Every node sees all targets of the group in this state, and knows which ones drain."""
         answer = self("DescribeTargetHealth", "elbv2", TargetGroupArn=group)
         found = self("DescribeNetworkInterfaces", "ec2")["NetworkInterfaces"]
         nodes = [one for one in found if one["Description"].startswith("ELB ")]
@@ -201,7 +201,7 @@ class Cloud:
                         one["Target"]["Id"],
                         one["Target"]["Port"],
                         node["NetworkInterfaceId"],
-                        state,
+                        "draining" if one["TargetHealth"]["State"] == "draining" else state,
                         reason,
                         description,
                         self.clock.now(),

