@@ -197,6 +197,9 @@ def test_target_health_follows_use_sightings_and_draining(cloud: Cloud) -> None:
     # Its nodes send it requests: the delay begins when they do so no longer.
     assert cloud.health(group) == [("draining", "Target.DeregistrationInProgress")]
     cloud.see(group, balancer, "draining", "draining")
+    cloud("RegisterTargets", TargetGroupArn=group, Targets=[{"Id": "10.0.1.9"}])
+    assert cloud.health(group) == [("initial", "Elb.RegistrationInProgress")]  # taken back
+    cloud("DeregisterTargets", TargetGroupArn=group, Targets=[{"Id": "10.0.1.9"}])
     cloud.clock.time += 299
     assert cloud.health(group) == [("draining", "Target.DeregistrationInProgress")]
     cloud.clock.time += 1

@@ -101,7 +101,8 @@ class HealthReader:
             for row in TARGETS_SEEN.list(
                 self.tx, group_arn=target.group_arn, target_id=target.target_id, port=target.port
             )
-            if row.eni_id in enis
+            # One that drained and was taken back is new to a node that has not heard of it yet.
+            if row.eni_id in enis and row.state != "draining"
         ]
         worst = min(seen, key=lambda h: _WORST_FIRST.index(h.state), default=REGISTERING)
         if worst.state == "healthy" and len(seen) < len(enis):
