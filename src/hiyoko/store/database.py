@@ -7,6 +7,7 @@ that was answered must be on disk (https://www.sqlite.org/pragma.html#pragma_syn
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,8 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hiyoko.store.image import Images
 from hiyoko.store.table import all_tables
 
+_WRITES = re.compile(
+    r"\s*(?:(?:INSERT|REPLACE)\b[\w\s]*?\bINTO|UPDATE|DELETE\s+FROM)\s+(\w+)", re.I
+)
 _DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 
 
@@ -29,10 +34,14 @@ class Transaction:
 
     connection: sqlite3.Connection
     revision: int
+    images: Images
     undone: int = 0
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run one statement with its values bound."""
+        written = _WRITES.match(sql)
+        if written:
+            self.images.forget(written[1])
         return self.connection.execute(sql, values)
 
     @contextmanager
@@ -46,6 +55,7 @@ class Transaction:
     def savepoint(self) -> Iterator[None]:
         """A part that may fail by itself: its writes are undone when it raises, the rest stays."""
         before, undone = self.connection.total_changes, self.undone
+        mark = self.images.mark()
         self.connection.execute("SAVEPOINT part")
         try:
             yield
@@ -54,6 +64,7 @@ class Transaction:
                 raise
             self.connection.execute("ROLLBACK TO part")
             self.connection.execute("RELEASE part")
+            self.images.undo(mark)
             # SQLite goes on counting them; a commit of nothing else must wake nobody.
             self.undone = undone + self.connection.total_changes - before
             raise
@@ -66,6 +77,7 @@ class Store:
 
     connection: sqlite3.Connection
     path: str = ":memory:"
+    _images: Images = field(default_factory=Images)
     _watchers: list[Callable[[], None]] = field(default_factory=list)
     _open: Transaction | None = None
 
@@ -122,13 +134,15 @@ class Store:
         try:
             self.connection.execute("BEGIN IMMEDIATE")
             revision = self.connection.execute("SELECT number FROM revision").fetchone()[0] + 1
-            self._open = Transaction(self.connection, revision)
+            self._open = Transaction(self.connection, revision, self._images)
             yield self._open
             wrote = self.connection.total_changes - changes != self._open.undone
             if wrote:
                 self.connection.execute("UPDATE revision SET number = ?", (revision,))
             self.connection.execute("COMMIT")
+            self._images.keep()
         except BaseException as error:
+            self._images.undo()
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
             if isinstance(error, sqlite3.OperationalError):
@@ -158,11 +172,16 @@ class Store:
             revision = self.connection.execute("SELECT number FROM revision").fetchone()[0]
         except sqlite3.OperationalError as error:
             raise self._explained(error) from error
-        self._open = Transaction(self.connection, revision)
+        changes = self.connection.total_changes
+        self._open = Transaction(self.connection, revision, self._images)
         try:
             yield self._open
         finally:
             self.connection.execute("ROLLBACK")
+            if self.connection.total_changes == changes:
+                self._images.keep()
+            else:
+                self._images.undo()
             self._open = None
 
     def empty(self) -> None:

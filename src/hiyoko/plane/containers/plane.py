@@ -45,6 +45,7 @@ from hiyoko.plane.containers.health import watch_health
 from hiyoko.plane.containers.layers import resolve
 from hiyoko.plane.containers.pull import PulledImage, Puller
 from hiyoko.plane.containers.runtime import Runtime, StartFailed, wait_end
+from hiyoko.plane.containers.usage import TaskUsage, task_usage
 from hiyoko.plane.containers.volumes import make_volumes
 from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.error import PlaneError, words_of
@@ -225,6 +226,10 @@ class ContainerPlane:
     def directory(self, arn: str) -> TaskDirectory:
         """A task's files."""
         return TaskDirectory(self.settings.task_dir / task_id(arn))
+
+    def usage(self, arn: str) -> TaskUsage | None:
+        """What a task's containers use; None where the host gives them no control group."""
+        return task_usage(self.settings, self.directory(arn).containers(arn))
 
     async def observe(self) -> ContainersState:
         """What is on disk and what runs; exits and log growth from here on wake us."""
