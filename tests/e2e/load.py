@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 PATIENCE_S = 10.0
-PACE_S = 0.025
+PACE_S = 0.05
 
 
 @dataclass
