@@ -112,7 +112,7 @@ class Gateway:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         host = hosts.host_name(request.headers.get("Host", ""))
-        if _on_loopback(request):
+        if hosts.on_loopback(request.transport):
             reason = hosts.foreign(
                 host, request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
             )
@@ -238,11 +238,6 @@ def _code(error: AwsError | RequestFault | UnknownOperation) -> str:
 
 async def _no_such_route(request: web.BaseRequest) -> web.StreamResponse:
     return web.Response(status=404, text=f"No {request.method} {request.path} here.\n")
-
-
-def _on_loopback(request: web.BaseRequest) -> bool:
-    name = request.transport.get_extra_info("sockname") if request.transport else None
-    return isinstance(name, tuple) and str(name[0]).startswith(("127.", "::1"))
 
 
 def _request(
