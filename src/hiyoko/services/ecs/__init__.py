@@ -7,18 +7,22 @@
   the operations
 - ``capacity``          FARGATE and FARGATE_SPOT; ``spot`` the end of a Spot task
 - ``deployments``       how a deployment begins and ends, and what remains of it
+- ``rollout``           strategies and their settings; ``shifting`` moves traffic, ``alarms`` end it
 - ``events``            what EventBridge is told
-- ``scheduling``        internal operations by which ``reconcile.ecs_services`` runs services
-- ``definition_parse`` ``definition_checks`` ``networks`` ``names`` ``views`` ``errors``
+- ``scheduling`` ``deployment_steps``  internal operations by which ``reconcile.ecs_services``
+  runs services
+- ``definition_parse`` ``definition_checks`` ``service_parse`` ``rollout_parse`` ``networks``
+  ``names`` ``views`` ``deployment_views`` ``errors``
 
 Refused by name: launch type EC2, EFS volumes, FireLens, ExecuteCommand,
-Service Connect, Cloud Map, task sets, deployment strategies other than ROLLING.
+Service Connect, Cloud Map, task sets, lifecycle hooks that are Lambda functions.
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/
 """
 
 from hiyoko.services.ecs import (
     capacity,
     clusters,
+    deployment_steps,
     events,
     scheduling,
     service_deployments,
@@ -32,6 +36,7 @@ from hiyoko.services.ecs import (
 __all__ = [
     "capacity",
     "clusters",
+    "deployment_steps",
     "events",
     "scheduling",
     "service_deployments",

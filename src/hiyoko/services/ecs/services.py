@@ -18,7 +18,13 @@ from hiyoko.services.ecs import (
     views,
 )
 from hiyoko.services.ecs.errors import InvalidParameter, ServiceNotActive, ServiceNotFound
-from hiyoko.services.ecs.model import BY_PROVIDER, Cluster, Service, TaskDefinition
+from hiyoko.services.ecs.model import (
+    BY_PROVIDER,
+    Cluster,
+    LoadBalancer,
+    Service,
+    TaskDefinition,
+)
 from hiyoko.services.ecs.service_parse import (
     Rollout,
     load_balancers_in,
@@ -59,11 +65,12 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> tuple[Service, de
         raise InvalidParameter("TaskDefinition can not be blank.")
     definition = names.usable_definition(call, request["taskDefinition"])
     tasks.refuse_ineffective(request, ())
-    kind, strategy = capacity.launched_in(request, cluster)
+    launched_by, strategy = capacity.launched_in(request, cluster)
     network, _ = networks.network_in(call, request)
-    balancers = load_balancers_in(call, request.get("loadBalancers"), definition)
-    grace = _grace(request, bool(balancers))
     rollout = rollout_in(request.get("deploymentConfiguration") or {}, Rollout())
+    kind = rollout.strategy.kind
+    balancers = load_balancers_in(call, request.get("loadBalancers"), definition, kind)
+    grace = _grace(request, bool(balancers))
     version = request.get("platformVersion") or "LATEST"
     service = Service(
         account=call.account,
@@ -75,7 +82,7 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> tuple[Service, de
         created_by=call.principal,
         desired_count=_required_count(request),
         deployments=(),
-        launched_by=kind,
+        launched_by=launched_by,
         strategy=strategy,
         platform_version=version,
         minimum_percent=rollout.minimum,
@@ -88,6 +95,7 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> tuple[Service, de
         propagate_tags=request.get("propagateTags") or "NONE",
         managed_tags=bool(request.get("enableECSManagedTags")),
         rebalancing=rebalancing_in(request, rollout.maximum, None),
+        deployment_strategy=rollout.strategy,
         tags=names.tags_in(request),
     )
     return service, deployments.Content(definition, network, balancers, version)
@@ -125,6 +133,7 @@ def _same(old: Service, new: Service, content: deployments.Content) -> bool:
             (one.minimum_percent, one.maximum_percent, one.breaker, one.rollback),
             one.grace_s,
             (one.rebalancing, one.threshold, one.reset_on_healthy),
+            one.deployment_strategy,
         )
 
     primary = old.primary
@@ -177,6 +186,7 @@ def _settings(call: Call, request: Request, service: Service) -> Service:
         service.rollback,
         service.threshold,
         service.reset_on_healthy,
+        service.deployment_strategy,
     )
     rollout = rollout_in(request.get("deploymentConfiguration") or {}, old)
     desired = _desired(request, service.desired_count)
@@ -194,6 +204,7 @@ def _settings(call: Call, request: Request, service: Service) -> Service:
         threshold=rollout.threshold,
         reset_on_healthy=rollout.reset_on_healthy,
         rebalancing=rebalancing_in(request, rollout.maximum, service.rebalancing),
+        deployment_strategy=rollout.strategy,
         propagate_tags=request.get("propagateTags") or service.propagate_tags,
         managed_tags=service.managed_tags if managed is None else managed,
     )
@@ -207,11 +218,12 @@ def _deployed(
     network, balancers = primary.network, primary.load_balancers
     if request.get("networkConfiguration"):
         network, _ = networks.network_in(call, request)
+    kind = service.deployment_strategy.kind
     if request.get("loadBalancers") is not None:
-        balancers = load_balancers_in(call, request["loadBalancers"], definition)
-    elif definition.arn != primary.definition_arn:
+        balancers = load_balancers_in(call, request["loadBalancers"], definition, kind)
+    elif definition.arn != primary.definition_arn or not _shifts(kind, balancers):
         shown = views.load_balancers(primary.load_balancers)
-        balancers = load_balancers_in(call, shown, definition)
+        balancers = load_balancers_in(call, shown, definition, kind)
     grace = _grace(request, bool(balancers))
     if not balancers:
         service = replace(service, grace_s=None)
@@ -229,6 +241,11 @@ def _deployed(
         return service
     content = deployments.Content(definition, network, balancers, version)
     return deployments.begin(call, service, content)
+
+
+def _shifts(kind: str, balancers: tuple[LoadBalancer, ...]) -> bool:
+    """Whether load balancers that were checked before have what a strategy needs of them."""
+    return kind == "ROLLING" or (bool(balancers) and all(one.advanced for one in balancers))
 
 
 @operation("DeleteService")
