@@ -220,7 +220,16 @@ class Cloud:
                         description,
                         self.clock.now(),
                     )
-                    TARGETS_SEEN.put(tx, row)
+                    old = TARGETS_SEEN.find(
+                        tx,
+                        group_arn=row.group_arn,
+                        target_id=row.target_id,
+                        port=row.port,
+                        eni_id=row.eni_id,
+                    )
+                    # What drains does so since it was first seen to.
+                    if old is None or old.state != row.state:
+                        TARGETS_SEEN.put(tx, row)
 
     def schedule(self) -> Report:
         """Let the scheduler act until there is nothing left for it to do at this moment."""
