@@ -67,7 +67,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
     """AWS's API over a store, and the reconcilers that make its wishes true. Nothing runs yet."""
     trust = root_certificate_path(settings)
     keys = role_keys(store, clock)
-    containers = ContainerPlane(settings, trust, lambda: loop.wake_one("tasks"), keys)
+    containers = ContainerPlane(settings, trust, lambda: loop.wake_one("tasks"), keys, clock)
     collector = Collector(settings.image_dir)
     neighbours = Neighbours(write_log=event_log(store, clock))
     api.use_neighbours(neighbours.ask)

@@ -149,11 +149,8 @@ class Gateway:
             answer = render.refusal(exchange, error)
             level, outcome = logging.INFO, _code(error)
         except Exception as bug:  # the one place that turns a bug into InternalFailure
-            if _disk_full(bug):
-                answer = render.refusal(exchange, _unavailable(bug))
-            else:
-                answer = render.failure(exchange, bug)
-            level, outcome = logging.ERROR, "InternalFailure"
+            answer, outcome = _failed(exchange, bug)
+            level = logging.ERROR
         else:
             level, outcome = logging.DEBUG, "done"
         self._tell(exchange, answer, level, outcome)
@@ -175,8 +172,8 @@ class Gateway:
             answer = render.refusal(exchange, error)
             level, outcome = logging.INFO, error.code
         except Exception as bug:
-            answer = render.failure(exchange, bug)
-            level, outcome = logging.ERROR, "InternalFailure"
+            answer, outcome = _failed(exchange, bug)
+            level = logging.ERROR
         self._tell(exchange, answer, level, outcome)
         return answer
 
@@ -208,15 +205,31 @@ class Gateway:
         return None
 
 
-def _disk_full(error: Exception) -> bool:
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return isinstance(error, StoreError)
+def _failed(exchange: Exchange, bug: Exception) -> tuple[HttpResponse, str]:
+    """What the machine lacks is told with the way out; everything else is a bug of ours."""
+    lack = _lack(bug)
+    if not lack:
+        return render.failure(exchange, bug), "InternalFailure"
+    # As AWS says that a service cannot answer now: clients try again.
+    refusal = AwsError("ServiceUnavailable", lack, status=503, fault="Receiver")
+    return render.refusal(exchange, refusal), "ServiceUnavailable"
 
 
-def _unavailable(error: Exception) -> AwsError:
-    """A disk that takes no more, as AWS says that a service cannot answer now."""
-    return AwsError("ServiceUnavailable", str(error), status=503, fault="Receiver")
+def _lack(error: BaseException | None) -> str:
+    """What the machine has no more of, if that is why; also as the cause of something else."""
+    match error:
+        case None:
+            return ""
+        case StoreError():
+            return str(error)
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return f"{error}; make room on the disk of the state directory, then try again"
+        case OSError(errno=errno.EMFILE | errno.ENFILE):
+            return f"{error}; raise the limit of open files (ulimit -n) and start the cloud again"
+        case OSError(errno=errno.EAGAIN) | RuntimeError(args=("can't start new thread",)):
+            return "the machine takes no more processes; end some, then try again"
+        case _:
+            return _lack(error.__cause__)
 
 
 def _code(error: AwsError | RequestFault | UnknownOperation) -> str:

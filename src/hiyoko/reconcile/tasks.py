@@ -31,7 +31,7 @@ from hiyoko.services.ec2.rows import SUBNETS, VPCS
 from hiyoko.services.ec2.seen import INTERFACES_SEEN
 from hiyoko.services.ecs import rows
 from hiyoko.services.ecs.seen import PROXIES_SEEN, TASKS_SEEN, ContainerSeen, TaskSeen
-from hiyoko.store.database import Store, Transaction
+from hiyoko.store.database import Store, StoreError, Transaction
 
 
 def load_tasks(tx: Transaction, known: Known | None = None) -> Tasks:
@@ -89,8 +89,7 @@ class TaskReconciler:
         self.plane.check_health(desired.tasks, after)
         await self.plane.tell_tasks(desired.tasks, after.namespaces)
         self._wake_for_timeouts(desired, after, report)
-        report.refusals.update(self.plane.refusals)
-        self.plane.refusals.clear()
+        report.refusals.update(self.plane.refusals(desired))
         self._record(desired, seen, after, report)
         return report
 
@@ -102,13 +101,12 @@ class TaskReconciler:
             for container in task.containers:
                 log = LogFile(directory.container(task.arn, container.name).log)
                 try:
-                    done = deliver_log(self.store, task, container, log, self.clock)
-                except AwsError as error:
-                    report.refusals[f"send log of {container.name} in {task.arn}"] = str(error)
-                    done = False
-                if not done:
+                    if not deliver_log(self.store, task, container, log, self.clock):
+                        keep.add(task_id(task.arn))
+                        report.again_s = 0.1
+                except (AwsError, StoreError, OSError) as error:
                     keep.add(task_id(task.arn))
-                    report.again_s = 0.1
+                    report.refusals[f"send log of {container.name} in {task.arn}"] = str(error)
         return frozenset(keep)
 
     def _wake_for_timeouts(self, desired: Tasks, seen: ContainersState, report: Report) -> None:

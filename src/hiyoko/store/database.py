@@ -89,6 +89,12 @@ class Store:
         """
         try:
             return cls._open_file(path)
+        except sqlite3.OperationalError as error:
+            raise StoreError(
+                f"{path} cannot be opened or written: {error}; see that its disk has room, also for"
+                " more files, and that it is ours to write, or choose another state directory with"
+                " --state-dir"
+            ) from error
         except sqlite3.DatabaseError as error:
             raise StoreError(
                 f"{path} cannot be used as hiyoko's database: {error}; move it away to begin with"
@@ -125,10 +131,10 @@ class Store:
         """
         assert self._open is None, "a transaction inside a transaction"
         changes = self.connection.total_changes
-        self.connection.execute("BEGIN IMMEDIATE")
-        revision = self.connection.execute("SELECT number FROM revision").fetchone()[0] + 1
-        self._open = Transaction(self.connection, revision, self._images)
         try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            revision = self.connection.execute("SELECT number FROM revision").fetchone()[0] + 1
+            self._open = Transaction(self.connection, revision, self._images)
             yield self._open
             wrote = self.connection.total_changes - changes != self._open.undone
             if wrote:
@@ -161,9 +167,12 @@ class Store:
     def reading(self) -> Iterator[Transaction]:
         """A consistent view for reading; what is written through it is rolled back."""
         assert self._open is None, "a reading inside a transaction"
-        self.connection.execute("BEGIN")
+        try:
+            self.connection.execute("BEGIN")
+            revision = self.connection.execute("SELECT number FROM revision").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            raise self._explained(error) from error
         changes = self.connection.total_changes
-        revision = self.connection.execute("SELECT number FROM revision").fetchone()[0]
         self._open = Transaction(self.connection, revision, self._images)
         try:
             yield self._open

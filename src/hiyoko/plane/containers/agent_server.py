@@ -20,6 +20,7 @@ from functools import partial
 from aiohttp import web
 
 from hiyoko.blueprint.tasks import Task
+from hiyoko.clock import Clock
 from hiyoko.plane.addresses import AGENT_ADDRESS
 from hiyoko.plane.containers.directory import (
     ContainerDirectory,
@@ -67,6 +68,7 @@ class AgentServer:
 
     settings: Settings
     keys: RoleKeys
+    clock: Clock
     _tasks: dict[tuple[str, str], Task] = field(default_factory=dict)
     _open: dict[str, _Open] = field(default_factory=dict)
     _kept: dict[str, Mapping[str, object]] = field(default_factory=dict)
@@ -115,7 +117,7 @@ class AgentServer:
         if task is None or not name or task.identity.credentials_id != name:
             return _credentials_refused("InvalidIdInRequest", "Credentials not found", 400)
         kept = self._kept.get(task.arn)
-        if kept is None or float(str(kept["Expiration"])) - KEYS_RENEWED_S < time.time():
+        if kept is None or float(str(kept["Expiration"])) - KEYS_RENEWED_S < self.clock.now():
             try:
                 kept = self._kept[task.arn] = self.keys(task)
             except NoKeys as error:
@@ -144,7 +146,7 @@ class AgentServer:
                 return self._usage(files.get(name))
             case ["task"] | ["taskWithTags"]:
                 tags = rest == ["taskWithTags"]
-                return task_metadata(task, progress, states, tags=tags, now=time.time())
+                return task_metadata(task, progress, states, tags=tags, now=self.clock.now())
             case ["task", "stats"]:
                 return {one.cid: self._usage(one) for one in files.values()}
             case _:

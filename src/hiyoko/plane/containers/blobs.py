@@ -11,12 +11,15 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
+
+from hiyoko.plane.durable import sync_directory
 
 _READ_BYTES = 1 << 20
 
@@ -112,6 +115,7 @@ class BlobWriter:
         os.fsync(self._file.fileno())
         self._file.close()
         self.path.rename(target)
+        sync_directory(target.parent)
 
     def discard(self) -> None:
         """Forget the blob."""
@@ -200,6 +204,7 @@ class Blobs:
             os.fsync(file.fileno())
         self.directory.mkdir(parents=True, exist_ok=True)
         source.rename(self.path(digest))
+        sync_directory(self.directory)
         return found
 
     def config(self, digest: str) -> ImageConfig:
@@ -217,6 +222,25 @@ class Blobs:
             working_directory=config.get("WorkingDir") or "/",
             stop_signal=config.get("StopSignal") or "SIGTERM",
         )
+
+
+def sweep(image_dir: Path) -> int:
+    """Delete what was half done when the world ended; how many there were.
+
+    Only for whoever knows that nobody works in the store at this moment.
+    """
+    left = [
+        *image_dir.glob("incoming/*"),
+        *image_dir.glob("layers/.*"),
+        *image_dir.glob(".import-*"),
+        *image_dir.glob(".build-*"),
+    ]
+    for path in left:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return len(left)
 
 
 def links(body: bytes, digest: str) -> Manifest:

@@ -28,7 +28,11 @@ class LogLine:
 
 
 def parse_lines(data: bytes) -> tuple[list[LogLine], int]:
-    """The whole lines in ``data`` and how many bytes they took; parts are joined."""
+    """The whole lines in ``data`` and how many bytes they took; parts are joined.
+
+    What is no line is passed over: on a full disk conmon writes a part of one, and the next one
+    right behind it.
+    """
     lines: list[LogLine] = []
     used, at, parts = 0, 0, b""
     while len(lines) < EVENTS_MAX:
@@ -37,22 +41,26 @@ def parse_lines(data: bytes) -> tuple[list[LogLine], int]:
             break
         entry, at = data[at:end], end + 1
         fields = entry.split(b" ", 3)
-        if len(fields) < 4:
-            used = at
+        moment = _milliseconds(fields[0]) if len(fields) == 4 else None
+        if moment is None:
+            used, parts = at, b""
             continue
         parts += fields[3]
         if fields[2] == b"P":
             continue
-        lines.append(LogLine(_milliseconds(fields[0]), parts.decode(errors="replace")))
+        lines.append(LogLine(moment, parts.decode(errors="replace")))
         used, parts = at, b""
     return lines, used
 
 
-def _milliseconds(stamp: bytes) -> int:
-    """RFC 3339 with nanoseconds, of which Python keeps six digits."""
-    head, _, tail = stamp.decode().partition(".")
+def _milliseconds(stamp: bytes) -> int | None:
+    """RFC 3339 with nanoseconds, of which Python keeps six digits. None when it is no time."""
+    head, _, tail = stamp.decode(errors="replace").partition(".")
     zone = tail[9:] or "+00:00"
-    moment = datetime.fromisoformat(f"{head}.{tail[:6] or '000000'}{zone}")
+    try:
+        moment = datetime.fromisoformat(f"{head}.{tail[:6] or '000000'}{zone}")
+    except ValueError:
+        return None
     return int(moment.timestamp() * 1000)
 
 
@@ -89,7 +97,13 @@ class LogFile:
         return lines, offset + used
 
     def delivered(self, offset: int) -> None:
-        """Note that everything before ``offset`` was delivered."""
-        part = self._mark.with_name(".log.read")
-        part.write_text(str(offset))
-        part.replace(self._mark)
+        """Note that everything before ``offset`` was delivered.
+
+        In place and always as long: a disk that has filled up since takes that too, so that lines
+        are not delivered again and again.
+        """
+        mark = os.open(self._mark, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.pwrite(mark, b"%020d" % offset, 0)
+        finally:
+            os.close(mark)

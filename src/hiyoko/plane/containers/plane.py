@@ -48,12 +48,14 @@ from hiyoko.plane.containers.runtime import Runtime, StartFailed, wait_end
 from hiyoko.plane.containers.usage import TaskUsage, task_usage
 from hiyoko.plane.containers.volumes import make_volumes
 from hiyoko.plane.containers.watch import Watch
-from hiyoko.plane.error import PlaneError
+from hiyoko.plane.error import PlaneError, words_of
 from hiyoko.plane.process import NETNS_DIR
 from hiyoko.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+RETRY_S = 1.0
+"""How long a task is left alone after a step that the world refused."""
 KILL_TIMEOUT_S = 10.0
 """SIGKILL can't be refused; what takes longer hangs in the kernel and is reported."""
 
@@ -201,7 +203,8 @@ class ContainerPlane:
     wake: Callable[[], None] = lambda: None
     keys: RoleKeys = no_keys
     clock: Clock = field(default_factory=SystemClock)
-    refusals: dict[str, str] = field(default_factory=dict)
+    _refused: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """By task what could not be done and will be tried again, and why."""
     _jobs: dict[str, tuple[ContainerStep, asyncio.Task[None]]] = field(default_factory=dict)
     _checks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _fetched: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -211,7 +214,7 @@ class ContainerPlane:
         self._puller = Puller(self.settings.image_dir, self.trust)
         self._runtime = Runtime(self.settings.run_dir / "runc")
         self._watch = Watch(self._woken)
-        self._agent = AgentServer(self.settings, self.keys)
+        self._agent = AgentServer(self.settings, self.keys, self.clock)
 
     def _woken(self) -> None:
         self.wake()
@@ -295,22 +298,41 @@ class ContainerPlane:
         job.add_done_callback(partial(self._done, arn, step))
 
     def _done(self, arn: str, step: ContainerStep, job: asyncio.Task[None]) -> None:
+        error = None if job.cancelled() else job.exception()
+        refusal = self._refusal(arn, step, error) if error is not None else ""
+        if refusal:
+            self._refused[arn] = (str(step), refusal)
+            asyncio.get_running_loop().call_later(RETRY_S, self._let_go, arn, job)
+            self.wake()
+            return
+        self._refused.pop(arn, None)
+        self._let_go(arn, job)
+
+    def _let_go(self, arn: str, job: asyncio.Task[None]) -> None:
+        """The task's next step may come."""
         current = self._jobs.get(arn)
         if current is not None and current[1] is job:
             del self._jobs[arn]
-        if job.cancelled():
-            return
-        error = job.exception()
-        if error is None:
-            self.refusals.pop(str(step), None)
-        elif isinstance(step, StopTask):
-            # A stop is tried again until nothing is left.
-            self.refusals[str(step)] = str(error)
-        else:
-            if not isinstance(error, PlaneError):
-                logger.error("%s failed", step, exc_info=error)
-            self._note(arn, failure=self._failure(step, error))
         self.wake()
+
+    def _refusal(self, arn: str, step: ContainerStep, error: BaseException) -> str:
+        """Why a step is to be tried again; empty when it made the task fail instead."""
+        if isinstance(step, StopTask):  # until nothing is left
+            return words_of(error)
+        if not isinstance(error, PlaneError | OSError):
+            logger.error("%s failed", step, exc_info=error)
+        try:
+            self._note(arn, failure=self._failure(step, error))
+        except OSError as full:
+            # Nobody would know of the failure: so it is none.
+            return f"{error}; its failure cannot be noted: {words_of(full)}"
+        return ""
+
+    def refusals(self, wished: Tasks) -> dict[str, str]:
+        """The steps that will be tried again, and why; forgotten with the task."""
+        known = {task.arn for task in wished.tasks} | self._jobs.keys()
+        self._refused = {arn: one for arn, one in self._refused.items() if arn in known}
+        return dict(self._refused.values())
 
     @staticmethod
     def _failure(step: ContainerStep, error: BaseException) -> str:

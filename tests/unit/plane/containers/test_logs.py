@@ -25,6 +25,15 @@ def test_an_unfinished_line_waits() -> None:
         assert used == len(whole)
 
 
+def test_what_a_full_disk_left_of_a_line_is_passed_over() -> None:
+    """conmon wrote a part of a line, and the next one right behind it."""
+    torn = f"{STAMP[:26]}{STAMP} stdout F lost\n"
+    data = f"{STAMP} stdout F one\n{STAMP} stdout P par\n{torn}{STAMP} stdout F two\n"
+    lines, used = parse_lines(data.encode())
+    assert [line.message for line in lines] == ["one", "two"]
+    assert used == len(data)
+
+
 def test_reading_goes_on_where_it_was_delivered(tmp_path: Path) -> None:
     path = tmp_path / "log"
     assert LogFile(path).unread() == ([], 0)
