@@ -7,7 +7,9 @@ import datetime
 import gzip
 import hashlib
 import io
+import os
 import re
+import signal
 import ssl
 import tarfile
 from collections.abc import AsyncIterator
@@ -31,9 +33,10 @@ from hiyoko.blueprint.tasks import Container, Task, Tasks
 from hiyoko.gateway.registry import Builder, RegistryHandler
 from hiyoko.gateway.server import Gateway
 from hiyoko.neighbours import Neighbours
+from hiyoko.plane.awslogs.control import AwslogsPlane
+from hiyoko.plane.awslogs.lines import parse_lines
 from hiyoko.plane.containers.blobs import Blobs, BuildFailed, BuiltImage
 from hiyoko.plane.containers.directory import ContainerState, Progress, task_id
-from hiyoko.plane.containers.logs import LogFile
 from hiyoko.plane.containers.plane import ContainerPlane, ContainersState, steps
 from hiyoko.plane.process import run
 from hiyoko.porter.build import add_manifest
@@ -229,6 +232,13 @@ async def registry_world(
         store.close()
 
 
+def end_log_driver(settings: Settings) -> None:
+    """What ends with the world ends with the test."""
+    pid = AwslogsPlane(settings.task_dir, settings.run_dir / "awslogs").pid()
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)
+
+
 def make_task(number: int, *containers: Container, run: bool = True) -> Task:
     """A task on the test's interface."""
     return Task(
@@ -320,11 +330,10 @@ class Driver:
 
     async def line(self, task: Task, pattern: str) -> str:
         """Wait until the container has printed such a line."""
-        log = LogFile(self.plane.directory(task.arn).container(task.arn, "web").log)
+        log = self.plane.directory(task.arn).container(task.arn, "web").log
         async with asyncio.timeout(10):
             while True:
-                self.woken.clear()
-                for line in log.unread()[0]:
+                for line in parse_lines(log.read_bytes() if log.exists() else b""):
                     if re.search(pattern, line.message):
                         return line.message
-                await self.woken.wait()
+                await asyncio.sleep(0.02)

@@ -9,17 +9,32 @@ from typing import Any
 
 import pytest
 from tests.api.ecs_cloud import ROLE, Cloud
-from tests.plane.registry_world import ECR, ENI, RegistryWorld, push, registry_world
+from tests.plane.registry_world import (
+    ECR,
+    ENI,
+    RegistryWorld,
+    end_log_driver,
+    push,
+    registry_world,
+)
 
-import hiyoko.services.logs  # noqa: F401 - registers the operations
+import hiyoko.services.iam
+import hiyoko.services.logs
+import hiyoko.services.sts  # noqa: F401 - registers the operations
 from hiyoko import api
+from hiyoko.clock import SystemClock
 from hiyoko.plane.containers.cgroups import remove_groups
 from hiyoko.plane.containers.plane import ContainerPlane
 from hiyoko.plane.process import NETNS_DIR, run
 from hiyoko.reconcile.report import Report
+from hiyoko.reconcile.role_keys import role_keys
 from hiyoko.reconcile.tasks import TaskReconciler
 from hiyoko.services.ec2.seen import INTERFACES_SEEN, InterfaceSeen
 
+TRUST = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
+    '"Principal":{"Service":"ecs-tasks.amazonaws.com"}}]}'
+)
 GROUP = {"awslogs-group": "/app", "awslogs-region": "ap-northeast-1"}
 
 
@@ -32,12 +47,14 @@ class Hatchery:
         self.world = world
         self.woken = asyncio.Event()
         self.handles: list[Path] = []
+        self.cloud("CreateRole", "iam", RoleName="execution", AssumeRolePolicyDocument=TRUST)
         self.again()
         world.store.watch(self.woken.set)
 
     def again(self) -> None:
         """A reconciler that remembers nothing."""
-        self.plane = ContainerPlane(self.world.settings, self.world.trust, self.woken.set)
+        keys = role_keys(self.world.store, SystemClock())
+        self.plane = ContainerPlane(self.world.settings, self.world.trust, self.woken.set, keys)
         self.reconciler = TaskReconciler(self.world.store, self.plane)
 
     async def activate(self) -> Report:
@@ -95,7 +112,8 @@ async def hatchery(tmp_path: Path) -> AsyncIterator[Hatchery]:
         subnet = cloud("CreateSubnet", "ec2", VpcId=cloud.vpc, CidrBlock="10.0.0.0/24")
         cloud.subnets.append(subnet["Subnet"]["SubnetId"])
         cloud("CreateCluster", clusterName="c")
-        yield hatchery
+        with world.store.listening(lambda _: hatchery.woken.set()):
+            yield hatchery
         for arn in hatchery.cloud("ListTasks", cluster="c")["taskArns"]:
             hatchery.cloud("StopTask", cluster="c", task=arn)
             await hatchery.until(arn, lambda task: task["lastStatus"] == "DEPROVISIONING")
@@ -104,6 +122,7 @@ async def hatchery(tmp_path: Path) -> AsyncIterator[Hatchery]:
             await run("umount", str(path))
             path.unlink()
         remove_groups(world.settings)
+        end_log_driver(world.settings)
 
 
 async def test_a_task_runs_logs_and_is_stopped(hatchery: Hatchery) -> None:

@@ -8,12 +8,22 @@ from ipaddress import IPv4Address
 
 @dataclass(frozen=True, slots=True)
 class LogTarget:
-    """Where a container's output goes: CloudWatch Logs (awslogs)."""
+    """Where a container's output goes: CloudWatch Logs (awslogs).
+
+    An event of several lines begins with ``multiline_pattern``, or with a time of
+    ``datetime_format``; with neither, each line is an event.
+    ``blocking``: output that cannot be sent makes the container wait; else what is beyond
+    ``buffer_bytes`` is lost.
+    """
 
     group: str
     stream: str
     region: str
     create_group: bool = False
+    multiline_pattern: str = ""
+    datetime_format: str = ""
+    blocking: bool = False
+    buffer_bytes: int = 10 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +88,7 @@ class Container:
 class Identity:
     """What a task is told of itself. ``service`` and ``role`` (an ARN) are empty without one.
 
+    ``execution_role`` is the agent's, for what is done before and around the containers.
     ``credentials_id`` is the last part of the path at which it finds its role's keys.
     """
 
@@ -91,6 +102,7 @@ class Identity:
     mac: str = ""
     subnet_cidr: str = ""
     tags: tuple[tuple[str, str], ...] = ()
+    execution_role: str = ""
 
 
 @dataclass(frozen=True, slots=True)

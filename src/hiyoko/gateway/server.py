@@ -18,7 +18,7 @@ from aiohttp.streams import StreamReader
 
 from hiyoko.api import AwsError
 from hiyoko.clock import Clock, Ids, RandomIds, SystemClock
-from hiyoko.gateway import hosts, render
+from hiyoko.gateway import hosts, live_tail, render
 from hiyoko.gateway.chain import CHAIN, find_service, read_signature, service_name
 from hiyoko.gateway.exchange import Context, Exchange
 from hiyoko.neighbours import Neighbours
@@ -134,13 +134,23 @@ class Gateway:
         service = service_name(read)
         if self._neighbours.serves(service):
             answer = await self._ask_neighbour(service, read)
+        elif live_tail.wanted(read):
+            exchange = self._exchange(read)
+            answer = self._answer(exchange)
+            if answer.status == 200:
+                return await live_tail.stream(request, exchange)
         else:
             answer = self.answer(read)
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         """Answer one API request: through the chain, then rendered. Never raises."""
-        exchange = Exchange(self._context, request, self._context.ids.uuid())
+        return self._answer(self._exchange(request))
+
+    def _exchange(self, request: HttpRequest) -> Exchange:
+        return Exchange(self._context, request, self._context.ids.uuid())
+
+    def _answer(self, exchange: Exchange) -> HttpResponse:
         try:
             for step in CHAIN:
                 step(exchange)
@@ -161,7 +171,7 @@ class Gateway:
 
     async def _ask_neighbour(self, service: str, request: HttpRequest) -> HttpResponse:
         """Answer a request for a service that is not ours. Never raises."""
-        exchange = Exchange(self._context, request, self._context.ids.uuid())
+        exchange = self._exchange(request)
         level, outcome = logging.DEBUG, "done"
         try:
             find_service(exchange)

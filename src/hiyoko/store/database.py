@@ -30,6 +30,12 @@ class Transaction:
     connection: sqlite3.Connection
     revision: int
     undone: int = 0
+    said: list[object] | None = None
+
+    def say(self, news: object) -> None:
+        """Something for those who listen, and no row of theirs: they hear it after the commit."""
+        if self.said is not None:
+            self.said.append(news)
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run one statement with its values bound."""
@@ -62,11 +68,15 @@ class Transaction:
 
 @dataclass(slots=True)
 class Store:
-    """The database. ``watch`` registers who wants to be woken after a commit."""
+    """The database. ``watch`` registers who wants to be woken after a commit.
+
+    ``listening`` hears what transactions say.
+    """
 
     connection: sqlite3.Connection
     path: str = ":memory:"
     _watchers: list[Callable[[], None]] = field(default_factory=list)
+    _listeners: list[Callable[[object], None]] = field(default_factory=list)
     _open: Transaction | None = None
 
     @classmethod
@@ -106,6 +116,15 @@ class Store:
         self._watchers.append(wake)
 
     @contextmanager
+    def listening(self, hear: Callable[[object], None]) -> Iterator[None]:
+        """Call ``hear`` with what transactions say from here to the end of the block."""
+        self._listeners.append(hear)
+        try:
+            yield
+        finally:
+            self._listeners.remove(hear)
+
+    @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """All or nothing: commits at the end of the block, rolls back when it raises.
 
@@ -115,7 +134,8 @@ class Store:
         changes = self.connection.total_changes
         self.connection.execute("BEGIN IMMEDIATE")
         revision = self.connection.execute("SELECT number FROM revision").fetchone()[0] + 1
-        self._open = Transaction(self.connection, revision)
+        said: list[object] = []
+        self._open = Transaction(self.connection, revision, said=said if self._listeners else None)
         try:
             yield self._open
             wrote = self.connection.total_changes - changes != self._open.undone
@@ -133,6 +153,9 @@ class Store:
         if wrote:
             for wake in self._watchers:
                 wake()
+        for news in said:
+            for hear in list(self._listeners):
+                hear(news)
 
     def _explained(self, error: sqlite3.OperationalError) -> Exception:
         """What the disk refused, with the way out; any other error as it is."""

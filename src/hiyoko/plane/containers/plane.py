@@ -21,6 +21,8 @@ from typing import assert_never
 from hiyoko.blueprint.step import Step
 from hiyoko.blueprint.tasks import Container, Task, Tasks
 from hiyoko.clock import Clock, SystemClock
+from hiyoko.plane.awslogs.control import AwslogsPlane
+from hiyoko.plane.awslogs.order import POSITION, sent
 from hiyoko.plane.containers.agent import TaskFailed
 from hiyoko.plane.containers.agent_server import AgentServer, RoleKeys, no_keys
 from hiyoko.plane.containers.bundle import (
@@ -45,6 +47,7 @@ from hiyoko.plane.containers.health import watch_health
 from hiyoko.plane.containers.layers import resolve
 from hiyoko.plane.containers.pull import PulledImage, Puller
 from hiyoko.plane.containers.runtime import Runtime, StartFailed, wait_end
+from hiyoko.plane.containers.task_logs import TaskLogs
 from hiyoko.plane.containers.volumes import make_volumes
 from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.error import PlaneError
@@ -211,6 +214,8 @@ class ContainerPlane:
         self._runtime = Runtime(self.settings.run_dir / "runc")
         self._watch = Watch(self._woken)
         self._agent = AgentServer(self.settings, self.keys)
+        driver = AwslogsPlane(self.settings.task_dir, self.settings.run_dir / "awslogs")
+        self._logs = TaskLogs(driver, self.trust, self.keys)
 
     def _woken(self) -> None:
         self.wake()
@@ -224,10 +229,9 @@ class ContainerPlane:
         return TaskDirectory(self.settings.task_dir / task_id(arn))
 
     async def observe(self) -> ContainersState:
-        """What is on disk and what runs; exits and log growth from here on wake us."""
+        """What is on disk and what runs; exits from here on wake us."""
         tasks: dict[str, TaskState] = {}
         monitors: list[int] = []
-        logs: list[Path] = []
         top = self.settings.task_dir
         for path in sorted(top.iterdir()) if top.is_dir() else []:
             directory = TaskDirectory(path)
@@ -238,10 +242,8 @@ class ContainerPlane:
                 containers[container.name] = state
                 if state.monitor is not None:
                     monitors.append(state.monitor)
-                    logs.append(container.log)
             tasks[path.name] = TaskState(progress, containers)
-        self._watch.processes(monitors)
-        self._watch.logs(logs)
+        self._watch.processes((*monitors, *self._logs.process))
         return ContainersState(
             tasks,
             frozenset(path.name for path in NETNS_DIR.iterdir())
@@ -326,7 +328,7 @@ class ContainerPlane:
         for container in task.containers:
             cid = runtime_id(task.arn, container.name)
             self._fetched[cid] = await self._puller.variables(task, container)
-        await self._puller.reach_logs(task)
+        await self._logs.prepare(task)
         self._note(task.arn, images=tuple(images.values()), pull_stopped_at=self.clock.now())
 
     async def _start(self, task: Task, container: Container) -> None:
@@ -347,6 +349,7 @@ class ContainerPlane:
         await asyncio.to_thread(make_volumes, directory.volumes, container, files.rootfs)
         self._write_bundle(task, container, files, image, fetched)
         await self._runtime.create(files)
+        await self._logs.take(task, container, files.path)
         await self._runtime.start(files)
         files.mark_started(self.clock.now())
 
@@ -454,6 +457,30 @@ class ContainerPlane:
             self._checks[cid] = asyncio.get_running_loop().create_task(
                 watch_health(self._runtime, container, files, self.wake, self.clock)
             )
+
+    async def deliver_logs(self, tasks: Iterable[Task], seen: ContainersState) -> frozenset[str]:
+        """See that logs are sent; the tasks whose directories are still needed for that.
+
+        Raises PlaneError when there is no log driver to do it.
+        """
+        running: dict[Path, Task] = {}
+        ended: set[Path] = set()
+        for task in tasks:
+            state = seen.tasks.get(task_id(task.arn))
+            for container in task.containers if state is not None else ():
+                files = self.directory(task.arn).container(task.arn, container.name)
+                found = state.containers.get(container.name) if state is not None else None
+                if container.log is None or found is None:
+                    continue
+                if found.monitor is not None:
+                    running[files.path] = task
+                elif not task.run and not sent(files.path):
+                    ended.add(files.path)
+        # Watched before it is looked at once more: what is sent from here on wakes us.
+        self._watch.files(path / POSITION for path in ended)
+        ended = {path for path in ended if not sent(path)}
+        await self._logs.keep(running, ended)
+        return frozenset(path.parent.name for path in (*running, *ended))
 
     async def tell_tasks(self, tasks: Iterable[Task], namespaces: frozenset[str]) -> None:
         """Answer each running task at 169.254.170.2, in whose VPC a router is among these."""

@@ -101,17 +101,6 @@ class Puller:
         async with client:
             return await SecretFetcher(client, task).variables(container)
 
-    async def reach_logs(self, task: Task) -> None:
-        """Make sure that the task can deliver its logs. Raises TaskFailed with AWS's reason."""
-        regions = {container.log.region for container in task.containers if container.log}
-        if not regions:
-            return
-        names = sockets.TaskResolver(task.eni_id, task.resolver)
-        client = sockets.session(task.eni_id, names, self.trust, CONNECT_TIMEOUT_S)
-        async with client:
-            for region in sorted(regions):
-                await agent.reach_logs(client, region)
-
     async def _unpack(self, layer: str) -> None:
         # One unpacking at a time: a second one would only do the same work.
         async with self._unpacking.setdefault(layer, asyncio.Lock()):

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hiyoko.plane.awslogs.tail import FILE_BYTES_MAX
 from hiyoko.plane.containers.directory import ContainerDirectory
-from hiyoko.plane.containers.logs import FILE_BYTES_MAX
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
 

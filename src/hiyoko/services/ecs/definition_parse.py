@@ -8,10 +8,10 @@ from typing import Any
 
 from hiyoko.api import Request, unsupported
 from hiyoko.services.ecs.errors import ClientException
+from hiyoko.services.ecs.log_options import log_configuration
 from hiyoko.services.ecs.model import (
     ContainerDefinition,
     HealthCheck,
-    LogConfiguration,
     MountPoint,
     PortMapping,
     RestartPolicy,
@@ -40,15 +40,6 @@ NOT_HERE = (
     "credentialSpecs",
 )
 
-LOG_OPTIONS = (
-    "awslogs-group",
-    "awslogs-region",
-    "awslogs-stream-prefix",
-    "awslogs-create-group",
-    "mode",
-    "max-buffer-size",
-)
-
 
 def container(request: Mapping[str, Any]) -> ContainerDefinition:
     """One container definition."""
@@ -71,7 +62,7 @@ def container(request: Mapping[str, Any]) -> ContainerDefinition:
         working_directory=request.get("workingDirectory") or "",
         read_only_root=request.get("readonlyRootFilesystem"),
         stop_timeout_s=request.get("stopTimeout"),
-        log=_log(request.get("logConfiguration")),
+        log=log_configuration(request.get("logConfiguration")),
         health=_health(health) if health else None,
         depends_on=tuple(
             (one["containerName"], one["condition"]) for one in request.get("dependsOn") or ()
@@ -194,31 +185,6 @@ def _port(request: Mapping[str, Any]) -> PortMapping:
         request.get("name") or "",
         request.get("appProtocol") or "",
     )
-
-
-def _log(request: Mapping[str, Any] | None) -> LogConfiguration | None:
-    if not request:
-        return None
-    driver = request["logDriver"]
-    if driver not in ("awslogs", "splunk", "awsfirelens"):
-        raise ClientException(
-            f"{driver} is not a valid log driver. Must be one of [awslogs,splunk,awsfirelens]"
-        )
-    if driver != "awslogs" or request.get("secretOptions"):
-        member = "secretOptions" if driver == "awslogs" else "logDriver"
-        raise unsupported(f"containerDefinitions.logConfiguration.{member}", driver)
-    options = request.get("options") or {}
-    for name in options:
-        if name not in LOG_OPTIONS:
-            raise unsupported(f"containerDefinitions.logConfiguration.options.{name}")
-    required = ("awslogs-region", "awslogs-group")
-    if any(not options.get(name) for name in required):
-        raise ClientException(f"Log driver awslogs requires options: {', '.join(required)}")
-    if not options.get("awslogs-stream-prefix"):
-        raise ClientException(
-            "Log driver awslogs requires option awslogs-stream-prefix for Fargate tasks."
-        )
-    return LogConfiguration(driver, tuple(options.items()))
 
 
 def _health(request: Mapping[str, Any]) -> HealthCheck:

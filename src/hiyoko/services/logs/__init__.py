@@ -3,6 +3,7 @@
 - ``groups``    log groups, retention, tags
 - ``streams``   log streams
 - ``events``    put, read by pages, search
+- ``live_tail`` what a session of StartLiveTail shows
 - ``patterns``  filter patterns of plain text
 - ``model`` ``rows`` ``errors``
 
@@ -12,6 +13,6 @@ filter patterns for JSON, columns or regular expressions.
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/
 """
 
-from hiyoko.services.logs import events, groups, streams
+from hiyoko.services.logs import events, groups, live_tail, streams
 
-__all__ = ["events", "groups", "streams"]
+__all__ = ["events", "groups", "live_tail", "streams"]
