@@ -36,6 +36,7 @@ from hiyoko.reconcile.ecs_events import EcsEventsReconciler
 from hiyoko.reconcile.ecs_services import EcsServicesReconciler
 from hiyoko.reconcile.endpoints import EndpointReconciler
 from hiyoko.reconcile.health_checks import HealthCheckReconciler
+from hiyoko.reconcile.log_retention import LogRetention
 from hiyoko.reconcile.loop import Loop
 from hiyoko.reconcile.network import NetworkReconciler
 from hiyoko.reconcile.query_logs import QueryLogReconciler
@@ -88,6 +89,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
             StackReconciler(store, clock),
             balancer_logs,
             AlarmReconciler(store, clock),
+            LogRetention(store, clock),
         ]
     )
 

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from hiyoko.gateway.event_stream import CONTENT_TYPE, event, exception
 from hiyoko.gateway.exchange import Exchange
-from hiyoko.services.logs.live_tail import UPDATE_EVENTS_MAX, Session
+from hiyoko.services.logs.live_tail import UPDATE_EVENTS_MAX, session_of
 from hiyoko.services.logs.model import NewEvents
 from hiyoko.spec.http import HttpRequest
 
@@ -30,8 +30,7 @@ def wanted(request: HttpRequest) -> bool:
 
 async def stream(request: web.BaseRequest, exchange: Exchange) -> web.StreamResponse:
     """Answer a session that was checked, until the client goes or its three hours are over."""
-    session = exchange.response["Session"]
-    assert isinstance(session, Session)
+    session = session_of(exchange.parameters)
     response = web.StreamResponse(
         headers={"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": exchange.request_id}
     )

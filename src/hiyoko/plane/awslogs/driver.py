@@ -41,7 +41,7 @@ class Driver:
         loop.add_reader(self._inotify, self._grown)
         self.control.setblocking(False)
         for order in sorted(self.tasks.glob(f"*/*/{ORDER}")):
-            if not sent(order.parent):
+            if Tail(order.parent).monitor() is not None or not sent(order.parent):
                 self.take(order.parent)
         while True:
             told = await loop.sock_recv(self.control, MESSAGE_BYTES_MAX)

@@ -65,7 +65,7 @@ class Tail:
         """Find out whether conmon lives, and hear of its end."""
         if self._watched >= 0:
             return
-        monitor = self._monitor()
+        monitor = self.monitor()
         if monitor is None:
             self.ended.set()
         else:
@@ -80,7 +80,8 @@ class Tail:
                 asyncio.get_running_loop().add_reader(self._watched, self._monitor_ended)
         self.changed.set()
 
-    def _monitor(self) -> int | None:
+    def monitor(self) -> int | None:
+        """The conmon that writes the log, as long as it lives."""
         order = Order.read(self.directory)
         try:
             pid = int((self.directory / "conmon.pid").read_text())

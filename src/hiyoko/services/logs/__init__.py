@@ -8,8 +8,8 @@
 - ``model`` ``rows`` ``errors``
 
 Expired events are never shown, and removed when their stream is written to or by
-``_ExpireLogEvents``. Not here: metric and subscription filters, Insights, KMS, other log classes,
-filter patterns for JSON, columns or regular expressions.
+``_ExpireLogEvents``, once an hour. Not here: metric and subscription filters, Insights, KMS, other
+log classes, filter patterns for JSON, columns or regular expressions.
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/
 """
 

@@ -14,7 +14,6 @@ from hiyoko.services.logs.errors import InvalidParameter
 from hiyoko.services.logs.model import NewEvents
 from hiyoko.services.logs.patterns import Pattern, parse
 
-GROUPS_MAX = 10
 UPDATE_EVENTS_MAX = 500
 
 
@@ -53,10 +52,9 @@ class Session:
 
 @operation("StartLiveTail")
 def start_live_tail(call: Call, request: Request) -> Response:
-    """Check what is asked for; the answer's ``Session`` says what the stream shows."""
+    """Check what is asked for; the stream itself is the gateway's."""
     arns = request["logGroupIdentifiers"]
-    names = tuple(request.get("logStreamNames") or ())
-    prefixes = tuple(request.get("logStreamNamePrefixes") or ())
+    names, prefixes = request.get("logStreamNames"), request.get("logStreamNamePrefixes")
     if names and prefixes:
         raise InvalidParameter(
             "LogStreamNamePrefixes and LogStreamNames are mutually exclusive parameters."
@@ -70,7 +68,17 @@ def start_live_tail(call: Call, request: Request) -> Response:
         if not name or arn.endswith(":*"):
             raise InvalidParameter(f"{arn} is not the ARN of a log group.")
         group = rows.get_group(call.tx, call.account, call.region, name)
-        for stream in names:
+        for stream in names or ():
             rows.get_stream(call.tx, group, stream)
-    pattern = parse(request.get("logEventFilterPattern") or "")
-    return {"Session": Session(frozenset(arns), names, prefixes, pattern)}
+    session_of(request)
+    return {}
+
+
+def session_of(request: Request) -> Session:
+    """What a request asks to see."""
+    return Session(
+        frozenset(request["logGroupIdentifiers"]),
+        tuple(request.get("logStreamNames") or ()),
+        tuple(request.get("logStreamNamePrefixes") or ()),
+        parse(request.get("logEventFilterPattern") or ""),
+    )
