@@ -94,7 +94,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
     )
 
     def status() -> dict[str, object]:
-        return describe(store, loop, containers.limits_enforced()) | neighbours.describe()
+        return describe(store, loop, *containers.enforced()) | neighbours.describe()
 
     async def settle() -> None:
         await neighbours.reset()

@@ -159,7 +159,7 @@ def test_fargate_refuses_a_definition_in_aws_words(
 @pytest.mark.parametrize(
     ("member", "value"),
     [
-        ("pseudoTerminal", True),
+        ("disableNetworking", True),
         ("firelensConfiguration", {"type": "fluentbit"}),
     ],
 )
@@ -178,7 +178,12 @@ FULL = {
     "mountPoints": [{"sourceVolume": "data", "containerPath": "/data", "readOnly": True}],
     "ulimits": [{"name": "core", "softLimit": 0, "hardLimit": -1}],
     "systemControls": [{"namespace": "net.core.somaxconn", "value": "512"}],
-    "linuxParameters": {"initProcessEnabled": True, "capabilities": {"add": ["SYS_PTRACE"]}},
+    "linuxParameters": {
+        "initProcessEnabled": True,
+        "capabilities": {"add": ["SYS_PTRACE"], "drop": ["NET_RAW"]},
+    },
+    "interactive": True,
+    "pseudoTerminal": False,
     "startTimeout": 30,
     "versionConsistency": "enabled",
     "restartPolicy": {"enabled": True, "ignoredExitCodes": [0, 3], "restartAttemptPeriod": 60},
@@ -247,6 +252,99 @@ def test_what_does_not_fit_together_is_refused(
         executionRoleArn=ROLE,
     )
     assert told == text
+
+
+def test_the_task_s_own_settings_are_shown_by_the_definition_and_the_task(cloud: Cloud) -> None:
+    platform = {"cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX"}
+    storage = {"sizeInGiB": 30}
+    cloud.define(pidMode="task", ephemeralStorage=storage, runtimePlatform=platform)
+    shown = cloud("DescribeTaskDefinition", taskDefinition="app")["taskDefinition"]
+    assert (shown["pidMode"], shown["ephemeralStorage"]) == ("task", storage)
+    assert shown["runtimePlatform"] == platform
+    (first,) = cloud.run_task()
+    assert first["attributes"] == [{"name": "ecs.cpu-architecture", "value": "arm64"}]
+    assert first["ephemeralStorage"] == first["fargateEphemeralStorage"] == storage
+    (second,) = cloud.run_task(overrides={"ephemeralStorage": {"sizeInGiB": 40}})
+    assert second["ephemeralStorage"] == second["overrides"]["ephemeralStorage"]
+    assert second["ephemeralStorage"] == {"sizeInGiB": 40}
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (
+            {"pidMode": "host"},
+            "Fargate compatible task definitions do not support pidMode host",
+        ),
+        ({"ephemeralStorage": {"sizeInGiB": 20}}, "EphemeralStorage size should be at least 21."),
+        ({"ephemeralStorage": {"sizeInGiB": 201}}, "EphemeralStorage size should be at most 200."),
+    ],
+)
+def test_a_setting_of_the_task_that_fargate_does_not_take_is_refused(
+    cloud: Cloud, changes: dict[str, Any], text: str
+) -> None:
+    assert define_refusal(cloud, **changes) == text
+
+
+AWSLOGS = {
+    "awslogs-group": "/app",
+    "awslogs-region": "ap-northeast-1",
+    "awslogs-stream-prefix": "ecs",
+}
+
+
+@pytest.mark.parametrize(
+    ("driver", "options", "text"),
+    [
+        (
+            "json-file",
+            {},
+            "json-file is not a valid log driver. Must be one of [awslogs,splunk,awsfirelens]",
+        ),
+        (
+            "splunk",
+            {},
+            "hiyoko does not implement containerDefinitions.logConfiguration.logDriver='splunk'.",
+        ),
+        (
+            "awsfirelens",
+            {},
+            "hiyoko does not implement containerDefinitions.logConfiguration.logDriver="
+            "'awsfirelens'.",
+        ),
+        (
+            "awslogs",
+            AWSLOGS | {"awslogs-endpoint": "x"},
+            "Log driver awslogs disallows options: awslogs-endpoint",
+        ),
+        (
+            "awslogs",
+            {"awslogs-region": "ap-northeast-1"},
+            "Log driver awslogs requires options: awslogs-region, awslogs-group",
+        ),
+        (
+            "awslogs",
+            AWSLOGS | {"awslogs-datetime-format": "%Y", "awslogs-multiline-pattern": "^x"},
+            "You cannot configure log opt 'awslogs-datetime-format' and"
+            " 'awslogs-multiline-pattern' at the same time.",
+        ),
+        (
+            "awslogs",
+            AWSLOGS | {"mode": "async"},
+            "Invalid value for log option mode: async. Valid values are blocking and non-blocking.",
+        ),
+        (
+            "awslogs",
+            AWSLOGS | {"max-buffer-size": "much"},
+            "Invalid value for log option max-buffer-size: much.",
+        ),
+    ],
+)
+def test_a_log_configuration_that_cannot_be_is_refused(
+    cloud: Cloud, driver: str, options: dict[str, str], text: str
+) -> None:
+    container = {**CONTAINER, "logConfiguration": {"logDriver": driver, "options": options}}
+    assert define_refusal(cloud, containerDefinitions=[container], executionRoleArn=ROLE) == text
 
 
 def test_secrets_need_a_role_that_may_read_them(cloud: Cloud) -> None:

@@ -60,6 +60,9 @@ def _task(view: model.TaskView, vpc: IPv4Network, subnet: str) -> Task:
         ),
         run=stop is None or stop.drain,
         identity=_identity(view, subnet),
+        architecture="arm64" if view.architecture == "arm64" else "amd64",
+        shared_pids=view.definition.pid_mode == "task",
+        storage_gib=view.ephemeral_gib,
     )
 
 
@@ -136,6 +139,9 @@ def _container(
         system_controls=definition.system_controls,
         init_process=definition.init_process,
         capabilities=definition.capabilities,
+        dropped=definition.dropped,
+        interactive=bool(definition.interactive),
+        terminal=bool(definition.pseudo_terminal),
         arn=task.container_arn(definition.name),
         start_timeout_s=definition.start_timeout_s,
         restart_period_s=restart.period_s if restart is not None and restart.enabled else None,

@@ -43,7 +43,8 @@ class Container:
     with the ARN or name of their value; ``environment_files`` ARNs of S3 objects; ``ulimits``
     name, soft and hard limit. ``restart_period_s`` is how long a container must have run to be
     started again when it ends (not by an exit code of ``restart_ignores``); None: it never is.
-    Explicit variables win over those of files, the first file over later ones.
+    Explicit variables win over those of files, the first file over later ones. ``dropped`` are
+    capabilities; ``interactive`` keeps the input open, ``terminal`` makes it one.
     """
 
     name: str
@@ -77,6 +78,9 @@ class Container:
     start_timeout_s: int | None = None
     restart_period_s: int | None = None
     restart_ignores: tuple[int, ...] = ()
+    dropped: tuple[str, ...] = ()
+    interactive: bool = False
+    terminal: bool = False
 
     @property
     def reference(self) -> str:
@@ -107,7 +111,12 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task and whether it shall run. ``registry_token`` of ECR pulls is the account's."""
+    """A task and whether it shall run.
+
+    ``architecture`` is the one that its images must have, as an OCI platform names it.
+    ``shared_pids``: its containers see each other's processes. ``storage_gib``: what they may write
+    in all; None is no limit but the disk's.
+    """
 
     arn: str
     account: str
@@ -124,6 +133,9 @@ class Task:
     containers: tuple[Container, ...]
     run: bool = True
     identity: Identity = Identity()
+    architecture: str = "amd64"
+    shared_pids: bool = False
+    storage_gib: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

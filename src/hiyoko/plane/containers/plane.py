@@ -32,7 +32,13 @@ from hiyoko.plane.containers.bundle import (
     render_config,
     resolv_conf,
 )
-from hiyoko.plane.containers.cgroups import limits_enforced, own_group, remove_groups
+from hiyoko.plane.containers.cgroups import (
+    limit_task,
+    limits_enforced,
+    remove_groups,
+    remove_task_group,
+    task_group,
+)
 from hiyoko.plane.containers.dependencies import outlook, restarts
 from hiyoko.plane.containers.directory import (
     ContainerDirectory,
@@ -47,6 +53,8 @@ from hiyoko.plane.containers.health import watch_health
 from hiyoko.plane.containers.layers import resolve
 from hiyoko.plane.containers.pull import PulledImage, Puller
 from hiyoko.plane.containers.runtime import Runtime, StartFailed, wait_end
+from hiyoko.plane.containers.shared_pids import end_shared_pids, shared_pids
+from hiyoko.plane.containers.storage import mount_storage, storage_enforced, unmount_storage
 from hiyoko.plane.containers.task_logs import TaskLogs
 from hiyoko.plane.containers.volumes import make_volumes
 from hiyoko.plane.containers.watch import Watch
@@ -220,9 +228,9 @@ class ContainerPlane:
     def _woken(self) -> None:
         self.wake()
 
-    def limits_enforced(self) -> bool:
-        """Whether CPU and memory limits of tasks are real here."""
-        return limits_enforced()
+    def enforced(self) -> tuple[bool, bool]:
+        """Whether limits of CPU and memory, and of ephemeral storage, are real here."""
+        return limits_enforced(), storage_enforced()
 
     def directory(self, arn: str) -> TaskDirectory:
         """A task's files."""
@@ -269,6 +277,7 @@ class ContainerPlane:
             case RemoveTask(name):
                 top = self.settings.task_dir
                 await asyncio.to_thread(shutil.rmtree, top / name)
+                remove_task_group(self.settings, name)
                 # With the last task goes the cloud's own control group; never beside a start.
                 if not self._jobs and not any(top.iterdir()):
                     remove_groups(self.settings)
@@ -336,6 +345,8 @@ class ContainerPlane:
         progress = directory.read()
         image = progress.image(container.reference) if progress is not None else None
         assert image is not None, "a container is started after its pull"
+        if task.storage_gib is not None and storage_enforced():
+            await mount_storage(directory, task.storage_gib)
         files = directory.container(task.arn, container.name)
         if files.state().status == "STOPPED":
             files.begin_restart()
@@ -347,8 +358,11 @@ class ContainerPlane:
         if fetched is None:
             fetched = await self._puller.variables(task, container)
         await asyncio.to_thread(make_volumes, directory.volumes, container, files.rootfs)
-        self._write_bundle(task, container, files, image, fetched)
-        await self._runtime.create(files)
+        pids = await shared_pids(directory) if task.shared_pids else ""
+        self._write_bundle(task, container, files, image, fetched, pids)
+        await self._runtime.create(
+            files, interactive=container.interactive, terminal=container.terminal
+        )
         await self._logs.take(task, container, files.path)
         await self._runtime.start(files)
         files.mark_started(self.clock.now())
@@ -360,6 +374,7 @@ class ContainerPlane:
         files: ContainerDirectory,
         image: PulledImage,
         fetched: Mapping[str, str],
+        pids: str,
     ) -> None:
         try:
             config = self._puller.blobs.config(image.config)
@@ -376,7 +391,11 @@ class ContainerPlane:
         (etc / "hosts").write_text(hosts(task))
         (etc / "hostname").write_text(f"{task.hostname}\n")
         (etc / "trust.pem").write_bytes(self.trust.read_bytes())
-        group = f"/{own_group(self.settings)}/{files.cid}" if self.limits_enforced() else None
+        group = None
+        if limits_enforced():
+            name = task_id(task.arn)
+            limit_task(self.settings, name, task.cpu_units, task.memory_mib)
+            group = f"/{task_group(self.settings, name)}/{files.cid}"
         document = render_config(
             task,
             container,
@@ -388,6 +407,7 @@ class ContainerPlane:
             cgroup=group,
             open_files=_open_files(),
             fetched=fetched,
+            shared_pids=pids,
         )
         config_file = files.bundle / "config.json"
         config_file.touch(mode=0o600)
@@ -424,6 +444,8 @@ class ContainerPlane:
                 ended[files.name].set()
 
         await asyncio.gather(*(stop(one) for one in containers))
+        end_shared_pids(self.directory(arn))
+        await unmount_storage(self.directory(arn))
         self._note(arn, stopped=True)
 
     async def _stop_container(self, files: ContainerDirectory) -> None:

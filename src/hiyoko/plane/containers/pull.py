@@ -75,7 +75,7 @@ class Puller:
         client = sockets.session(task.eni_id, names, self.trust, CONNECT_TIMEOUT_S)
         async with client:
             auth = await self._authorized(client, names, reference)
-            pull = _Pull(self.blobs, client, names, reference, auth)
+            pull = _Pull(self.blobs, client, names, reference, auth, task.architecture)
             manifest, digest = await pull.resolve()
             for blob in (manifest.config, *manifest.layers):
                 if not self.blobs.has(blob):
@@ -126,13 +126,14 @@ class _Pull:
     names: sockets.TaskResolver
     reference: Reference
     auth: dict[str, str]
+    architecture: str
 
     async def resolve(self) -> tuple[Manifest, str]:
-        """The manifest for this machine, and the digest that the name itself has."""
+        """The manifest for the task's architecture, and the digest that the name itself has."""
         body = await self._manifest(self.reference.version)
         digest = self.blobs.add(body)
         try:
-            member = platform_digest(body)
+            member = platform_digest(body, self.architecture)
             if member is not None:
                 body = await self._manifest(member)
                 self.blobs.add(body)

@@ -68,14 +68,14 @@ class Runtime:
     async def mount(self, container: ContainerDirectory, layers: list[Path]) -> None:
         """Mount the container's root: a writable layer over the image's, lowest layer last."""
         for name in ("upper", "work"):
-            (container.path / name).mkdir(parents=True, exist_ok=True)
+            (container.writable / name).mkdir(parents=True, exist_ok=True)
         container.rootfs.mkdir(parents=True, exist_ok=True)
         if _is_mounted(container.rootfs):
             return
         # Relative names keep the options below the page that mount(2) takes.
         directory = layers[0].parent
         lower = ":".join(layer.name for layer in reversed(layers))
-        upper, work = container.path / "upper", container.path / "work"
+        upper, work = container.writable / "upper", container.writable / "work"
         options = f"userxattr,lowerdir={lower},upperdir={upper},workdir={work}"
         await run(
             *("env", f"--chdir={directory}", "mount", "-t", "overlay", "-o", options),
@@ -87,8 +87,15 @@ class Runtime:
         if _is_mounted(container.rootfs):
             await run("umount", "--lazy", str(container.rootfs))
 
-    async def create(self, container: ContainerDirectory) -> None:
-        """Make the container, its process waiting at the door. Raises StartFailed."""
+    async def create(
+        self, container: ContainerDirectory, *, interactive: bool = False, terminal: bool = False
+    ) -> None:
+        """Make the container, its process waiting at the door. Raises StartFailed.
+
+        ``interactive``: its input stays open, though nobody writes to it. ``terminal``: the bundle
+        wants one.
+        """
+        options = ("--stdin",) * interactive + ("--terminal",) * terminal
         self.root.mkdir(parents=True, exist_ok=True)
         container.exit_file.parent.mkdir(exist_ok=True)
         container.exit_file.unlink(missing_ok=True)
@@ -96,7 +103,7 @@ class Runtime:
         reader, writer = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
-                *self._conmon(container),
+                *(*self._conmon(container), *options),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hiyoko.plane.containers.cgroups import CGROUPS, own_group
+from hiyoko.plane.containers.cgroups import CGROUPS, task_group
 from hiyoko.plane.containers.directory import ContainerDirectory
 from hiyoko.settings import Settings
 
@@ -19,7 +19,7 @@ Shape = dict[str, Any]
 
 def container_usage(settings: Settings, container: ContainerDirectory) -> Shape | None:
     """The counters of a running container; None where the host gives it no control group."""
-    group = f"{own_group(settings)}/{container.cid}"
+    group = f"{task_group(settings, container.path.parent.name)}/{container.cid}"
     unified = CGROUPS / group
     whole = _unified(unified) if unified.is_dir() else _split(group)
     if whole is None:

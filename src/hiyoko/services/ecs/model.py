@@ -126,6 +126,11 @@ class ContainerDefinition:
 
     start_timeout_s: int | None = None
     restart: RestartPolicy | None = None
+    dropped: tuple[str, ...] = ()
+    """Capabilities that the container shall not have."""
+
+    interactive: bool | None = None
+    pseudo_terminal: bool | None = None
 
     @property
     def pins(self) -> bool:
@@ -156,6 +161,8 @@ class TaskDefinition:
     deregistered_at: float | None = None
     delete_requested_at: float | None = None
     tags: Tags = ()
+    pid_mode: str = ""
+    ephemeral_gib: int | None = None
 
     @property
     def status(self) -> str:
@@ -209,6 +216,7 @@ class Overrides:
     memory: str = ""
     task_role: str = ""
     execution_role: str = ""
+    ephemeral_gib: int | None = None
 
     def container(self, name: str) -> ContainerOverride:
         """The override of this container; an empty one when there is none."""
@@ -517,6 +525,16 @@ class TaskView:
     attached_at: float | None = None
     version: int | None = None
     """How many states of it were told; None before the first."""
+
+    @property
+    def architecture(self) -> str:
+        """The processor that the task runs on, as an attribute's value."""
+        return "arm64" if self.definition.cpu_architecture == "ARM64" else "x86_64"
+
+    @property
+    def ephemeral_gib(self) -> int | None:
+        """The ephemeral storage that was asked for."""
+        return self.task.overrides.ephemeral_gib or self.definition.ephemeral_gib
 
     @property
     def fingerprint(self) -> str:

@@ -194,9 +194,8 @@ def start(call: Call, launch: Launch) -> Task:
 
 def overrides_in(request: Mapping[str, Any], definition: TaskDefinition) -> Overrides:
     """The ``overrides`` of RunTask."""
-    for member in ("inferenceAcceleratorOverrides", "ephemeralStorage"):
-        if request.get(member):
-            raise unsupported(f"overrides.{member}")
+    if request.get("inferenceAcceleratorOverrides"):
+        raise unsupported("overrides.inferenceAcceleratorOverrides")
     containers = []
     for one in request.get("containerOverrides") or ():
         for member in ("environmentFiles", "resourceRequirements"):
@@ -223,6 +222,7 @@ def overrides_in(request: Mapping[str, Any], definition: TaskDefinition) -> Over
         definition_parse.memory_mib(request["memory"]) if request.get("memory") else "",
         request.get("taskRoleArn") or "",
         request.get("executionRoleArn") or "",
+        definition_parse.ephemeral_gib(request),
     )
 
 

@@ -95,6 +95,8 @@ def definition(one: TaskDefinition) -> Shape:
         "requiresCompatibilities": list(one.requires) or None,
         "deregisteredAt": one.deregistered_at,
         "deleteRequestedAt": one.delete_requested_at,
+        "pidMode": one.pid_mode or None,
+        "ephemeralStorage": {"sizeInGiB": one.ephemeral_gib} if one.ephemeral_gib else None,
     }
     platform = {
         "cpuArchitecture": one.cpu_architecture or None,
@@ -172,6 +174,8 @@ def _container_definition(one: ContainerDefinition) -> Shape:
         "startTimeout": one.start_timeout_s,
         "restartPolicy": _restart(one.restart) if one.restart else None,
         "versionConsistency": one.version_consistency or None,
+        "interactive": one.interactive,
+        "pseudoTerminal": one.pseudo_terminal,
     }
     if one.log is not None:
         shape["logConfiguration"] = {
@@ -186,8 +190,11 @@ def _linux(one: ContainerDefinition) -> Shape | None:
     shape: Shape = {}
     if one.init_process:
         shape["initProcessEnabled"] = True
-    if one.capabilities:
-        shape["capabilities"] = {"add": list(one.capabilities)}
+    if one.capabilities or one.dropped:
+        shape["capabilities"] = {
+            **({"add": list(one.capabilities)} if one.capabilities else {}),
+            **({"drop": list(one.dropped)} if one.dropped else {}),
+        }
     return shape or None
 
 
@@ -216,7 +223,7 @@ def task(view: TaskView, include: Container[str] = ()) -> Shape:
     one, stop, seen = view.task, view.stop, view.seen
     shape: Shape = {
         "attachments": [_attachment(view)],
-        "attributes": [{"name": "ecs.cpu-architecture", "value": "x86_64"}],
+        "attributes": [{"name": "ecs.cpu-architecture", "value": view.architecture}],
         "availabilityZone": one.zone,
         "clusterArn": one.cluster,
         "connectivity": "CONNECTED" if view.attached_at is not None else None,
@@ -226,8 +233,8 @@ def task(view: TaskView, include: Container[str] = ()) -> Shape:
         "createdAt": one.created_at,
         "desiredStatus": view.desired_status,
         "enableExecuteCommand": False,
-        "ephemeralStorage": {"sizeInGiB": EPHEMERAL_GIB},
-        "fargateEphemeralStorage": {"sizeInGiB": EPHEMERAL_GIB},
+        "ephemeralStorage": {"sizeInGiB": view.ephemeral_gib or EPHEMERAL_GIB},
+        "fargateEphemeralStorage": {"sizeInGiB": view.ephemeral_gib or EPHEMERAL_GIB},
         "group": one.group,
         "healthStatus": view.health,
         "lastStatus": view.status,
@@ -330,6 +337,7 @@ def _overrides(definition_row: TaskDefinition, one: Overrides) -> Shape:
             "memory": one.memory or None,
             "taskRoleArn": one.task_role or None,
             "executionRoleArn": one.execution_role or None,
+            "ephemeralStorage": {"sizeInGiB": one.ephemeral_gib} if one.ephemeral_gib else None,
         }
     )
 
