@@ -9,7 +9,8 @@ from aiohttp.web import SockSite
 
 from hiyoko import api
 from hiyoko.clock import Clock
-from hiyoko.gateway import acme, public_keys
+from hiyoko.gateway import acme, data_channel, public_keys
+from hiyoko.gateway.data_channel import DataChannels
 from hiyoko.gateway.local import LocalRoutes
 from hiyoko.gateway.registry import RegistryHandler
 from hiyoko.gateway.server import Gateway
@@ -109,6 +110,9 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
     for host in REGISTRY_HOSTS:
         gateway.register_host(host, registry.handle)
     gateway.register_registry(registry.handle)
+    channels = DataChannels(store, clock, containers.open_terminal)
+    gateway.register_host(data_channel.HOST, channels.handle)
+    gateway.register_channels(channels.handle)
     gateway.register_host(public_keys.HOST, public_keys.PublicKeys(find_key).handle)
     local = LocalRoutes(store, settings, status, settle, balancer_logs.plane.ask)
     local.register(gateway)

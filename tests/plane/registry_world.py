@@ -49,7 +49,9 @@ ACCOUNT, REGION = "123456789012", "ap-northeast-1"
 ECR = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 ECR_API = f"api.ecr.{REGION}.amazonaws.com"
 LOGS = f"logs.{REGION}.amazonaws.com"
-KEEPERS = tuple(f"{name}.{REGION}.amazonaws.com" for name in ("s3", "ssm", "secretsmanager"))
+KEEPERS = tuple(
+    f"{name}.{REGION}.amazonaws.com" for name in ("s3", "ssm", "secretsmanager", "ssmmessages")
+)
 ENDPOINT = "198.18.0.80"
 ENI = "eni-0123456789abcdef0"
 APPLETS = (

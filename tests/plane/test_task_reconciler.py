@@ -85,6 +85,11 @@ class Hatchery:
         }
         self.cloud.define(containerDefinitions=[container, *others], executionRoleArn=ROLE)
         task = self.cloud.run_task()[0]
+        await self.attach(task)
+        arn: str = task["taskArn"]
+        return arn
+
+    async def attach(self, task: dict[str, Any]) -> None:
         details = {one["name"]: one["value"] for one in task["attachments"][0]["details"]}
         eni = details["networkInterfaceId"]
         # The test's one namespace under the name of the task's interface.
@@ -93,8 +98,6 @@ class Hatchery:
         await run("mount", "--bind", str(NETNS_DIR / ENI), str(self.handles[-1]))
         with self.world.store.transaction() as tx:
             INTERFACES_SEEN.put(tx, InterfaceSeen(eni, 1.0))
-        arn: str = task["taskArn"]
-        return arn
 
     def logged(self, arn: str) -> list[str]:
         stream = f"ecs/web/{arn.rpartition('/')[2]}"

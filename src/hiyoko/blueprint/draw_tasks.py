@@ -63,6 +63,7 @@ def _task(view: model.TaskView, vpc: IPv4Network, subnet: str) -> Task:
         architecture="arm64" if view.architecture == "arm64" else "amd64",
         shared_pids=view.definition.pid_mode == "task",
         storage_gib=view.ephemeral_gib,
+        exec_enabled=task.exec_enabled,
     )
 
 

@@ -136,6 +136,7 @@ class Task:
     architecture: str = "amd64"
     shared_pids: bool = False
     storage_gib: int | None = None
+    exec_enabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from aiohttp.streams import StreamReader
 
 from hiyoko.api import AwsError
 from hiyoko.clock import Clock, Ids, RandomIds, SystemClock
-from hiyoko.gateway import hosts, live_tail, render
+from hiyoko.gateway import data_channel, hosts, live_tail, render
 from hiyoko.gateway.chain import CHAIN, find_service, read_signature, service_name
 from hiyoko.gateway.exchange import Context, Exchange
 from hiyoko.neighbours import Neighbours
@@ -66,6 +66,7 @@ class Gateway:
         self._local: dict[tuple[str, str], LocalHandler] = {}
         self._hosts: list[tuple[re.Pattern[str], LocalHandler]] = []
         self._registry: LocalHandler | None = None
+        self._channels: LocalHandler | None = None
         self._runner: web.ServerRunner | None = None
         for route, handler in (routes or {}).items():
             method, path = route.split(" ", 1)
@@ -87,6 +88,10 @@ class Gateway:
     def register_registry(self, handler: LocalHandler) -> None:
         """Serve ``/v2/…`` on the loopback: an image registry for clients without our resolver."""
         self._registry = handler
+
+    def register_channels(self, handler: LocalHandler) -> None:
+        """Serve data channels on the loopback, for clients without our resolver."""
+        self._channels = handler
 
     async def serve(
         self, listener: socket.socket, ssl_context: ssl.SSLContext | None = None
@@ -141,6 +146,8 @@ class Gateway:
                 return await live_tail.stream(request, exchange)
         else:
             answer = self.answer(read)
+            if _on_loopback(request):
+                answer = data_channel.reachable(read, answer)
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
     def answer(self, request: HttpRequest) -> HttpResponse:
@@ -209,6 +216,8 @@ class Gateway:
             if pattern.fullmatch(host):
                 return handler
         path = request.raw_path.partition("?")[0]
+        if path.startswith(data_channel.PREFIX):
+            return self._channels
         if path.startswith("/_hiyoko"):
             return self._local.get((request.method, path), _no_such_route)
         # No API of AWS's that we serve lies under /v2/ (ECS, ECR and friends all post to ``/``).

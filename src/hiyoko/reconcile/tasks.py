@@ -70,6 +70,7 @@ class TaskReconciler:
                 await self.plane.apply(step)
         after = await self.plane.observe()
         self.plane.check_health(desired.tasks, after)
+        self.plane.check_agents(desired.tasks, after)
         await self.plane.tell_tasks(desired.tasks, after.namespaces)
         self._wake_for_timeouts(desired, after, report)
         report.refusals.update(self.plane.refusals)
@@ -168,4 +169,5 @@ def _container(
         health=state.health,
         started_at=state.first_started_at or state.started_at,
         finished_at=state.finished_at,
+        agent_at=state.agent_at,
     )

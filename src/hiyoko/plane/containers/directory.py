@@ -56,6 +56,7 @@ class ContainerState:
     finished_at: float | None = None
     restarts: int = 0
     first_started_at: float | None = None
+    agent_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,10 @@ class ContainerDirectory:
         _write(self.path / "restarts", _converter.dumps(Restarts(before.count + 1, first, started)))
         (self.path / "health").unlink(missing_ok=True)
 
+    def mark_agent(self, now: float) -> None:
+        """Note that ECS Exec has its way to AWS."""
+        _write(self.path / "agent", repr(now))
+
     def write_health(self, health: str) -> bool:
         """Note what the health check found; True when it is news."""
         if self.health() == health:
@@ -205,6 +210,7 @@ class ContainerDirectory:
             self._run(restarts),
             restarts=restarts.count,
             first_started_at=restarts.first_started_at,
+            agent_at=_number(self.path / "agent"),
         )
 
     def _run(self, restarts: Restarts) -> ContainerState:

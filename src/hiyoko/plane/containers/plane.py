@@ -49,6 +49,7 @@ from hiyoko.plane.containers.directory import (
     runtime_id,
     task_id,
 )
+from hiyoko.plane.containers.exec import Terminal, watch_agent
 from hiyoko.plane.containers.health import watch_health
 from hiyoko.plane.containers.layers import resolve
 from hiyoko.plane.containers.pull import PulledImage, Puller
@@ -214,6 +215,7 @@ class ContainerPlane:
     refusals: dict[str, str] = field(default_factory=dict)
     _jobs: dict[str, tuple[ContainerStep, asyncio.Task[None]]] = field(default_factory=dict)
     _checks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _agents: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _fetched: dict[str, dict[str, str]] = field(default_factory=dict)
     """Variables of containers that have not started yet: of secrets, which no file holds before."""
 
@@ -231,6 +233,10 @@ class ContainerPlane:
     def enforced(self) -> tuple[bool, bool]:
         """Whether limits of CPU and memory, and of ephemeral storage, are real here."""
         return limits_enforced(), storage_enforced()
+
+    async def open_terminal(self, cid: str, argv: list[str]) -> Terminal:
+        """A command in a running container. Raises OSError or PlaneError."""
+        return await Terminal.open(self.settings.run_dir / "runc", cid, argv)
 
     def directory(self, arn: str) -> TaskDirectory:
         """A task's files."""
@@ -480,6 +486,23 @@ class ContainerPlane:
                 watch_health(self._runtime, container, files, self.wake, self.clock)
             )
 
+    def check_agents(self, tasks: Iterable[Task], seen: ContainersState) -> None:
+        """See whether ECS Exec has its way, for each running container that is to have it."""
+        wanted: dict[str, tuple[Task, ContainerDirectory]] = {}
+        for task in tasks:
+            state = seen.tasks.get(task_id(task.arn))
+            for name, found in state.containers.items() if state is not None else ():
+                runs = task.run and found.status == "RUNNING"
+                if runs and task.exec_enabled and found.agent_at is None:
+                    files = self.directory(task.arn).container(task.arn, name)
+                    wanted[files.cid] = task, files
+        over = {cid for cid, check in self._agents.items() if check.done()}
+        for cid in (self._agents.keys() - wanted.keys()) | over:
+            self._agents.pop(cid).cancel()
+        for cid in wanted.keys() - self._agents.keys():
+            job = watch_agent(*wanted[cid], self.trust, self.wake, self.clock)
+            self._agents[cid] = asyncio.get_running_loop().create_task(job)
+
     async def deliver_logs(self, tasks: Iterable[Task], seen: ContainersState) -> frozenset[str]:
         """See that logs are sent; the tasks whose directories are still needed for that.
 
@@ -510,7 +533,8 @@ class ContainerPlane:
 
     async def close(self) -> None:
         """Stop watching and let go of unfinished steps; containers go on."""
-        jobs = [job for _, job in self._jobs.values()] + list(self._checks.values())
+        jobs = [job for _, job in self._jobs.values()]
+        jobs += [*self._checks.values(), *self._agents.values()]
         for job in jobs:
             job.cancel()
         if jobs:

@@ -28,7 +28,8 @@ class StartFailed(PlaneError):
     """The runtime could not make the container; the text is the runtime's."""
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
+    """Where a program is. Raises PlaneError when it is not installed."""
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if found is None:
         raise PlaneError(f"{name} is not installed")
@@ -128,9 +129,9 @@ class Runtime:
             raise StartFailed(_reason(str(answer.get("message", ""))))
 
     def _conmon(self, container: ContainerDirectory) -> list[str]:
-        runc = _program("runc")
+        runc = program("runc")
         return [
-            *(_program("conmon"), "--api-version", "1", "--cid", container.cid),
+            *(program("conmon"), "--api-version", "1", "--cid", container.cid),
             *("--cuuid", container.cid, "--name", container.name),
             *("--bundle", str(container.bundle), "--runtime", runc),
             *("--runtime-arg", f"--root={self.root}"),
@@ -176,7 +177,7 @@ class Runtime:
         return True
 
     async def _runc(self, *arguments: str, timeout_s: float = CREATE_TIMEOUT_S) -> str:
-        return await run(_program("runc"), f"--root={self.root}", *arguments, timeout_s=timeout_s)
+        return await run(program("runc"), f"--root={self.root}", *arguments, timeout_s=timeout_s)
 
 
 def _end_leftover(pid_file: Path, init_file: Path) -> None:

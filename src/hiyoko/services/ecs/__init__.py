@@ -4,20 +4,21 @@
 - ``rows`` ``seen``     tables: wishes, and what the task reconciler saw
 - ``sight``             both brought together
 - ``clusters`` ``task_definitions`` ``tasks`` ``services`` ``service_deployments`` ``tagging``
-  the operations
+  ``execute_command`` the operations
 - ``deployments``       how a deployment begins and ends, and what remains of it
 - ``events``            what EventBridge is told
 - ``scheduling``        internal operations by which ``reconcile.ecs_services`` runs services
 - ``definition_parse`` ``definition_checks`` ``networks`` ``names`` ``views`` ``errors``
 
-Refused by name: launch type EC2, EFS volumes, FireLens, ExecuteCommand,
-Service Connect, Cloud Map, task sets, deployment strategies other than ROLLING.
+Refused by name: launch type EC2, EFS volumes, FireLens, Service Connect, Cloud Map, task sets,
+deployment strategies other than ROLLING.
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/
 """
 
 from hiyoko.services.ecs import (
     clusters,
     events,
+    execute_command,
     scheduling,
     service_deployments,
     services,
@@ -29,6 +30,7 @@ from hiyoko.services.ecs import (
 __all__ = [
     "clusters",
     "events",
+    "execute_command",
     "scheduling",
     "service_deployments",
     "services",

@@ -275,6 +275,7 @@ class Task:
     tags: Tags = ()
     digests: Tags = ()
     """Containers whose image is pinned, and to which digest."""
+    exec_enabled: bool = False
     rebalances: bool = False
     """Started to even out the zones; until it is healthy it is one more than desired."""
 
@@ -385,6 +386,7 @@ class Service:
     reset_on_healthy: bool | None = None
     rebalancing: bool = False
     """availabilityZoneRebalancing."""
+    exec_enabled: bool = False
     deleted_at: float | None = None
     tags: Tags = ()
 

@@ -65,6 +65,7 @@ def _launch(call: Call, service: Service, zone: str = "") -> tasks.Launch:
         deployment=deployment.id,
         tags=_task_tags(service, definition.tags, cluster.name),
         digests=deployment.digests,
+        exec_enabled=service.exec_enabled,
         rebalances=bool(zone),
     )
 

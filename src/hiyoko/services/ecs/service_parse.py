@@ -13,7 +13,6 @@ NOT_HERE = (
     "serviceRegistries",
     "placementConstraints",
     "placementStrategy",
-    "enableExecuteCommand",
     "volumeConfigurations",
     "vpcLatticeConfigurations",
     "role",

@@ -63,6 +63,7 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> tuple[Service, de
     strategy = clusters.strategy_in(request.get("capacityProviderStrategy"))
     if kind != "FARGATE" and not strategy:
         strategy = cluster.strategy
+    tasks.check_exec(bool(request.get("enableExecuteCommand")), definition.task_role)
     network, _ = networks.network_in(call, request)
     balancers = load_balancers_in(call, request.get("loadBalancers"), definition)
     grace = _grace(request, bool(balancers))
@@ -91,6 +92,7 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> tuple[Service, de
         propagate_tags=request.get("propagateTags") or "NONE",
         managed_tags=bool(request.get("enableECSManagedTags")),
         rebalancing=rebalancing_in(request, rollout.maximum, None),
+        exec_enabled=bool(request.get("enableExecuteCommand")),
         tags=names.tags_in(request),
     )
     return service, deployments.Content(definition, network, balancers, version)
@@ -127,7 +129,7 @@ def _same(old: Service, new: Service, content: deployments.Content) -> bool:
             one.platform_version,
             (one.minimum_percent, one.maximum_percent, one.breaker, one.rollback),
             one.grace_s,
-            (one.rebalancing, one.threshold, one.reset_on_healthy),
+            (one.rebalancing, one.threshold, one.reset_on_healthy, one.exec_enabled),
         )
 
     primary = old.primary
@@ -148,6 +150,7 @@ def update_service(call: Call, request: Request) -> Response:
         else rows.get_definition(call.tx, service.primary.definition_arn)
     )
     service = _settings(call, request, service)
+    tasks.check_exec(service.exec_enabled, definition.task_role)
     service = _deployed(call, request, service, definition)
     rows.put_service(call.tx, service)
     return {"service": _view(call, service)}
@@ -169,6 +172,7 @@ def _settings(call: Call, request: Request, service: Service) -> Service:
         primary = replace(service.primary, updated_at=call.now)
         service = replace(service, deployments=(primary, *service.deployments[1:]))
     managed = request.get("enableECSManagedTags")
+    exec_enabled = request.get("enableExecuteCommand")
     return replace(
         service,
         desired_count=desired,
@@ -181,6 +185,7 @@ def _settings(call: Call, request: Request, service: Service) -> Service:
         rebalancing=rebalancing_in(request, rollout.maximum, service.rebalancing),
         propagate_tags=request.get("propagateTags") or service.propagate_tags,
         managed_tags=service.managed_tags if managed is None else managed,
+        exec_enabled=service.exec_enabled if exec_enabled is None else exec_enabled,
     )
 
 

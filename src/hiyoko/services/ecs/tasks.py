@@ -41,6 +41,7 @@ class Launch:
     client_token: str = ""
     digests: Tags = ()
     rebalances: bool = False
+    exec_enabled: bool = False
 
 
 def launched_by(request: Request, cluster: Cluster) -> str:
@@ -85,7 +86,6 @@ def run_task(call: Call, request: Request) -> Response:
     refuse_ineffective(
         request,
         (
-            "enableExecuteCommand",
             "placementConstraints",
             "placementStrategy",
             "volumeConfigurations",
@@ -120,8 +120,19 @@ def run_task(call: Call, request: Request) -> Response:
         overrides=overrides_in(request.get("overrides") or {}, definition),
         tags=tuple(tags.items()),
         client_token=token,
+        exec_enabled=bool(request.get("enableExecuteCommand")),
     )
+    check_exec(launch.exec_enabled, launch.overrides.task_role or definition.task_role)
     return _ran(call, [start(call, launch) for _ in range(count)])
+
+
+def check_exec(enabled: bool, task_role: str) -> None:
+    """ECS Exec takes a task role: its agent opens its channel with that."""
+    if enabled and not task_role:
+        raise InvalidParameter(
+            "The service couldn't be created because a valid taskRoleArn is not being used."
+            " Specify a valid task role in your task definition and try again."
+        )
 
 
 def _ran(call: Call, tasks: list[Task]) -> Response:
@@ -187,6 +198,7 @@ def start(call: Call, launch: Launch) -> Task:
         client_token=launch.client_token,
         digests=launch.digests,
         rebalances=launch.rebalances,
+        exec_enabled=launch.exec_enabled,
     )
     rows.put_task(call.tx, task)
     return task
@@ -290,10 +302,3 @@ def list_tasks(call: Call, request: Request) -> Response:
         if wanted and sight.view(call.tx, task).desired_status == desired:
             arns.append(task.arn)
     return names.page(arns, request, "taskArns")
-
-
-@operation("ExecuteCommand")
-def execute_command(call: Call, request: Request) -> Response:
-    """Refused: the agent that it talks to does not exist here."""
-    del call, request
-    raise unsupported("ecs:ExecuteCommand")

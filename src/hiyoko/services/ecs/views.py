@@ -232,7 +232,7 @@ def task(view: TaskView, include: Container[str] = ()) -> Shape:
         "cpu": one.cpu,
         "createdAt": one.created_at,
         "desiredStatus": view.desired_status,
-        "enableExecuteCommand": False,
+        "enableExecuteCommand": one.exec_enabled,
         "ephemeralStorage": {"sizeInGiB": view.ephemeral_gib or EPHEMERAL_GIB},
         "fargateEphemeralStorage": {"sizeInGiB": view.ephemeral_gib or EPHEMERAL_GIB},
         "group": one.group,
@@ -296,6 +296,27 @@ def _attachment(view: TaskView) -> Shape:
     }
 
 
+def agent_status(view: TaskView, seen: ContainerSeen | None) -> str:
+    """How the agent of ECS Exec is in a container: PENDING, RUNNING or STOPPED."""
+    if view.status in ("STOPPED", "DEPROVISIONING") or (seen and seen.status == "STOPPED"):
+        return "STOPPED"
+    return "PENDING" if seen is None or seen.agent_at is None else "RUNNING"
+
+
+def _agents(view: TaskView, seen: ContainerSeen | None) -> list[Shape] | None:
+    if not view.task.exec_enabled:
+        return None
+    return [
+        _without_none(
+            {
+                "name": "ExecuteCommandAgent",
+                "lastStatus": agent_status(view, seen),
+                "lastStartedAt": seen.agent_at if seen else None,
+            }
+        )
+    ]
+
+
 def _container(view: TaskView, one: ContainerDefinition, seen: ContainerSeen | None) -> Shape:
     task_row = view.task
     override = task_row.overrides.container(one.name)
@@ -318,7 +339,7 @@ def _container(view: TaskView, one: ContainerDefinition, seen: ContainerSeen | N
             {"attachmentId": task_row.attachment_id, "privateIpv4Address": task_row.address}
         ],
         "healthStatus": seen.health if seen is not None and one.health else "UNKNOWN",
-        "managedAgents": None,
+        "managedAgents": _agents(view, seen),
         "cpu": str(cpu),
         "memory": str(memory) if memory is not None else None,
         "memoryReservation": str(reservation) if reservation is not None else None,
@@ -411,7 +432,7 @@ def service(one: Service, status: str, tasks: Sequence[TaskView], events: Sequen
         "createdBy": one.created_by,
         "enableECSManagedTags": one.managed_tags,
         "propagateTags": one.propagate_tags,
-        "enableExecuteCommand": False,
+        "enableExecuteCommand": one.exec_enabled,
         "availabilityZoneRebalancing": "ENABLED" if one.rebalancing else "DISABLED",
     }
     if one.strategy:
