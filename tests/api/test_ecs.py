@@ -435,6 +435,48 @@ def interfaces(cloud: Cloud) -> list[dict[str, Any]]:
     return found
 
 
+def test_a_task_goes_through_its_states_and_each_sets_its_time(cloud: Cloud) -> None:
+    stamps = (
+        *("createdAt", "connectivityAt", "pullStartedAt", "pullStoppedAt", "startedAt"),
+        *("stoppingAt", "executionStoppedAt", "stoppedAt"),
+    )
+    (task,) = cloud.run_task()
+    arn, told = task["taskArn"], []
+
+    def look(**more: Any) -> None:
+        shown = cloud.task(arn)
+        told.append((shown["lastStatus"], [name for name in stamps if name in shown]))
+        for name, value in more.items():
+            assert shown[name] == value
+        cloud.clock.time += 1
+
+    look(desiredStatus="RUNNING")
+    cloud.attach(task)
+    cloud.see(task, ContainerSeen("web", "PENDING"), pull_started_at=cloud.clock.now())
+    look(connectivity="CONNECTED")
+    pulled = {"pull_started_at": cloud.clock.now() - 1, "pull_stopped_at": cloud.clock.now()}
+    began = cloud.clock.now()
+    cloud.see(task, ContainerSeen("web", "RUNNING", started_at=began), **pulled)
+    look(startedAt=began)
+    cloud("StopTask", cluster="c", task=arn, reason="enough")
+    look(desiredStatus="STOPPED", stopCode="UserInitiated", stoppedReason="enough")
+    ended = ContainerSeen(
+        "web", "STOPPED", exit_code=143, started_at=began, finished_at=cloud.clock.now()
+    )
+    cloud.see(task, ended, **pulled, gone=True)
+    look()
+    cloud.schedule()
+    look()
+    assert told == [
+        ("PROVISIONING", [*stamps[:1]]),
+        ("PENDING", [*stamps[:3]]),
+        ("RUNNING", [*stamps[:5]]),
+        ("STOPPING", [*stamps[:6]]),
+        ("DEPROVISIONING", [*stamps[:7]]),
+        ("STOPPED", [*stamps]),
+    ]
+
+
 def test_a_stopped_task_is_described_for_an_hour(cloud: Cloud) -> None:
     (task,) = cloud.run_task()
     cloud("StopTask", cluster="c", task=task["taskArn"])

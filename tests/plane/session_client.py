@@ -14,7 +14,6 @@ from typing import Any
 
 import aiohttp
 
-
 PATIENCE_S = 10.0
 
 

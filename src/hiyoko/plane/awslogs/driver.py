@@ -17,6 +17,7 @@ from hiyoko.plane.awslogs.tail import Tail
 IN_MODIFY, IN_ATTRIB = 0x2, 0x4
 """A file that another one of its name replaces loses a link: that is an attribute."""
 MESSAGE_BYTES_MAX = 4096
+AGAIN_S = 1.0
 _EVENT = struct.Struct("iIII")
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -77,6 +78,10 @@ class Driver:
         error = None if job.cancelled() else job.exception()
         if error is not None:
             print(f"{directory}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        if isinstance(error, OSError):
+            # A full disk, say: nothing is lost by waiting.
+            asyncio.get_running_loop().call_later(AGAIN_S, self.take, directory)
+        elif error is not None:
             if directory.is_dir():  # nobody shall wait for what will not come
                 Position(given_up=True).write(directory)
         elif not tail.ended.is_set():

@@ -22,16 +22,19 @@ class LogLine:
 def parse_lines(data: bytes, *, whole: bool = False) -> list[LogLine]:
     """The lines in ``data``, their parts joined; an unfinished one only when that is the ``whole``.
 
-    So nothing behind the last line's ``end`` has been taken.
+    So nothing behind the last line's ``end`` has been taken. What is no line is passed over: on a
+    full disk conmon writes a part of one, and the next one right behind it.
     """
     lines: list[LogLine] = []
     at, parts, stamp = 0, b"", 0
     while (end := data.find(b"\n", at)) >= 0:
         fields = data[at:end].split(b" ", 3)
         at = end + 1
-        if len(fields) < 4:
+        moment = _milliseconds(fields[0]) if len(fields) == 4 else None
+        if moment is None:
+            parts = b""
             continue
-        stamp = stamp if parts else _milliseconds(fields[0])
+        stamp = stamp if parts else moment
         parts += fields[3]
         if fields[2] != b"P":
             lines.append(LogLine(stamp, parts.decode(errors="replace"), at))
@@ -41,9 +44,12 @@ def parse_lines(data: bytes, *, whole: bool = False) -> list[LogLine]:
     return lines
 
 
-def _milliseconds(stamp: bytes) -> int:
-    """RFC 3339 with nanoseconds, of which Python keeps six digits."""
-    head, _, tail = stamp.decode().partition(".")
+def _milliseconds(stamp: bytes) -> int | None:
+    """RFC 3339 with nanoseconds, of which Python keeps six digits. None when it is no time."""
+    head, _, tail = stamp.decode(errors="replace").partition(".")
     zone = tail[9:] or "+00:00"
-    moment = datetime.fromisoformat(f"{head}.{tail[:6] or '000000'}{zone}")
+    try:
+        moment = datetime.fromisoformat(f"{head}.{tail[:6] or '000000'}{zone}")
+    except ValueError:
+        return None
     return int(moment.timestamp() * 1000)

@@ -23,3 +23,9 @@ def test_an_unfinished_line_waits_until_nothing_more_comes() -> None:
         assert [one.message for one in parse_lines((line + rest).encode())] == ["one"]
     data = f"{line}{STAMP} stdout P part\n".encode()
     assert parse_lines(data, whole=True)[-1] == LogLine(AT, "part", len(data))
+
+
+def test_what_is_no_line_is_passed_over() -> None:
+    data = f"{STAMP} stdout P half a {STAMP} stdout F one\nnonsense\n{STAMP} stdout F two\n"
+    broken = f"2026-11-24T22:1{STAMP} stdout F lost\n" + data
+    assert [line.message for line in parse_lines(broken.encode())] == ["two"]
