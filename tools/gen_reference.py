@@ -24,7 +24,7 @@ from hiyoko import api
 from hiyoko.cli.main import parser
 from hiyoko.services.cloudformation import registry
 from hiyoko.settings import Settings
-from hiyoko.site.model import Deploy, Egress, HealthCheck, Network, Service, Site
+from hiyoko.site.model import Deploy, Egress, HealthCheck, Network, Scale, Service, Site
 from hiyoko.template.resource_type import Update, find_type, type_names
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +35,7 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("services.NAME", Service),
     ("services.NAME.healthcheck", HealthCheck),
     ("services.NAME.deploy", Deploy),
+    ("services.NAME.deploy.scale", Scale),
     ("network", Network),
     ("egress, each item", Egress),
 )
@@ -70,7 +71,7 @@ def services() -> list[str]:
     names = sorted(module.name for module in pkgutil.iter_modules(hiyoko.services.__path__))
     for name in names:
         importlib.import_module(f"hiyoko.services.{name}")
-    return names
+    return [name.replace("_", "-") for name in names]
 
 
 def summary(service: str, operation: str) -> str:

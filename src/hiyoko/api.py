@@ -90,11 +90,11 @@ def operation(name: str) -> Callable[[H], H]:
     """Register a handler for an operation of the service whose package defines it.
 
     ``hiyoko.services.elbv2.target_groups`` registers under ``elbv2``: packages carry botocore's
-    service names.
+    service names, with ``_`` for ``-``.
     """
 
     def register(handler: H) -> H:
-        service = handler.__module__.split(".")[2]
+        service = handler.__module__.split(".")[2].replace("_", "-")
         key = (service, name)
         assert key not in _operations, f"{key} is registered twice"
         _operations[key] = handler

@@ -42,7 +42,9 @@ from hiyoko.reconcile.loop import Loop
 from hiyoko.reconcile.network import NetworkReconciler
 from hiyoko.reconcile.query_logs import QueryLogReconciler
 from hiyoko.reconcile.role_keys import role_keys
+from hiyoko.reconcile.scaling import ScalingReconciler
 from hiyoko.reconcile.stacks import StackReconciler
+from hiyoko.reconcile.task_metrics import TaskMetricsReconciler
 from hiyoko.reconcile.tasks import TaskReconciler
 from hiyoko.reconcile.zones import ZoneReconciler
 from hiyoko.services.acm.key_store import use_key_store
@@ -89,8 +91,10 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
             EcsEventsReconciler(store, heard, clock),
             StackReconciler(store, clock),
             balancer_logs,
+            TaskMetricsReconciler(store, containers.usage, clock),
             AlarmReconciler(store, clock),
             LogRetention(store, clock),
+            ScalingReconciler(store, clock),
         ]
     )
 

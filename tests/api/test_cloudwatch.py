@@ -306,7 +306,7 @@ def test_an_alarm_turns_with_its_datapoints_and_tells_why(watch: Watch) -> None:
         report = watch.pass_minute()
     assert watch.state()["StateValue"] == "INSUFFICIENT_DATA"
     assert watch.state()["StateReason"] == "Insufficient Data: 1 datapoint was unknown."
-    assert report.again_s == pytest.approx(60, abs=5)
+    assert report.again_s == 3  # what belongs to the minute that is just over may still come
     kinds = [
         item["HistorySummary"]
         for item in watch("DescribeAlarmHistory", AlarmName="many", HistoryItemType="StateUpdate")[

@@ -557,11 +557,51 @@ def test_an_unknown_subnet_is_named(cloud: Cloud) -> None:
     assert cloud.tasks() == []
 
 
-def test_execute_command_and_ec2_are_refused_by_name(cloud: Cloud) -> None:
-    code, message = refusal(
-        cloud, "ExecuteCommand", cluster="c", command="sh", interactive=True, task="t"
+def test_a_session_is_given_out_where_the_agent_runs(cloud: Cloud) -> None:
+    def refused(**changes: Any) -> tuple[str, str]:
+        asked = {"cluster": "c", "command": "sh", "interactive": True, "task": arn}
+        return refusal(cloud, "ExecuteCommand", **asked | changes)
+
+    cloud.define(taskRoleArn=ROLE)
+    (task,) = cloud.run_task(enableExecuteCommand=True)
+    arn = task["taskArn"]
+    assert task["containers"][0]["managedAgents"][0]["lastStatus"] == "PENDING"
+    cloud.attach(task)
+    cloud.see(task, ContainerSeen("web", "RUNNING", "r-1", started_at=1.0, agent_at=2.0))
+    (container,) = cloud.task(arn)["containers"]
+    agent = {"name": "ExecuteCommandAgent", "lastStatus": "RUNNING", "lastStartedAt": 2.0}
+    assert container["managedAgents"] == [agent]
+    answer = cloud("ExecuteCommand", cluster="c", command="sh", interactive=True, task=arn)
+    assert answer["containerArn"] == container["containerArn"]
+    session = answer["session"]
+    assert session["streamUrl"] == (
+        "wss://ssmmessages.ap-northeast-1.amazonaws.com/v1/data-channel/"
+        f"{session['sessionId']}?role=publish_subscribe"
     )
-    assert (code, "ExecuteCommand" in message) == ("NotImplemented", True)
+    assert refused(interactive=False)[1] == "Interactive is the only mode supported currently."
+    assert refused(task="0" * 32)[1] == "The referenced task was not found."
+    assert refused(container="other")[0] == "InvalidParameterException"
+    (plain,) = cloud.run_task()
+    cloud.run(plain)
+    code, message = refused(task=plain["taskArn"])
+    assert code == "InvalidParameterException"
+    assert message.startswith("The execute command failed because execute command was not enabled")
+    assert "managedAgents" not in cloud.task(plain["taskArn"])["containers"][0]
+
+
+def test_a_service_gives_its_tasks_the_agent(cloud: Cloud) -> None:
+    with pytest.raises(AwsError, match="valid taskRoleArn"):
+        cloud.serve(enableExecuteCommand=True)
+    cloud.define(taskRoleArn=ROLE)
+    assert cloud.serve(enableExecuteCommand=True)["enableExecuteCommand"]
+    cloud.schedule()
+    assert all(task["enableExecuteCommand"] for task in cloud.tasks())
+    cloud("UpdateService", cluster="c", service="web", enableExecuteCommand=False)
+    assert not cloud.service()["enableExecuteCommand"]
+    assert len(cloud.service()["deployments"]) == 1
+
+
+def test_ec2_is_refused_by_name(cloud: Cloud) -> None:
     with pytest.raises(AwsError) as refused:
         cloud.run_task(launchType="EC2")
     assert "launchType" in refused.value.message

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hiyoko.site.load import load_site
+from hiyoko.site.load import load_site, parse_site
 from hiyoko.site.render import render_template
 
 ROOT = Path(__file__).parents[2]
@@ -18,8 +18,26 @@ EXAMPLES = sorted(path.name for path in (ROOT / "examples").iterdir())
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_the_template_of_an_example_is_as_reviewed(example: str) -> None:
-    text = render_template(load_site(ROOT / "examples" / example / "site.yaml"))
-    golden = Path(__file__).parent / "site" / f"{example}.yaml"
+    _check(example, render_template(load_site(ROOT / "examples" / example / "site.yaml")))
+
+
+SCALED = """
+name: scaled
+domain: scaled.example.com
+services:
+  web:
+    image: nginx
+    deploy:
+      scale: {min: 2, max: 10, cpu: 60, requests: 1000}
+"""
+
+
+def test_the_template_of_a_site_that_scales_is_as_reviewed() -> None:
+    _check("scaled", render_template(parse_site(SCALED, "site.yaml")))
+
+
+def _check(name: str, text: str) -> None:
+    golden = Path(__file__).parent / "site" / f"{name}.yaml"
     if os.environ.get("HIYOKO_GOLDEN") == "rewrite":
         golden.write_text(text)
     assert text == golden.read_text()

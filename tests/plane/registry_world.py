@@ -269,6 +269,7 @@ async def registry_world(
     try:
         yield RegistryWorld(store, settings, trust, neighbours)
     finally:
+        end_log_driver(settings)
         names.close()
         await runner.cleanup()
         await run("ip", "link", "delete", "e-test")

@@ -18,7 +18,6 @@ from tests.plane.registry_world import (
     REGION,
     Driver,
     RegistryWorld,
-    end_log_driver,
     make_container,
     make_task,
     push,
@@ -103,7 +102,6 @@ async def world(tmp_path: Path) -> AsyncIterator[RegistryWorld]:
         names = {"logGroupName": "app", "logStreamName": "web"}
         api.invoke(world.store, "logs", "CreateLogStream", names)
         yield world
-        end_log_driver(world.settings)
 
 
 async def true(what: Callable[[], object], limit_s: float = 10) -> None:

@@ -373,3 +373,20 @@ async def test_second_requests_of_a_connection_get_their_errors_too(lab: Lab) ->
     writer.write(GET)
     assert undated(await reader.readuntil(b"</html>\r\n")) == wrong
     writer.close()
+
+
+async def test_targets_connections_are_pooled_over_clients(lab: Lab) -> None:
+    async def closes(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+        """Say nothing: the caller closes."""
+
+    await lab.become()
+    async with lab.target() as target:
+        for _ in range(10):
+            assert b" 200 OK" in await lab.raw(GET, until=b"ok")
+        # As many as the balancer has threads at the most; each client alone would make it ten.
+        pooled = target.connections
+        assert pooled <= 2
+        # The pool's risk is AWS's, too: the target ends the connection that the request came by.
+        target.reply = lambda head: closes
+        assert b" 502 Bad Gateway" in await lab.raw(GET, until=b"</html>")
+        assert target.connections == pooled

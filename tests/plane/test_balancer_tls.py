@@ -15,6 +15,7 @@ import ssl
 import threading
 import urllib.parse
 from collections.abc import AsyncIterator, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -668,6 +669,7 @@ async def test_targets_are_spoken_to_as_the_listeners_policies_say(world: TlsWor
     world.put("ec", make("ec", names=["a.test"]))
     # Neither current nor by anybody: AWS does not verify targets.
     ended = make("target", kind="2048", days=-1)
+    ports = count(9001)
 
     def only(version: ssl.TLSVersion) -> ssl.SSLContext:
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -681,10 +683,12 @@ async def test_targets_are_spoken_to_as_the_listeners_policies_say(world: TlsWor
     async def status(policy: str, version: ssl.TLSVersion) -> str:
         listener = https(443, ["ec"], policy, rules=TO_TARGET)
         to_target = target_ssl_policy([f"ELBSecurityPolicy-{policy}"])
-        async with echo_target(9001, only(version)):
+        # A target of its own: connections to the last one are kept for whoever comes next.
+        port = next(ports)
+        async with echo_target(port, only(version)):
             await world.become(
                 listener,
-                target=9001,
+                target=port,
                 protocol="HTTPS",
                 target_tls=TargetTls(to_target.versions, to_target.ciphers),
             )

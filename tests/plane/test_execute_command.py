@@ -51,7 +51,7 @@ class Exec:
         }
         cloud.define(containerDefinitions=[container], taskRoleArn=ROLE, executionRoleArn=ROLE)
         (task,) = cloud.run_task(enableExecuteCommand=True)
-        await self.hatchery.attach(task)
+        await self.hatchery.attach_one(task)
         return str(task["taskArn"])
 
     async def execute(self, task: str, command: str) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from tests.plane.registry_world import (
     ECR,
     ENI,
     RegistryWorld,
-    end_log_driver,
     push,
     registry_world,
 )
@@ -63,6 +62,10 @@ class Hatchery:
         return report
 
     async def until(self, arn: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        with self.world.store.listening(lambda _: self.woken.set()):
+            return await self._until(arn, wanted)
+
+    async def _until(self, arn: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         async with asyncio.timeout(20):
             while True:
                 self.woken.clear()
@@ -85,11 +88,11 @@ class Hatchery:
         }
         self.cloud.define(containerDefinitions=[container, *others], executionRoleArn=ROLE)
         task = self.cloud.run_task()[0]
-        await self.attach(task)
+        await self.attach_one(task)
         arn: str = task["taskArn"]
         return arn
 
-    async def attach(self, task: dict[str, Any]) -> None:
+    async def attach_one(self, task: dict[str, Any]) -> None:
         details = {one["name"]: one["value"] for one in task["attachments"][0]["details"]}
         eni = details["networkInterfaceId"]
         # The test's one namespace under the name of the task's interface.
@@ -102,7 +105,10 @@ class Hatchery:
     def logged(self, arn: str) -> list[str]:
         stream = f"ecs/web/{arn.rpartition('/')[2]}"
         request = {"logGroupName": "/app", "logStreamName": stream, "startFromHead": True}
-        events = api.invoke(self.world.store, "logs", "GetLogEvents", request)["events"]
+        try:
+            events = api.invoke(self.world.store, "logs", "GetLogEvents", request)["events"]
+        except api.AwsError:  # the stream is made just before the container starts
+            return []
         return [event["message"] for event in events]
 
 
@@ -115,8 +121,7 @@ async def hatchery(tmp_path: Path) -> AsyncIterator[Hatchery]:
         subnet = cloud("CreateSubnet", "ec2", VpcId=cloud.vpc, CidrBlock="10.0.0.0/24")
         cloud.subnets.append(subnet["Subnet"]["SubnetId"])
         cloud("CreateCluster", clusterName="c")
-        with world.store.listening(lambda _: hatchery.woken.set()):
-            yield hatchery
+        yield hatchery
         for arn in hatchery.cloud("ListTasks", cluster="c")["taskArns"]:
             hatchery.cloud("StopTask", cluster="c", task=arn)
             await hatchery.until(arn, lambda task: task["lastStatus"] == "DEPROVISIONING")
@@ -125,7 +130,6 @@ async def hatchery(tmp_path: Path) -> AsyncIterator[Hatchery]:
             await run("umount", str(path))
             path.unlink()
         remove_groups(world.settings)
-        end_log_driver(world.settings)
 
 
 async def test_a_task_runs_logs_and_is_stopped(hatchery: Hatchery) -> None:

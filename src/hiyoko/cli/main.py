@@ -121,10 +121,19 @@ def parser() -> argparse.ArgumentParser:
     init.add_argument("--schema", action="store_true", help="print the JSON Schema instead")
     env = _command(commands, "env", "client:env", "print exports that point AWS tools here")
     env.add_argument("--region", default="ap-northeast-1", help="AWS region (default %(default)s)")
+    _break(commands)
     _trust(commands)
     _cloud(commands)
     _image(commands)
     return top
+
+
+def _break(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    breaking = commands.add_parser("break", help="do what AWS does to a site some day")
+    actions = breaking.add_subparsers(metavar="WHAT", required=True)
+    text = "interrupt a task on Fargate Spot"
+    spot = _json(_command(actions, "spot", "breaking:spot", text))
+    spot.add_argument("which", nargs="?", help="a service, or the start of a task's id")
 
 
 def _trust(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -213,5 +222,6 @@ def _site(
     return command
 
 
-def _json(command: argparse.ArgumentParser) -> None:
+def _json(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="print JSON")
+    return command

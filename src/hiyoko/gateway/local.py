@@ -1,4 +1,4 @@
-"""hiyoko's own few routes: status, reset, images, balancer logs, what trust stores hold.
+"""hiyoko's own few routes: status, reset, images, balancer logs, breaking things, trust stores.
 
 JSON in and out, errors as ``{"error": ...}``.
 """
@@ -54,6 +54,7 @@ class LocalRoutes:
         gateway.register_local("/_hiyoko/balancer-logs", "GET", self.get_balancer_logs)
         gateway.register_local("/_hiyoko/images", "GET", self.get_images)
         gateway.register_local("/_hiyoko/images", "POST", self.post_image)
+        gateway.register_local("/_hiyoko/break/spot", "POST", self.post_break_spot)
         gateway.register_local("/_hiyoko/trust-stores", "GET", self.get_trust_store)
 
     async def get_status(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -102,6 +103,20 @@ class LocalRoutes:
         except PlaneError as error:
             return _error(400, str(error))
         return web.json_response(image)
+
+    async def post_break_spot(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Interrupt a Fargate Spot task: ``{"which"}``, a service or a task."""
+        try:
+            which = str(json.loads(await request.text())["which"])
+        except (ValueError, KeyError, TypeError):
+            return _error(400, "an interruption needs which: a service, a task, or nothing")
+        try:
+            told = api.invoke(self.store, "ecs", "_InterruptSpot", {"Which": which})
+        except AwsError as error:
+            return _error(404, error.message)
+        return web.json_response(
+            {"task": told["Task"], "service": told["Service"], "until": told["Until"]}
+        )
 
     async def get_trust_store(self, request: web.BaseRequest) -> web.StreamResponse:
         """What a ``Location`` of elbv2 points to: ``arn`` and, for a list, ``revocation``."""

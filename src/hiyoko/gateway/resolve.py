@@ -25,6 +25,7 @@ _TARGETS = {
     "AmazonEC2ContainerRegistry_V20150921": "ecr",
     "CertificateManager": "acm",
     "Logs_20140328": "logs",
+    "AnyScaleFrontendService": "application-autoscaling",
 }
 _VERSIONS = {
     "2016-11-15": "ec2",

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from hiyoko import api
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.reconcile.report import Report
 from hiyoko.services.cloudwatch import rows
-from hiyoko.services.cloudwatch.model import PendingAction
+from hiyoko.services.cloudwatch.model import PendingAction, scales
 from hiyoko.store.database import Store
 
 SERVICE = "cloudwatch"
-LATE_S = 3.0
-"""Datapoints of a period come a moment after its end; alarms look after that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +28,33 @@ class AlarmReconciler:
         return "alarms"
 
     async def activate(self) -> Report:
-        """Evaluate every alarm, publish what has turned, and say when the next period is over."""
+        """Evaluate every alarm, act for what has turned, and say when the next period is over."""
         report = Report()
+        now = self.clock.now()
         with self.store.reading() as tx:
-            if rows.ALARMS.find(tx) is None and rows.PENDING.find(tx) is None:
-                return report
-        found = api.invoke(self.store, SERVICE, "_EvaluateAlarms", {}, clock=self.clock)
-        report.steps += [f"turn alarm {name}" for name in found["Turned"]]
+            any_alarm = rows.ALARMS.find(tx) is not None
+            due = any_alarm and rows.last_look(tx).due(now)
+        if due:
+            self._evaluate(report)
         with self.store.reading() as tx:
             waiting = rows.PENDING.list(tx)
+            look = rows.last_look(tx)
         for pending in waiting:
             self._act(pending)
             report.steps.append(f"act for alarm {pending.name}: {pending.action}")
-        if found["Step"] is not None:
-            report.again_s = found["Step"] - self.clock.now() % found["Step"] + LATE_S
+        if any_alarm:
+            report.again_s = max(0.0, look.again_at - now)
         return report
 
+    def _evaluate(self, report: Report) -> None:
+        found = api.invoke(self.store, SERVICE, "_EvaluateAlarms", {}, clock=self.clock)
+        report.steps += [f"turn alarm {name}" for name in found["Turned"]]
+        for one in found["Again"]:
+            with suppress(api.AwsError):  # told when the alarm turned, and again when it turns
+                self._trigger(one["Account"], one["Region"], one["AlarmName"], one["Action"])
+
     def _act(self, pending: PendingAction) -> None:
-        """Publish to the topic. A refusal is told in the alarm's history, as on AWS."""
-        request: dict[str, object] = {
-            "TopicArn": pending.action,
-            "Subject": pending.subject,
-            "Message": pending.message,
-        }
+        """Carry an action out. A refusal is told in the alarm's history, as on AWS."""
         done: dict[str, object] = {
             "AlarmName": pending.name,
             "Sequence": pending.sequence,
@@ -59,7 +62,10 @@ class AlarmReconciler:
         }
         account, region = pending.account, pending.region
         try:
-            api.ask_neighbour("sns", "Publish", request, account=account, region=region)
+            if scales(pending.action):
+                self._trigger(account, region, pending.name, pending.action)
+            else:
+                self._publish(pending)
         except api.AwsError as error:
             done["Error"] = f"{error.code}: {error.message}"
         api.invoke(
@@ -67,6 +73,27 @@ class AlarmReconciler:
             SERVICE,
             "_ActionDone",
             done,
+            account=account,
+            region=region,
+            clock=self.clock,
+        )
+
+    def _publish(self, pending: PendingAction) -> None:
+        request = {
+            "TopicArn": pending.action,
+            "Subject": pending.subject,
+            "Message": pending.message,
+        }
+        api.ask_neighbour("sns", "Publish", request, account=pending.account, region=pending.region)
+
+    def _trigger(self, account: str, region: str, alarm: str, policy: str) -> None:
+        """Let a scaling policy do what the alarm calls for."""
+        request = {"PolicyARN": policy, "AlarmName": alarm}
+        api.invoke(
+            self.store,
+            "application-autoscaling",
+            "_ExecutePolicy",
+            request,
             account=account,
             region=region,
             clock=self.clock,

@@ -76,12 +76,23 @@ class BalancerLogsReconciler:
         """Store the collector's batches of counts; ``unfinished`` also the minute that runs."""
         batch = await self.plane.ask("take", unfinished=unfinished)
         while batch is not None and batch["minutes"]:
-            for place, samples in _by_place(batch["minutes"]).items():
+            targets = self._targets()
+            for place, samples in _by_place(batch["minutes"], targets).items():
                 self._record(place, batch["instance"], batch["sequence"], samples)
             await self.plane.ask("done", sequence=batch["sequence"])
             report.saw_change = True  # alarms look again
             # A batch that was given out before may have come first: there may be more.
             batch = await self.plane.ask("take")
+
+    def _targets(self) -> dict[str, int]:
+        """How many targets requests are shared by, for each target group by its name in metrics."""
+        with self.store.reading() as tx:
+            found: dict[str, set[tuple[str, int]]] = defaultdict(set)
+            for row in TARGETS_SEEN.list(tx):
+                if row.state == "healthy":
+                    name = row.group_arn.rsplit(":", 1)[1]
+                    found[name].add((row.target_id, row.port))
+        return {name: len(targets) for name, targets in found.items()}
 
     def _record(
         self, place: Place, source: str, sequence: int, samples: Iterable[Mapping[str, Any]]
@@ -130,10 +141,15 @@ class BalancerLogsReconciler:
             file.unlink()
 
 
-def _by_place(minutes: Iterable[tuple[int, list[list[object]]]]) -> dict[Place, list[Any]]:
+def _by_place(
+    minutes: Iterable[tuple[int, list[list[object]]]], targets: Mapping[str, int]
+) -> dict[Place, list[Any]]:
     found: dict[Place, list[Any]] = defaultdict(list)
     for at, raw in minutes:
         for metric, values in from_json(raw).values.items():
+            if metric.name == "RequestCountPerTarget":
+                share = max(1, targets.get(dict(metric.dimensions)["TargetGroup"], 1))
+                values = {value / share: times for value, times in values.items()}
             found[metric.account, metric.region].append(
                 _sample(metric.name, metric.unit, metric.dimensions, at, values)
             )

@@ -11,7 +11,10 @@ from hiyoko.reconcile.loop import Driver, Loop
 from hiyoko.services.route53.seen import DELEGATIONS_SEEN
 from hiyoko.store.database import Store
 
-NO_LIMITS = "This host gives no writable cgroup: CPU and memory limits of tasks are not enforced."
+NO_LIMITS = (
+    "This host gives no writable cgroup: CPU and memory limits of tasks are not enforced, and there"
+    " are no metrics AWS/ECS CPUUtilization and MemoryUtilization to scale by."
+)
 
 
 NO_STORAGE = (

@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from hiyoko.reconcile.ecs_actions import (
     COMPLETE,
@@ -154,7 +155,7 @@ class _Scheduler:
         self.live = [view for view in tasks if view.stop is None]
         self.deployments = {one.id: one for one in service.deployments}
         self.reasons = {view.task.arn: self._unhealthy_reason(view) for view in self.live}
-        self.healthy = [view for view in self.live if self._is_healthy(view)]
+        self.healthy = {view.task.arn for view in self.live if self._is_healthy(view)}
         self.mine = [view for view in self.live if view.task.deployment == service.primary.id]
         self.old = [view for view in self.live if view.task.deployment != service.primary.id]
 
@@ -305,7 +306,7 @@ class _Scheduler:
 
     def _sick_to_stop(self, staying: int) -> list[str]:
         """Unhealthy tasks that end: once replaced, or one to make room (Rule 3)."""
-        healthy = sum(1 for view in self.healthy if view in self.mine)
+        healthy = sum(1 for view in self.mine if view.task.arn in self.healthy)
         sick = [view.task.arn for view in self.mine if self._is_sick(view)]
         if healthy >= self.service.desired_count:
             return sick
@@ -320,14 +321,18 @@ class _Scheduler:
         rest = [view for view in self.mine if view.task.arn not in stopping]
         sick = sum(1 for view in rest if self._is_sick(view))
         surplus = len(rest) - desired - min(sick, max(0, upper - desired))
-        surplus -= sum(1 for view in rest if view.task.rebalances and view not in self.healthy)
-        return [view.task.arn for view in self._least_wanted(rest)[: max(0, surplus)]]
+        surplus -= sum(
+            1 for view in rest if view.task.rebalances and view.task.arn not in self.healthy
+        )
+        return [view.task.arn for view in self._least_wanted(rest, surplus)]
 
     def _retired(self, lower: int) -> list[TaskView]:
         """Tasks of earlier deployments that may end now."""
-        well = [view for view in self.old if view in self.healthy]
+        well = [view for view in self.old if view.task.arn in self.healthy]
         spare = max(0, len(self.healthy) - lower)
-        poor = [view for view in self.old if view not in self.healthy and not self._young(view)]
+        poor = [
+            view for view in self.old if view.task.arn not in self.healthy and not self._young(view)
+        ]
         return poor + well[:spare]
 
     def _young(self, view: TaskView) -> bool:
@@ -335,31 +340,35 @@ class _Scheduler:
 
         It may go when as many of the new tasks run.
         """
-        if not self._is_well(view):
-            return False
-        well = sum(1 for other in self.mine if self._is_well(other))
-        return well < self.service.desired_count
+        return self._is_well(view) and self._well_of_mine < self.service.desired_count
 
-    def _least_wanted(self, views: Sequence[TaskView]) -> list[TaskView]:
+    @cached_property
+    def _well_of_mine(self) -> int:
+        return sum(1 for view in self.mine if self._is_well(view))
+
+    def _least_wanted(self, views: Sequence[TaskView], count: int) -> list[TaskView]:
         """Whom a scale-in takes first: unhealthy, then not running, then in the fullest zone."""
-        zones: dict[str, int] = {}
-        for view in views:
-            zones[view.task.zone] = zones.get(view.task.zone, 0) + 1
-        remaining, order = list(views), []
-        while remaining:
-            worst = min(
-                remaining,
-                key=lambda view: (
-                    not self._is_sick(view),
-                    view.status == "RUNNING",
-                    view in self.healthy,
-                    -zones[view.task.zone],
-                    -view.task.created_at,
-                ),
+
+        def worth(view: TaskView) -> tuple[bool, bool, bool]:
+            return (
+                not self._is_sick(view),
+                view.status == "RUNNING",
+                view.task.arn in self.healthy,
             )
-            remaining.remove(worst)
-            zones[worst.task.zone] -= 1
-            order.append(worst)
+
+        zones: dict[str, list[TaskView]] = {}
+        for view in views if count > 0 else ():
+            zones.setdefault(view.task.zone, []).append(view)
+        for zone in zones.values():
+            # The next to go stands last; of two that are worth the same, the younger goes first.
+            zone.sort(key=lambda view: (worth(view), -view.task.created_at), reverse=True)
+        order: list[TaskView] = []
+        while len(order) < min(count, len(views)):
+            zone = min(
+                (zone for zone in zones.values() if zone),
+                key=lambda zone: (worth(zone[-1]), -len(zone), -zone[-1].task.created_at),
+            )
+            order.append(zone.pop())
         return order
 
     def _start(self, stopping: set[str]) -> None:
@@ -368,7 +377,7 @@ class _Scheduler:
             return
         _, upper = bounds(self.service)
         staying = [view for view in self.live if view.task.arn not in stopping]
-        mine = [view for view in staying if view in self.mine]
+        mine = [view for view in staying if view.task.deployment == primary.id]
         sick = sum(1 for view in mine if self._is_sick(view))
         missing = self.service.desired_count - (len(mine) - sick)
         count = min(missing, upper - len(staying), self._startable(len(mine)))
@@ -408,7 +417,7 @@ class _Scheduler:
 
     def _stuck(self, stopping: set[str]) -> bool:
         """Rule 1 forbids both a stop and a start, and nothing under way will change that."""
-        waiting = any(view not in self.healthy for view in self.live)
+        waiting = any(view.task.arn not in self.healthy for view in self.live)
         return bool(self.old) and not stopping and not waiting
 
     def _note_once(self, message: str, event: str = "") -> None:
@@ -431,7 +440,7 @@ class _Scheduler:
         service, primary = self.service, self.service.primary
         counted = primary.failed_tasks if service.reset_on_healthy is not False else 0
         failures = counted or primary.start_failures
-        if failures and any(view in self.healthy for view in self.mine):
+        if failures and any(view.task.arn in self.healthy for view in self.mine):
             self.out.actions.append(RESET_FAILURES)
         held = {view.task.deployment for view in self.tasks if view.task.ended_at is None}
         gone = tuple(one.id for one in service.deployments[1:] if one.id not in held)
@@ -443,8 +452,7 @@ class _Scheduler:
         service, primary = self.service, self.service.primary
         if service.deleted_at is not None or primary.rollout == "FAILED":
             return
-        well = [view for view in self.mine if self._is_well(view)]
-        if not len(well) == len(self.live) == service.desired_count:
+        if not self._well_of_mine == len(self.live) == service.desired_count:
             return
         completed = primary.rollout == "COMPLETED"
         if not completed:

@@ -7,6 +7,7 @@ plane. Nothing is awaited between reading and writing, so what was read still ho
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import hiyoko.services.ecs.rows as rows
@@ -23,6 +24,8 @@ from hiyoko.store.database import Store, Transaction
 
 KEEP_STOPPED_S = 3600
 """AWS describes a stopped task for at least an hour."""
+REST_S = 60.0
+"""A service at rest is planned anew after so long, though nothing was seen to change."""
 RETRY_S = 10
 """A placement that failed is tried again in the next cycle of the scheduler."""
 
@@ -58,11 +61,24 @@ class _Look:
 
 
 @dataclass(frozen=True, slots=True)
+class _Rest:
+    """A look that called for nothing, and until when the same look calls for nothing."""
+
+    look: _Look
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class EcsServicesReconciler:
-    """Keeps every service at its desired count and brings every task to its end."""
+    """Keeps every service at its desired count and brings every task to its end.
+
+    What it keeps is what followed from rows that are still the same ones.
+    """
 
     store: Store
     clock: Clock = field(default_factory=SystemClock)
+    _views: dict[str, TaskView] = field(default_factory=dict)
+    _resting: dict[str, _Rest] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -82,7 +98,7 @@ class EcsServicesReconciler:
     def _tasks(self, report: Report) -> None:
         now = self.clock.now()
         with self.store.reading() as tx:
-            views = task_views(tx)
+            views = self._task_views(tx)
         for view in views:
             wanted = plan_task(view, now)
             if wanted:
@@ -90,12 +106,20 @@ class EcsServicesReconciler:
             elif view.task.ended_at is not None:
                 _wake(report, view.task.ended_at + KEEP_STOPPED_S - now)
 
+    def _task_views(self, tx: Transaction) -> list[TaskView]:
+        views = task_views(tx, self._views)
+        self._views.clear()
+        self._views.update((view.task.arn, view) for view in views)
+        return views
+
     def _looks(self, tx: Transaction) -> list[_Look]:
-        views = task_views(tx)
+        of_service: dict[str, list[TaskView]] = {}
+        for view in self._task_views(tx):
+            of_service.setdefault(view.task.service, []).append(view)
         subnets = {one.subnet_id: one.zone for one in SUBNETS.table.list(tx)}
         looks = []
         for service in rows.list_services(tx):
-            mine = [view for view in views if view.task.service == service.arn]
+            mine = of_service.get(service.arn, [])
             newest = rows.list_events(tx, service.arn)[:1]
             last = (newest[0].message, newest[0].created_at) if newest else ("", 0.0)
             healths = _healths(tx, service, mine, self.clock)
@@ -114,11 +138,19 @@ class EcsServicesReconciler:
             else:
                 _wake(report, left)
             return
+        resting = self._resting.pop(service.arn, None)
+        if resting is not None and resting.look == look and now < resting.until:
+            self._resting[service.arn] = resting
+            _wake(report, resting.until - now)
+            return
         plan = ecs_plan.plan_service(
             service, look.tasks, look.healths, now, look.last_event, look.zones
         )
         if plan.again_s is not None:
             _wake(report, plan.again_s)
+        if not plan.actions:
+            again_s = REST_S if plan.again_s is None else min(REST_S, plan.again_s)
+            self._resting[service.arn] = _Rest(look, now + again_s)
         for action in plan.actions:
             try:
                 request = {"Service": service.arn, **action.members}
@@ -156,17 +188,29 @@ class EcsServicesReconciler:
         report.steps.append(f"{operation.removeprefix('_')} {subject}")
 
 
-def task_views(tx: Transaction) -> list[TaskView]:
-    """Every task with all that was seen of it, oldest first."""
+def task_views(tx: Transaction, known: Mapping[str, TaskView] | None = None) -> list[TaskView]:
+    """Every task with all that was seen of it, oldest first.
+
+    ``known``: views of before, by ARN; one whose rows are the same ones is given again.
+    """
+    known = known or {}
     seen = {one.task_arn: one for one in TASKS_SEEN.list(tx)}
     attached = {one.eni_id: one.seen_at for one in INTERFACES_SEEN.list(tx)}
     definitions = {one.arn: one for one in rows.DEFINITIONS.list(tx)}
-    return [
-        TaskView(
-            task, definitions[task.definition_arn], seen.get(task.arn), attached.get(task.eni_id)
-        )
-        for task in rows.list_tasks(tx)
-    ]
+    views = []
+    for task in rows.list_tasks(tx):
+        definition, sighting = definitions[task.definition_arn], seen.get(task.arn)
+        view, at = known.get(task.arn), attached.get(task.eni_id)
+        if (
+            view is None
+            or view.task is not task
+            or view.seen is not sighting
+            or view.definition is not definition
+            or view.attached_at != at
+        ):
+            view = TaskView(task, definition, sighting, at)
+        views.append(view)
+    return views
 
 
 def _healths(

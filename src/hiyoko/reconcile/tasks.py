@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network
 
-from hiyoko.blueprint.draw_tasks import draw_tasks
+from hiyoko.blueprint.draw_tasks import Known, draw_tasks
 from hiyoko.blueprint.tasks import Container, Task, Tasks
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.containers.dependencies import restarts, timeout_left_s
@@ -30,8 +30,8 @@ from hiyoko.services.ecs.seen import TASKS_SEEN, ContainerSeen, TaskSeen
 from hiyoko.store.database import Store, Transaction
 
 
-def load_tasks(tx: Transaction) -> Tasks:
-    """The blueprint of all tasks, from rows."""
+def load_tasks(tx: Transaction, known: Known | None = None) -> Tasks:
+    """The blueprint of all tasks, from rows. ``known``: see :func:`draw_tasks`."""
     tasks = [task for task in rows.list_tasks(tx) if task.ended_at is None]
     definitions = {
         arn: rows.get_definition(tx, arn) for arn in {task.definition_arn for task in tasks}
@@ -39,16 +39,20 @@ def load_tasks(tx: Transaction) -> Tasks:
     vpcs = {vpc.vpc_id: IPv4Network(vpc.cidr) for vpc in VPCS.table.list(tx)}
     seen = {row.task_arn: row for row in TASKS_SEEN.list(tx)}
     subnets = {subnet.subnet_id: subnet.cidr for subnet in SUBNETS.table.list(tx)}
-    return draw_tasks(tasks, definitions, vpcs, seen, subnets)
+    return draw_tasks(tasks, definitions, vpcs, seen, subnets, known)
 
 
 @dataclass(frozen=True, slots=True)
 class TaskReconciler:
-    """Holds no state of its own: the plane's files and processes are the memory."""
+    """Holds no state of its own: the plane's files and processes are the memory.
+
+    What it keeps is what was drawn from rows that are still the same ones.
+    """
 
     store: Store
     plane: ContainerPlane
     clock: Clock = field(default_factory=SystemClock)
+    _known: Known = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -59,7 +63,7 @@ class TaskReconciler:
         """Compare all with all, take the steps, record what is there."""
         report = Report()
         with self.store.reading() as tx:
-            desired = load_tasks(tx)
+            desired = load_tasks(tx, self._known)
             standing = frozenset(row.eni_id for row in INTERFACES_SEEN.list(tx))
         seen = await self.plane.observe()
         seen = replace(seen, namespaces=seen.namespaces & standing)

@@ -1,4 +1,4 @@
-"""What AWS promises. One package per service, named as botocore names it.
+"""What AWS promises. One package per service, named as botocore names it (``_`` for ``-``).
 
 A service keeps wishes and computes states from wishes and sightings. It knows no plane, no HTTP
 and no neighbour but through the neighbour's ``model``, ``rows`` and ``seen``, or by
@@ -9,6 +9,7 @@ import importlib
 
 SERVICES = (
     "acm",
+    "application_autoscaling",
     "cloudformation",
     "cloudwatch",
     "ec2",

@@ -11,13 +11,14 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from hiyoko.site.model import Deploy, Egress, HealthCheck, Network, Service, Site
+from hiyoko.site.model import Deploy, Egress, HealthCheck, Network, Scale, Service, Site
 
 _KEYS: dict[str, type[BaseModel]] = {
     "services": Service,
     "network": Network,
     "healthcheck": HealthCheck,
     "deploy": Deploy,
+    "scale": Scale,
     "egress": Egress,
 }
 _LATER = {

@@ -96,12 +96,42 @@ class HealthCheck(Part):
         return self
 
 
+class Scale(Part):
+    """The number of tasks follows the load: so that each works at about the target."""
+
+    min: int = Field(1, ge=0, le=100, description="Fewest tasks.")
+    max: int = Field(ge=1, le=100, description="Most tasks.")
+    cpu: int | None = Field(
+        None, ge=1, le=100, description="Target: percent of its CPU that a task uses on average."
+    )
+    requests: int | None = Field(
+        None, ge=1, description="Target: requests that a task gets in a minute."
+    )
+
+    @model_validator(mode="after")
+    def _has_bounds_and_a_target(self) -> Scale:
+        if self.min > self.max:
+            raise ValueError(f"min ({self.min}) must not be above max ({self.max})")
+        if self.cpu is None and self.requests is None:
+            raise ValueError("give a target: cpu, requests or both")
+        return self
+
+
 class Deploy(Part):
     """How many tasks, and how large."""
 
     replicas: int = Field(2, ge=0, le=100, description="Tasks that shall run.")
+    scale: Scale | None = Field(
+        None, description="Let the number follow the load, instead of replicas."
+    )
     cpu: int = Field(256, description="CPU units of one task (1024 are one core).")
     memory: int = Field(512, description="Memory of one task in MiB.")
+
+    @model_validator(mode="after")
+    def _one_way_to_say_how_many(self) -> Deploy:
+        if self.scale is not None and "replicas" in self.model_fields_set:
+            raise ValueError("replicas and scale both say how many tasks; leave replicas out")
+        return self
 
     @model_validator(mode="after")
     def _a_size_of_fargate(self) -> Deploy:
@@ -257,6 +287,12 @@ class Site(Part):
         for name, service in self.services.items():
             if service.host or service.path:
                 raise ValueError(f"services.{name}: host and path need a domain")
+            scale = service.deploy.scale
+            if scale is not None and scale.requests is not None:
+                raise ValueError(
+                    f"services.{name}: deploy.scale.requests needs a domain, for only a load"
+                    " balancer counts requests; use cpu"
+                )
 
     def _with_domain(self, domain: str) -> None:
         zone = self.zone or domain

@@ -15,8 +15,10 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from hiyoko.site.model import Service, Site
+from hiyoko.site.nodes import Node, att, logical, ref, sub
+from hiyoko.site.nodes import resource as _resource
+from hiyoko.site.scaling import scaling
 
-Node = dict[str, Any]
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 """TLS 1.3 and 1.2 with forward secrecy; the API's default would allow TLS 1.0."""
 DRAIN_S = 10
@@ -34,30 +36,6 @@ class Section:
 
     title: str
     resources: dict[str, Node]
-
-
-def ref(name: str) -> Node:
-    """``!Ref name``."""
-    return {"Ref": name}
-
-
-def att(name: str, attribute: str) -> Node:
-    """``!GetAtt name.attribute``."""
-    return {"Fn::GetAtt": [name, attribute]}
-
-
-def sub(text: str) -> Node:
-    """``!Sub text``."""
-    return {"Fn::Sub": text}
-
-
-def logical(name: str) -> str:
-    """A name as part of a logical id: letters and digits only."""
-    return "".join(part.capitalize() for part in name.replace(".", "-").split("-"))
-
-
-def _resource(kind: str, properties: Node, **attributes: Any) -> Node:
-    return {"Type": kind, **attributes, "Properties": properties}
 
 
 def _named(name: str) -> list[Node]:
@@ -121,6 +99,8 @@ def sections(site: Site) -> Iterator[Section]:
         yield Section("Who may talk to the tasks.", _open_groups(site))
     yield Section("Where tasks run, what they may do, where they log.", _cluster(site))
     yield Section("What runs.", _services(site))
+    if any(service.deploy.scale is not None for service in site.services.values()):
+        yield Section("How many of it: the number follows the load.", scaling(site))
 
 
 def _vpc(site: Site) -> dict[str, Node]:
@@ -558,7 +538,7 @@ def _service(site: Site, name: str, service: Service) -> Node:
         "Cluster": ref("Cluster"),
         "LaunchType": "FARGATE",
         "TaskDefinition": ref(f"{logical(name)}TaskDefinition"),
-        "DesiredCount": service.deploy.replicas,
+        **({"DesiredCount": service.deploy.replicas} if service.deploy.scale is None else {}),
         "DeploymentConfiguration": {
             "MinimumHealthyPercent": 100,
             "MaximumPercent": 200,

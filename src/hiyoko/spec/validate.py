@@ -293,9 +293,22 @@ _JAVA = (
 )
 
 
+_PIECE = re.compile(r"\\p\{\w+\}|\\.|\[|\]|[^\\\[\]]+", re.DOTALL)
+
+
+def _bracketed(java: str) -> str:
+    """With brackets around each ``\\p{...}`` that stands by itself: its range needs a class."""
+    depth, text = 0, ""
+    for piece in _PIECE.findall(java):
+        depth = max(0, depth + {"[": 1, "]": -1}.get(piece, 0))
+        alone = depth == 0 and piece.startswith("\\p")
+        text += f"[{piece}]" if alone else piece
+    return text
+
+
 def _pattern(java: str) -> re.Pattern[str] | None:
     """The pattern for Python, or None when it has something that Python cannot say."""
-    text = java
+    text = _bracketed(java)
     for theirs, ours in _JAVA:
         text = text.replace(theirs, ours)
     try:

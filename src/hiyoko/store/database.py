@@ -7,6 +7,7 @@ that was answered must be on disk (https://www.sqlite.org/pragma.html#pragma_syn
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,8 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hiyoko.store.image import Images
 from hiyoko.store.table import all_tables
 
+_WRITES = re.compile(
+    r"\s*(?:(?:INSERT|REPLACE)\b[\w\s]*?\bINTO|UPDATE|DELETE\s+FROM)\s+(\w+)", re.I
+)
 _DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 
 
@@ -29,6 +34,7 @@ class Transaction:
 
     connection: sqlite3.Connection
     revision: int
+    images: Images
     undone: int = 0
     said: list[object] | None = None
 
@@ -39,6 +45,9 @@ class Transaction:
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run one statement with its values bound."""
+        written = _WRITES.match(sql)
+        if written:
+            self.images.forget(written[1])
         return self.connection.execute(sql, values)
 
     @contextmanager
@@ -52,6 +61,7 @@ class Transaction:
     def savepoint(self) -> Iterator[None]:
         """A part that may fail by itself: its writes are undone when it raises, the rest stays."""
         before, undone = self.connection.total_changes, self.undone
+        mark = self.images.mark()
         self.connection.execute("SAVEPOINT part")
         try:
             yield
@@ -60,6 +70,7 @@ class Transaction:
                 raise
             self.connection.execute("ROLLBACK TO part")
             self.connection.execute("RELEASE part")
+            self.images.undo(mark)
             # SQLite goes on counting them; a commit of nothing else must wake nobody.
             self.undone = undone + self.connection.total_changes - before
             raise
@@ -75,6 +86,7 @@ class Store:
 
     connection: sqlite3.Connection
     path: str = ":memory:"
+    _images: Images = field(default_factory=Images)
     _watchers: list[Callable[[], None]] = field(default_factory=list)
     _listeners: list[Callable[[object], None]] = field(default_factory=list)
     _open: Transaction | None = None
@@ -135,14 +147,18 @@ class Store:
         self.connection.execute("BEGIN IMMEDIATE")
         revision = self.connection.execute("SELECT number FROM revision").fetchone()[0] + 1
         said: list[object] = []
-        self._open = Transaction(self.connection, revision, said=said if self._listeners else None)
+        self._open = Transaction(
+            self.connection, revision, self._images, said=said if self._listeners else None
+        )
         try:
             yield self._open
             wrote = self.connection.total_changes - changes != self._open.undone
             if wrote:
                 self.connection.execute("UPDATE revision SET number = ?", (revision,))
             self.connection.execute("COMMIT")
+            self._images.keep()
         except BaseException as error:
+            self._images.undo()
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
             if isinstance(error, sqlite3.OperationalError):
@@ -171,12 +187,17 @@ class Store:
         """A consistent view for reading; what is written through it is rolled back."""
         assert self._open is None, "a reading inside a transaction"
         self.connection.execute("BEGIN")
+        changes = self.connection.total_changes
         revision = self.connection.execute("SELECT number FROM revision").fetchone()[0]
-        self._open = Transaction(self.connection, revision)
+        self._open = Transaction(self.connection, revision, self._images)
         try:
             yield self._open
         finally:
             self.connection.execute("ROLLBACK")
+            if self.connection.total_changes == changes:
+                self._images.keep()
+            else:
+                self._images.undo()
             self._open = None
 
     def empty(self) -> None:

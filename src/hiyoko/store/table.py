@@ -8,22 +8,20 @@ service's ``rows.py`` has to say is which table holds which model.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, is_dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, is_dataclass
 from enum import EnumType
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cattrs.preconf.json import JsonConverter, make_converter
 
+from hiyoko.store.image import Entry, Image, Key
+
 if TYPE_CHECKING:
     from hiyoko.store.database import Transaction
 
-KNOWN_MAX = 2000
-"""How many more rows than a table was seen to have are kept when ``reuse`` is on."""
-
 T = TypeVar("T")
-Key = str | int
 
 
 def _row_converter() -> JsonConverter:
@@ -60,16 +58,14 @@ class Table(Generic[T]):
     """Rows of ``model``, found by ``key`` and by each column of ``index``.
 
     ``key`` and ``index`` name attributes of the model whose values are strings or integers.
-    ``reuse``: a body that was read before gives the same row again, unread; for tables of thousands
-    of rows of which a handful change.
+    Rows are kept in memory once they were read (:mod:`hiyoko.store.image`); a table of which too
+    much would be kept (samples, log events) is read by statements of its service's own.
     """
 
     name: str
     model: type[T]
     key: tuple[str, ...]
     index: tuple[str, ...] = ()
-    reuse: bool = False
-    _known: dict[str, T] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _tables.append(self)
@@ -91,72 +87,82 @@ class Table(Generic[T]):
 
     def insert(self, tx: Transaction, row: T) -> None:
         """Add a row; a second one with the same key is a bug and raises IntegrityError."""
-        marks = ", ".join("?" * (len(self.columns) + 1))
-        tx.execute(
-            f"INSERT INTO {self.name} ({', '.join(self.columns)}, body) VALUES ({marks})",
-            (*self._values(row), self._encode(row)),
-        )
+        self._write(tx, "INSERT", row, self._encode(row))
 
     def put(self, tx: Transaction, row: T) -> bool:
         """Add the row, or replace the one with its key. True when something really changed."""
         body = self._encode(row)
-        old = tx.execute(
+        old = tx.connection.execute(
             f"SELECT body FROM {self.name} WHERE {self._where(self.key)}",
             tuple(getattr(row, name) for name in self.key),
         ).fetchone()
         if old is not None and old[0] == body:
             return False
-        marks = ", ".join("?" * (len(self.columns) + 1))
-        tx.execute(
-            f"INSERT OR REPLACE INTO {self.name} ({', '.join(self.columns)}, body)"
-            f" VALUES ({marks})",
-            (*self._values(row), body),
-        )
+        self._write(tx, "INSERT OR REPLACE", row, body)
         return True
 
     def find(self, tx: Transaction, **where: Key) -> T | None:
         """The first row with these column values, or None."""
-        for row in self._select(tx, where, limit=" LIMIT 1"):
-            return row
+        for entry in self._image(tx).select(where):
+            return self._row(entry)
         return None
 
     def list(self, tx: Transaction, **where: Key) -> list[T]:
         """All rows with these column values, in key order."""
-        return list(self._select(tx, where))
+        image = self._image(tx)
+        if where:
+            return [self._row(entry) for entry in image.select(where)]
+        if image.whole is None:
+            image.whole = [
+                self._row(entry) if isinstance(entry.row, str) else entry.row
+                for entry in image.select(where)
+            ]
+        return image.whole.copy()
+
+    def count(self, tx: Transaction, **where: Key) -> int:
+        """How many rows have these column values."""
+        return len(self._image(tx).select(where))
 
     def delete(self, tx: Transaction, **where: Key) -> int:
         """Delete the rows with these column values; how many there were."""
         clause = f" WHERE {self._where(tuple(where))}" if where else ""
-        return tx.execute(f"DELETE FROM {self.name}{clause}", tuple(where.values())).rowcount
+        cursor = tx.connection.execute(f"DELETE FROM {self.name}{clause}", tuple(where.values()))
+        tx.images.drop(self.name, where)
+        return cursor.rowcount
 
-    def _select(self, tx: Transaction, where: Mapping[str, Key], limit: str = "") -> Iterator[T]:
-        clause = f" WHERE {self._where(tuple(where))}" if where else ""
-        order = ", ".join(self.key)
-        cursor = tx.execute(
-            f"SELECT body FROM {self.name}{clause} ORDER BY {order}{limit}", tuple(where.values())
+    def _write(self, tx: Transaction, verb: str, row: T, body: str) -> None:
+        marks = ", ".join("?" * (len(self.columns) + 1))
+        values = tuple(getattr(row, name) for name in self.columns)
+        tx.connection.execute(
+            f"{verb} INTO {self.name} ({', '.join(self.columns)}, body) VALUES ({marks})",
+            (*values, body),
         )
-        found = cursor.fetchall()
-        if not self.reuse:
-            yield from (self._decode(body) for (body,) in found)
-            return
-        known = self._known
-        if len(known) > KNOWN_MAX + len(found):
-            known.clear()
-        for (body,) in found:
-            row = known.get(body)
-            if row is None:
-                row = known[body] = self._decode(body)
-            yield row
+        # What is read from now on is what was written, not what was given: a list is a tuple then.
+        tx.images.put(self.name, Entry(values, body))
+
+    def _image(self, tx: Transaction) -> Image:
+        image = tx.images.find(self.name)
+        if image is None:
+            image = Image(self.columns, len(self.key))
+            names = ", ".join(self.columns)
+            order = ", ".join(self.key)
+            for *values, body in tx.connection.execute(
+                f"SELECT {names}, body FROM {self.name} ORDER BY {order}"
+            ):
+                key = tuple(values[: len(self.key)])
+                image.entries[key] = Entry(tuple(values), body)
+            tx.images.add(self.name, image)
+        return image
+
+    def _row(self, entry: Entry) -> T:
+        if isinstance(entry.row, str):
+            entry.row = _converter.structure(json.loads(entry.row), self.model)
+        row: T = entry.row
+        return row
 
     @staticmethod
     def _where(names: tuple[str, ...]) -> str:
         return " AND ".join(f"{name} = ?" for name in names)
 
-    def _values(self, row: T) -> tuple[Key, ...]:
-        return tuple(getattr(row, name) for name in self.columns)
-
     def _encode(self, row: T) -> str:
         return json.dumps(_converter.unstructure(row), separators=(",", ":"), sort_keys=True)
-
-    def _decode(self, body: str) -> T:
-        return _converter.structure(json.loads(body), self.model)

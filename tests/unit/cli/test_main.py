@@ -34,6 +34,8 @@ LINES = (
     "init",
     "init --schema",
     "env --region us-east-1",
+    "break spot",
+    "break spot web --json",
     "trust --only my-project.jp --only example.com --yes",
     "trust --status",
     "trust --remove",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from tests.golden.golden import FixedClock
 
 from hiyoko import api, services
+from hiyoko.plane.balancer.counting import Metric, Tally, as_json
 from hiyoko.plane.collector.control import CollectorPlane
 from hiyoko.reconcile.balancer_logs import BalancerLogsReconciler
 from hiyoko.services.elbv2 import rows
@@ -88,6 +90,44 @@ def test_healthy_and_unhealthy_targets_are_counted_once_a_minute(
     assert value("UnHealthyHostCount", "Sum", "zone-b") == [0]
     assert value("HealthyHostCount", "Average") == [1]
     assert value("HealthyStateDNS", "SampleCount") == [2]
+
+
+@dataclass(frozen=True, slots=True)
+class Counting(CollectorPlane):
+    """A collector that has counted six requests of one minute, until that is stored."""
+
+    stored: list[bool] = field(default_factory=list)
+
+    async def ask(self, do: str, **more: Any) -> dict[str, Any]:
+        if do == "done":
+            self.stored.append(True)
+        place = ("123456789012", "ap-northeast-1", "RequestCountPerTarget", "Count")
+        tally = Tally()
+        tally.add(Metric(*place, (("TargetGroup", "targetgroup/web/2"),)), 1.0, 6)
+        minutes = [] if self.stored else [(1_699_999_980, as_json(tally))]
+        return {"nodes": ["eni-a", "eni-b"], "minutes": minutes, "instance": "i", "sequence": 1}
+
+
+def test_requests_per_target_are_shared_by_the_healthy_ones(store: Store, tmp_path: Path) -> None:
+    with store.transaction() as tx:
+        for x in "ab":
+            TARGETS_SEEN.put(
+                tx, TargetSeen(GROUP, "10.0.1.3", 80, f"eni-{x}", "healthy", "", "", 0)
+            )
+    clock = FixedClock()
+    plane = Counting(tmp_path, tmp_path)
+    asyncio.run(BalancerLogsReconciler(store, plane, clock).activate())
+    asked = {
+        "Namespace": "AWS/ApplicationELB",
+        "MetricName": "RequestCountPerTarget",
+        "Dimensions": [{"Name": "TargetGroup", "Value": "targetgroup/web/2"}],
+        "StartTime": clock.time - 600,
+        "EndTime": clock.time + 60,
+        "Period": 60,
+        "Statistics": ["Sum"],
+    }
+    found = api.invoke(store, "cloudwatch", "GetMetricStatistics", asked, clock=clock)
+    assert [point["Sum"] for point in found["Datapoints"]] == [3]
 
 
 def test_without_load_balancers_nothing_runs_and_nobody_looks_again(tmp_path: Path) -> None:

@@ -40,6 +40,17 @@ def test_the_starter_is_a_valid_site() -> None:
         (HEAD + WEB + "    expose: 70000\n", "services.web.expose"),
         (HEAD + WEB + "    deploy: {cpu: 300}\n", "cpu 300 is none of 256, 512"),
         (HEAD + WEB + "    deploy: {memory: 700}\n", "Fargate offers 512, 1024, 2048"),
+        (HEAD + WEB + "    deploy: {scale: {max: 4}}\n", "give a target: cpu, requests or both"),
+        (HEAD + WEB + "    deploy: {scale: {min: 5, max: 4, cpu: 50}}\n", "min (5) must not be"),
+        (HEAD + WEB + "    deploy: {scale: {max: 4, cpus: 50}}\n", "did you mean cpu?"),
+        (
+            HEAD + WEB + "    deploy: {replicas: 2, scale: {max: 4, cpu: 50}}\n",
+            "replicas and scale both say how many tasks",
+        ),
+        (
+            "name: a\n" + WEB + "    deploy: {scale: {max: 4, requests: 50}}\n",
+            "services.web: deploy.scale.requests needs a domain",
+        ),
         (HEAD + "services: {}\n", "services"),
         (HEAD + "services:\n  web: {}\n", "services.web.image: is missing"),
         (HEAD + WEB + "egress: [443/xyz]\n", "egress.0"),

@@ -124,3 +124,18 @@ def test_a_sensitive_value_is_not_repeated() -> None:
         )
     assert "abc" not in refused.value.message
     assert "'***' at 'webIdentityToken'" in refused.value.message
+
+
+def test_a_java_class_that_stands_alone_is_a_class_in_python_too() -> None:
+    model = SPECS.service("application-autoscaling")
+    operation = model.operation("PutScalingPolicy")
+    parameters = {
+        "ServiceNamespace": "ecs",
+        "ResourceId": "service/c/web",
+        "ScalableDimension": "ecs:service:DesiredCount",
+    }
+    validate.check(model, operation, {"PolicyName": "web-requests", **parameters})
+    for name in ("a\tb", "é"):
+        with pytest.raises(RequestFault) as refused:
+            validate.check(model, operation, {"PolicyName": name, **parameters})
+        assert r"pattern: \p{Print}+" in refused.value.message

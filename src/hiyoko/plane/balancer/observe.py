@@ -25,8 +25,8 @@ class ServerSeen:
     """A server of a running HAProxy: is it in use, and how did its last check end.
 
     ``check`` is HAProxy's word (``L7OK``, ``L4CON``, ``L7TOUT``, ...), empty before the first
-    check has ended; ``code`` is the HTTP status that a check saw. ``weightless`` is one that is
-    only half taken into service.
+    check has ended and while it cannot be told; ``code`` is the HTTP status that a check saw.
+    ``weightless`` is one that is only half taken into service.
     """
 
     up: bool
@@ -76,15 +76,23 @@ def parse_stat(text: str) -> tuple[tuple[int, ...], dict[tuple[str, str], Server
             if proxy.startswith("port-") and status == "OPEN":
                 ports.append(int(proxy.removeprefix("port-")))
         elif name != "BACKEND":
-            check = row[check_at].removeprefix("* ")
+            outcome, code = _last_check(row[check_at], row[code_at])
             servers[proxy, name] = ServerSeen(
                 up=status.startswith(("UP", "no check")) and row[weight_at] != "0",
-                check="" if check == "INI" else check,
-                code=row[code_at],
+                check=outcome,
+                code=code,
                 maintenance=status.startswith("MAINT"),
                 weightless=row[weight_at] == "0",
             )
     return tuple(sorted(ports)), servers
+
+
+def _last_check(outcome: str, code: str) -> tuple[str, str]:
+    # While the next check is under way HAProxy marks the last outcome with a star; the status that
+    # the last one saw is gone by then, and a zero stands in its place.
+    word = outcome.removeprefix("* ")
+    lost = outcome == "* L7STS" and code == "0"
+    return ("", "") if word == "INI" or lost else (word, code)
 
 
 def parse_sessions(text: str) -> dict[str, tuple[str, str]]:

@@ -153,6 +153,9 @@ def _defaults(node: BalancerNode) -> Iterator[str]:
     yield f"  timeout http-keep-alive {idle}"
     yield f"  timeout connect {CONNECT_TIMEOUT_S}s"
     yield "  retries 0"
+    # Connections to targets are pooled over all clients, as AWS's are; a target that closes one
+    # at the wrong moment is a 502 there too. A client's first request then opens none to it.
+    yield "  http-reuse always"
     yield "  option idle-close-on-response"
     # A client that has gone is told apart (460 in the log), and its target let off.
     yield "  option abortonclose"

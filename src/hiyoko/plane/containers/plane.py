@@ -57,6 +57,7 @@ from hiyoko.plane.containers.runtime import Runtime, StartFailed, wait_end
 from hiyoko.plane.containers.shared_pids import end_shared_pids, shared_pids
 from hiyoko.plane.containers.storage import mount_storage, storage_enforced, unmount_storage
 from hiyoko.plane.containers.task_logs import TaskLogs
+from hiyoko.plane.containers.usage import TaskUsage, task_usage
 from hiyoko.plane.containers.volumes import make_volumes
 from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.error import PlaneError
@@ -241,6 +242,10 @@ class ContainerPlane:
     def directory(self, arn: str) -> TaskDirectory:
         """A task's files."""
         return TaskDirectory(self.settings.task_dir / task_id(arn))
+
+    def usage(self, arn: str) -> TaskUsage | None:
+        """What a task's containers use; None where the host gives them no control group."""
+        return task_usage(self.settings, self.directory(arn).containers(arn))
 
     async def observe(self) -> ContainersState:
         """What is on disk and what runs; exits from here on wake us."""

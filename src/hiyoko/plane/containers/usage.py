@@ -6,8 +6,11 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoi
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from hiyoko.plane.containers.cgroups import CGROUPS, task_group
@@ -17,11 +20,22 @@ from hiyoko.settings import Settings
 Shape = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class TaskUsage:
+    """What a task's containers have used: processor time so far, memory just now.
+
+    ``at_s`` is on the host's monotonic clock. Memory is without pages of files that nobody has
+    used lately: the kernel takes those back when it needs them.
+    """
+
+    cpu_ns: int
+    memory_bytes: int
+    at_s: float
+
+
 def container_usage(settings: Settings, container: ContainerDirectory) -> Shape | None:
     """The counters of a running container; None where the host gives it no control group."""
-    group = f"{task_group(settings, container.path.parent.name)}/{container.cid}"
-    unified = CGROUPS / group
-    whole = _unified(unified) if unified.is_dir() else _split(group)
+    whole = _counted(settings, container)
     if whole is None:
         return None
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
@@ -44,6 +58,28 @@ def container_usage(settings: Settings, container: ContainerDirectory) -> Shape 
         "pids_stats": {"current": whole["pids"]},
         "networks": _networks(container),
     }
+
+
+def task_usage(settings: Settings, containers: Iterable[ContainerDirectory]) -> TaskUsage | None:
+    """The counters of a task's running containers together; None where there are none."""
+    counted = [one for one in (_counted(settings, each) for each in containers) if one]
+    if not counted:
+        return None
+    return TaskUsage(
+        sum(one["cpu_ns"] for one in counted),
+        sum(one["memory"] - _inactive(one["stats"]) for one in counted),
+        monotonic(),
+    )
+
+
+def _inactive(stats: dict[str, int]) -> int:
+    return stats.get("total_inactive_file", stats.get("inactive_file", 0))
+
+
+def _counted(settings: Settings, container: ContainerDirectory) -> Shape | None:
+    group = f"{task_group(settings, container.path.parent.name)}/{container.cid}"
+    unified = CGROUPS / group
+    return _unified(unified) if unified.is_dir() else _split(group)
 
 
 def _unified(group: Path) -> Shape | None:

@@ -14,10 +14,12 @@ from hiyoko.services.cloudwatch.errors import invalid_next_token, not_found, val
 from hiyoko.services.cloudwatch.judging import COMPARISONS, EXTRA_PERIODS, Verdict, judge
 from hiyoko.services.cloudwatch.model import (
     INSUFFICIENT_DATA,
+    LATE_S,
     MINUTE_S,
     Alarm,
     AlarmState,
     PendingAction,
+    scales,
 )
 from hiyoko.services.cloudwatch.queries import MetricStat, Range
 
@@ -35,14 +37,14 @@ class Seen:
 def evaluate_alarms(call: Call, request: Request) -> Response:
     """Look at every alarm's datapoints; an alarm whose verdict is another state turns.
 
-    ``Turned`` names those; ``Step`` is after how many seconds it is time to look again, None
-    when there is no alarm.
+    ``Turned`` names those; ``Again`` are scaling policies that a state which lasts calls for
+    (``Account``, ``Region``, ``AlarmName``, ``Action``).
     """
     del request
-    turned, steps = [], []
+    turned, again, due = [], [], []
     for alarm in rows.ALARMS.list(call.tx):
         place = replace(call, account=alarm.account, region=alarm.region)
-        steps.append(min(alarm.period_s, MINUTE_S))
+        due.append(_next_look(call.now, min(alarm.period_s, MINUTE_S)))
         seen = evaluate(place, alarm)
         state = rows.state_of(call.tx, alarm)
         if seen.verdict.state not in (None, state.state):
@@ -54,7 +56,32 @@ def evaluate_alarms(call: Call, request: Request) -> Response:
                 reason(alarm, seen, state.state),
                 reason_data(alarm, seen, call.now),
             )
-    return {"Turned": turned, "Step": min(steps, default=None)}
+        elif _next_look(state.acted_at, MINUTE_S) <= call.now:
+            again += _lasting(place, alarm, state)
+    with call.tx.unobserved():
+        look = rows.last_look(call.tx)
+        done = replace(look, seen=look.changes, at=call.now, again_at=min(due, default=call.now))
+        rows.LOOKS.put(call.tx, done)
+    return {"Turned": turned, "Again": again}
+
+
+def _next_look(now: float, step_s: int) -> float:
+    """When the datapoint of the period that is running can be there."""
+    return ((now - LATE_S) // step_s + 1) * step_s + LATE_S
+
+
+def _lasting(call: Call, alarm: Alarm, state: AlarmState) -> list[dict[str, str]]:
+    """A state that lasts calls for its scaling policies once a minute; for nothing else.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-actions.html
+    """
+    policies = [action for action in alarm.actions(state.state) if scales(action)]
+    if not policies or not alarm.actions_enabled:
+        return []
+    with call.tx.unobserved():
+        rows.STATES.put(call.tx, replace(state, acted_at=call.now))
+    place = {"Account": alarm.account, "Region": alarm.region, "AlarmName": alarm.name}
+    return [{**place, "Action": action} for action in policies]
 
 
 def evaluate(call: Call, alarm: Alarm) -> Seen:
@@ -145,7 +172,9 @@ def turn(call: Call, alarm: Alarm, value: str, why: str, data: str | None) -> No
     """Put an alarm into a state; entering another one is told and acted on."""
     old = rows.state_of(call.tx, alarm)
     moved = call.now if value != old.state else old.transitioned_at
-    new = AlarmState(alarm.account, alarm.region, alarm.name, value, why, data, call.now, moved)
+    new = AlarmState(
+        alarm.account, alarm.region, alarm.name, value, why, data, call.now, moved, call.now
+    )
     rows.STATES.put(call.tx, new)
     if value == old.state:
         return
@@ -212,6 +241,22 @@ def state_of_alarm(call: Call, request: Request) -> Response:
     return {"StateValue": state.state, "StateReason": state.reason, "AlarmArn": alarm.arn}
 
 
+@operation("_AlarmDatapoints")
+def alarm_datapoints(call: Call, request: Request) -> Response:
+    """What an alarm is judged by just now, for a neighbour; ResourceNotFound without an alarm.
+
+    ``Values`` are the datapoints that count, the oldest first; ``StateValue`` and ``Threshold``.
+    """
+    alarm = rows.get_alarm(call.tx, call.account, call.region, request["AlarmName"])
+    seen = evaluate(call, alarm)
+    state = rows.state_of(call.tx, alarm)
+    return {
+        "StateValue": state.state,
+        "Threshold": alarm.threshold,
+        "Values": list(seen.verdict.used),
+    }
+
+
 @operation("SetAlarmState")
 def set_alarm_state(call: Call, request: Request) -> Response:
     """Put an alarm into a state until its next evaluation; its actions are carried out."""
@@ -223,6 +268,7 @@ def set_alarm_state(call: Call, request: Request) -> Response:
         except ValueError:
             raise validation("StateReasonData is not valid JSON") from None
     turn(call, alarm, request["StateValue"], request["StateReason"], data)
+    rows.note_change(call.tx)  # until the next evaluation, which is at once
     return {}
 
 

@@ -16,7 +16,7 @@ from hiyoko.services.cloudwatch.errors import (
 )
 from hiyoko.services.cloudwatch.judging import COMPARISONS
 from hiyoko.services.cloudwatch.metrics import parse_dimensions
-from hiyoko.services.cloudwatch.model import DAY_S, Alarm, Tags
+from hiyoko.services.cloudwatch.model import DAY_S, Alarm, Tags, scales
 
 ALARMS_MAX = 5000
 ACTIONS_MAX = 5
@@ -48,6 +48,7 @@ def put_metric_alarm(call: Call, request: Request) -> Response:
     if old is None and len(_mine(call)) >= ALARMS_MAX:
         raise unsupported(f"more than {ALARMS_MAX} alarms")
     rows.ALARMS.put(call.tx, alarm)
+    rows.note_change(call.tx)
     what = "created" if old is None else "updated"
     rows.add_history(
         call.tx,
@@ -110,7 +111,7 @@ def _actions(request: Request, member: str) -> tuple[str, ...]:
         parts = arn.split(":")
         if len(parts) < 6 or parts[0] != "arn":
             raise validation(f"Invalid arn syntax: {arn}")
-        if parts[2] != "sns":
+        if parts[2] != "sns" and not (scales(arn) and ":resource/ecs/" in arn):
             raise unsupported(member, arn)
     return given
 
@@ -272,6 +273,7 @@ def _set_actions(call: Call, names: Iterable[str], *, enabled: bool) -> Response
         if alarm.name in names and alarm.actions_enabled != enabled:
             changed = replace(alarm, actions_enabled=enabled, changed_at=call.now)
             rows.ALARMS.put(call.tx, changed)
+            rows.note_change(call.tx)
             rows.add_history(
                 call.tx,
                 changed,

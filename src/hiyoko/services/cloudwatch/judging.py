@@ -50,8 +50,8 @@ def judge(
     Missing ones are passed over as long as there are N real ones; otherwise as few as possible
     are treated as ``treat_missing`` says.
     """
-    real = [point for point in points if point is not None]
-    used = tuple(real[-periods:])
+    real = [(place, point) for place, point in enumerate(points) if point is not None][-periods:]
+    used = tuple(point for _, point in real)
     marks = [breaches(point) for point in used]
     breaching = sum(marks)
     filled = max(periods - len(used), 0)
@@ -61,13 +61,23 @@ def judge(
     elif not filled:
         state = OK
     else:
-        state = _with_missing(marks, breaching, filled, needed, treat_missing)
+        old_enough = bool(real) and len(points) - real[0][0] >= needed
+        state = _with_missing(
+            marks, breaching, filled, needed, treat_missing, old_enough=old_enough
+        )
     return Verdict(state, used, breaching, filled)
 
 
 def _with_missing(
-    marks: Sequence[bool], breaching: int, filled: int, needed: int, treat_missing: str
+    marks: Sequence[bool],
+    breaching: int,
+    filled: int,
+    needed: int,
+    treat_missing: str,
+    *,
+    old_enough: bool,
 ) -> str | None:
+    """The state where datapoints are missing; ``old_enough``: the oldest one is M periods old."""
     only_breaching = bool(marks) and all(marks)
     match treat_missing:
         case "breaching":
@@ -80,5 +90,7 @@ def _with_missing(
         case _:
             if not marks:
                 return INSUFFICIENT_DATA
-            # The oldest datapoint breaches and nothing newer is in order: a premature alarm.
-            return ALARM if only_breaching else OK
+            if not only_breaching:
+                return OK
+            # Nothing is in order since the oldest datapoint. One that is too new is no alarm yet.
+            return ALARM if old_enough else None

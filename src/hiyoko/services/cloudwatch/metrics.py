@@ -54,6 +54,7 @@ def put_metric_data(call: Call, request: Request) -> Response:
     with call.tx.unobserved():  # an alarm looks at its own time
         for number, datum in enumerate(data, 1):
             _put(call, namespace, datum, f"MetricData.member.{number}")
+        rows.note_change(call.tx)
     return {}
 
 
@@ -162,6 +163,7 @@ def record_samples(call: Call, request: Request) -> Response:
             series = rows.series_of(call.tx, place, item["MetricName"], dimensions, item["Unit"])
             start = int(item["Timestamp"]) // MINUTE_S * MINUTE_S
             rows.add_sample(call.tx, series.number, start, Sample.of(item["Values"]))
+        rows.note_change(call.tx)
         rows.expire(call.tx, call.now)
     return {"Taken": True}
 

@@ -16,6 +16,9 @@ FINE_KEPT_S = 3 * 3600
 """How long data of a finer resolution is kept as it came."""
 HISTORY_KEPT_S = 30 * DAY_S
 
+LATE_S = 3.0
+"""Datapoints of a period come a moment after its end; alarms look after that."""
+
 OK, ALARM, INSUFFICIENT_DATA = "OK", "ALARM", "INSUFFICIENT_DATA"
 
 
@@ -112,6 +115,27 @@ class AlarmState:
     reason_data: str | None = None
     updated_at: float = 0.0
     transitioned_at: float = 0.0
+    acted_at: float = 0.0
+    """When its actions were last called for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The last evaluation of all alarms: at what time, of which data, when the next one is due.
+
+    ``changes`` counts what alarms are judged by: new data, other alarms. ``seen`` is how many of
+    these the evaluation knew.
+    """
+
+    key: str = "alarms"
+    changes: int = 0
+    seen: int = -1
+    at: float = 0.0
+    again_at: float = 0.0
+
+    def due(self, now: float) -> bool:
+        """Whether another evaluation could have another verdict."""
+        return self.seen != self.changes or not self.at <= now < self.again_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +150,12 @@ class HistoryItem:
     kind: str
     summary: str
     data: str
+
+
+def scales(action: str) -> bool:
+    """Whether an action is a scaling policy: called for once a minute while the state lasts."""
+    _, _, service, *_, resource = action.split(":", 5)
+    return service == "autoscaling" and resource.startswith("scalingPolicy:")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 from hiyoko.services.cloudwatch.errors import limit_exceeded, not_found
 from hiyoko.services.cloudwatch.model import (
@@ -21,6 +22,7 @@ from hiyoko.services.cloudwatch.model import (
     Dimensions,
     HistoryItem,
     Intake,
+    Look,
     PendingAction,
     Series,
     dimensions_key,
@@ -42,7 +44,19 @@ INTAKES = Table("cloudwatch_intake", Intake, key=("source",))
 ALARMS = Table("cloudwatch_alarm", Alarm, key=_ALARM)
 STATES = Table("cloudwatch_alarm_state", AlarmState, key=_ALARM)
 HISTORY = Table("cloudwatch_alarm_history", HistoryItem, key=(*_ALARM, "sequence"))
+LOOKS = Table("cloudwatch_look", Look, key=("key",))
 PENDING = Table("cloudwatch_pending_action", PendingAction, key=(*_ALARM, "sequence"))
+
+
+def last_look(tx: Transaction) -> Look:
+    """The last evaluation of alarms; one that is due before the first."""
+    return LOOKS.find(tx) or Look()
+
+
+def note_change(tx: Transaction) -> None:
+    """Something that alarms are judged by has changed."""
+    look = last_look(tx)
+    LOOKS.put(tx, replace(look, changes=look.changes + 1))
 
 
 def find_series(

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
+from socket import inet_aton
 
 from hiyoko.api import AwsError, Call
 from hiyoko.services.ec2 import errors, rows
@@ -60,8 +61,8 @@ def mac_address(eni_id: str) -> str:
 
 def _private_address(call: Call, subnet: Subnet, wanted: str) -> str:
     network = IPv4Network(subnet.cidr)
-    taken = {i.private_ip for i in rows.INTERFACES.list(call, subnet_id=subnet.subnet_id)}
-    taken |= _still_standing(call, subnet)
+    found = {i.private_ip for i in rows.INTERFACES.list(call, subnet_id=subnet.subnet_id)}
+    taken = {_number(address) for address in found | _still_standing(call, subnet)}
     first = int(network.network_address) + RESERVED_HEAD
     usable = range(first, int(network.broadcast_address) - RESERVED_TAIL + 1)
     if wanted:
@@ -73,16 +74,21 @@ def _private_address(call: Call, subnet: Subnet, wanted: str) -> str:
             raise errors.bad_value(
                 f"Address {wanted} does not fall within the subnet's address range"
             )
-        if wanted in taken:
+        if _number(wanted) in taken:
             raise AwsError("InvalidIPAddress.InUse", f"Address {wanted} is in use.")
         return wanted
     for number in usable:
-        if (address := str(IPv4Address(number))) not in taken:
-            return address
+        if number not in taken:
+            return str(IPv4Address(number))
     raise AwsError(
         "InsufficientFreeAddressesInSubnet",
         "The specified subnet does not have enough free addresses to satisfy the request.",
     )
+
+
+def _number(address: str) -> int:
+    # A subnet may have thousands: a tenth of what an IPv4Address each would cost.
+    return int.from_bytes(inet_aton(address), "big")
 
 
 def _still_standing(call: Call, subnet: Subnet) -> set[str]:

@@ -19,7 +19,7 @@ from hiyoko.services.ec2.zones import Zone, zones
 
 def _free(call: Call, subnet: Subnet) -> int:
     size = IPv4Network(subnet.cidr).num_addresses - RESERVED_HEAD - RESERVED_TAIL
-    return size - len(rows.INTERFACES.list(call, subnet_id=subnet.subnet_id))
+    return size - rows.INTERFACES.table.count(call.tx, subnet_id=subnet.subnet_id)
 
 
 def _arn(subnet: Subnet) -> str:

@@ -187,9 +187,11 @@ def _named(handle: Handle) -> Shown:
 def _update_service(handle: Handle) -> None:
     changed = [name for name in _SERVICE_UPDATABLE if handle.changed(name)]
     if changed:
-        request = camel({"DesiredCount": 1, **handle.given(*changed)})
-        if "DesiredCount" not in changed:
-            del request["desiredCount"]
+        # A count that the template no longer names stays as it is: something else may set it.
+        request = camel(handle.given(*changed))
+        if "CapacityProviderStrategy" in changed:
+            request.setdefault("capacityProviderStrategy", [])
+            request["forceNewDeployment"] = True
         _call(handle, "UpdateService", **_named(handle), **request)
     _retag(handle, handle.physical_id)
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from hiyoko.api import AwsError, Call, Request, Response, operation, unsupported
 from hiyoko.services.ecs import names, rows, sight, views
+from hiyoko.services.ecs.capacity import in_use, providers_in, strategy_in
 from hiyoko.services.ecs.errors import InvalidParameter
 from hiyoko.services.ecs.model import Cluster
 
-PROVIDERS = ("FARGATE", "FARGATE_SPOT")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
@@ -34,7 +34,7 @@ def create_cluster(call: Call, request: Request) -> Response:
             arn=call.arn("ecs", f"cluster/{name}"),
             created_at=call.now,
             container_insights=_insights(request),
-            capacity_providers=_providers(request),
+            capacity_providers=providers_in(request),
             strategy=strategy_in(request.get("defaultCapacityProviderStrategy")),
             tags=names.tags_in(request),
         )
@@ -88,9 +88,12 @@ def delete_cluster(call: Call, request: Request) -> Response:
 def put_cluster_capacity_providers(call: Call, request: Request) -> Response:
     """Replace the cluster's capacity providers and its default strategy."""
     cluster = names.cluster_of(call, request.get("cluster"))
+    providers = providers_in(request)
+    if _used_providers(call, cluster) - set(providers):
+        raise in_use()
     changed = replace(
         cluster,
-        capacity_providers=_providers(request),
+        capacity_providers=providers,
         strategy=strategy_in(request.get("defaultCapacityProviderStrategy")),
     )
     rows.CLUSTERS.put(call.tx, changed)
@@ -114,31 +117,14 @@ def _insights(request: Request) -> str:
     return "disabled"
 
 
-def _providers(request: Request) -> tuple[str, ...]:
-    providers = tuple(request.get("capacityProviders") or ())
-    for provider in providers:
-        check_provider(provider)
-    return providers
-
-
-def check_provider(provider: str) -> None:
-    """Refuse a capacity provider that does not exist, or does nothing here."""
-    if provider not in PROVIDERS:
-        raise InvalidParameter("The specified capacity provider was not found.")
-
-
-def strategy_in(items: object) -> tuple[tuple[str, int, int], ...]:
-    """A capacity provider strategy: provider, weight, base."""
-    if not isinstance(items, (list, tuple)):
-        return ()
-    for item in items:
-        check_provider(item["capacityProvider"])
-    strategy = tuple(
-        (item["capacityProvider"], int(item.get("weight") or 0), int(item.get("base") or 0))
-        for item in items
-    )
-    if sum(1 for _, _, base in strategy if base) > 1:
-        raise InvalidParameter(
-            "Only one capacity provider in a capacity provider strategy can have a defined base."
-        )
-    return strategy
+def _used_providers(call: Call, cluster: Cluster) -> set[str]:
+    """What services' strategies name and tasks run on."""
+    used = {
+        name
+        for service in rows.list_services(call.tx, cluster=cluster.arn)
+        if service.deleted_at is None
+        for name, _, _ in service.strategy
+    }
+    tasks = rows.list_tasks(call.tx, cluster=cluster.arn)
+    running = [one.launched_by for one in tasks if one.ended_at is None]
+    return used | {one.partition(":")[2] for one in running if ":" in one}

@@ -193,6 +193,9 @@ def roll_back(call: Call, service: Service, back: Deployment, why: str) -> Servi
         why=failed.why,
     )
     events.tell_deployment(call, service.arn, new, "SERVICE_DEPLOYMENT_IN_PROGRESS")
+    was = rows.REVISIONS.find(call.tx, arn=back.revision)
+    if was is not None:
+        service = replace(service, launched_by=was.launched_by, strategy=was.strategy)
     return replace(service, deployments=(new, *service.deployments))
 
 

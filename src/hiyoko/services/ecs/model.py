@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from hiyoko.services.ecs.seen import ContainerSeen, TaskSeen
 
 Tags = tuple[tuple[str, str], ...]
+Strategy = tuple[tuple[str, int, int], ...]
+"""A capacity provider strategy: provider, weight, base."""
+BY_PROVIDER = "provider"
+"""How a service is launched whose tasks are spread by a capacity provider strategy."""
 Sighting = TaskSeen
 """What was seen of a task, for those who may know models only."""
 
@@ -24,8 +29,8 @@ class Cluster:
     deleted_at: float | None = None
     container_insights: str = "disabled"
     capacity_providers: tuple[str, ...] = ()
-    strategy: tuple[tuple[str, int, int], ...] = ()
-    """Default capacity provider strategy: provider, weight, base."""
+    strategy: Strategy = ()
+    """The default capacity provider strategy."""
     tags: Tags = ()
 
 
@@ -371,7 +376,7 @@ class Service:
     desired_count: int
     deployments: tuple[Deployment, ...]
     launched_by: str = "FARGATE"
-    strategy: tuple[tuple[str, int, int], ...] = ()
+    strategy: Strategy = ()
     platform_version: str = "LATEST"
     minimum_percent: int = 100
     maximum_percent: int = 200
@@ -422,7 +427,7 @@ class ServiceRevision:
     load_balancers: tuple[LoadBalancer, ...]
     platform_version: str
     launched_by: str
-    strategy: tuple[tuple[str, int, int], ...]
+    strategy: Strategy
     images: tuple[ContainerImage, ...]
 
 
@@ -514,7 +519,7 @@ class TaskTold:
     told: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TaskView:
     """A task with its definition and all that was seen of it: what a status is told from.
 
@@ -546,13 +551,13 @@ class TaskView:
         ]
         return " ".join((self.status, self.desired_status, *containers))
 
-    @property
+    @cached_property
     def pairs(self) -> tuple[tuple[ContainerDefinition, ContainerSeen | None], ...]:
         """Each container with what was seen of it."""
         seen = {one.name: one for one in self.seen.containers} if self.seen else {}
         return tuple((one, seen.get(one.name)) for one in self.definition.containers)
 
-    @property
+    @cached_property
     def stop(self) -> Stop | None:
         """The end that was wished, or the one that the containers brought about."""
         if self.task.stop is not None:
@@ -573,7 +578,7 @@ class TaskView:
         """RUNNING or STOPPED: AWS knows no other desired status."""
         return "RUNNING" if self.stop is None else "STOPPED"
 
-    @property
+    @cached_property
     def started_at(self) -> float | None:
         """When the last container had started; None when one never did."""
         starts = [seen.started_at if seen is not None else None for _, seen in self.pairs]
@@ -604,7 +609,7 @@ class TaskView:
         """No container, mount or process is left of it."""
         return self.seen is not None and self.seen.gone
 
-    @property
+    @cached_property
     def status(self) -> str:
         """The task's lastStatus.
 

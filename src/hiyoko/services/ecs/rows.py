@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from hiyoko.services.ecs.errors import ClusterNotFound
 from hiyoko.services.ecs.model import (
     Cluster,
@@ -101,7 +103,7 @@ def list_tasks(tx: Transaction, *, cluster: str = "", service: str = "") -> list
         tasks = TASKS.list(tx, cluster=cluster)
     else:
         tasks = TASKS.list(tx)
-    return sorted(tasks, key=lambda task: (task.created_at, task.arn))
+    return sorted(tasks, key=attrgetter("created_at", "arn"))
 
 
 def put_task(tx: Transaction, task: Task) -> None:

@@ -60,6 +60,8 @@ def _launch(call: Call, service: Service, zone: str = "") -> tasks.Launch:
         subnets=tuple(one for one in subnets if zone in ("", one.zone)),
         group=f"service:{service.name}",
         launched_by=service.launched_by,
+        strategy=service.strategy,
+        held=_held(call, service),
         started_by=deployment.id,
         service=service.arn,
         deployment=deployment.id,
@@ -70,12 +72,22 @@ def _launch(call: Call, service: Service, zone: str = "") -> tasks.Launch:
     )
 
 
+def _held(call: Call, service: Service) -> dict[str, int]:
+    """How many tasks of the PRIMARY deployment each capacity provider has."""
+    held: dict[str, int] = {}
+    for task in rows.list_tasks(call.tx, service=service.arn):
+        if task.deployment == service.primary.id and task.stop is None:
+            name = task.launched_by.removeprefix("provider:")
+            held[name] = held.get(name, 0) + 1
+    return held
+
+
 @operation("_StartServiceTasks")
 def start_service_tasks(call: Call, request: Request) -> Response:
     """Start tasks of the PRIMARY deployment; ``{Service, Count, Replaced}``."""
     service = _service(call, request)
     launch = _launch(call, service)
-    started = [tasks.start(call, launch) for _ in range(request["Count"])]
+    started = tasks.start(call, launch, request["Count"])
     message = f"has started {len(started)} tasks: {_named(started)}."
     if request.get("Replaced"):
         message += f" Amazon ECS replaced {request['Replaced']} tasks due to an unhealthy status."
@@ -88,7 +100,7 @@ def start_service_tasks(call: Call, request: Request) -> Response:
 def rebalance_service(call: Call, request: Request) -> Response:
     """Start a task in the poorest zone; ``{Service, Zone, Message}`` (how the tasks are spread)."""
     service, zone = _service(call, request), request["Zone"]
-    task = tasks.start(call, _launch(call, service, zone))
+    [task] = tasks.start(call, _launch(call, service, zone))
     _note(call, service, request["Message"])
     _note(call, service, f"has started 1 tasks in {zone} to AZ Rebalance: {_named([task])}.")
     events.tell_action(call, service, "SERVICE_REBALANCING_STARTED")

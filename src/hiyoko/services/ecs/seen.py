@@ -1,4 +1,5 @@
-"""What the task reconciler saw of containers. Only ``reconcile.tasks`` writes these rows."""
+"""What the task reconciler saw of containers. Only ``reconcile.tasks`` writes these rows, and
+``reconcile.task_metrics`` those of usage."""
 
 from __future__ import annotations
 
@@ -46,3 +47,29 @@ class TaskSeen:
 
 
 TASKS_SEEN = Table("ecs_task_seen", TaskSeen, key=("task_arn",))
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSeen:
+    """What a running task had used when it was last looked at.
+
+    ``at_s`` is on the host's monotonic clock.
+    """
+
+    task_arn: str
+    cpu_ns: int
+    at_s: float
+
+
+USAGE_SEEN = Table("ecs_usage_seen", UsageSeen, key=("task_arn",))
+
+
+@dataclass(frozen=True, slots=True)
+class UsageLook:
+    """The minute in which the usage of tasks was last looked at."""
+
+    minute: int
+    key: str = "usage"
+
+
+USAGE_LOOKS = Table("ecs_usage_look", UsageLook, key=("key",))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from hiyoko.api import Call, Request, Response, operation, unsupported
 from hiyoko.services.ecs import (
-    clusters,
+    capacity,
     deployment_views,
     deployments,
     names,
@@ -18,7 +18,7 @@ from hiyoko.services.ecs import (
     views,
 )
 from hiyoko.services.ecs.errors import InvalidParameter, ServiceNotActive, ServiceNotFound
-from hiyoko.services.ecs.model import Cluster, Service, TaskDefinition
+from hiyoko.services.ecs.model import BY_PROVIDER, Cluster, Service, TaskDefinition
 from hiyoko.services.ecs.service_parse import (
     Rollout,
     load_balancers_in,
@@ -59,11 +59,8 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> tuple[Service, de
         raise InvalidParameter("TaskDefinition can not be blank.")
     definition = names.usable_definition(call, request["taskDefinition"])
     tasks.refuse_ineffective(request, ())
-    kind = tasks.launched_by(request, cluster)
-    strategy = clusters.strategy_in(request.get("capacityProviderStrategy"))
-    if kind != "FARGATE" and not strategy:
-        strategy = cluster.strategy
     tasks.check_exec(bool(request.get("enableExecuteCommand")), definition.task_role)
+    kind, strategy = capacity.launched_in(request, cluster)
     network, _ = networks.network_in(call, request)
     balancers = load_balancers_in(call, request.get("loadBalancers"), definition)
     grace = _grace(request, bool(balancers))
@@ -125,7 +122,7 @@ def _same(old: Service, new: Service, content: deployments.Content) -> bool:
     def settings(one: Service) -> tuple[object, ...]:
         return (
             one.desired_count,
-            one.launched_by,
+            (one.launched_by, one.strategy),
             one.platform_version,
             (one.minimum_percent, one.maximum_percent, one.breaker, one.rollback),
             one.grace_s,
@@ -142,8 +139,9 @@ def _same(old: Service, new: Service, content: deployments.Content) -> bool:
 def update_service(call: Call, request: Request) -> Response:
     """Change a service; what its tasks are made of changes by a new deployment."""
     refuse_ineffective(request)
-    tasks.refuse_ineffective(request, ("capacityProviderStrategy",))
-    _, service = _active(call, request)
+    tasks.refuse_ineffective(request, ())
+    cluster, service = _active(call, request)
+    service = _relaunched(request, cluster, service)
     definition = (
         names.usable_definition(call, request["taskDefinition"])
         if request.get("taskDefinition")
@@ -154,6 +152,23 @@ def update_service(call: Call, request: Request) -> Response:
     service = _deployed(call, request, service, definition)
     rows.put_service(call.tx, service)
     return {"service": _view(call, service)}
+
+
+def _relaunched(request: Request, cluster: Cluster, service: Service) -> Service:
+    """With another capacity provider strategy; an empty one goes back to the launch type."""
+    given = request.get("capacityProviderStrategy")
+    if given is None:
+        return service
+    strategy = capacity.strategy_in(given)
+    capacity.check_associated(strategy, cluster.capacity_providers)
+    if strategy != service.strategy and not request.get("forceNewDeployment"):
+        raise InvalidParameter(
+            "When switching from launch type to capacity provider strategy on an existing service,"
+            " or making a change to a capacity provider strategy on a service that is already"
+            " using one, you must force a new deployment."
+        )
+    kind = BY_PROVIDER if strategy else capacity.FARGATE
+    return replace(service, launched_by=kind, strategy=strategy)
 
 
 def _settings(call: Call, request: Request, service: Service) -> Service:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hiyoko.api import AwsError, Call, Request, Response, operation, unsupported
-from hiyoko.services.ecs import clusters, definition_parse, names, networks, rows, sight, views
+from hiyoko.services.ecs import capacity, definition_parse, names, networks, rows, sight, views
 from hiyoko.services.ecs.errors import InvalidParameter, ServiceNotFound
 from hiyoko.services.ecs.model import (
     Cluster,
@@ -15,6 +15,7 @@ from hiyoko.services.ecs.model import (
     Network,
     Overrides,
     Stop,
+    Strategy,
     Tags,
     Task,
     TaskDefinition,
@@ -33,6 +34,9 @@ class Launch:
     subnets: tuple[networks.Subnet, ...]
     group: str
     launched_by: str
+    strategy: Strategy = ()
+    held: Mapping[str, int] = field(default_factory=dict)
+    """How many tasks each capacity provider has already, where a strategy spreads them."""
     started_by: str = ""
     service: str = ""
     deployment: str = ""
@@ -42,32 +46,6 @@ class Launch:
     digests: Tags = ()
     rebalances: bool = False
     exec_enabled: bool = False
-
-
-def launched_by(request: Request, cluster: Cluster) -> str:
-    """FARGATE, or ``provider:NAME`` when a capacity provider strategy chooses."""
-    kind, strategy = request.get("launchType"), request.get("capacityProviderStrategy")
-    if kind and strategy:
-        raise InvalidParameter(
-            "Specifying both a launch type and capacity provider strategy is not supported."
-            " Remove one and try again."
-        )
-    items = clusters.strategy_in(strategy)
-    if not kind and not items:
-        items = cluster.strategy
-    if items:
-        if any(name not in cluster.capacity_providers for name, _, _ in items):
-            raise InvalidParameter(
-                "The specified capacity provider strategy cannot contain a capacity provider that"
-                " is not associated with the cluster. Associate the capacity provider with the"
-                " cluster and try again."
-            )
-        if any(name != "FARGATE" for name, _, _ in items):
-            raise unsupported("capacityProviderStrategy", "FARGATE_SPOT")
-        return "provider:FARGATE"
-    if (kind or "EC2") != "FARGATE":
-        raise unsupported("launchType", kind or "EC2")
-    return "FARGATE"
 
 
 def refuse_ineffective(request: Request, members: tuple[str, ...]) -> None:
@@ -98,7 +76,7 @@ def run_task(call: Call, request: Request) -> Response:
         raise InvalidParameter("Count must be between 1 and 10.")
     cluster = names.cluster_of(call, request.get("cluster"))
     definition = names.usable_definition(call, request["taskDefinition"])
-    kind = launched_by(request, cluster)
+    kind, strategy = capacity.launched_in(request, cluster)
     network, subnets = networks.network_in(call, request)
     propagate = request.get("propagateTags")
     if propagate == "SERVICE":
@@ -116,6 +94,7 @@ def run_task(call: Call, request: Request) -> Response:
         subnets=subnets,
         group=request.get("group") or f"family:{definition.family}",
         launched_by=kind,
+        strategy=strategy,
         started_by=request.get("startedBy") or "",
         overrides=overrides_in(request.get("overrides") or {}, definition),
         tags=tuple(tags.items()),
@@ -123,7 +102,7 @@ def run_task(call: Call, request: Request) -> Response:
         exec_enabled=bool(request.get("enableExecuteCommand")),
     )
     check_exec(launch.exec_enabled, launch.overrides.task_role or definition.task_role)
-    return _ran(call, [start(call, launch) for _ in range(count)])
+    return _ran(call, start(call, launch, count))
 
 
 def check_exec(enabled: bool, task_role: str) -> None:
@@ -157,13 +136,18 @@ def _started_with(
     return found
 
 
-def start(call: Call, launch: Launch) -> Task:
+def start(call: Call, launch: Launch, count: int = 1) -> list[Task]:
+    """Write the wishes for so many tasks, spread over capacity providers as the strategy says."""
+    if not launch.strategy:
+        return [_start(call, launch, launch.launched_by) for _ in range(count)]
+    providers = capacity.spread(launch.strategy, launch.held, count)
+    return [_start(call, launch, f"provider:{name}") for name in providers]
+
+
+def _start(call: Call, launch: Launch, launched_by: str) -> Task:
     """Write the wish for one task and for its interface."""
-    siblings = [
-        task
-        for task in rows.list_tasks(call.tx, cluster=launch.cluster.arn)
-        if task.group == launch.group and task.stop is None
-    ]
+    near = rows.list_tasks(call.tx, cluster=launch.cluster.arn, service=launch.service)
+    siblings = [task for task in near if task.group == launch.group and task.stop is None]
     subnet = networks.choose_subnet(launch.subnets, siblings)
     attachment = call.ids.uuid()
     interface = networks.create_interface(call, launch.network, subnet, attachment)
@@ -192,7 +176,7 @@ def start(call: Call, launch: Launch) -> Task:
         service=launch.service,
         deployment=launch.deployment,
         started_by=launch.started_by,
-        launched_by=launch.launched_by,
+        launched_by=launched_by,
         overrides=launch.overrides,
         tags=launch.tags,
         client_token=launch.client_token,

@@ -73,6 +73,8 @@ def test_ports_and_servers_are_read_from_show_stat() -> None:
         f"{BACKEND},10.0.0.5:80,UP 1/2,1,L7OK,200,\n"
         f"{BACKEND},10.0.0.6:80,DOWN,1,* L4TOUT,,\n"
         f"{BACKEND},10.0.0.7:80,DOWN,1,INI,,\n"
+        f"{BACKEND},10.0.0.10:80,DOWN,1,* L7STS,0,\n"
+        f"{BACKEND},10.0.0.11:80,DOWN,1,* INI,,\n"
         f"{BACKEND},10.0.0.8:80,MAINT,1,,,\n"
         f"{BACKEND},10.0.0.9:80,UP,0,INI,,\n"
         f"{BACKEND},open:10.0.0.5:80,no check,1,,,\n"
@@ -87,6 +89,9 @@ def test_ports_and_servers_are_read_from_show_stat() -> None:
         (BACKEND, "10.0.0.8:80"): ServerSeen(False, "", "", maintenance=True),
         # Half taken into service: it is not in use before it has its weight.
         (BACKEND, "10.0.0.9:80"): ServerSeen(False, "", "", weightless=True),
+        # A check is under way: what the last one saw is not to be had.
+        (BACKEND, "10.0.0.10:80"): ServerSeen(False, "", ""),
+        (BACKEND, "10.0.0.11:80"): ServerSeen(False, "", ""),
         (BACKEND, "open:10.0.0.5:80"): ServerSeen(True, "", ""),
     }
 

@@ -17,6 +17,9 @@ THREE_OF_THREE = [
     ("- - - - -", "INSUFFICIENT_DATA", "KEEP", "ALARM", "OK"),
     ("0 X X - X", "ALARM", "ALARM", "ALARM", "ALARM"),
     ("- - X - -", "ALARM", "KEEP", "ALARM", "OK"),
+    # Not in the table: "at least as old as the value of Datapoints to Alarm".
+    ("- - - X X", "KEEP", "KEEP", "ALARM", "OK"),
+    ("- - - - X", "KEEP", "KEEP", "ALARM", "OK"),
 ]
 TWO_OF_THREE = [
     ("0 - X - X", "ALARM", "ALARM", "ALARM", "ALARM"),

@@ -1,0 +1,163 @@
+"""A table's rows in memory: what SQLite has on disk, read once.
+
+There is one writer and one thread, so what was read stays true until that writer writes. Reading a
+table anew costs its size each time; a reconciler that compares all with all would pay that for
+every change. A row is told from its JSON when it is first asked for, and is the same object ever
+after, so what was worked out from it can be kept beside it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any
+
+Key = str | int
+Values = tuple[Key, ...]
+"""A row's looked-up columns, the key first."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One row: its looked-up columns, and the row or, until somebody asks for it, its JSON."""
+
+    values: Values
+    row: Any
+
+
+@dataclass(slots=True)
+class Image:
+    """The rows of one table by key; an index (keys in order) of each column once asked for."""
+
+    columns: tuple[str, ...]
+    key_length: int
+    entries: dict[Values, Entry] = field(default_factory=dict)
+    whole: list[Any] | None = None
+    """All rows in order, as they were last told; None since a write."""
+    _ordered: bool = True
+    _indexes: dict[int, dict[Key, list[Values]]] = field(default_factory=dict)
+
+    def put(self, entry: Entry) -> Entry | None:
+        """Add a row or replace the one with its key, which is returned."""
+        key = entry.values[: self.key_length]
+        old = self.entries.get(key)
+        self.entries[key] = entry
+        self.whole = None
+        if old is None:
+            self._ordered = False
+        self._index(key, old, entry)
+        return old
+
+    def drop(self, key: Values) -> Entry | None:
+        """Take a row out; what it was, or None."""
+        old = self.entries.pop(key, None)
+        self.whole = None
+        self._index(key, old, None)
+        return old
+
+    def restore(self, key: Values, entry: Entry | None) -> None:
+        """What stood at this key before a write that is undone."""
+        if entry is None:
+            self.drop(key)
+        else:
+            self.put(entry)
+
+    def select(self, where: Mapping[str, Key]) -> list[Entry]:
+        """The rows with these column values, in key order."""
+        wanted = [(self.columns.index(name), value) for name, value in where.items()]
+        found = self._candidates(wanted)
+        for at, value in wanted:
+            found = [entry for entry in found if entry.values[at] == value]
+        return found
+
+    def _candidates(self, wanted: Sequence[tuple[int, Key]]) -> list[Entry]:
+        at_key = {at: value for at, value in wanted if at < self.key_length}
+        if len(at_key) == self.key_length:
+            entry = self.entries.get(tuple(at_key[at] for at in range(self.key_length)))
+            return [] if entry is None else [entry]
+        # An account and a region are the same in nearly every row.
+        telling = [one for one in wanted if self.columns[one[0]] not in ("account", "region")]
+        if telling:
+            keys = min((self._keys(at, value) for at, value in telling), key=len)
+            return [self.entries[key] for key in keys]
+        if not self._ordered:
+            self.entries = dict(sorted(self.entries.items(), key=itemgetter(0)))
+            self._ordered = True
+        return list(self.entries.values())
+
+    def _keys(self, at: int, value: Key) -> Sequence[Values]:
+        index = self._indexes.get(at)
+        if index is None:
+            index = self._indexes[at] = {}
+            for key in sorted(self.entries):
+                index.setdefault(self.entries[key].values[at], []).append(key)
+        return index.get(value, ())
+
+    def _index(self, key: Values, old: Entry | None, new: Entry | None) -> None:
+        for at, index in self._indexes.items():
+            if old is not None and new is not None and old.values[at] == new.values[at]:
+                continue
+            if old is not None:
+                keys = index[old.values[at]]
+                del keys[bisect_left(keys, key)]
+                if not keys:
+                    del index[old.values[at]]
+            if new is not None:
+                insort(index.setdefault(new.values[at], []), key)
+
+
+@dataclass(slots=True)
+class Images:
+    """The images of a database's tables, and what the open transaction has changed in them."""
+
+    _of: dict[str, Image] = field(default_factory=dict)
+    _undo: list[tuple[Image, Values, Entry | None]] = field(default_factory=list)
+    _loaded: list[str] = field(default_factory=list)
+
+    def find(self, table: str) -> Image | None:
+        """The table's image, when it was read."""
+        return self._of.get(table)
+
+    def add(self, table: str, image: Image) -> None:
+        """The table was read just now."""
+        self._of[table] = image
+        self._loaded.append(table)
+
+    def put(self, table: str, entry: Entry) -> None:
+        """A row was written."""
+        image = self._of.get(table)
+        if image is not None:
+            self._undo.append((image, entry.values[: image.key_length], image.put(entry)))
+
+    def drop(self, table: str, where: Mapping[str, Key]) -> None:
+        """The rows with these column values were deleted."""
+        image = self._of.get(table)
+        if image is not None:
+            for entry in image.select(where):
+                key = entry.values[: image.key_length]
+                self._undo.append((image, key, image.drop(key)))
+
+    def forget(self, table: str) -> None:
+        """Somebody wrote the table by a statement of their own: it is read anew when asked for."""
+        self._of.pop(table, None)
+
+    def mark(self) -> tuple[int, int]:
+        """Where a part of the transaction begins that may be undone by itself."""
+        return len(self._undo), len(self._loaded)
+
+    def undo(self, mark: tuple[int, int] = (0, 0)) -> None:
+        """Everything is again as it was at the mark; what was read since is not to be trusted."""
+        written, loaded = mark
+        while len(self._undo) > written:
+            image, key, entry = self._undo.pop()
+            image.restore(key, entry)
+        for table in self._loaded[loaded:]:
+            self._of.pop(table, None)
+        del self._loaded[loaded:]
+
+    def keep(self) -> None:
+        """The transaction is over and its writes stand."""
+        self._undo.clear()
+        self._loaded.clear()
