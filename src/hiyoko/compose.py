@@ -9,7 +9,7 @@ from aiohttp.web import SockSite
 
 from hiyoko import api
 from hiyoko.clock import Clock
-from hiyoko.gateway import acme, data_channel, public_keys
+from hiyoko.gateway import acme, data_channel, layer_bucket, public_keys
 from hiyoko.gateway.data_channel import DataChannels
 from hiyoko.gateway.local import LocalRoutes
 from hiyoko.gateway.registry import RegistryHandler
@@ -39,6 +39,7 @@ from hiyoko.reconcile.endpoints import EndpointReconciler
 from hiyoko.reconcile.health_checks import HealthCheckReconciler
 from hiyoko.reconcile.log_retention import LogRetention
 from hiyoko.reconcile.loop import Loop
+from hiyoko.reconcile.name_servers import name_servers
 from hiyoko.reconcile.network import NetworkReconciler
 from hiyoko.reconcile.query_logs import QueryLogReconciler
 from hiyoko.reconcile.role_keys import role_keys
@@ -49,6 +50,7 @@ from hiyoko.reconcile.tasks import TaskReconciler
 from hiyoko.reconcile.zones import ZoneReconciler
 from hiyoko.services.acm.key_store import use_key_store
 from hiyoko.services.cloudformation.requests import use_specs
+from hiyoko.services.route53.dns_answers import use_name_servers
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
 
@@ -67,6 +69,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
     use_specs(gateway.specs)
     certificates = CertificateFiles(settings)
     use_key_store(certificates)
+    use_name_servers(name_servers(settings))
     gateway.register_host(HOSTS, Responder(settings, clock).handle)
     gateway.register_host(acme.HOST, acme.AcmeServer(store, clock).handle)
 
@@ -117,6 +120,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
     channels = DataChannels(store, clock, containers.open_terminal)
     gateway.register_host(data_channel.HOST, channels.handle)
     gateway.register_channels(channels.handle)
+    gateway.register_host(layer_bucket.HOST, layer_bucket.LayerBucket(store, settings).handle)
     gateway.register_host(public_keys.HOST, public_keys.PublicKeys(find_key).handle)
     local = LocalRoutes(store, settings, status, settle, balancer_logs.plane.ask)
     local.register(gateway)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import pytest
 from tests.api.shapes import check_output
@@ -246,3 +247,43 @@ def test_a_public_image_is_had_by_its_digest_when_its_tag_has_gone_on() -> None:
         assert all(rows.find_public_digest(tx, name, one) for one in DIGESTS[:3])
         (shown,) = rows.list_public_images(tx)
         assert (shown.tag, shown.digest) == ("1", DIGESTS[2])
+
+
+LAYERED = json.dumps({"config": {"digest": DIGESTS[7]}, "layers": [{"digest": DIGESTS[8]}]})
+
+
+def layer_url(ecr: Ecr) -> SplitResult:
+    ecr(
+        "_PutManifest",
+        repositoryName="app",
+        tag="1",
+        digest=DIGESTS[1],
+        mediaType="application/vnd.oci.image.manifest.v1+json",
+        size=1,
+        manifest=LAYERED,
+    )
+    answer = ecr("GetDownloadUrlForLayer", repositoryName="app", layerDigest=DIGESTS[8])
+    return urlsplit(str(answer["downloadUrl"]))
+
+
+def test_a_layers_link_is_s3s_and_opens_that_layer_for_an_hour(ecr: Ecr) -> None:
+    url = layer_url(ecr)
+    region = "ap-northeast-1"
+    assert url.netloc == f"prod-{region}-starport-layer-bucket.s3.{region}.amazonaws.com"
+    ecr("_CheckLayerUrl", path=url.path, query=url.query)
+    other = url.path.replace(DIGESTS[8][7:], DIGESTS[7][7:])
+    longer = url.query.replace("Expires=3600", "Expires=9999")
+    for path, query in ((other, url.query), (url.path, longer), (url.path, url.query[:-1])):
+        assert refused(ecr, "_CheckLayerUrl", path=path, query=query).code == (
+            "SignatureDoesNotMatch"
+        )
+    assert refused(ecr, "_CheckLayerUrl", path=url.path, query="").code == "AccessDenied"
+    ecr.clock.time += 3601
+    error = refused(ecr, "_CheckLayerUrl", path=url.path, query=url.query)
+    assert (error.code, error.message) == ("AccessDenied", "Request has expired")
+
+
+def test_a_layer_of_no_image_has_no_link(ecr: Ecr) -> None:
+    layer_url(ecr)
+    error = refused(ecr, "GetDownloadUrlForLayer", repositoryName="app", layerDigest=DIGESTS[9])
+    assert error.code == "LayersNotFoundException"

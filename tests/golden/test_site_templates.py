@@ -21,6 +21,20 @@ def test_the_template_of_an_example_is_as_reviewed(example: str) -> None:
     _check(example, render_template(load_site(ROOT / "examples" / example / "site.yaml")))
 
 
+BY_ENDPOINTS = """
+name: inner
+domain: inner.example.com
+egress: endpoints
+services:
+  web:
+    image: 123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/app:1
+"""
+
+
+def test_the_template_without_a_way_out_is_as_reviewed() -> None:
+    _check("by-endpoints", render_template(parse_site(BY_ENDPOINTS, "site.yaml")))
+
+
 SCALED = """
 name: scaled
 domain: scaled.example.com

@@ -31,6 +31,7 @@ from cryptography.x509.oid import NameOID
 import hiyoko.services.ecr  # noqa: F401 - registers the operations
 from hiyoko import api
 from hiyoko.blueprint.tasks import Container, Task, Tasks
+from hiyoko.gateway.layer_bucket import LayerBucket
 from hiyoko.gateway.registry import Builder, RegistryHandler
 from hiyoko.gateway.server import Gateway
 from hiyoko.neighbours import Neighbours
@@ -48,6 +49,7 @@ from hiyoko.store.database import Store
 ACCOUNT, REGION = "123456789012", "ap-northeast-1"
 ECR = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 ECR_API = f"api.ecr.{REGION}.amazonaws.com"
+LAYERS = f"prod-{REGION}-starport-layer-bucket.s3.{REGION}.amazonaws.com"
 LOGS = f"logs.{REGION}.amazonaws.com"
 KEEPERS = tuple(
     f"{name}.{REGION}.amazonaws.com" for name in ("s3", "ssm", "secretsmanager", "ssmmessages")
@@ -236,7 +238,7 @@ async def registry_world(
     settings = Settings(directory)
     settings.run_dir.mkdir(exist_ok=True)
     store = Store.open(":memory:")
-    names_served = (ECR, ECR_API, LOGS, *KEEPERS, "registry-1.docker.io", "public.ecr.aws")
+    names_served = (ECR, ECR_API, LAYERS, LOGS, *KEEPERS, "registry-1.docker.io", "public.ecr.aws")
     trust, server = make_certificate(directory, names_served)
     await run("ip", "netns", "add", ENI)
     await run("ip", "link", "add", "e-test", "type", "veth", "peer", "name", "eth0", "netns", ENI)
@@ -259,8 +261,9 @@ async def registry_world(
     neighbours = Neighbours()
     gateway = Gateway(store, settings, neighbours=neighbours)
     for host in names_served:
-        if host not in (ECR_API, LOGS, *KEEPERS):
+        if host not in (ECR_API, LAYERS, LOGS, *KEEPERS):
             gateway.register_host(host, handler.handle)
+    gateway.register_host(LAYERS, LayerBucket(store, settings).handle)
     runner = web.ServerRunner(web.Server(gateway.handle))
     await runner.setup()
     await web.TCPSite(runner, ENDPOINT, 443, ssl_context=context).start()

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from bench.big_balancer import FIRST, registration, rig
-from tests.plane.test_balancer import (
+from tests.plane.balancer_world import (
     ADDRESS,
     CERTIFICATES,
     CHECK,

@@ -10,19 +10,25 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from tests.plane.registry_world import (
+    ECR,
+    LAYERS,
     Driver,
     NoBuilder,
     add_busybox,
     make_container,
     make_task,
+    push,
     registry_world,
 )
 
 from hiyoko import api
 from hiyoko.gateway.images import import_image, list_images
+from hiyoko.gateway.layer_bucket import LayerBucket
 from hiyoko.gateway.registry import RegistryHandler
 from hiyoko.plane.containers.blobs import Blobs, BuiltImage, links
 from hiyoko.plane.containers.cgroups import remove_groups
+from hiyoko.plane.containers.pull import Puller, PullFailed
+from hiyoko.plane.containers.sockets import TaskResolver
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
 from hiyoko.porter.build import FORMAT, build
@@ -139,6 +145,37 @@ async def test_archives_and_directories_are_imported(
     for one in found:
         manifest = links(blobs.read(str(one["digest"])), str(one["digest"]))
         assert all(blobs.has(digest) for digest in (manifest.config, *manifest.layers))
+
+
+async def test_layers_come_from_s3_and_the_registrys_key_is_not_sent_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, str | None]] = []
+    handle = LayerBucket.handle
+
+    async def noted(self: LayerBucket, request: web.BaseRequest) -> web.StreamResponse:
+        seen.append((request.host, request.headers.get("Authorization")))
+        return await handle(self, request)
+
+    monkeypatch.setattr(LayerBucket, "handle", noted)
+    state = tmp_path / "state"
+    state.mkdir()
+    async with registry_world(state) as world:
+        push(world.store, world.settings, "app", "1", ("true",))
+        puller = Puller(tmp_path / "empty", world.trust)
+        pulled = await puller.pull(make_task(1), f"{ECR}/app:1")
+        assert seen == [(LAYERS, None)] * (1 + len(pulled.layers))
+        assert all(puller.blobs.has(digest) for digest in (pulled.config, *pulled.layers))
+        # At hand: nothing is copied again, and S3 must still be reached.
+        await puller.pull(make_task(1), f"{ECR}/app:1")
+        assert len(seen) == 1 + len(pulled.layers)
+
+        async def nowhere(names: TaskResolver, host: str, port: int, _: float) -> None:
+            raise OSError(f"dial tcp {host}:{port}: i/o timeout")
+
+        monkeypatch.setattr("hiyoko.plane.containers.sockets.dial", nowhere)
+        with pytest.raises(PullFailed, match=f'Get "https://{LAYERS}/[^?]*": dial tcp .*timeout'):
+            await puller.pull(make_task(1), f"{ECR}/app:1")
 
 
 BUILT = Path(__file__).parents[2] / "build" / "test"

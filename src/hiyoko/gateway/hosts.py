@@ -8,6 +8,7 @@ of an image), it says ``Sec-Fetch-Site: cross-site``.
 
 from __future__ import annotations
 
+from asyncio import BaseTransport
 from urllib.parse import urlsplit
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -19,6 +20,12 @@ def host_name(header: str) -> str:
     if header.startswith("["):
         return header[1:].partition("]")[0].lower()
     return header.partition(":")[0].lower()
+
+
+def on_loopback(transport: BaseTransport | None) -> bool:
+    """Whether a request came to the host's loopback: not from the simulated internet."""
+    name = transport.get_extra_info("sockname") if transport else None
+    return isinstance(name, tuple) and str(name[0]).startswith(("127.", "::1"))
 
 
 def foreign(host: str, origin: str | None, fetch_site: str | None = None) -> str | None:

@@ -26,6 +26,7 @@ from aiohttp import web
 
 from hiyoko import api
 from hiyoko.api import AwsError
+from hiyoko.gateway import hosts
 from hiyoko.plane.containers.blobs import Blobs, BuildFailed, BuiltImage
 from hiyoko.services.ecr import rows
 from hiyoko.services.ecr.model import PublicImage, read_token
@@ -201,7 +202,9 @@ class RegistryHandler:
             case "manifests", "PUT":
                 return await self._put_manifest(request, target, rest)
             case "blobs", "GET" | "HEAD":
-                return self._get_blob(rest)
+                found = self._get_blob(rest)
+                elsewhere = method == "GET" and _in_the_bucket(request, target)
+                return self._presigned(target, rest) if elsewhere else found
             case "blobs/uploads", "POST":
                 return await self._begin_upload(request, target)
             case "blobs/uploads", "PATCH" | "PUT" | "GET" | "DELETE":
@@ -369,6 +372,10 @@ class RegistryHandler:
             headers={"Content-Type": "application/octet-stream", "Docker-Content-Digest": digest},
         )
 
+    def _presigned(self, target: _Target, digest: str) -> web.Response:
+        url = self._invoke(target, "_LayerUrl", {"digest": digest})["url"]
+        return self._plain(307, Location=url, Docker_Content_Digest=digest)
+
     def _list_tags(self, target: _Target) -> web.Response:
         if target.public:
             with self._store.reading() as tx:
@@ -448,6 +455,11 @@ async def _append(request: web.BaseRequest, upload: Path) -> None:
     with upload.open("ab") as file:
         async for part in request.content.iter_chunked(_PART_BYTES):
             file.write(part)
+
+
+def _in_the_bucket(request: web.BaseRequest, target: _Target) -> bool:
+    """Whether a blob is fetched from S3. On the loopback no client knows S3's name."""
+    return not target.public and not hosts.on_loopback(request.transport)
 
 
 def _basic_token(header: str) -> str:

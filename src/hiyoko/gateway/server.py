@@ -117,7 +117,7 @@ class Gateway:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         host = hosts.host_name(request.headers.get("Host", ""))
-        if _on_loopback(request):
+        if hosts.on_loopback(request.transport):
             reason = hosts.foreign(
                 host, request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
             )
@@ -146,7 +146,7 @@ class Gateway:
                 return await live_tail.stream(request, exchange)
         else:
             answer = self.answer(read)
-            if _on_loopback(request):
+            if hosts.on_loopback(request.transport):
                 answer = data_channel.reachable(read, answer)
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
@@ -244,11 +244,6 @@ def _code(error: AwsError | RequestFault | UnknownOperation) -> str:
 
 async def _no_such_route(request: web.BaseRequest) -> web.StreamResponse:
     return web.Response(status=404, text=f"No {request.method} {request.path} here.\n")
-
-
-def _on_loopback(request: web.BaseRequest) -> bool:
-    name = request.transport.get_extra_info("sockname") if request.transport else None
-    return isinstance(name, tuple) and str(name[0]).startswith(("127.", "::1"))
 
 
 def _request(

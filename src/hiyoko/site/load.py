@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from hiyoko.site.model import Deploy, Egress, HealthCheck, Network, Scale, Service, Site
+from hiyoko.site.model import TAG, Deploy, Egress, HealthCheck, Network, Scale, Service, Site
 
 _KEYS: dict[str, type[BaseModel]] = {
     "services": Service,
@@ -99,7 +99,7 @@ def _name(folder: str) -> str:
 
 
 def _fault(error: Any, node: yaml.Node | None, source: str) -> str:
-    location = [part for part in error["loc"] if isinstance(part, str | int)]
+    location = [part for part in error["loc"] if not str(part).startswith(TAG)]
     position, field = _locate(node, location)
     where = f"{source}:{position.line}:{position.column}" if position else source
     return f"{where}: {field}{': ' if field else ''}{_words(error, location)}"

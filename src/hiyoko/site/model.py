@@ -7,7 +7,16 @@ import shlex
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 DOMAIN = re.compile(rf"{LABEL}(\.{LABEL})*\.(?!\d+$){LABEL}")
@@ -171,6 +180,22 @@ def _egress(value: Any) -> Any:
     return items
 
 
+TAG = "|"
+"""Begins the names of alternatives in pydantic's errors, which no YAML file contains."""
+_EgressRules = Annotated[
+    list[Egress], BeforeValidator(_egress, json_schema_input_type=list[Egress | int | str])
+]
+
+
+def _word(value: Any) -> Any:
+    if value != "endpoints":
+        raise ValueError(f"{value!r} is neither a list, as [443], nor the word endpoints")
+    return value
+
+
+_Endpoints = Annotated[Literal["endpoints"], BeforeValidator(_word)]
+
+
 class Service(Part):
     """One kind of task: an image, how it is reached, how many."""
 
@@ -244,10 +269,12 @@ class Site(Part):
     services: dict[str, Service] = Field(description="What runs.", min_length=1)
     network: Network = Field(default_factory=Network, description="The VPC.")
     egress: Annotated[
-        list[Egress], BeforeValidator(_egress, json_schema_input_type=list[Egress | int | str])
+        Annotated[_EgressRules, Tag(TAG + "rules")] | Annotated[_Endpoints, Tag(TAG + "word")],
+        Discriminator(lambda value: TAG + ("word" if isinstance(value, str) else "rules")),
     ] = Field(
         default_factory=lambda: [Egress(port=443)],
-        description="What tasks may reach outside; default: TCP 443 only.",
+        description="What tasks may reach outside; default: TCP 443 only. endpoints: nothing but"
+        " the services of AWS that they need, without a NAT gateway.",
     )
     logs_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = Field(
         30, description="Days that logs are kept."
@@ -278,9 +305,25 @@ class Site(Part):
             self._without_domain()
         else:
             self._with_domain(self.domain)
+        if self.endpoints:
+            self._with_endpoints()
         return self
 
+    def _with_endpoints(self) -> None:
+        registry = f".dkr.ecr.{self.region}.amazonaws.com"
+        for name, service in self.services.items():
+            if not service.image.partition("/")[0].endswith(registry):
+                raise ValueError(
+                    f"services.{name}: with egress: endpoints tasks reach no registry but ECR in"
+                    f" {self.region}; push {service.image} to a repository there, and name it"
+                    f" ACCOUNT{registry}/..."
+                )
+
     def _without_domain(self) -> None:
+        if self.endpoints:
+            raise ValueError(
+                "egress: endpoints needs a domain: without one tasks stand in public subnets"
+            )
         for key in ("zone", "redirects"):
             if getattr(self, key):
                 raise ValueError(f"{key} needs a domain")
@@ -311,6 +354,11 @@ class Site(Part):
                     " give one of them a path or a host"
                 )
             routes[route] = name
+
+    @property
+    def endpoints(self) -> bool:
+        """Whether tasks reach AWS's services by endpoints, and nothing else."""
+        return self.egress == "endpoints"
 
     @property
     def hosted_zone(self) -> str | None:

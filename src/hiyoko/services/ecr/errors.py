@@ -48,6 +48,17 @@ class ImageNotFound(AwsError):
         )
 
 
+class LayersNotFound(AwsError):
+    """No image of the repository has the layer."""
+
+    def __init__(self, digest: str, name: str, account: str) -> None:
+        super().__init__(
+            "LayersNotFoundException",
+            f"The layer with digest '{digest}' does not exist within the repository with name"
+            f" '{name}' in the registry with id '{account}'",
+        )
+
+
 class TagAlreadyExists(AwsError):
     """A tag of an immutable repository stays where it is."""
 

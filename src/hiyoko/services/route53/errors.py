@@ -89,6 +89,60 @@ def delegation_set_not_available() -> AwsError:
     )
 
 
+def no_such_delegation_set(set_id: str) -> AwsError:
+    """The account has no reusable set of this id."""
+    return AwsError("NoSuchDelegationSet", f"No delegation set found with ID: {set_id}")
+
+
+def delegation_set_already_created() -> AwsError:
+    """The caller reference has made a set."""
+    return AwsError(
+        "DelegationSetAlreadyCreated",
+        "A delegation set with the same owner and caller reference combination has already been"
+        " created.",
+    )
+
+
+def delegation_set_already_reusable() -> AwsError:
+    """The zone's name servers are a reusable set's."""
+    return AwsError(
+        "DelegationSetAlreadyReusable",
+        "The specified delegation set has already been marked as reusable.",
+    )
+
+
+def delegation_set_in_use() -> AwsError:
+    """Zones are answered by the set's name servers."""
+    return AwsError(
+        "DelegationSetInUse",
+        "The specified delegation set contains associated hosted zones, which must be deleted"
+        " before the delegation set can be deleted.",
+    )
+
+
+def hosted_zone_not_found(zone_id: str) -> AwsError:
+    """The zone whose name servers are to be a reusable set's is not there."""
+    return AwsError("HostedZoneNotFound", f"The hosted zone {zone_id} can't be found.")
+
+
+def conflicting_name_servers(name: str, other: str) -> AwsError:
+    """Zones of one name, or one right above the other, share no name server."""
+    return AwsError(
+        "ConflictingDomainExists",
+        f"The hosted zone {name} would share name servers with the hosted zone {other}. Use another"
+        " delegation set.",
+    )
+
+
+def no_such_geo_location() -> AwsError:
+    """Route 53 knows no such place."""
+    return AwsError(
+        "NoSuchGeoLocation",
+        "The geographic location that you specified is not supported.",
+        status=404,
+    )
+
+
 def invalid_input(message: str) -> AwsError:
     """The request's parts do not fit together."""
     return AwsError("InvalidInput", message)
