@@ -24,6 +24,8 @@ from hiyoko.store.database import Store, Transaction
 
 KEEP_STOPPED_S = 3600
 """AWS describes a stopped task for at least an hour."""
+UNASSUMABLE = "ECS was unable to assume the role"
+"""How ECS's error begins when a task's role is not there or does not trust it."""
 REST_S = 60.0
 """A service at rest is planned anew after so long, though nothing was seen to change."""
 RETRY_S = 10
@@ -58,6 +60,7 @@ class _Look:
     healths: ecs_plan.Healths
     last_event: tuple[str, float]
     zones: frozenset[str]
+    outside: ecs_plan.Outside
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,8 @@ class EcsServicesReconciler:
             healths = _healths(tx, service, mine, self.clock)
             used = service.primary.network.subnets
             zones = frozenset(subnets[one] for one in used if one in subnets)
-            looks.append(_Look(service, mine, healths, last, zones))
+            outside = _outside(tx, service, self.clock)
+            looks.append(_Look(service, mine, healths, last, zones, outside))
         return looks
 
     def _service(self, look: _Look, report: Report) -> None:
@@ -144,7 +148,7 @@ class EcsServicesReconciler:
             _wake(report, resting.until - now)
             return
         plan = ecs_plan.plan_service(
-            service, look.tasks, look.healths, now, look.last_event, look.zones
+            service, look.tasks, look.healths, now, look.last_event, look.zones, look.outside
         )
         if plan.again_s is not None:
             _wake(report, plan.again_s)
@@ -163,6 +167,8 @@ class EcsServicesReconciler:
         service = look.service
         if isinstance(action, Start | Rebalance):
             message = f"was unable to place a task. Reason: {error.message}"
+            if error.message.startswith(UNASSUMABLE):
+                message = f"failed to launch a task with (error {error.message})."
             event = {"Event": "SERVICE_TASK_PLACEMENT_FAILURE", "Reason": error.message}
         else:
             event = {}
@@ -213,11 +219,8 @@ def task_views(tx: Transaction, known: Mapping[str, TaskView] | None = None) -> 
     return views
 
 
-def _healths(
-    tx: Transaction, service: Service, views: list[TaskView], clock: Clock
-) -> ecs_plan.Healths:
-    """What the load balancers say of each task that may be a target."""
-    call = api.Call(
+def _call(tx: Transaction, service: Service, clock: Clock) -> api.Call:
+    return api.Call(
         tx=tx,
         service="ecs",
         operation="_PlanService",
@@ -225,13 +228,28 @@ def _healths(
         region=service.region,
         clock=clock,
     )
+
+
+def _outside(tx: Transaction, service: Service, clock: Clock) -> ecs_plan.Outside:
+    """What alarms and load balancers say of a deployment that is under way."""
+    if service.primary.rollout != "IN_PROGRESS":
+        return ecs_plan.NOTHING_OUTSIDE
+    said = _call(tx, service, clock).invoke("ecs", "_AskAround", {"Service": service.arn})
+    return ecs_plan.Outside(tuple(said["Alarms"]), said["AlarmsBakeSeconds"], said["Shifted"])
+
+
+def _healths(
+    tx: Transaction, service: Service, views: list[TaskView], clock: Clock
+) -> ecs_plan.Healths:
+    """What the load balancers say of each task that may be a target."""
+    call = _call(tx, service, clock)
     deployments = {one.id: one for one in service.deployments}
     healths = {}
     for view in views:
         deployment = deployments.get(view.task.deployment)
         if deployment is None or view.task.ended_at is not None:
             continue
-        for one in deployment.load_balancers:
+        for one in deployment.served:
             key = (one.group_arn, view.task.address, one.port)
             healths[key] = _health(call, *key)
     return healths

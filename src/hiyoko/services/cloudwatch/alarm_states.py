@@ -248,10 +248,18 @@ def action_done(call: Call, request: Request) -> Response:
 
 @operation("_StateOfAlarm")
 def state_of_alarm(call: Call, request: Request) -> Response:
-    """An alarm's state for a neighbour, as ``StateValue``; ResourceNotFound when there is none."""
+    """An alarm's state for a neighbour, as ``StateValue``; ResourceNotFound when there is none.
+
+    ``Span`` is how far back it looks, in seconds.
+    """
     alarm = rows.get_alarm(call.tx, call.account, call.region, request["AlarmName"])
     state = rows.state_of(call.tx, alarm)
-    return {"StateValue": state.state, "StateReason": state.reason, "AlarmArn": alarm.arn}
+    return {
+        "StateValue": state.state,
+        "StateReason": state.reason,
+        "AlarmArn": alarm.arn,
+        "Span": alarm.period_s * alarm.evaluation_periods,
+    }
 
 
 @operation("_AlarmDatapoints")

@@ -7,18 +7,22 @@
   ``execute_command`` the operations
 - ``capacity``          FARGATE and FARGATE_SPOT; ``spot`` the end of a Spot task
 - ``deployments``       how a deployment begins and ends, and what remains of it
+- ``rollout``           strategies and their settings; ``shifting`` moves traffic, ``alarms`` end it
 - ``events``            what EventBridge is told
-- ``scheduling``        internal operations by which ``reconcile.ecs_services`` runs services
-- ``definition_parse`` ``definition_checks`` ``networks`` ``names`` ``views`` ``errors``
+- ``scheduling`` ``deployment_steps``  internal operations by which ``reconcile.ecs_services``
+  runs services
+- ``definition_parse`` ``definition_checks`` ``service_parse`` ``rollout_parse`` ``networks``
+  ``names`` ``views`` ``deployment_views`` ``errors``
 
 Refused by name: launch type EC2, EFS volumes, FireLens, Service Connect, Cloud Map, task sets,
-deployment strategies other than ROLLING.
+lifecycle hooks that are Lambda functions.
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/
 """
 
 from hiyoko.services.ecs import (
     capacity,
     clusters,
+    deployment_steps,
     events,
     execute_command,
     scheduling,
@@ -33,6 +37,7 @@ from hiyoko.services.ecs import (
 __all__ = [
     "capacity",
     "clusters",
+    "deployment_steps",
     "events",
     "execute_command",
     "scheduling",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
+# A neighbour knows the model by this file alone.
+from hiyoko.services.ecs import rollout as rollout
+from hiyoko.services.ecs.rollout import Advanced, DeploymentStrategy, Pause
 from hiyoko.services.ecs.seen import ContainerSeen, TaskSeen
 
 Tags = tuple[tuple[str, str], ...]
@@ -300,6 +303,12 @@ class LoadBalancer:
     group_arn: str
     container: str
     port: int
+    advanced: Advanced | None = None
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Its target group, and the alternate one if there is one."""
+        return (self.group_arn, *([self.advanced.alternate_arn] if self.advanced else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +352,35 @@ class Deployment:
     rollback_requested: bool = False
     why: str = ""
     """What ended it, or what it undoes: nothing for the circuit breaker, else AWS's words."""
+    strategy: str = "ROLLING"
+    """How it goes about, decided when it began; ``stage`` and what follows tell how far it is."""
+    source: str = ""
+    """Id of the complete deployment that it takes over from; of a rollback, of the failed one."""
+    groups: tuple[str, ...] = ()
+    """The target groups that its tasks are in, where they may be the alternate ones."""
+    stage: str = ""
+    stage_at: float = 0.0
+    weight: float = 0.0
+    """Its share of production traffic in percent; ``test_weight`` that of test traffic."""
+    test_weight: float = 0.0
+    shifted_at: float | None = None
+    """When a rule was changed in this stage; load balancers have to follow before the next one."""
+    pauses: tuple[Pause, ...] = ()
+    ignored_alarms: tuple[str, ...] = ()
+    """Alarms that had gone off before it began."""
+
+    @property
+    def staged(self) -> bool:
+        """Whether it is built up beside the earlier one, which then hands over its traffic."""
+        return self.strategy != "ROLLING"
+
+    @property
+    def served(self) -> tuple[LoadBalancer, ...]:
+        """Its load balancers, each with the target group that its tasks are really in."""
+        if not self.groups:
+            return self.load_balancers
+        pairs = zip(self.load_balancers, self.groups, strict=True)
+        return tuple(replace(one, group_arn=group) for one, group in pairs)
 
     @property
     def unresolved(self) -> tuple[str, ...]:
@@ -392,6 +430,7 @@ class Service:
     rebalancing: bool = False
     """availabilityZoneRebalancing."""
     exec_enabled: bool = False
+    deployment_strategy: DeploymentStrategy = rollout.ROLLING
     deleted_at: float | None = None
     tags: Tags = ()
 
@@ -404,6 +443,15 @@ class Service:
     def primary(self) -> Deployment:
         """The newest deployment, which all tasks shall come to belong to."""
         return self.deployments[0]
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Ids of the deployments that have all their tasks: one that is to be taken over, too."""
+        one = self.primary
+        beside = one.staged and one.rollout == "IN_PROGRESS" and not one.rolling_back_to
+        if beside and one.stage != rollout.CLEAN_UP:
+            return (one.id, one.source)
+        return (one.id,)
 
 
 def breaker_threshold(desired: int, kind: str = "BOUNDED_PERCENT", value: int = 50) -> int:
@@ -429,61 +477,8 @@ class ServiceRevision:
     launched_by: str
     strategy: Strategy
     images: tuple[ContainerImage, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Rollback:
-    """A deployment turned back: why, when, and to which service revision (its ARN)."""
-
-    why: str
-    at: float
-    revision: str
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceDeployment:
-    """The history of one deployment. Each time notes a decision; the status is told from them.
-
-    ``requested`` and the numbers of ``sources`` are counts of tasks, ``failures`` what the circuit
-    breaker had counted when the deployment ended (``triggered``: it was the breaker that ended it).
-    """
-
-    arn: str
-    service: str
-    cluster: str
-    created_at: float
-    target: str
-    sources: tuple[tuple[str, int], ...]
-    requested: int
-    updated_at: float
-    started_at: float | None = None
-    finished_at: float | None = None
-    stopped_at: float | None = None
-    rollback_requested_at: float | None = None
-    rollback: Rollback | None = None
-    reason: str = ""
-    failures: int = 0
-    triggered: bool = False
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will become of it."""
-        return self.finished_at is not None or self.stopped_at is not None
-
-    @property
-    def status(self) -> str:
-        """Its status. STOP_REQUESTED is never seen here: a stop is done as it is asked for."""
-        if self.rollback is not None:
-            if self.stopped_at is not None:
-                return "ROLLBACK_FAILED"
-            return "ROLLBACK_IN_PROGRESS" if self.finished_at is None else "ROLLBACK_SUCCESSFUL"
-        if self.stopped_at is not None:
-            return "STOPPED"
-        if self.finished_at is not None:
-            return "SUCCESSFUL"
-        if self.rollback_requested_at is not None:
-            return "ROLLBACK_REQUESTED"
-        return "PENDING" if self.started_at is None else "IN_PROGRESS"
+    groups: tuple[str, ...] = ()
+    """The target groups of its tasks, where they may be the alternate ones."""
 
 
 @dataclass(frozen=True, slots=True)

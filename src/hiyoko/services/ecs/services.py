@@ -18,7 +18,13 @@ from hiyoko.services.ecs import (
     views,
 )
 from hiyoko.services.ecs.errors import InvalidParameter, ServiceNotActive, ServiceNotFound
-from hiyoko.services.ecs.model import BY_PROVIDER, Cluster, Service, TaskDefinition
+from hiyoko.services.ecs.model import (
+    BY_PROVIDER,
+    Cluster,
+    LoadBalancer,
+    Service,
+    TaskDefinition,
+)
 from hiyoko.services.ecs.service_parse import (
     Rollout,
     load_balancers_in,
@@ -60,11 +66,12 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> tuple[Service, de
     definition = names.usable_definition(call, request["taskDefinition"])
     tasks.refuse_ineffective(request, ())
     tasks.check_exec(bool(request.get("enableExecuteCommand")), definition.task_role)
-    kind, strategy = capacity.launched_in(request, cluster)
+    launched_by, strategy = capacity.launched_in(request, cluster)
     network, _ = networks.network_in(call, request)
-    balancers = load_balancers_in(call, request.get("loadBalancers"), definition)
-    grace = _grace(request, bool(balancers))
     rollout = rollout_in(request.get("deploymentConfiguration") or {}, Rollout())
+    kind = rollout.strategy.kind
+    balancers = load_balancers_in(call, request.get("loadBalancers"), definition, kind)
+    grace = _grace(request, bool(balancers))
     version = request.get("platformVersion") or "LATEST"
     service = Service(
         account=call.account,
@@ -76,7 +83,7 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> tuple[Service, de
         created_by=call.principal,
         desired_count=_required_count(request),
         deployments=(),
-        launched_by=kind,
+        launched_by=launched_by,
         strategy=strategy,
         platform_version=version,
         minimum_percent=rollout.minimum,
@@ -90,6 +97,7 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> tuple[Service, de
         managed_tags=bool(request.get("enableECSManagedTags")),
         rebalancing=rebalancing_in(request, rollout.maximum, None),
         exec_enabled=bool(request.get("enableExecuteCommand")),
+        deployment_strategy=rollout.strategy,
         tags=names.tags_in(request),
     )
     return service, deployments.Content(definition, network, balancers, version)
@@ -127,6 +135,7 @@ def _same(old: Service, new: Service, content: deployments.Content) -> bool:
             (one.minimum_percent, one.maximum_percent, one.breaker, one.rollback),
             one.grace_s,
             (one.rebalancing, one.threshold, one.reset_on_healthy, one.exec_enabled),
+            one.deployment_strategy,
         )
 
     primary = old.primary
@@ -180,6 +189,7 @@ def _settings(call: Call, request: Request, service: Service) -> Service:
         service.rollback,
         service.threshold,
         service.reset_on_healthy,
+        service.deployment_strategy,
     )
     rollout = rollout_in(request.get("deploymentConfiguration") or {}, old)
     desired = _desired(request, service.desired_count)
@@ -198,6 +208,7 @@ def _settings(call: Call, request: Request, service: Service) -> Service:
         threshold=rollout.threshold,
         reset_on_healthy=rollout.reset_on_healthy,
         rebalancing=rebalancing_in(request, rollout.maximum, service.rebalancing),
+        deployment_strategy=rollout.strategy,
         propagate_tags=request.get("propagateTags") or service.propagate_tags,
         managed_tags=service.managed_tags if managed is None else managed,
         exec_enabled=service.exec_enabled if exec_enabled is None else exec_enabled,
@@ -212,11 +223,12 @@ def _deployed(
     network, balancers = primary.network, primary.load_balancers
     if request.get("networkConfiguration"):
         network, _ = networks.network_in(call, request)
+    kind = service.deployment_strategy.kind
     if request.get("loadBalancers") is not None:
-        balancers = load_balancers_in(call, request["loadBalancers"], definition)
-    elif definition.arn != primary.definition_arn:
+        balancers = load_balancers_in(call, request["loadBalancers"], definition, kind)
+    elif definition.arn != primary.definition_arn or not _shifts(kind, balancers):
         shown = views.load_balancers(primary.load_balancers)
-        balancers = load_balancers_in(call, shown, definition)
+        balancers = load_balancers_in(call, shown, definition, kind)
     grace = _grace(request, bool(balancers))
     if not balancers:
         service = replace(service, grace_s=None)
@@ -234,6 +246,11 @@ def _deployed(
         return service
     content = deployments.Content(definition, network, balancers, version)
     return deployments.begin(call, service, content)
+
+
+def _shifts(kind: str, balancers: tuple[LoadBalancer, ...]) -> bool:
+    """Whether load balancers that were checked before have what a strategy needs of them."""
+    return kind == "ROLLING" or (bool(balancers) and all(one.advanced for one in balancers))
 
 
 @operation("DeleteService")

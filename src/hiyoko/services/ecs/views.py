@@ -24,6 +24,7 @@ from hiyoko.services.ecs.model import (
 from hiyoko.services.ecs.names import tags_out
 
 if TYPE_CHECKING:
+    from hiyoko.services.ecs.rollout import DeploymentStrategy
     from hiyoko.services.ecs.seen import ContainerSeen
     from hiyoko.services.ecs.sight import Counts
 
@@ -389,10 +390,24 @@ def network(one: Network) -> Shape:
 
 def load_balancers(items: tuple[LoadBalancer, ...]) -> list[Shape]:
     """A service's ``loadBalancers``."""
-    return [
-        {"targetGroupArn": one.group_arn, "containerName": one.container, "containerPort": one.port}
-        for one in items
-    ]
+    return [_load_balancer(one) for one in items]
+
+
+def _load_balancer(one: LoadBalancer) -> Shape:
+    shape: Shape = {
+        "targetGroupArn": one.group_arn,
+        "containerName": one.container,
+        "containerPort": one.port,
+    }
+    if one.advanced is not None:
+        advanced = {
+            "alternateTargetGroupArn": one.advanced.alternate_arn,
+            "productionListenerRule": one.advanced.production_rule,
+            "testListenerRule": one.advanced.test_rule or None,
+            "roleArn": one.advanced.role,
+        }
+        shape["advancedConfiguration"] = _without_none(advanced)
+    return shape
 
 
 def service(one: Service, status: str, tasks: Sequence[TaskView], events: Sequence[Event]) -> Shape:
@@ -454,9 +469,43 @@ def deployment_configuration(one: Service) -> Shape:
         "deploymentCircuitBreaker": breaker,
         "maximumPercent": one.maximum_percent,
         "minimumHealthyPercent": one.minimum_percent,
-        "strategy": "ROLLING",
-        "bakeTimeInMinutes": 0,
+        **_strategy(one.deployment_strategy),
     }
+
+
+def _strategy(one: DeploymentStrategy) -> Shape:
+    shape: Shape = {"strategy": one.kind, "bakeTimeInMinutes": one.bake_min or 0}
+    if one.alarms is not None:
+        shape["alarms"] = {
+            "alarmNames": list(one.alarms.names),
+            "enable": one.alarms.enabled,
+            "rollback": one.alarms.rollback,
+        }
+    if one.step is not None:
+        name = "step" if one.kind == "LINEAR" else "canary"
+        shape[f"{one.kind.lower()}Configuration"] = {
+            f"{name}Percent": one.step.percent,
+            f"{name}BakeTimeInMinutes": one.step.bake_min,
+        }
+    if one.hooks:
+        shape["lifecycleHooks"] = [
+            {
+                "targetType": "PAUSE",
+                "lifecycleStages": list(hook.stages),
+                "timeoutConfiguration": {
+                    "timeoutInMinutes": hook.timeout_min,
+                    "action": hook.action,
+                },
+            }
+            for hook in one.hooks
+        ]
+    if one.early is not None:
+        shape["earlySuccessCriteria"] = {
+            "enable": True,
+            "healthyPercent": one.early.percent,
+            "sourceServiceRevisionCleanup": "DEFERRED" if one.early.deferred else "BLOCKING",
+        }
+    return shape
 
 
 def counts(tasks: Sequence[TaskView]) -> tuple[int, int]:
@@ -473,7 +522,7 @@ def _deployment(one: Service, item: Deployment, tasks: Sequence[TaskView]) -> Sh
         "id": item.id,
         "status": "PRIMARY" if primary else "ACTIVE",
         "taskDefinition": item.definition_arn,
-        "desiredCount": one.desired_count if primary else 0,
+        "desiredCount": one.desired_count if item.id in one.kept else 0,
         "pendingCount": pending,
         "runningCount": running,
         "failedTasks": item.failed_tasks,
