@@ -30,10 +30,6 @@ from hiyoko.reconcile.role_keys import role_keys
 from hiyoko.reconcile.tasks import TaskReconciler
 from hiyoko.services.ec2.seen import INTERFACES_SEEN, InterfaceSeen
 
-TRUST = (
-    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
-    '"Principal":{"Service":"ecs-tasks.amazonaws.com"}}]}'
-)
 GROUP = {"awslogs-group": "/app", "awslogs-region": "ap-northeast-1"}
 
 
@@ -46,7 +42,6 @@ class Hatchery:
         self.world = world
         self.woken = asyncio.Event()
         self.handles: list[Path] = []
-        self.cloud("CreateRole", "iam", RoleName="execution", AssumeRolePolicyDocument=TRUST)
         self.again()
         world.store.watch(self.woken.set)
 
