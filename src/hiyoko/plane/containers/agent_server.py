@@ -47,13 +47,15 @@ class NoKeys(Exception):
     """The role can't be assumed; the text says why."""
 
 
-RoleKeys = Callable[[Task], Mapping[str, object]]
-"""A task's role's keys: AccessKeyId, SecretAccessKey, Token, Expiration (s). Raises NoKeys."""
+RoleKeys = Callable[[Task, str], Mapping[str, object]]
+"""The keys of a role (its ARN) for a task: AccessKeyId, SecretAccessKey, Token, Expiration (s).
+
+Raises NoKeys."""
 
 
-def no_keys(task: Task) -> Mapping[str, object]:
+def no_keys(task: Task, role: str) -> Mapping[str, object]:
     """No role can be assumed."""
-    raise NoKeys(f"nobody gives keys to {task.arn}")
+    raise NoKeys(f"nobody gives keys of {role} to {task.arn}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ class AgentServer:
         kept = self._kept.get(task.arn)
         if kept is None or float(str(kept["Expiration"])) - KEYS_RENEWED_S < self.clock.now():
             try:
-                kept = self._kept[task.arn] = self.keys(task)
+                kept = self._kept[task.arn] = self.keys(task, task.identity.role)
             except NoKeys as error:
                 return _credentials_refused("AccessDenied", str(error), 400)
         ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(float(str(kept["Expiration"]))))

@@ -255,8 +255,8 @@ def links(body: bytes, digest: str) -> Manifest:
     )
 
 
-def platform_digest(body: bytes) -> str | None:
-    """The linux/amd64 member of an index or manifest list; None when ``body`` is neither.
+def platform_digest(body: bytes, architecture: str = "amd64") -> str | None:
+    """An index's or manifest list's member for Linux; None when ``body`` is neither.
 
     Raises ValueError when the index has no such member.
     """
@@ -265,7 +265,9 @@ def platform_digest(body: bytes) -> str | None:
         return None
     for member in document["manifests"]:
         platform = member.get("platform") or {}
-        if platform.get("os") == "linux" and platform.get("architecture") == "amd64":
+        if platform.get("os") == "linux" and platform.get("architecture") == architecture:
             digest: str = member["digest"]
             return digest
-    raise ValueError("image Manifest does not contain descriptor matching platform 'linux/amd64'")
+    raise ValueError(
+        f"image Manifest does not contain descriptor matching platform 'linux/{architecture}'"
+    )
