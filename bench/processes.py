@@ -17,6 +17,7 @@ ROLES = {
     "hiyoko.plane.collector": "collector",
     "hiyoko.porter": "porter",
     "haproxy": "HAProxy",
+    "hiyoko.plane.awslogs": "log driver",
     "conmon": "conmon",
 }
 """What a process is for, by a word of its command line; any other belongs to a task."""
@@ -24,14 +25,20 @@ ROLES = {
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A living process. ``cpu_s`` includes children that have ended and were waited for."""
+    """A living process. ``children_s`` is of children that have ended and were waited for."""
 
     pid: int
     parent: int
     role: str
-    cpu_s: float
+    own_s: float
+    children_s: float
     rss_mb: float
     threads: int
+
+    @property
+    def cpu_s(self) -> float:
+        """Its processor time and that of the children."""
+        return self.own_s + self.children_s
 
     @property
     def descriptors(self) -> int:
@@ -68,11 +75,13 @@ class Processes:
         return [one for one in self.all if one.role in roles]
 
     def by_role(self) -> dict[str, float]:
-        """Processor time by role."""
+        """Processor time by role; programs that have ended count for who started them."""
         spent: dict[str, float] = {}
         for one in self.all:
-            spent[one.role] = spent.get(one.role, 0.0) + one.cpu_s
-        return spent
+            programs = f"programs of {one.role}"
+            spent[one.role] = spent.get(one.role, 0.0) + one.own_s
+            spent[programs] = spent.get(programs, 0.0) + one.children_s
+        return {role: cpu_s for role, cpu_s in spent.items() if cpu_s}
 
 
 def processes_of(state_dir: Path) -> Processes:
@@ -104,7 +113,7 @@ def _everybody() -> Iterator[Process]:
         except OSError:
             continue
         # proc(5), counted from the third field: ppid 1, utime 11 to cstime 14, threads 17, rss 21.
-        cpu_s = sum(int(each) for each in stat[11:15]) / _TICKS
+        own_s, children_s = ((int(stat[at]) + int(stat[at + 1])) / _TICKS for at in (11, 13))
         role = next((role for word, role in ROLES.items() if word in words), "task")
         rss_mb = int(stat[21]) * _PAGE / 1e6
-        yield Process(int(path.name), int(stat[1]), role, cpu_s, rss_mb, int(stat[17]))
+        yield Process(int(path.name), int(stat[1]), role, own_s, children_s, rss_mb, int(stat[17]))

@@ -9,8 +9,10 @@ from aiohttp.web import SockSite
 
 from hiyoko import api
 from hiyoko.clock import Clock
-from hiyoko.gateway import acme, layer_bucket, public_keys
+from hiyoko.gateway import acme, data_channel, layer_bucket, public_keys
+from hiyoko.gateway.data_channel import DataChannels
 from hiyoko.gateway.local import LocalRoutes
+from hiyoko.gateway.public_images import HOSTS as PUBLIC_HOSTS
 from hiyoko.gateway.registry import RegistryHandler
 from hiyoko.gateway.server import Gateway
 from hiyoko.neighbours import Neighbours
@@ -21,7 +23,9 @@ from hiyoko.plane.ca.endpoints import service_context
 from hiyoko.plane.ca.issuing import CertificateFiles
 from hiyoko.plane.ca.responder import HOSTS, Responder
 from hiyoko.plane.checkers import Checkers
+from hiyoko.plane.containers.collector import Collector
 from hiyoko.plane.containers.plane import ContainerPlane
+from hiyoko.plane.containers.uploads import Uploads
 from hiyoko.plane.dns.dns_server import DnsServer
 from hiyoko.plane.dns.query_log import QueryLog
 from hiyoko.plane.endpoints import EndpointPlane
@@ -32,15 +36,18 @@ from hiyoko.reconcile.balancer_logs import BalancerLogsReconciler
 from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.reconcile.certificates import CertificateReconciler
 from hiyoko.reconcile.connect import ConnectReconciler
-from hiyoko.reconcile.describe import describe
+from hiyoko.reconcile.describe import describe, describe_images
 from hiyoko.reconcile.ecs_events import EcsEventsReconciler
 from hiyoko.reconcile.ecs_services import EcsServicesReconciler
 from hiyoko.reconcile.endpoints import EndpointReconciler
 from hiyoko.reconcile.health_checks import HealthCheckReconciler
+from hiyoko.reconcile.image_store import ImageStoreReconciler
+from hiyoko.reconcile.log_retention import LogRetention
 from hiyoko.reconcile.loop import Loop
 from hiyoko.reconcile.name_servers import name_servers
 from hiyoko.reconcile.network import NetworkReconciler
 from hiyoko.reconcile.query_logs import QueryLogReconciler
+from hiyoko.reconcile.registry import RegistryReconciler
 from hiyoko.reconcile.role_keys import role_keys
 from hiyoko.reconcile.scaling import ScalingReconciler
 from hiyoko.reconcile.stacks import StackReconciler
@@ -49,25 +56,28 @@ from hiyoko.reconcile.tasks import TaskReconciler
 from hiyoko.reconcile.zones import ZoneReconciler
 from hiyoko.services.acm.key_store import use_key_store
 from hiyoko.services.cloudformation.requests import use_specs
+from hiyoko.services.ecr.layer_store import use_layer_store
 from hiyoko.services.route53.dns_answers import use_name_servers
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
 
 RESET_S = 60.0
-REGISTRY_HOSTS = ("*.dkr.ecr.*.amazonaws.com", "*.docker.io", "docker.io", "public.ecr.aws")
+REGISTRY_HOSTS = ("*.dkr.ecr.*.amazonaws.com", "*.docker.io", *PUBLIC_HOSTS)
 
 
 def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Loop]:
     """AWS's API over a store, and the reconcilers that make its wishes true. Nothing runs yet."""
     trust = root_certificate_path(settings)
     keys = role_keys(store, clock)
-    containers = ContainerPlane(settings, trust, lambda: loop.wake_one("tasks"), keys)
+    containers = ContainerPlane(settings, trust, lambda: loop.wake_one("tasks"), keys, clock)
+    collector = Collector(settings.image_dir)
     neighbours = Neighbours(write_log=event_log(store, clock))
     api.use_neighbours(neighbours.ask)
     gateway = Gateway(store, settings, clock=clock, neighbours=neighbours)
     use_specs(gateway.specs)
     certificates = CertificateFiles(settings)
     use_key_store(certificates)
+    use_layer_store(Uploads(settings.image_dir))
     use_name_servers(name_servers(settings))
     gateway.register_host(HOSTS, Responder(settings, clock).handle)
     gateway.register_host(acme.HOST, acme.AcmeServer(store, clock).handle)
@@ -96,12 +106,16 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
             balancer_logs,
             TaskMetricsReconciler(store, containers.usage, clock),
             AlarmReconciler(store, clock),
+            RegistryReconciler(store, heard, clock),
+            ImageStoreReconciler(store, containers, collector, clock),
+            LogRetention(store, clock),
             ScalingReconciler(store, clock),
         ]
     )
 
     def status() -> dict[str, object]:
-        return describe(store, loop, containers.limits_enforced()) | neighbours.describe()
+        told = describe(store, loop, *containers.enforced()) | neighbours.describe()
+        return told | {"images": describe_images(collector.observe())}
 
     async def settle() -> None:
         await neighbours.reset()
@@ -112,10 +126,13 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
         return key.public if key.kid == kid else None
 
     store.watch(loop.wake)
-    registry = RegistryHandler(store, settings, PorterClient(settings.run_dir))
+    registry = RegistryHandler(store, settings, PorterClient(settings.run_dir), clock)
     for host in REGISTRY_HOSTS:
         gateway.register_host(host, registry.handle)
     gateway.register_registry(registry.handle)
+    channels = DataChannels(store, clock, containers.open_terminal)
+    gateway.register_host(data_channel.HOST, channels.handle)
+    gateway.register_channels(channels.handle)
     gateway.register_host(layer_bucket.HOST, layer_bucket.LayerBucket(store, settings).handle)
     gateway.register_host(public_keys.HOST, public_keys.PublicKeys(find_key).handle)
     local = LocalRoutes(store, settings, status, settle, balancer_logs.plane.ask)

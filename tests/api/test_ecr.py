@@ -56,7 +56,7 @@ def ecr() -> Ecr:
     return ecr
 
 
-def refused(ecr: Ecr, name: str, **request: Any) -> AwsError:
+def refused(ecr: Ecr, name: str, /, **request: Any) -> AwsError:
     with pytest.raises(AwsError) as error:
         ecr(name, **request)
     return error.value
@@ -179,10 +179,38 @@ def test_a_lifecycle_policy_keeps_the_newest(ecr: Ecr) -> None:
     )
 
 
-def test_a_lifecycle_rule_by_age_is_refused_by_name(ecr: Ecr) -> None:
+def test_a_lifecycle_rule_by_age_acts_when_time_has_passed(ecr: Ecr) -> None:
+    ecr.push(1, "old")
+    ecr.clock.time += 3600.0
+    ecr.push(2, "young")
     text = lifecycle(tagStatus="any", countType="sinceImagePushed", countNumber=2, countUnit="days")
-    error = refused(ecr, "PutLifecyclePolicy", repositoryName="app", lifecyclePolicyText=text)
-    assert "sinceImagePushed" in error.message
+    ecr("PutLifecyclePolicy", repositoryName="app", lifecyclePolicyText=text)
+    assert len(ecr("ListImages", repositoryName="app")["imageIds"]) == 2
+    ecr.clock.time += 2 * 86400.0 - 3600.0
+    ecr("_RunLifecyclePolicy", repositoryName="app")
+    (left,) = ecr("ListImages", repositoryName="app")["imageIds"]
+    assert left["imageTag"] == "young"
+    shown = ecr("GetLifecyclePolicy", repositoryName="app")
+    assert shown["lastEvaluatedAt"] == ecr.clock.time
+
+
+def test_a_preview_shows_what_would_go_and_lets_it_be(ecr: Ecr) -> None:
+    for number in range(3):
+        ecr.clock.time += 1.0
+        ecr.push(number, f"v{number}")
+    error = refused(ecr, "GetLifecyclePolicyPreview", repositoryName="app")
+    assert error.code == "LifecyclePolicyPreviewNotFoundException"
+    error = refused(ecr, "StartLifecyclePolicyPreview", repositoryName="app")
+    assert error.code == "LifecyclePolicyNotFoundException"
+    text = lifecycle(tagStatus="any", countType="imageCountMoreThan", countNumber=1)
+    begun = ecr("StartLifecyclePolicyPreview", repositoryName="app", lifecyclePolicyText=text)
+    assert begun["status"] == "IN_PROGRESS"
+    shown = ecr("GetLifecyclePolicyPreview", repositoryName="app")
+    assert shown["status"] == "COMPLETE"
+    assert [one["imageTags"] for one in shown["previewResults"]] == [["v0"], ["v1"]]
+    assert shown["previewResults"][0]["appliedRulePriority"] == 1
+    assert shown["summary"] == {"expiringImageTotalCount": 2}
+    assert len(ecr("ListImages", repositoryName="app")["imageIds"]) == 3
 
 
 def test_tags_of_a_repository(ecr: Ecr) -> None:
@@ -213,7 +241,7 @@ def test_a_token_opens_its_own_account_for_twelve_hours(ecr: Ecr) -> None:
 
 def test_a_token_can_not_be_made_without_the_secret(ecr: Ecr) -> None:
     ecr("GetAuthorizationToken")
-    forged = sign_token("00" * 32, "123456789012", int(ecr.clock.now()) + 1000)
+    forged = sign_token("00" * 32, "123456789012", "ap-northeast-1", int(ecr.clock.now()) + 1000)
     for token in (forged, "nonsense", ""):
         assert refused(ecr, "_CheckToken", token=token).status == 401
     with ecr.store.reading() as tx:
@@ -228,13 +256,14 @@ def test_what_is_not_done_is_refused_by_name(ecr: Ecr) -> None:
         encryptionConfiguration={"encryptionType": "KMS"},
     )
     assert "encryptionConfiguration.encryptionType" in error.message
-    error = refused(
-        ecr,
-        "CreateRepository",
-        repositoryName="x",
-        imageScanningConfiguration={"scanOnPush": True},
+    rule = {"destinations": [{"region": "us-east-1", "registryId": "123456789012"}]}
+    error = refused(ecr, "PutReplicationConfiguration", replicationConfiguration={"rules": [rule]})
+    assert "replicationConfiguration.rules" in error.message
+    error = refused(ecr, "StartImageScan", repositoryName="app", imageId={"imageTag": "1"})
+    assert "ecr:StartImageScan" in error.message
+    assert (
+        "ENHANCED" in refused(ecr, "PutRegistryScanningConfiguration", scanType="ENHANCED").message
     )
-    assert "scanOnPush" in error.message
 
 
 def test_a_public_image_is_had_by_its_digest_when_its_tag_has_gone_on() -> None:

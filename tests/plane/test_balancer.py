@@ -322,8 +322,8 @@ def wishes() -> Store:
 
 
 def health(store: Store) -> str:
-    request = {"TargetGroupArn": GROUP, "Target": {"Id": "10.0.0.10", "Port": 9001}}
-    answer = api.invoke(store, "elbv2", "_TargetHealth", request)
+    request = {"TargetGroupArn": GROUP, "Targets": [{"Id": "10.0.0.10", "Port": 9001}]}
+    (answer,) = api.invoke(store, "elbv2", "_TargetHealth", request)["Healths"]
     return f"{answer['State']} {answer['Reason']}".strip()
 
 

@@ -47,6 +47,13 @@ _WILDCARD_ZONES = {
     "ecr.aws.": ("public.ecr.aws.", "*.public.ecr.aws."),
     "docker.io.": ("docker.io.", "*.docker.io."),
     "docker.com.": ("*.docker.com.",),
+    "ghcr.io.": ("ghcr.io.",),
+    "quay.io.": ("quay.io.",),
+    "k8s.io.": ("registry.k8s.io.",),
+    "gcr.io.": ("gcr.io.",),
+    "microsoft.com.": ("mcr.microsoft.com.",),
+    "gitlab.com.": ("registry.gitlab.com.",),
+    "cgr.dev.": ("cgr.dev.",),
     "hiyoko-trust.test.": ("*.hiyoko-trust.test.",),
 }
 """Zones of AWS, of the image registries and of the certificate authority (``plane.ca.pointers``),

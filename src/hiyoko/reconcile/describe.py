@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from hiyoko.plane.containers.collector import StoreState
 from hiyoko.reconcile.balancer_tls import tls_notes
 from hiyoko.reconcile.loop import Driver, Loop
 from hiyoko.services.route53.seen import DELEGATIONS_SEEN
@@ -17,11 +18,20 @@ NO_LIMITS = (
 )
 
 
-def describe(store: Store, loop: Loop, limits_enforced: bool) -> dict[str, Any]:
+NO_STORAGE = (
+    "ephemeralStorage of tasks is not enforced: that takes a cloud started by root,"
+    " /dev/loop-control and mkfs.ext4."
+)
+
+
+def describe(
+    store: Store, loop: Loop, limits_enforced: bool, storage_enforced: bool
+) -> dict[str, Any]:
     """The daemon, the reconcilers, the registrar's delegations; JSON-ready."""
     with store.reading() as tx:
         revision = tx.revision
         notes = [] if limits_enforced else [NO_LIMITS]
+        notes += [] if storage_enforced else [NO_STORAGE]
         notes += tls_notes(tx)
         delegations = {row.zone_id: row.parent for row in DELEGATIONS_SEEN.list(tx)}
     return {
@@ -29,6 +39,16 @@ def describe(store: Store, loop: Loop, limits_enforced: bool) -> dict[str, Any]:
         "notes": notes,
         "reconcilers": {driver.reconciler.name: _report(driver) for driver in loop.drivers},
         "delegations": delegations,
+    }
+
+
+def describe_images(seen: StoreState) -> dict[str, Any]:
+    """How much the image store holds."""
+    return {
+        "blobs": len(seen.blobs),
+        "blob_mb": round(seen.blob_bytes / 1e6, 1),
+        "unpacked_layers": len(seen.layers),
+        "short_of_space": seen.short_of_space,
     }
 
 

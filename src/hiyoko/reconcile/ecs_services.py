@@ -7,7 +7,7 @@ plane. Nothing is awaited between reading and writing, so what was read still ho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import hiyoko.services.ecs.rows as rows
@@ -279,27 +279,37 @@ def _healths(
     """What the load balancers say of each task that may be a target."""
     call = _call(tx, service, clock)
     deployments = {one.id: one for one in service.deployments}
-    healths = {}
+    targets: dict[str, list[tuple[str, int]]] = {}
     for view in views:
         deployment = deployments.get(view.task.deployment)
         if deployment is None or view.task.ended_at is not None:
             continue
         for one in deployment.served:
-            key = (one.group_arn, view.task.address, one.port)
-            healths[key] = _health(call, *key)
-    return healths
+            targets.setdefault(one.group_arn, []).append((view.task.address, one.port))
+    return {
+        (group, *target): health
+        for group, members in targets.items()
+        for target, health in zip(members, _health(call, group, members), strict=True)
+    }
 
 
-def _health(call: api.Call, group: str, address: str, port: int) -> ecs_plan.TargetHealth:
-    request = {"TargetGroupArn": group, "Target": {"Id": address, "Port": port}}
+def _health(
+    call: api.Call, group: str, targets: Sequence[tuple[str, int]]
+) -> list[ecs_plan.TargetHealth]:
+    """Asked for a whole group at once: who uses it is looked up for each question."""
+    request = {
+        "TargetGroupArn": group,
+        "Targets": [{"Id": address, "Port": port} for address, port in targets],
+    }
     try:
         answer = call.invoke("elbv2", "_TargetHealth", request)
     except api.AwsError:
         # The target group was deleted under the service: nothing is registered in it.
-        return ecs_plan.NOT_REGISTERED
-    return ecs_plan.TargetHealth(
-        answer["State"], answer.get("Reason") or "", answer.get("Description") or ""
-    )
+        return [ecs_plan.NOT_REGISTERED] * len(targets)
+    return [
+        ecs_plan.TargetHealth(one["State"], one["Reason"], one["Description"])
+        for one in answer["Healths"]
+    ]
 
 
 def _wake(report: Report, seconds: float) -> None:

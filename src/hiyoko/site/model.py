@@ -196,10 +196,32 @@ def _word(value: Any) -> Any:
 _Endpoints = Annotated[Literal["endpoints"], BeforeValidator(_word)]
 
 
+class Build(Part):
+    """How a service's image is built; a word alone is the context."""
+
+    context: str = Field(".", description="Folder that the build may copy from.", min_length=1)
+    dockerfile: str = Field(
+        "Dockerfile", description="File to build by, seen from the context.", min_length=1
+    )
+    args: Annotated[
+        dict[str, str],
+        BeforeValidator(_environment, json_schema_input_type=dict[str, _Scalar] | list[str]),
+    ] = Field(default_factory=dict, description="Build arguments.")
+    target: str | None = Field(None, description="Stage to stop at; default: the last one.")
+
+
+def _build(value: Any) -> Any:
+    """Compose takes the context alone for short."""
+    return {"context": value} if isinstance(value, str) else value
+
+
 class Service(Part):
     """One kind of task: an image, how it is reached, how many."""
 
-    image: str = Field(description="Image to run.", min_length=1)
+    image: str | None = Field(None, description="Image to run.", min_length=1)
+    build: Annotated[
+        Build | None, BeforeValidator(_build, json_schema_input_type=Build | str | None)
+    ] = Field(None, description="Build the image instead, with buildah, and keep it in ECR.")
     command: Annotated[
         list[str], BeforeValidator(_words, json_schema_input_type=list[str] | str)
     ] = Field(default_factory=list, description="Overrides the image's command.")
@@ -221,6 +243,12 @@ class Service(Part):
     deploy: Deploy = Field(default_factory=Deploy, description="Number and size of tasks.")
 
     _host = field_validator("host")(lambda value: None if value is None else domain_name(value))
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Service:
+        if (self.image is None) is (self.build is None):
+            raise ValueError("write image (an image to run) or build (a folder to build one from)")
+        return self
 
 
 class Network(Part):
@@ -316,7 +344,8 @@ class Site(Part):
     def _with_endpoints(self) -> None:
         registry = f".dkr.ecr.{self.region}.amazonaws.com"
         for name, service in self.services.items():
-            if not service.image.partition("/")[0].endswith(registry):
+            # What the site builds itself lies there already.
+            if service.image and not service.image.partition("/")[0].endswith(registry):
                 raise ValueError(
                     f"services.{name}: with egress: endpoints tasks reach no registry but ECR in"
                     f" {self.region}; push {service.image} to a repository there, and name it"

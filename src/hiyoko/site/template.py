@@ -30,6 +30,8 @@ NAME_TTL_S = 10
 """How long somebody may go to a task that has left."""
 WARM_UP_S = 30
 """A fresh task's failed checks do not count for so long."""
+OWN_REGISTRY = "${AWS::AccountId}.dkr.ecr.${AWS::Region}.amazonaws.com"
+"""Where the images lie that a site builds."""
 EXECUTION_POLICY = (
     "arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
 )
@@ -529,10 +531,16 @@ def _services(site: Site) -> dict[str, Node]:
     return resources
 
 
+def _image(service: Service) -> Node | str:
+    """The image to run; one that is built lies in the account's own registry."""
+    assert service.image is not None, "site.building names what is built"
+    return sub(service.image) if service.image.startswith(OWN_REGISTRY) else service.image
+
+
 def _task_definition(name: str, service: Service) -> Node:
     container: Node = {
         "Name": name,
-        "Image": service.image,
+        "Image": _image(service),
         "Essential": True,
         "PortMappings": [{"ContainerPort": service.expose, "Protocol": "tcp"}],
     }

@@ -6,13 +6,20 @@ name is whole, or isn't there.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
+
+from hiyoko.plane.durable import sync_directory
 
 _READ_BYTES = 1 << 20
 
@@ -51,6 +58,37 @@ class BuildFailed(Exception):
     """An image could not be built; the text says why and what helps."""
 
 
+@dataclass(frozen=True, slots=True)
+class FetchedImage:
+    """An image that came from its real registry. ``member`` is this machine's image of an index.
+
+    ``stale`` says why the registry was not asked, when this is the copy of an earlier day.
+    """
+
+    digest: str
+    media_type: str
+    size: int
+    member: BuiltImage | None = None
+    stale: str = ""
+
+
+class Fault(StrEnum):
+    """Why an image can't be fetched: the way, the name, the right, or something else."""
+
+    UNREACHABLE = "unreachable"
+    ABSENT = "absent"
+    DENIED = "denied"
+    FAILED = "failed"
+
+
+class FetchFailed(Exception):
+    """An image could not be fetched from its real registry; the text says why."""
+
+    def __init__(self, fault: Fault, text: str) -> None:
+        super().__init__(text)
+        self.fault = fault
+
+
 class BlobWriter:
     """A blob on its way in: written in parts, kept only under the digest that it really has."""
 
@@ -77,6 +115,7 @@ class BlobWriter:
         os.fsync(self._file.fileno())
         self._file.close()
         self.path.rename(target)
+        sync_directory(target.parent)
 
     def discard(self) -> None:
         """Forget the blob."""
@@ -106,6 +145,26 @@ class Blobs:
         """Whether the blob is there."""
         return self.path(digest).is_file()
 
+    def keep(self, digest: str) -> bool:
+        """Whether the blob is there, and from now on in use: the collector spares what is fresh."""
+        with self.locked(fcntl.LOCK_SH):
+            try:
+                os.utime(self.path(digest))
+            except FileNotFoundError:
+                return False
+        return True
+
+    @contextmanager
+    def locked(self, kind: int) -> Iterator[None]:
+        """Between keeping and collecting: shared to keep, exclusive to look and remove."""
+        self.image_dir.mkdir(parents=True, exist_ok=True)
+        lock = os.open(self.image_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, kind)
+            yield
+        finally:
+            os.close(lock)
+
     def read(self, digest: str) -> bytes:
         """A small blob (a manifest, a configuration), whole."""
         return self.path(digest).read_bytes()
@@ -120,7 +179,7 @@ class Blobs:
     def add(self, data: bytes) -> str:
         """Keep ``data`` and return its digest."""
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        if not self.has(digest):
+        if not self.keep(digest):
             writer = self.writer()
             writer.write(data)
             writer.commit(self.path(digest))
@@ -145,6 +204,7 @@ class Blobs:
             os.fsync(file.fileno())
         self.directory.mkdir(parents=True, exist_ok=True)
         source.rename(self.path(digest))
+        sync_directory(self.directory)
         return found
 
     def config(self, digest: str) -> ImageConfig:
@@ -164,6 +224,25 @@ class Blobs:
         )
 
 
+def sweep(image_dir: Path) -> int:
+    """Delete what was half done when the world ended; how many there were.
+
+    Only for whoever knows that nobody works in the store at this moment.
+    """
+    left = [
+        *image_dir.glob("incoming/*"),
+        *image_dir.glob("layers/.*"),
+        *image_dir.glob(".import-*"),
+        *image_dir.glob(".build-*"),
+    ]
+    for path in left:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return len(left)
+
+
 def links(body: bytes, digest: str) -> Manifest:
     """The links of an image manifest (OCI or Docker schema 2). Raises ValueError for others."""
     document = json.loads(body)
@@ -176,8 +255,8 @@ def links(body: bytes, digest: str) -> Manifest:
     )
 
 
-def platform_digest(body: bytes) -> str | None:
-    """The linux/amd64 member of an index or manifest list; None when ``body`` is neither.
+def platform_digest(body: bytes, architecture: str = "amd64") -> str | None:
+    """An index's or manifest list's member for Linux; None when ``body`` is neither.
 
     Raises ValueError when the index has no such member.
     """
@@ -186,7 +265,9 @@ def platform_digest(body: bytes) -> str | None:
         return None
     for member in document["manifests"]:
         platform = member.get("platform") or {}
-        if platform.get("os") == "linux" and platform.get("architecture") == "amd64":
+        if platform.get("os") == "linux" and platform.get("architecture") == architecture:
             digest: str = member["digest"]
             return digest
-    raise ValueError("image Manifest does not contain descriptor matching platform 'linux/amd64'")
+    raise ValueError(
+        f"image Manifest does not contain descriptor matching platform 'linux/{architecture}'"
+    )

@@ -194,16 +194,13 @@ def _bounded(limit: int) -> int:
 
 
 def _resources(task: Task, container: Container) -> dict[str, Any]:
-    """cgroup limits: CPU weight within the task, its hard cap, and memory."""
+    """cgroup limits: CPU weight within the task, whose group has the cap, and memory."""
     memory = container.memory_mib or task.memory_mib
     resources: dict[str, Any] = {
         "cpu": {"shares": max(2, container.cpu_shares)},
         "memory": {"limit": memory << 20} if memory else {},
         "devices": [{"allow": False, "access": "rwm"}],
     }
-    if task.cpu_units:
-        # 1024 CPU units are one vCPU: so many microseconds of each period.
-        resources["cpu"] |= {"period": 100_000, "quota": task.cpu_units * 100_000 // 1024}
     return resources
 
 
@@ -219,15 +216,20 @@ def render_config(
     cgroup: str | None,
     open_files: int = OPEN_FILES,
     fetched: Mapping[str, str] = MappingProxyType({}),
+    shared_pids: str = "",
 ) -> dict[str, Any]:
     """``config.json``. ``files`` holds resolv.conf, hosts, hostname; no ``cgroup``: no limits.
 
-    ``fetched`` are the variables of secrets and environment files.
+    ``fetched`` are the variables of secrets and environment files. ``shared_pids`` is the path of
+    the pid namespace that the task's containers share.
     """
     capabilities = [*CAPABILITIES, *(f"CAP_{name}" for name in container.capabilities)]
+    if "ALL" in container.dropped:
+        capabilities = [f"CAP_{name}" for name in container.capabilities]
+    capabilities = [name for name in capabilities if name[4:] not in container.dropped]
     linux: dict[str, Any] = {
         "namespaces": [
-            {"type": "pid"},
+            {"type": "pid"} | ({"path": shared_pids} if shared_pids else {}),
             {"type": "mount"},
             {"type": "ipc"},
             {"type": "uts"},
@@ -250,7 +252,7 @@ def render_config(
         "hostname": task.hostname,
         "root": {"path": str(rootfs), "readonly": container.read_only_root},
         "process": {
-            "terminal": False,
+            "terminal": container.terminal,
             "user": {
                 "uid": identity.uid,
                 "gid": identity.gid,

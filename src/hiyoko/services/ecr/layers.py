@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -99,13 +98,10 @@ def check_layer_url(call: Call, request: Request) -> Response:
 
 @operation("GetDownloadUrlForLayer")
 def get_download_url_for_layer(call: Call, request: Request) -> Response:
-    """A link to a layer of one of the repository's images. Raises LayersNotFound."""
+    """A link to a layer that the repository has. Raises LayersNotFound."""
     own_registry(call, request)
     repository = rows.get_repository(call.tx, call.account, call.region, request["repositoryName"])
     digest = request["layerDigest"]
-    for image in rows.list_images(call.tx, repository):
-        manifest = json.loads(image.manifest)
-        links = (*manifest.get("layers", ()), manifest.get("config") or {})
-        if any(link.get("digest") == digest for link in links):
-            return {"downloadUrl": _url(call, digest), "layerDigest": digest}
-    raise LayersNotFound(digest, repository.name, call.account)
+    if rows.find_layer(call.tx, repository, digest) is None:
+        raise LayersNotFound(digest, repository.name, call.account)
+    return {"downloadUrl": _url(call, digest), "layerDigest": digest}

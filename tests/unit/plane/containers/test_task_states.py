@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def test_every_file_that_a_state_follows_from_is_seen_to_change(tmp_path: Path) 
 
     ages = [time.time_ns() - 5 * SETTLED_NS]
     before = look()
-    writes = [
+    writes: list[Callable[[], object]] = [
         lambda: container.write_health("UNHEALTHY"),
         lambda: container.exit_file.unlink(),
         lambda: container.exit_file.write_text("3"),
