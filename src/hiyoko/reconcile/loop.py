@@ -20,6 +20,9 @@ log = logging.getLogger("hiyoko.reconcile")
 
 FULL_COMPARE_S = 60.0
 """Even when nothing woke us, the world may have changed by itself."""
+REST_MAX_S = 0.1
+"""One that had nothing to do rests for as long as it looked, and no longer than this: where a look
+is long because much is there, many commits in a row are one reason to look again, not many."""
 BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -134,6 +137,8 @@ class Loop:
                 self._wake_others(driver)
             async with self._turned:
                 self._turned.notify_all()
+            if not report.steps:
+                await asyncio.sleep(min(driver.last_s, REST_MAX_S))
             try:
                 async with asyncio.timeout(driver.patience_s):
                     await driver.woken.wait()

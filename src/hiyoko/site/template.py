@@ -190,7 +190,8 @@ def _private(site: Site) -> dict[str, Node]:
                 "SubnetId": ref("PublicSubnet1"),
                 "Tags": _named("nat"),
             },
-            DependsOn="PublicDefaultRoute",
+            # Who leaves by it needs them to the end: a task's last lines of log, for one.
+            DependsOn=["PublicDefaultRoute", "PublicSubnet1RouteTableAssociation"],
         ),
         "PrivateRouteTable": _table("Private"),
         "PrivateDefaultRoute": _resource(
