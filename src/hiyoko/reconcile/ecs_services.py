@@ -110,6 +110,8 @@ class EcsServicesReconciler:
         self._tasks(report)
         with self.store.reading() as tx:
             looks = self._looks(tx)
+        for gone in self._resting.keys() - {look.service.arn for look in looks}:
+            del self._resting[gone]
         for look in looks:
             self._service(look, report)
         self._sweep(report)

@@ -51,8 +51,11 @@ def _pid(place: Path) -> int | None:
 async def find_pid(place: Path) -> int | None:
     """The master's pid. It executes itself anew after each load: then it has no name for a moment.
 
-    Without a second look, a daemon that looks at that moment would start another one.
+    Without a second look, a daemon that looks at that moment would start another one. A place
+    without a configuration never had a master: it is not looked for among all processes.
     """
+    if not (place / CONFIG).exists():
+        return None
     for _ in range(_LOOKS):
         pid = _pid(place)
         if pid is not None:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from cattrs.errors import BaseValidationError
@@ -82,6 +83,7 @@ def task_id(arn: str) -> str:
     return arn.rpartition("/")[2]
 
 
+@lru_cache(maxsize=1024)
 def runtime_id(arn: str, container: str) -> str:
     """``<task id>-<10 digits>``, as on Fargate; the digits follow from the container's name."""
     seed = hashlib.sha256(f"{arn}/{container}".encode()).digest()

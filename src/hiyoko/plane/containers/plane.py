@@ -459,6 +459,8 @@ class ContainerPlane:
         if under_way is not None:
             under_way[1].cancel()
             await asyncio.wait([under_way[1]])
+        for cid in [cid for cid in self._fetched if cid.startswith(f"{task_id(arn)}-")]:
+            del self._fetched[cid]  # secrets of what will never start
         containers = self.directory(arn).containers(arn)
         ended = {one.name: asyncio.Event() for one in containers}
         needs = {one.name: one.stopping().needs for one in containers}
@@ -537,14 +539,14 @@ class ContainerPlane:
         for task in tasks:
             state = seen.tasks.get(task_id(task.arn))
             for container in task.containers if state is not None else ():
-                files = self.directory(task.arn).container(task.arn, container.name)
                 found = state.containers.get(container.name) if state is not None else None
                 if container.log is None or found is None:
                     continue
+                path = self.settings.task_dir / task_id(task.arn) / container.name
                 if found.monitor is not None:
-                    running[files.path] = task
-                elif not task.run and not sent(files.path):
-                    ended.add(files.path)
+                    running[path] = task
+                elif not task.run and not sent(path):
+                    ended.add(path)
         # Watched before it is looked at once more: what is sent from here on wakes us.
         self._watch.files(path / POSITION for path in ended)
         ended = {path for path in ended if not sent(path)}

@@ -79,6 +79,9 @@ class TaskLogs:
                     order.write(directory)
                 self._expires[cid] = order.expires
             some = True
+        known = {runtime_id(task.arn, directory.name) for directory, task in running.items()}
+        for gone in self._expires.keys() - known:
+            del self._expires[gone]
         if some:
             await self.driver.take()
 
