@@ -95,14 +95,18 @@ class Site:
         targets: list[dict[str, Any]] = found["TargetHealthDescriptions"]
         return targets
 
-    def kill_one(self) -> str:
-        """Kill the first service's first task; its ARN."""
-        service = next(each for each in self._services() if "s0" in each.lower())
-        arns = self.ecs.list_tasks(cluster=self._cluster(), serviceName=service)["taskArns"]
-        arn = str(min(arns))
+    def one(self) -> tuple[str, str]:
+        """The first service's first task, and its target group, by ARN."""
+        name = next(each for each in self._services() if "s0" in each.lower())
+        cluster = self._cluster()
+        arns = self.ecs.list_tasks(cluster=cluster, serviceName=name)["taskArns"]
+        (service,) = self.ecs.describe_services(cluster=cluster, services=[name])["services"]
+        return str(min(arns)), str(service["loadBalancers"][0]["targetGroupArn"])
+
+    def kill(self, arn: str) -> None:
+        """Kill a task's container."""
         directory = self.cloud.state_dir / "tasks" / arn.rpartition("/")[2]
         self.cloud.inside("sh", "-c", f"kill -9 $(cat {directory}/*/container.pid)")
-        return arn
 
     def _cluster(self) -> str:
         return str(self.ecs.list_clusters()["clusterArns"][0])
@@ -111,15 +115,10 @@ class Site:
         answer = self.ecs.list_services(cluster=self._cluster(), maxResults=100)
         return [arn.rpartition("/")[2] for arn in answer["serviceArns"]]
 
-    def replaced(self, arn: str, replicas: int) -> bool:
+    def replaced(self, arn: str, group: str, replicas: int) -> bool:
         """Whether a killed task's service has all its targets again, without it."""
         task = self.ecs.describe_tasks(cluster=self._cluster(), tasks=[arn])["tasks"][0]
-        return task["lastStatus"] == "STOPPED" and self.healthy(self._group_of(task)) == replicas
-
-    def _group_of(self, task: dict[str, Any]) -> str:
-        name = task["group"].partition(":")[2]
-        service = self.ecs.describe_services(cluster=self._cluster(), services=[name])
-        return str(service["services"][0]["loadBalancers"][0]["targetGroupArn"])
+        return task["lastStatus"] == "STOPPED" and self.healthy(group) == replicas
 
 
 def change(site: Site, services: int, replicas: int) -> Iterator[Figure]:
@@ -127,9 +126,10 @@ def change(site: Site, services: int, replicas: int) -> Iterator[Figure]:
     took, daemon, whole = [], [], []
     for _ in range(CHANGES):
         Event().wait(RESTED_S)
+        arn, group = site.one()
         before, begun = processes_of(site.cloud.state_dir), perf_counter()
-        arn = site.kill_one()
-        while not site.replaced(arn, replicas):
+        site.kill(arn)
+        while not site.replaced(arn, group, replicas):
             if perf_counter() - begun > PATIENCE_S:
                 raise SystemExit(f"{arn} was not replaced")
             Event().wait(LOOK_S)

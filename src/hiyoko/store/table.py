@@ -154,9 +154,13 @@ class Table(Generic[T]):
             tx.images.add(self.name, image)
         return image
 
+    def told(self, body: str) -> T:
+        """The row of this JSON, as a statement of one's own has read it."""
+        return _converter.structure(json.loads(body), self.model)
+
     def _row(self, entry: Entry) -> T:
         if isinstance(entry.row, str):
-            entry.row = _converter.structure(json.loads(entry.row), self.model)
+            entry.row = self.told(entry.row)
         row: T = entry.row
         return row
 

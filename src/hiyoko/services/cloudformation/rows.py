@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from hiyoko.services.cloudformation.model import ChangeSet, Doomed, Event, Stack, StackResource
 from hiyoko.store.database import Transaction
 from hiyoko.store.table import Table
@@ -87,8 +89,17 @@ def insert_event(tx: Transaction, event: Event) -> None:
 
 
 def list_events(tx: Transaction, stack_id: str) -> list[Event]:
-    """A stack's history, newest first."""
-    return _EVENTS.list(tx, stack_id=stack_id)[::-1]
+    """A stack's history, newest first. Of stacks that are gone too, so it is not kept in memory."""
+    rows = tx.execute(
+        f"SELECT body FROM {_EVENTS.name} WHERE stack_id = ? ORDER BY number DESC", (stack_id,)
+    )
+    return [_event(body) for (body,) in rows]
+
+
+@lru_cache(maxsize=1024)
+def _event(body: str) -> Event:
+    """Whoever follows a stack asks for the same events again and again."""
+    return _EVENTS.told(body)
 
 
 def find_change_set(tx: Transaction, change_set_id: str) -> ChangeSet | None:

@@ -60,6 +60,7 @@ def test_a_master_without_a_pid_file_is_found_before_a_second_one_is_started(
     wait = "import sys; sys.stdin.read()"
     argv = ["haproxy", "-c", wait, "-f", str(tmp_path / CONFIG)]
     other = ["haproxy", "-c", wait, "-f", str(tmp_path / "other" / CONFIG)]
+    (tmp_path / CONFIG).touch()
     plane = BalancerPlane(tmp_path.parent)
     with (
         subprocess.Popen(other, executable=sys.executable, stdin=subprocess.PIPE) as stranger,
