@@ -21,6 +21,11 @@ def host_name(header: str) -> str:
     return header.partition(":")[0].lower()
 
 
+def loopback(host: str) -> bool:
+    """Whether a host name is this machine's own, whatever a resolver says."""
+    return host in _LOOPBACK
+
+
 def foreign(host: str, origin: str | None, fetch_site: str | None = None) -> str | None:
     """Why a request on the loopback must be refused; None when it need not be."""
     # BUCKET.localhost: how S3 is asked for a bucket; every resolver keeps .localhost (RFC 6761).

@@ -64,6 +64,7 @@ class Gateway:
             ids=ids or RandomIds(),
         )
         self._local: dict[tuple[str, str], LocalHandler] = {}
+        self._public: set[str] = set()
         self._hosts: list[tuple[re.Pattern[str], LocalHandler]] = []
         self._registry: LocalHandler | None = None
         self._runner: web.ServerRunner | None = None
@@ -76,9 +77,17 @@ class Gateway:
         """The service models that requests are read by, for whoever else needs them."""
         return self._context.specs
 
-    def register_local(self, path: str, method: str, handler: LocalHandler) -> None:
-        """Serve one of hiyoko's own paths (they start with ``/_hiyoko/``)."""
+    def register_local(
+        self, path: str, method: str, handler: LocalHandler, *, public: bool = False
+    ) -> None:
+        """Serve one of hiyoko's own paths (they start with ``/_hiyoko/``).
+
+        They are there for the user of this machine, on its loopback and under its name; for the
+        simulated internet, where tasks are, only what is ``public``.
+        """
         self._local[method.upper(), path] = handler
+        if public:
+            self._public.add(path)
 
     def register_host(self, pattern: str, handler: LocalHandler) -> None:
         """Serve requests whose Host matches a shell pattern (``*.dkr.ecr.*.amazonaws.com``)."""
@@ -200,6 +209,8 @@ class Gateway:
                 return handler
         path = request.raw_path.partition("?")[0]
         if path.startswith("/_hiyoko"):
+            if path not in self._public and not (_on_loopback(request) and hosts.loopback(host)):
+                return _not_for_you
             return self._local.get((request.method, path), _no_such_route)
         # No API of AWS's that we serve lies under /v2/ (ECS, ECR and friends all post to ``/``).
         signed = request.headers.get("Authorization", "").startswith("AWS4-")
@@ -225,6 +236,11 @@ def _code(error: AwsError | RequestFault | UnknownOperation) -> str:
 
 async def _no_such_route(request: web.BaseRequest) -> web.StreamResponse:
     return web.Response(status=404, text=f"No {request.method} {request.path} here.\n")
+
+
+async def _not_for_you(request: web.BaseRequest) -> web.StreamResponse:
+    text = "hiyoko's own paths answer on 127.0.0.1 of the machine that it runs on.\n"
+    return web.Response(status=403, text=text)
 
 
 def _on_loopback(request: web.BaseRequest) -> bool:

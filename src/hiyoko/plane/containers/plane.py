@@ -54,6 +54,8 @@ from hiyoko.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+PROCESSES_MAX = 16_384
+USER_FILE_BYTES_MAX = 1 << 20
 KILL_TIMEOUT_S = 10.0
 """SIGKILL can't be refused; what takes longer hangs in the kernel and is reported."""
 
@@ -389,6 +391,7 @@ class ContainerPlane:
             volumes=self.directory(task.arn).volumes,
             cgroup=group,
             open_files=_open_files(),
+            processes=_processes(),
             fetched=fetched,
         )
         config_file = files.bundle / "config.json"
@@ -481,7 +484,19 @@ def _open_files() -> int:
     return OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
 
 
+def _processes() -> int:
+    """What a container's user may have where no control group counts: the rest is for the world."""
+    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    return PROCESSES_MAX if hard == resource.RLIM_INFINITY else min(PROCESSES_MAX, hard // 2)
+
+
 def _text(rootfs: Path, name: str) -> str:
-    """A user file of the image, never one outside of it. Empty when there is none."""
+    """A user file of the image, never one outside of it. Empty when there is none.
+
+    Its beginning: a run before this one may have made of it what it liked.
+    """
     path = resolve(rootfs, ["etc", name])
-    return path.read_text(errors="replace") if path.is_file() else ""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return file.read(USER_FILE_BYTES_MAX).decode(errors="replace")

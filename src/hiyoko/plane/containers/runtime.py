@@ -76,7 +76,8 @@ class Runtime:
         directory = layers[0].parent
         lower = ":".join(layer.name for layer in reversed(layers))
         upper, work = container.path / "upper", container.path / "work"
-        options = f"userxattr,lowerdir={lower},upperdir={upper},workdir={work}"
+        # A device that an image or its root makes there is none.
+        options = f"nodev,userxattr,lowerdir={lower},upperdir={upper},workdir={work}"
         await run(
             *("env", f"--chdir={directory}", "mount", "-t", "overlay", "-o", options),
             *("overlay", str(container.rootfs)),
