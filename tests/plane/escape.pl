@@ -110,7 +110,7 @@ my @attempts = (
             $) = "33 33";
             $( = 33;
             $< = $> = 33;
-            my $uid = `/bin/busybox-suid id -u`;
+            my $uid = `/bin/suid-id -u`;
             return $uid eq "33\n" ? "errno 1" : "got $uid";
         },
         1

@@ -185,9 +185,7 @@ def _shared(container: Container, volumes: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _limits(
-    container: Container, open_files: int, processes: int | None
-) -> list[dict[str, Any]]:
+def _limits(container: Container, open_files: int, processes: int | None) -> list[dict[str, Any]]:
     limits = {"nofile": (open_files, open_files)}
     if processes is not None:
         limits["nproc"] = (processes, processes)

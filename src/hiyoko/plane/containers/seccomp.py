@@ -98,7 +98,8 @@ def seccomp_profile(added: tuple[str, ...] = ()) -> dict[str, Any]:
             {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": _ENOSYS},
             *(_when("personality", "SCMP_CMP_EQ", each) for each in _PERSONALITIES),
             _when("socket", "SCMP_CMP_LT", _FAMILIES),
-            _when("socket", "SCMP_CMP_GE", _FAMILIES) | {
+            _when("socket", "SCMP_CMP_GE", _FAMILIES)
+            | {
                 "action": "SCMP_ACT_ERRNO",
                 "errnoRet": _EAFNOSUPPORT,
             },
