@@ -89,7 +89,7 @@ class Store:
         """
         try:
             return cls._open_file(path)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, OSError) as error:
             raise StoreError(
                 f"{path} cannot be used as hiyoko's database: {error}; move it away to begin with"
                 " an empty cloud, or choose another state directory with --state-dir"
@@ -97,6 +97,9 @@ class Store:
 
     @classmethod
     def _open_file(cls, path: Path | str) -> Store:
+        if path != ":memory:":
+            # Nobody else's to read, wherever its directory is; SQLite's other files follow it.
+            Path(path).touch(mode=0o600)
         connection = sqlite3.connect(str(path), isolation_level=None)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
