@@ -1,4 +1,4 @@
-"""Secrets stay where they belong: a site full of them, and then everything that anybody may read."""
+"""Secrets stay where they belong: a site full of them, then everything that others may read."""
 
 from __future__ import annotations
 

@@ -26,6 +26,11 @@ def loopback(host: str) -> bool:
     return host in _LOOPBACK
 
 
+def no_page(origin: str | None, fetch_site: str | None) -> bool:
+    """Whether a request is no web page's: a program's, or an address that the user typed."""
+    return origin is None and fetch_site in (None, "none")
+
+
 def foreign(host: str, origin: str | None, fetch_site: str | None = None) -> str | None:
     """Why a request on the loopback must be refused; None when it need not be."""
     # BUCKET.localhost: how S3 is asked for a bucket; every resolver keeps .localhost (RFC 6761).

@@ -209,7 +209,7 @@ class Gateway:
                 return handler
         path = request.raw_path.partition("?")[0]
         if path.startswith("/_hiyoko"):
-            if path not in self._public and not (_on_loopback(request) and hosts.loopback(host)):
+            if path not in self._public and not _from_the_user(request, host):
                 return _not_for_you
             return self._local.get((request.method, path), _no_such_route)
         # No API of AWS's that we serve lies under /v2/ (ECS, ECR and friends all post to ``/``).
@@ -239,8 +239,17 @@ async def _no_such_route(request: web.BaseRequest) -> web.StreamResponse:
 
 
 async def _not_for_you(request: web.BaseRequest) -> web.StreamResponse:
-    text = "hiyoko's own paths answer on 127.0.0.1 of the machine that it runs on.\n"
+    text = (
+        "hiyoko's own paths answer on 127.0.0.1 of the machine that it runs on, and to no web"
+        " page.\n"
+    )
     return web.Response(status=403, text=text)
+
+
+def _from_the_user(request: web.BaseRequest, host: str) -> bool:
+    """On this machine, and not from a web page: also one of another local port is somebody's."""
+    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
+    return _on_loopback(request) and hosts.loopback(host) and hosts.no_page(origin, site)
 
 
 def _on_loopback(request: web.BaseRequest) -> bool:
