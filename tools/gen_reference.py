@@ -45,11 +45,15 @@ VARIABLES = {
     "HIYOKO_API_PORT": "as `--api-port`",
     "HIYOKO_PROXY_PORT": "as `--proxy-port`",
     "HIYOKO_LOG": "level of the daemon's log: `DEBUG`, `INFO` (default), `WARNING`, `ERROR`",
+    "HIYOKO_REGISTRY_MIRRORS": "at the start of a cloud: where the images of a public registry are"
+    " fetched instead, as `docker.io=https://mirror.example.org ghcr.io=http://box:5000`",
     "HIYOKO_TRACEBACK": "set: the command line shows the traceback of a bug",
     "HIYOKO_GOLDEN": "`rewrite`: the tests write golden files anew",
 }
 OTHER_VARIABLES = {
     "XDG_STATE_HOME": "where the default state directory lies (without it: `~/.local/state`)",
+    "XDG_CACHE_HOME": "where images that were had once are kept (without it: `~/.cache`)",
+    "SSL_CERT_FILE": "at the start of a cloud: whom it trusts when it fetches public images",
     "AWS_PROFILE": "with `--target aws`: whose credentials are used",
     "AWS_ENDPOINT_URL": "with `--target aws`: another cloud that stands in for AWS",
 }

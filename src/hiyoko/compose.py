@@ -9,8 +9,9 @@ from aiohttp.web import SockSite
 
 from hiyoko import api
 from hiyoko.clock import Clock
-from hiyoko.gateway import acme, public_keys
+from hiyoko.gateway import acme, layer_bucket, public_keys
 from hiyoko.gateway.local import LocalRoutes
+from hiyoko.gateway.public_images import HOSTS as PUBLIC_HOSTS
 from hiyoko.gateway.registry import RegistryHandler
 from hiyoko.gateway.server import Gateway
 from hiyoko.neighbours import Neighbours
@@ -21,7 +22,9 @@ from hiyoko.plane.ca.endpoints import service_context
 from hiyoko.plane.ca.issuing import CertificateFiles
 from hiyoko.plane.ca.responder import HOSTS, Responder
 from hiyoko.plane.checkers import Checkers
+from hiyoko.plane.containers.collector import Collector
 from hiyoko.plane.containers.plane import ContainerPlane
+from hiyoko.plane.containers.uploads import Uploads
 from hiyoko.plane.dns.dns_server import DnsServer
 from hiyoko.plane.dns.query_log import QueryLog
 from hiyoko.plane.endpoints import EndpointPlane
@@ -31,14 +34,18 @@ from hiyoko.reconcile.alarms import AlarmReconciler
 from hiyoko.reconcile.balancer_logs import BalancerLogsReconciler
 from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.reconcile.certificates import CertificateReconciler
-from hiyoko.reconcile.describe import describe
+from hiyoko.reconcile.connect import ConnectReconciler
+from hiyoko.reconcile.describe import describe, describe_images
 from hiyoko.reconcile.ecs_events import EcsEventsReconciler
 from hiyoko.reconcile.ecs_services import EcsServicesReconciler
 from hiyoko.reconcile.endpoints import EndpointReconciler
 from hiyoko.reconcile.health_checks import HealthCheckReconciler
+from hiyoko.reconcile.image_store import ImageStoreReconciler
 from hiyoko.reconcile.loop import Loop
+from hiyoko.reconcile.name_servers import name_servers
 from hiyoko.reconcile.network import NetworkReconciler
 from hiyoko.reconcile.query_logs import QueryLogReconciler
+from hiyoko.reconcile.registry import RegistryReconciler
 from hiyoko.reconcile.role_keys import role_keys
 from hiyoko.reconcile.scaling import ScalingReconciler
 from hiyoko.reconcile.stacks import StackReconciler
@@ -47,11 +54,13 @@ from hiyoko.reconcile.tasks import TaskReconciler
 from hiyoko.reconcile.zones import ZoneReconciler
 from hiyoko.services.acm.key_store import use_key_store
 from hiyoko.services.cloudformation.requests import use_specs
+from hiyoko.services.ecr.layer_store import use_layer_store
+from hiyoko.services.route53.dns_answers import use_name_servers
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
 
 RESET_S = 60.0
-REGISTRY_HOSTS = ("*.dkr.ecr.*.amazonaws.com", "*.docker.io", "docker.io", "public.ecr.aws")
+REGISTRY_HOSTS = ("*.dkr.ecr.*.amazonaws.com", "*.docker.io", *PUBLIC_HOSTS)
 
 
 def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Loop]:
@@ -59,12 +68,15 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
     trust = root_certificate_path(settings)
     keys = role_keys(store, clock)
     containers = ContainerPlane(settings, trust, lambda: loop.wake_one("tasks"), keys)
+    collector = Collector(settings.image_dir)
     neighbours = Neighbours(write_log=event_log(store, clock))
     api.use_neighbours(neighbours.ask)
     gateway = Gateway(store, settings, clock=clock, neighbours=neighbours)
     use_specs(gateway.specs)
     certificates = CertificateFiles(settings)
     use_key_store(certificates)
+    use_layer_store(Uploads(settings.image_dir))
+    use_name_servers(name_servers(settings))
     gateway.register_host(HOSTS, Responder(settings, clock).handle)
     gateway.register_host(acme.HOST, acme.AcmeServer(store, clock).handle)
 
@@ -84,6 +96,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
             HealthCheckReconciler(store, Checkers(), clock),
             CertificateReconciler(store, certificates, clock, heard),
             BalancerReconciler.of(store, settings, lambda: loop.wake_one("balancers")),
+            ConnectReconciler.of(store, settings, lambda: loop.wake_one("connect"), clock),
             TaskReconciler(store, containers, clock),
             EcsServicesReconciler(store, clock),
             EcsEventsReconciler(store, heard, clock),
@@ -91,12 +104,15 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
             balancer_logs,
             TaskMetricsReconciler(store, containers.usage, clock),
             AlarmReconciler(store, clock),
+            RegistryReconciler(store, heard, clock),
+            ImageStoreReconciler(store, containers, collector, clock),
             ScalingReconciler(store, clock),
         ]
     )
 
     def status() -> dict[str, object]:
-        return describe(store, loop, containers.limits_enforced()) | neighbours.describe()
+        told = describe(store, loop, containers.limits_enforced()) | neighbours.describe()
+        return told | {"images": describe_images(collector.observe())}
 
     async def settle() -> None:
         await neighbours.reset()
@@ -107,10 +123,11 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
         return key.public if key.kid == kid else None
 
     store.watch(loop.wake)
-    registry = RegistryHandler(store, settings, PorterClient(settings.run_dir))
+    registry = RegistryHandler(store, settings, PorterClient(settings.run_dir), clock)
     for host in REGISTRY_HOSTS:
         gateway.register_host(host, registry.handle)
     gateway.register_registry(registry.handle)
+    gateway.register_host(layer_bucket.HOST, layer_bucket.LayerBucket(store, settings).handle)
     gateway.register_host(public_keys.HOST, public_keys.PublicKeys(find_key).handle)
     local = LocalRoutes(store, settings, status, settle, balancer_logs.plane.ask)
     local.register(gateway)

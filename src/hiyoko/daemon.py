@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hiyoko import services
+from hiyoko.blueprint.service_addresses import service_addresses
 from hiyoko.clock import SystemClock
 from hiyoko.compose import compose
 from hiyoko.gateway.browser_proxy import BrowserProxy
@@ -48,10 +49,11 @@ async def serve(settings: Settings, given: argparse.Namespace) -> None:
         await prepare_internet()
     gateway, loop = compose(store, settings, clock)
     await gateway.serve(socket.socket(fileno=given.api_fd))
-    endpoint = socket.create_server((str(AWS_ENDPOINT), 443), reuse_port=False, backlog=512)
-    await gateway.serve(endpoint, endpoint_context(settings, ENDPOINT_NAMES))
-    # Where certificates point to for OCSP and revocation lists, which are asked for in the clear.
-    await gateway.serve(socket.create_server((str(AWS_ENDPOINT), 80), backlog=512))
+    context = endpoint_context(settings, ENDPOINT_NAMES)
+    for address in (AWS_ENDPOINT, *service_addresses()):
+        await gateway.serve(socket.create_server((str(address), 443), backlog=512), context)
+        # In the clear, too: where certificates point to for OCSP and revocation lists, and S3.
+        await gateway.serve(socket.create_server((str(address), 80), backlog=512))
     proxy = BrowserProxy(str(INTERNET_RESOLVER), str(CLIENT))
     server = await proxy.serve(socket.socket(fileno=given.proxy_fd))
     running = asyncio.create_task(loop.run())

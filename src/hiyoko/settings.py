@@ -74,3 +74,9 @@ def default_state_dir(environment: Mapping[str, str] = os.environ) -> Path:
         or Path(environment.get("HOME", "~")).expanduser() / ".local/state"
     )
     return Path(base) / "hiyoko"
+
+
+def cache_directory(environment: Mapping[str, str] = os.environ) -> Path:
+    """``$XDG_CACHE_HOME/hiyoko``: what can be had again, for every cloud of this user."""
+    base = environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "~")) / ".cache"
+    return Path(base).expanduser() / "hiyoko"

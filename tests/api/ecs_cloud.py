@@ -7,6 +7,7 @@ reconcilers of the plane would see is written by the test.
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,8 @@ from tests.golden.golden import CountingIds, FixedClock
 
 import hiyoko.services.ec2
 import hiyoko.services.ecs
-import hiyoko.services.elbv2  # noqa: F401
+import hiyoko.services.elbv2
+import hiyoko.services.iam  # noqa: F401
 from hiyoko import api
 from hiyoko.reconcile.ecs_services import EcsServicesReconciler
 from hiyoko.reconcile.report import Report
@@ -67,8 +69,20 @@ class Cloud:
         gateway = cloud("CreateInternetGateway", "ec2")["InternetGateway"]["InternetGatewayId"]
         cloud("AttachInternetGateway", "ec2", VpcId=cloud.vpc, InternetGatewayId=gateway)
         cloud("CreateCluster", clusterName="c")
+        cloud.trust()
         cloud.define()
         return cloud
+
+    def trust(self, name: str = "execution", service: str = "ecs-tasks.amazonaws.com") -> str:
+        """A role (``ROLE`` by default) that a service may assume; its ARN."""
+        allowed = {
+            "Effect": "Allow",
+            "Principal": {"Service": service},
+            "Action": "sts:AssumeRole",
+        }
+        document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        role = self("CreateRole", "iam", RoleName=name, AssumeRolePolicyDocument=document)
+        return str(role["Role"]["Arn"])
 
     @property
     def network(self) -> dict[str, Any]:

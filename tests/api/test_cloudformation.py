@@ -388,6 +388,36 @@ async def test_a_checked_failover_pair_is_made_changed_and_removed(cloud: Cloud)
     assert cloud.call("route53", "ListHealthChecks")["HealthChecks"] == []
 
 
+FOLLOWING = """
+Resources:
+  Busy:
+    Type: AWS::CloudWatch::Alarm
+    Properties:
+      {Namespace: Shop, MetricName: Orders, Statistic: Sum, Period: 60, EvaluationPeriods: 1,
+       Threshold: 3, ComparisonOperator: GreaterThanThreshold}
+  Check:
+    Type: AWS::Route53::HealthCheck
+    Properties:
+      HealthCheckConfig:
+        Type: CLOUDWATCH_METRIC
+        AlarmIdentifier: {Name: !Ref Busy, Region: !Ref AWS::Region}
+        InsufficientDataHealthStatus: Healthy
+"""
+
+
+async def test_a_health_check_follows_the_alarm_of_its_stack(cloud: Cloud) -> None:
+    cloud.call("cloudformation", "CreateStack", StackName="site", TemplateBody=FOLLOWING)
+    await cloud.settle()
+    assert cloud.status() == "CREATE_COMPLETE", cloud.reasons()
+    changed = FOLLOWING.replace("Status: Healthy", "Status: Unhealthy")
+    cloud.call("cloudformation", "UpdateStack", StackName="site", TemplateBody=changed)
+    await cloud.settle()
+    assert cloud.status() == "UPDATE_COMPLETE", cloud.reasons()
+    [check] = cloud.call("route53", "ListHealthChecks")["HealthChecks"]
+    assert check["HealthCheckConfig"]["InsufficientDataHealthStatus"] == "Unhealthy"
+    assert check["CloudWatchAlarmConfiguration"]["MetricName"] == "Orders"
+
+
 @pytest.mark.parametrize(
     ("body", "text"),
     [

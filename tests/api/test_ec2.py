@@ -104,8 +104,6 @@ def test_what_cannot_exist_is_not_found_and_not_made(ec2: Ec2) -> None:
         "DescribeVpcPeeringConnections": "VpcPeeringConnections",
         "DescribeVpnGateways": "VpnGateways",
         "DescribeEgressOnlyInternetGateways": "EgressOnlyInternetGateways",
-        "DescribePrefixLists": "PrefixLists",
-        "DescribeManagedPrefixLists": "PrefixLists",
     }.items():
         assert ec2(operation) == {member: []}
     with refused("NotImplemented", "InstanceIds"):

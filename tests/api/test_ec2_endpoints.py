@@ -149,14 +149,10 @@ def test_only_known_services_have_endpoints(ec2: Ec2) -> None:
     for name in ("com.amazonaws.ap-northeast-1.nothing", "com.amazonaws.us-east-1.logs", "logs"):
         with refused("InvalidServiceName", f"The Vpc Endpoint Service '{name}' does not exist"):
             make(ec2, vpc, service=name)
-    with refused("NotImplemented", "com.amazonaws.ap-northeast-1.s3"):
-        ec2("CreateVpcEndpoint", VpcId=vpc, ServiceName="com.amazonaws.ap-northeast-1.s3")
     with refused("InvalidParameter", "Endpoint type (Gateway) does not match"):
         ec2("CreateVpcEndpoint", VpcId=vpc, ServiceName=LOGS)
     with refused("NotImplemented", "VpcEndpointType"):
         ec2("CreateVpcEndpoint", VpcId=vpc, ServiceName=LOGS, VpcEndpointType="GatewayLoadBalancer")
-    with refused("NotImplemented", "PolicyDocument"):
-        make(ec2, vpc, PolicyDocument='{"Statement":[]}')
 
 
 def test_private_dns_needs_both_attributes_and_has_one_endpoint_per_service(ec2: Ec2) -> None:
@@ -234,6 +230,10 @@ def test_endpoints_are_tagged_and_filtered(ec2: Ec2) -> None:
 def test_the_services_are_listed_by_name(ec2: Ec2) -> None:
     answer = ec2("DescribeVpcEndpointServices")
     assert {LOGS, REGISTRY} <= set(answer["ServiceNames"])
+    for service in ("secretsmanager", "ssm", "kms", "sqs"):
+        name = f"com.amazonaws.ap-northeast-1.{service}"
+        (one,) = ec2("DescribeVpcEndpointServices", ServiceNames=[name])["ServiceDetails"]
+        assert one["PrivateDnsName"] == f"{service}.ap-northeast-1.amazonaws.com"
     (one,) = ec2("DescribeVpcEndpointServices", ServiceNames=[REGISTRY])["ServiceDetails"]
     assert one["PrivateDnsName"] == "*.dkr.ecr.ap-northeast-1.amazonaws.com"
     assert one["BaseEndpointDnsNames"] == ["dkr.ecr.ap-northeast-1.vpce.amazonaws.com"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import pytest
 from tests.api.shapes import check_output
@@ -55,7 +56,7 @@ def ecr() -> Ecr:
     return ecr
 
 
-def refused(ecr: Ecr, name: str, **request: Any) -> AwsError:
+def refused(ecr: Ecr, name: str, /, **request: Any) -> AwsError:
     with pytest.raises(AwsError) as error:
         ecr(name, **request)
     return error.value
@@ -178,10 +179,38 @@ def test_a_lifecycle_policy_keeps_the_newest(ecr: Ecr) -> None:
     )
 
 
-def test_a_lifecycle_rule_by_age_is_refused_by_name(ecr: Ecr) -> None:
+def test_a_lifecycle_rule_by_age_acts_when_time_has_passed(ecr: Ecr) -> None:
+    ecr.push(1, "old")
+    ecr.clock.time += 3600.0
+    ecr.push(2, "young")
     text = lifecycle(tagStatus="any", countType="sinceImagePushed", countNumber=2, countUnit="days")
-    error = refused(ecr, "PutLifecyclePolicy", repositoryName="app", lifecyclePolicyText=text)
-    assert "sinceImagePushed" in error.message
+    ecr("PutLifecyclePolicy", repositoryName="app", lifecyclePolicyText=text)
+    assert len(ecr("ListImages", repositoryName="app")["imageIds"]) == 2
+    ecr.clock.time += 2 * 86400.0 - 3600.0
+    ecr("_RunLifecyclePolicy", repositoryName="app")
+    (left,) = ecr("ListImages", repositoryName="app")["imageIds"]
+    assert left["imageTag"] == "young"
+    shown = ecr("GetLifecyclePolicy", repositoryName="app")
+    assert shown["lastEvaluatedAt"] == ecr.clock.time
+
+
+def test_a_preview_shows_what_would_go_and_lets_it_be(ecr: Ecr) -> None:
+    for number in range(3):
+        ecr.clock.time += 1.0
+        ecr.push(number, f"v{number}")
+    error = refused(ecr, "GetLifecyclePolicyPreview", repositoryName="app")
+    assert error.code == "LifecyclePolicyPreviewNotFoundException"
+    error = refused(ecr, "StartLifecyclePolicyPreview", repositoryName="app")
+    assert error.code == "LifecyclePolicyNotFoundException"
+    text = lifecycle(tagStatus="any", countType="imageCountMoreThan", countNumber=1)
+    begun = ecr("StartLifecyclePolicyPreview", repositoryName="app", lifecyclePolicyText=text)
+    assert begun["status"] == "IN_PROGRESS"
+    shown = ecr("GetLifecyclePolicyPreview", repositoryName="app")
+    assert shown["status"] == "COMPLETE"
+    assert [one["imageTags"] for one in shown["previewResults"]] == [["v0"], ["v1"]]
+    assert shown["previewResults"][0]["appliedRulePriority"] == 1
+    assert shown["summary"] == {"expiringImageTotalCount": 2}
+    assert len(ecr("ListImages", repositoryName="app")["imageIds"]) == 3
 
 
 def test_tags_of_a_repository(ecr: Ecr) -> None:
@@ -212,7 +241,7 @@ def test_a_token_opens_its_own_account_for_twelve_hours(ecr: Ecr) -> None:
 
 def test_a_token_can_not_be_made_without_the_secret(ecr: Ecr) -> None:
     ecr("GetAuthorizationToken")
-    forged = sign_token("00" * 32, "123456789012", int(ecr.clock.now()) + 1000)
+    forged = sign_token("00" * 32, "123456789012", "ap-northeast-1", int(ecr.clock.now()) + 1000)
     for token in (forged, "nonsense", ""):
         assert refused(ecr, "_CheckToken", token=token).status == 401
     with ecr.store.reading() as tx:
@@ -227,13 +256,14 @@ def test_what_is_not_done_is_refused_by_name(ecr: Ecr) -> None:
         encryptionConfiguration={"encryptionType": "KMS"},
     )
     assert "encryptionConfiguration.encryptionType" in error.message
-    error = refused(
-        ecr,
-        "CreateRepository",
-        repositoryName="x",
-        imageScanningConfiguration={"scanOnPush": True},
+    rule = {"destinations": [{"region": "us-east-1", "registryId": "123456789012"}]}
+    error = refused(ecr, "PutReplicationConfiguration", replicationConfiguration={"rules": [rule]})
+    assert "replicationConfiguration.rules" in error.message
+    error = refused(ecr, "StartImageScan", repositoryName="app", imageId={"imageTag": "1"})
+    assert "ecr:StartImageScan" in error.message
+    assert (
+        "ENHANCED" in refused(ecr, "PutRegistryScanningConfiguration", scanType="ENHANCED").message
     )
-    assert "scanOnPush" in error.message
 
 
 def test_a_public_image_is_had_by_its_digest_when_its_tag_has_gone_on() -> None:
@@ -246,3 +276,43 @@ def test_a_public_image_is_had_by_its_digest_when_its_tag_has_gone_on() -> None:
         assert all(rows.find_public_digest(tx, name, one) for one in DIGESTS[:3])
         (shown,) = rows.list_public_images(tx)
         assert (shown.tag, shown.digest) == ("1", DIGESTS[2])
+
+
+LAYERED = json.dumps({"config": {"digest": DIGESTS[7]}, "layers": [{"digest": DIGESTS[8]}]})
+
+
+def layer_url(ecr: Ecr) -> SplitResult:
+    ecr(
+        "_PutManifest",
+        repositoryName="app",
+        tag="1",
+        digest=DIGESTS[1],
+        mediaType="application/vnd.oci.image.manifest.v1+json",
+        size=1,
+        manifest=LAYERED,
+    )
+    answer = ecr("GetDownloadUrlForLayer", repositoryName="app", layerDigest=DIGESTS[8])
+    return urlsplit(str(answer["downloadUrl"]))
+
+
+def test_a_layers_link_is_s3s_and_opens_that_layer_for_an_hour(ecr: Ecr) -> None:
+    url = layer_url(ecr)
+    region = "ap-northeast-1"
+    assert url.netloc == f"prod-{region}-starport-layer-bucket.s3.{region}.amazonaws.com"
+    ecr("_CheckLayerUrl", path=url.path, query=url.query)
+    other = url.path.replace(DIGESTS[8][7:], DIGESTS[7][7:])
+    longer = url.query.replace("Expires=3600", "Expires=9999")
+    for path, query in ((other, url.query), (url.path, longer), (url.path, url.query[:-1])):
+        assert refused(ecr, "_CheckLayerUrl", path=path, query=query).code == (
+            "SignatureDoesNotMatch"
+        )
+    assert refused(ecr, "_CheckLayerUrl", path=url.path, query="").code == "AccessDenied"
+    ecr.clock.time += 3601
+    error = refused(ecr, "_CheckLayerUrl", path=url.path, query=url.query)
+    assert (error.code, error.message) == ("AccessDenied", "Request has expired")
+
+
+def test_a_layer_of_no_image_has_no_link(ecr: Ecr) -> None:
+    layer_url(ecr)
+    error = refused(ecr, "GetDownloadUrlForLayer", repositoryName="app", layerDigest=DIGESTS[9])
+    assert error.code == "LayersNotFoundException"

@@ -136,6 +136,25 @@ def test_a_failed_deployment_is_an_error(bus: Bus) -> None:
     assert failed["reason"] == "ECS deployment circuit breaker: tasks failed to start."
 
 
+def test_a_deployment_that_waits_at_a_hook_says_so(bus: Bus) -> None:
+    bus.listen()
+    hook = {"targetType": "PAUSE", "lifecycleStages": ["PRE_SCALE_UP"]}
+    how = {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0, "lifecycleHooks": [hook]}
+    bus.cloud.serve(desiredCount=1, deploymentConfiguration=how)
+    bus.cloud.schedule()
+    bus.cloud.run()
+    bus.cloud.schedule()
+    bus.cloud("UpdateService", cluster="c", service="web", forceNewDeployment=True)
+    bus.cloud.schedule()
+    bus.send()
+    (event,) = bus.told("ECS Hook State Change")
+    assert event["detail"]["eventName"] == "HOOK_AWAITING_ACTION"
+    arn = event["detail"]["serviceDeploymentArn"]
+    found = bus.cloud("DescribeServiceDeployments", serviceDeploymentArns=[arn])
+    (waiting,) = found["serviceDeployments"][0]["lifecycleHookDetails"]
+    assert event["detail"]["hookId"] == waiting["hookId"]
+
+
 def test_without_a_listener_nothing_is_sent_nor_kept(bus: Bus) -> None:
     bus.cloud.serve()
     bus.cloud.schedule()

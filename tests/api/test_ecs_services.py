@@ -359,6 +359,80 @@ def test_a_place_that_is_not_there_is_told_in_the_history(cloud: Cloud) -> None:
     assert len(cloud.events()) == 1
 
 
+def test_a_full_subnet_is_passed_over_and_what_has_no_place_is_told(cloud: Cloud) -> None:
+    small = []
+    for number, zone in ((3, "a"), (4, "c")):
+        answer = cloud(
+            "CreateSubnet",
+            "ec2",
+            VpcId=cloud.vpc,
+            CidrBlock=f"10.0.{number}.0/28",
+            AvailabilityZone=f"ap-northeast-1{zone}",
+        )
+        small.append(answer["Subnet"]["SubnetId"])
+    network = {"awsvpcConfiguration": {"subnets": small}}
+    for _ in range(10):  # eleven addresses in each
+        cloud.run_task(networkConfiguration={"awsvpcConfiguration": {"subnets": small[:1]}})
+    cloud.serve(desiredCount=14, networkConfiguration=network)
+    report = cloud.schedule_once()
+    started = [one for one in cloud.tasks() if one["group"] == "service:web"]
+    assert len(started) == 12
+    assert {one["availabilityZone"] for one in started} == {"ap-northeast-1a", "ap-northeast-1c"}
+    line = cloud.events()[-1]
+    assert line.startswith("(service web) was unable to place a task. Reason: ")
+    assert "InsufficientFreeAddressesInSubnet" in line
+    cloud.schedule_once()
+    assert cloud.events()[-1] == line
+    assert sum("was unable to place" in one for one in cloud.events()) == 1
+    cloud("UpdateService", cluster="c", service="web", desiredCount=12)
+    report = cloud.schedule_once()
+    assert report.quiet
+
+
+@pytest.mark.parametrize("member", ["executionRoleArn", "taskRoleArn"])
+def test_a_role_that_ecs_cannot_assume_is_told_in_the_history(cloud: Cloud, member: str) -> None:
+    other = cloud.trust("other", "lambda.amazonaws.com")
+    cloud.define(**{member: other})
+    text = f"ECS was unable to assume the role '{other}' that was provided for this task. Please"
+    with pytest.raises(AwsError, match=text) as caught:
+        cloud.run_task()
+    assert caught.value.code == "ClientException"
+    cloud.serve(desiredCount=1)
+    cloud.schedule_once()
+    assert cloud.events()[-1].startswith(
+        f"(service web) failed to launch a task with (error {text}"
+    )
+    cloud("DeleteRole", "iam", RoleName="other")
+    cloud.schedule_once()
+    assert len(cloud.events()) == 1
+    cloud.trust("other")
+    cloud.clock.time += 10
+    cloud.schedule()
+    assert len(cloud.tasks()) == 1
+
+
+def test_a_new_definition_ends_the_wait_after_tasks_that_never_ran(cloud: Cloud) -> None:
+    cloud.serve(desiredCount=1)
+    for _ in range(4):
+        cloud.schedule()
+        cloud.see(cloud.tasks()[0], failure="CannotPullContainerError: no route")
+        cloud.schedule()
+        cloud.clock.time += 900
+    cloud.schedule()
+    cloud.see(cloud.tasks()[0], failure="CannotPullContainerError: no route")
+    assert cloud.schedule().again_s == 32
+    cloud.define()
+    cloud("UpdateService", cluster="c", service="web", taskDefinition="app")
+    cloud.schedule()
+    assert [one["taskDefinitionArn"].rpartition(":")[2] for one in cloud.tasks()] == ["2"]
+
+
+def test_daemons_are_refused_as_fargate_does(cloud: Cloud) -> None:
+    with pytest.raises(AwsError, match="do not support the DAEMON scheduling strategy") as caught:
+        cloud.serve(schedulingStrategy="DAEMON")
+    assert caught.value.code == "InvalidParameterException"
+
+
 def test_inactive_services_are_forgotten_after_an_hour(cloud: Cloud) -> None:
     cloud.serve(desiredCount=0)
     cloud("DeleteService", cluster="c", service="web")

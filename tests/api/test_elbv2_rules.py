@@ -13,6 +13,7 @@ import pytest
 from tests.api.test_elbv2 import Cloud, cloud, refused
 
 import hiyoko.services.cloudformation  # noqa: F401  registers the operations
+from hiyoko.api import AwsError
 from hiyoko.reconcile.stacks import StackReconciler
 
 __all__ = ["cloud"]
@@ -331,3 +332,30 @@ async def test_a_stack_sets_transforms_and_takes_them_away(rules: Rules) -> None
     assert made["Conditions"][0]["RegexValues"] == ["^/a"]
     changed = await shown("UpdateStack")
     assert (changed["RuleArn"], changed["Transforms"]) == (made["RuleArn"], [])
+
+
+def test_a_neighbour_shifts_traffic_and_leaves_the_rest_of_a_rule(rules: Rules) -> None:
+    rule = rules.create(Actions=[rules.forward(1, 0, sticky_s=60)])
+
+    def shift(percent: float, arn: str = rule["RuleArn"]) -> tuple[bool, list[int]]:
+        shares = [
+            {"TargetGroupArn": rules.group, "Percent": 100 - percent},
+            {"TargetGroupArn": rules.other, "Percent": percent},
+        ]
+        changed = rules.cloud("_ShiftTraffic", RuleArn=arn, Shares=shares)["Changed"]
+        (shown,) = rules.cloud("DescribeRules", RuleArns=[arn])["Rules"]
+        config = shown["Actions"][0]["ForwardConfig"]
+        if arn == rule["RuleArn"]:
+            assert config["TargetGroupStickinessConfig"] == {"Enabled": True, "DurationSeconds": 60}
+        return changed, [one["Weight"] for one in config["TargetGroups"]]
+
+    assert shift(0) == (False, [100, 0])
+    assert shift(10) == (True, [90, 10])
+    assert shift(33.3) == (True, [667, 333])
+    assert shift(100) == (True, [0, 100])
+    default = rules.cloud("DescribeRules", ListenerArn=rules.listener)["Rules"][-1]["RuleArn"]
+    assert shift(5, default) == (True, [95, 5])
+    fixed = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200"}}
+    rules.modify(rule, Actions=[fixed])
+    with pytest.raises(AwsError, match="does not forward"):
+        shift(50)

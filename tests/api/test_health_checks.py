@@ -87,6 +87,9 @@ def test_an_update_changes_what_is_given_and_needs_the_newest_version(cloud: Clo
         ({**HTTP, "Type": "HTTP_STR_MATCH"}, "SearchString"),
         ({**HTTP, "HealthThreshold": 1}, "HealthThreshold is not allowed"),
         ({"Type": "CALCULATED", "Port": 1}, "Port is not allowed"),
+        ({"Type": "CLOUDWATCH_METRIC"}, "AlarmIdentifier must be"),
+        ({"Type": "CLOUDWATCH_METRIC", "Port": 1}, "Port is not allowed"),
+        ({**HTTP, "AlarmIdentifier": {"Region": "us-east-1", "Name": "x"}}, "AlarmIdentifier is"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(
@@ -99,11 +102,10 @@ def test_settings_that_do_not_fit_are_refused(
 @pytest.mark.parametrize(
     ("config", "name"),
     [
-        ({"Type": "CLOUDWATCH_METRIC"}, "Type='CLOUDWATCH_METRIC'"),
         ({"Type": "RECOVERY_CONTROL"}, "Type='RECOVERY_CONTROL'"),
         ({**HTTP, "MeasureLatency": True}, "MeasureLatency"),
         ({**HTTP, "IPAddress": "2001:db8::1"}, "IPAddress="),
-        ({**HTTP, "AlarmIdentifier": {"Region": "us-east-1", "Name": "x"}}, "AlarmIdentifier"),
+        ({**HTTP, "RoutingControlArn": "arn:aws:x"}, "RoutingControlArn"),
     ],
 )
 def test_what_would_have_no_effect_is_refused_by_name(

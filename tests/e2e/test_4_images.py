@@ -19,7 +19,7 @@ zone: example.jp
 services:
   web:
     image: {ecr}/app:1
-    command: &serve [busybox, httpd, -f, -p, "80", -h, /www]
+    command: &serve [sh, -c, "trap exit TERM; busybox httpd -f -p 80 -h /www & wait"]
     deploy: {{replicas: 1}}
   oci:
     image: chick:oci

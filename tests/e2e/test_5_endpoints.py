@@ -1,4 +1,4 @@
-"""A VPC without any way out: tasks reach the registry through interface endpoints alone."""
+"""VPCs without any way out: tasks reach the registry and its layers through endpoints alone."""
 
 from __future__ import annotations
 
@@ -19,6 +19,21 @@ from hiyoko.plane.containers.blobs import Blobs
 REGION = "ap-northeast-1"
 STACK = "inside"
 SERVICES = ("ecr.api", "ecr.dkr", "logs")
+SITE = """
+name: inner
+domain: inner.my-project.jp
+egress: endpoints
+services:
+  web:
+    image: {image}
+    command:
+      - sh
+      - -c
+      - >
+        echo from inside > /index.html; httpd -p 80 -h /;
+        trap "exit 0" TERM; while :; do sleep 1; done
+    healthcheck: {{interval: 5, timeout: 2}}
+"""
 TRUST = {
     "Statement": [
         {
@@ -36,6 +51,19 @@ NETWORK: dict[str, Any] = {
     "Subnet": {
         "Type": "AWS::EC2::Subnet",
         "Properties": {"VpcId": {"Ref": "Vpc"}, "CidrBlock": "10.7.1.0/24"},
+    },
+    "Table": {"Type": "AWS::EC2::RouteTable", "Properties": {"VpcId": {"Ref": "Vpc"}}},
+    "Tie": {
+        "Type": "AWS::EC2::SubnetRouteTableAssociation",
+        "Properties": {"SubnetId": {"Ref": "Subnet"}, "RouteTableId": {"Ref": "Table"}},
+    },
+    "S3": {
+        "Type": "AWS::EC2::VPCEndpoint",
+        "Properties": {
+            "VpcId": {"Ref": "Vpc"},
+            "ServiceName": f"com.amazonaws.{REGION}.s3",
+            "RouteTableIds": [{"Ref": "Table"}],
+        },
     },
     "TaskGroup": {
         "Type": "AWS::EC2::SecurityGroup",
@@ -118,10 +146,14 @@ def push_busybox(cloud: Cloud, directory: Path) -> str:
     return f"{repository['repositoryUri']}:1"
 
 
+@pytest.fixture(scope="module")
+def image(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return push_busybox(cloud, tmp_path_factory.mktemp("image"))
+
+
 @pytest.fixture
-def inside(cloud: Cloud, tmp_path: Path) -> Iterator[dict[str, str]]:
+def inside(cloud: Cloud, image: str) -> Iterator[dict[str, str]]:
     """The network with its endpoints, and a task definition of a private image."""
-    image = push_busybox(cloud, tmp_path)
     role = cloud.client("iam").create_role(
         RoleName="execution", AssumeRolePolicyDocument=json.dumps(TRUST)
     )["Role"]["Arn"]
@@ -190,3 +222,46 @@ def test_a_private_image_comes_through_the_endpoint_and_without_it_not(
     }.items():
         replace_endpoints(cloud, *(name for name in SERVICES if name != missing))
         assert re.match(reason, run_task(cloud, inside)["stoppedReason"])
+
+
+@pytest.fixture
+def site(cloud: Cloud, image: str, tmp_path: Path) -> str:
+    """A site, up. It ends with the cloud."""
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE.format(image=image))
+    assert "NatGateway" not in cloud.hiyoko("up", "--yes", str(path))
+    return str(path)
+
+
+def resources(cloud: Cloud) -> dict[str, str]:
+    found = cloud.client("cloudformation").describe_stack_resources(StackName="inner")
+    return {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in found["StackResources"]}
+
+
+def test_a_site_without_a_way_out_serves_and_without_the_way_to_s3_starts_no_task(
+    cloud: Cloud, site: str
+) -> None:
+    assert cloud.curl("https://inner.my-project.jp/") == (0, "from inside\n")
+    proof = {
+        r["name"]: r["ok"] for r in json.loads(cloud.hiyoko("check", "--json", site))["results"]
+    }
+    for name in ("endpoint of ecr.dkr", "endpoint of s3", "tasks have no way out"):
+        assert proof[name]
+
+    made, ec2, ecs = resources(cloud), cloud.client("ec2"), cloud.client("ecs")
+    table = made["PrivateRouteTable"]
+    ec2.modify_vpc_endpoint(VpcEndpointId=made["S3Endpoint"], RemoveRouteTableIds=[table])
+    assert "has no route to it" in cloud.hiyoko("check", site, ok=False)
+    (service,) = ecs.describe_services(cluster=made["Cluster"], services=["web"])["services"]
+    (task,) = ecs.run_task(
+        cluster=made["Cluster"],
+        taskDefinition=service["taskDefinition"],
+        launchType="FARGATE",
+        networkConfiguration=service["networkConfiguration"],
+    )["tasks"]
+    which = {"cluster": made["Cluster"], "tasks": [task["taskArn"]]}
+    ecs.get_waiter("tasks_stopped").wait(**which, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    host = f"prod-{REGION}-starport-layer-bucket.s3.{REGION}.amazonaws.com"
+    reason = rf"CannotPullContainerError: .* Get \"https://{host}/.*: i/o timeout"
+    assert re.match(reason, ecs.describe_tasks(**which)["tasks"][0]["stoppedReason"])
+    assert cloud.curl("https://inner.my-project.jp/")[0] == 0

@@ -21,6 +21,20 @@ def test_the_template_of_an_example_is_as_reviewed(example: str) -> None:
     _check(example, render_template(load_site(ROOT / "examples" / example / "site.yaml")))
 
 
+BY_ENDPOINTS = """
+name: inner
+domain: inner.example.com
+egress: endpoints
+services:
+  web:
+    image: 123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/app:1
+"""
+
+
+def test_the_template_without_a_way_out_is_as_reviewed() -> None:
+    _check("by-endpoints", render_template(parse_site(BY_ENDPOINTS, "site.yaml")))
+
+
 SCALED = """
 name: scaled
 domain: scaled.example.com
@@ -41,6 +55,17 @@ def _check(name: str, text: str) -> None:
     if os.environ.get("HIYOKO_GOLDEN") == "rewrite":
         golden.write_text(text)
     assert text == golden.read_text()
+
+
+def test_the_template_of_a_site_whose_services_find_each_other(tmp_path: Path) -> None:
+    text = (ROOT / "examples" / "1-public-task" / "site.yaml").read_text()
+    path = tmp_path / "site.yaml"
+    path.write_text(f"{text}discovery: true\n")
+    rendered = render_template(load_site(path))
+    golden = Path(__file__).parent / "site" / "discovery.yaml"
+    if os.environ.get("HIYOKO_GOLDEN") == "rewrite":
+        golden.write_text(rendered)
+    assert rendered == golden.read_text()
 
 
 def test_cfn_lint_finds_nothing() -> None:

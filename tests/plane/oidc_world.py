@@ -21,7 +21,7 @@ import dns.rrset
 import jwt
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
-from tests.plane.test_balancer import ADDRESS, ENI
+from tests.plane.balancer_world import ADDRESS, ENI
 
 from hiyoko.plane.addresses import VPC_RESOLVER_LINK_LOCAL
 from hiyoko.plane.containers.sockets import inside, socket_in

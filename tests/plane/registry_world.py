@@ -28,15 +28,26 @@ from cryptography.x509.oid import NameOID
 import hiyoko.services.ecr  # noqa: F401 - registers the operations
 from hiyoko import api
 from hiyoko.blueprint.tasks import Container, Task, Tasks
-from hiyoko.gateway.registry import Builder, RegistryHandler
+from hiyoko.gateway.layer_bucket import LayerBucket
+from hiyoko.gateway.public_images import Porter
+from hiyoko.gateway.registry import RegistryHandler
 from hiyoko.gateway.server import Gateway
 from hiyoko.neighbours import Neighbours
-from hiyoko.plane.containers.blobs import Blobs, BuildFailed, BuiltImage
+from hiyoko.plane.containers.blobs import (
+    Blobs,
+    BuildFailed,
+    BuiltImage,
+    Fault,
+    FetchedImage,
+    FetchFailed,
+)
 from hiyoko.plane.containers.directory import ContainerState, Progress, task_id
 from hiyoko.plane.containers.logs import LogFile
 from hiyoko.plane.containers.plane import ContainerPlane, ContainersState, steps
+from hiyoko.plane.containers.uploads import Uploads
 from hiyoko.plane.process import run
 from hiyoko.porter.build import add_manifest
+from hiyoko.services.ecr.layer_store import use_layer_store
 from hiyoko.services.ecr.rows import find_repository
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
@@ -44,6 +55,7 @@ from hiyoko.store.database import Store
 ACCOUNT, REGION = "123456789012", "ap-northeast-1"
 ECR = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 ECR_API = f"api.ecr.{REGION}.amazonaws.com"
+LAYERS = f"prod-{REGION}-starport-layer-bucket.s3.{REGION}.amazonaws.com"
 LOGS = f"logs.{REGION}.amazonaws.com"
 KEEPERS = tuple(f"{name}.{REGION}.amazonaws.com" for name in ("s3", "ssm", "secretsmanager"))
 ENDPOINT = "198.18.0.80"
@@ -64,11 +76,14 @@ APPLETS = (
 )
 
 
-class NoBuilder:
-    """Nothing is ever built."""
+class NoPorter:
+    """Nothing is ever built, and the internet has no image."""
 
     async def build(self, name: str) -> BuiltImage:
         raise BuildFailed(f"no {name} here")
+
+    async def fetch(self, name: str, reference: str) -> FetchedImage:
+        raise FetchFailed(Fault.ABSENT, f"no {name}:{reference}")
 
 
 def make_certificate(directory: Path, names: tuple[str, ...]) -> tuple[Path, Path]:
@@ -183,13 +198,23 @@ class RegistryWorld:
 
 @asynccontextmanager
 async def registry_world(
-    directory: Path, builder: Builder | None = None
+    directory: Path, porter: Porter | None = None
 ) -> AsyncIterator[RegistryWorld]:
     """The registry on 198.18.0.80:443, a resolver, and a task's namespace routed to both."""
     settings = Settings(directory)
     settings.run_dir.mkdir(exist_ok=True)
+    use_layer_store(Uploads(settings.image_dir))
     store = Store.open(":memory:")
-    names_served = (ECR, ECR_API, LOGS, *KEEPERS, "registry-1.docker.io", "public.ecr.aws")
+    names_served = (
+        ECR,
+        ECR_API,
+        LAYERS,
+        LOGS,
+        *KEEPERS,
+        "registry-1.docker.io",
+        "public.ecr.aws",
+        "ghcr.io",
+    )
     trust, server = make_certificate(directory, names_served)
     await run("ip", "netns", "add", ENI)
     await run("ip", "link", "add", "e-test", "type", "veth", "peer", "name", "eth0", "netns", ENI)
@@ -208,12 +233,13 @@ async def registry_world(
         await run(*command.split(), netns=ENI)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(server)
-    handler = RegistryHandler(store, settings, builder or NoBuilder())
+    handler = RegistryHandler(store, settings, porter or NoPorter())
     neighbours = Neighbours()
     gateway = Gateway(store, settings, neighbours=neighbours)
     for host in names_served:
-        if host not in (ECR_API, LOGS, *KEEPERS):
+        if host not in (ECR_API, LAYERS, LOGS, *KEEPERS):
             gateway.register_host(host, handler.handle)
+    gateway.register_host(LAYERS, LayerBucket(store, settings).handle)
     runner = web.ServerRunner(web.Server(gateway.handle))
     await runner.setup()
     await web.TCPSite(runner, ENDPOINT, 443, ssl_context=context).start()

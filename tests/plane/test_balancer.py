@@ -6,42 +6,38 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import datetime
-import json
-import sys
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Address
-from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from tests.plane.balancer_world import (
+    ADDRESS,
+    EMPTY,
+    ENI,
+    GOOD,
+    GROUP,
+    Place,
+    curl,
+    group,
+    node,
+    place,
+    rule,
+    target,
+)
 
 from hiyoko import api
 from hiyoko.blueprint.balancers import (
-    BalancerNode,
     Condition,
     FixedResponse,
     Forward,
-    HealthCheck,
-    Listener,
     Redirect,
-    Rule,
     Stickiness,
     Target,
-    TargetGroup,
 )
 from hiyoko.plane.balancer import answers, render
-from hiyoko.plane.balancer.certificates import read_certificate
-from hiyoko.plane.balancer.nodes import BalancerPlane, ReloadNode, StartNode, StopNode, steps
-from hiyoko.plane.balancer.observe import ServerSeen, describe_failure
-from hiyoko.plane.balancer.paths import CertificateFile, Paths
-from hiyoko.plane.balancer.render import digest_of, render_haproxy, side_files
-from hiyoko.plane.balancer.side_files import SideFiles, puts
+from hiyoko.plane.balancer.nodes import BalancerPlane, ReloadNode, StartNode
+from hiyoko.plane.balancer.observe import describe_failure
+from hiyoko.plane.balancer.render import digest_of, render_haproxy
 from hiyoko.plane.process import run
 from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.reconcile.report import Report
@@ -51,191 +47,7 @@ from hiyoko.services.elbv2.load_balancers import state
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
 
-ENI = "eni-0123456789abcdef0"
-ADDRESS = IPv4Address("10.0.0.10")
-GROUP = "arn:aws:elasticloadbalancing:r:1:targetgroup/web/0123456789abcdef"
-EMPTY = "arn:aws:elasticloadbalancing:r:1:targetgroup/none/0123456789abcdef"
-BACKEND = "tg.web.0123456789abcdef"
-CERTIFICATES = ("arn:cert/default", "arn:cert/other")
-
-TARGET = """
-import asyncio, sys
-async def serve(reader, writer):
-    try:
-        while True:
-            head = await reader.readuntil(b"\\r\\n\\r\\n")
-            path = head.split()[1].decode()
-            if path == "/health" and len(sys.argv) > 3:
-                status, body = sys.argv[3], b"no"
-            elif path == "/drop":
-                break
-            elif path == "/echo":
-                status, body = "200 OK", head
-            else:
-                status, body = "200 OK", sys.argv[2].encode()
-            writer.write(f"HTTP/1.1 {status}\\r\\nServer: mine\\r\\n"
-                f"Content-Length: {len(body)}\\r\\n\\r\\n".encode() + body)
-            await writer.drain()
-    except (asyncio.IncompleteReadError, ConnectionError):
-        pass
-    finally:
-        writer.close()
-async def main():
-    server = await asyncio.start_server(serve, "10.0.0.10", int(sys.argv[1]))
-    print("ready", flush=True)
-    await server.serve_forever()
-asyncio.run(main())
-"""
-
-
-@contextlib.asynccontextmanager
-async def target(port: int, body: str, *health: str) -> AsyncIterator[None]:
-    process = await asyncio.create_subprocess_exec(
-        *("ip", "netns", "exec", ENI, sys.executable, "-c", TARGET, str(port), body, *health),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    await process.stdout.readline()
-    try:
-        yield
-    finally:
-        process.kill()
-        await process.communicate()
-
-
-@dataclass
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: str
-
-
-async def curl(*argv: str) -> Answer:
-    out = await run(
-        *("curl", "-s", "-m", "15", "-w", "=====%{response_code} %{header_json}"), *argv, netns=ENI
-    )
-    body, _, rest = out.rpartition("=====")
-    status, _, headers = rest.partition(" ")
-    named = {key: values[0] for key, values in json.loads(headers).items()}
-    return Answer(int(status), named, body)
-
-
-def bundle(path: Path, name: str) -> CertificateFile:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    path.write_bytes(pem + private)
-    return read_certificate(path, now.timestamp())
-
-
-CHECK = HealthCheck("HTTP", None, "/health", 1, 1, 5, 2, "200")
-GOOD = Target("10.0.0.10", ADDRESS, 9001, "a")
-
-
-def group(*targets: Target, arn: str = GROUP, **changes: object) -> TargetGroup:
-    made = TargetGroup(arn, "web", "HTTP", "HTTP1", CHECK, targets)
-    return replace(made, **changes)  # type: ignore[arg-type]
-
-
-def rule(priority: int, action: object, *conditions: Condition) -> Rule:
-    return Rule(f"rule-{priority}", priority, conditions, action)  # type: ignore[arg-type]
-
-
-def node(*groups: TargetGroup, rules: tuple[Rule, ...] = ()) -> BalancerNode:
-    redirect = Redirect("HTTPS", "#{host}", "443", "/#{path}", "#{query}", 301)
-    default = rule(0, Forward(((GROUP, 1),)))
-    listeners = (
-        Listener("l80", 80, "HTTP", None, (), (rule(0, redirect),)),
-        Listener(
-            "l443",
-            443,
-            "HTTPS",
-            "p",
-            CERTIFICATES,
-            (*rules, default),
-            tls_versions=("TLSv1.3", "TLSv1.2"),
-            ciphers=("TLS_AES_128_GCM_SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256"),
-        ),
-        Listener("l8080", 8080, "HTTP", None, (), (*rules, default)),
-    )
-    return BalancerNode("lb", "web", ENI, "s", "a", ADDRESS, listeners, groups)
-
-
-class Place:
-    def __init__(self, tmp: Path) -> None:
-        self.plane = BalancerPlane(tmp / "deep" / "balancer")
-        self.paths = Paths(
-            {
-                CERTIFICATES[0]: bundle(tmp / "default.pem", "default.test"),
-                CERTIFICATES[1]: bundle(tmp / "other.pem", "other.test"),
-            },
-            directory=str(tmp / "files"),
-        )
-        self.tmp = tmp
-        self.wished: dict[str, tuple[BalancerNode, str]] = {}
-
-    async def become(self, wish: BalancerNode) -> None:
-        self.wished = {ENI: (wish, render_haproxy(wish, self.paths))}
-        async with asyncio.timeout(15):
-            while await self.step():
-                pass
-
-    async def step(self) -> int:
-        """What a reconciler does when it is woken: a target's first success is such a moment."""
-        wish = self.wished[ENI][0]
-        files = SideFiles(Path(self.paths.directory))
-        for put in puts(side_files(wish, self.paths), files.observe()):
-            files.apply(put)
-        found = steps(self.wished, await self.plane.observe())
-        for step in found:
-            await self.plane.apply(step)
-        return len(found)
-
-    async def server(self, port: int = 9001, backend: str = BACKEND) -> ServerSeen:
-        seen = (await self.plane.observe())[ENI].servers
-        return seen[backend, f"10.0.0.10:{port}"]
-
-    async def until(self, up: bool, port: int = 9001, backend: str = BACKEND) -> ServerSeen:
-        async with asyncio.timeout(15):
-            while True:
-                await self.step()
-                seen = await self.server(port, backend)
-                if seen.up == up and seen.check:
-                    return seen
-                await asyncio.sleep(0.05)
-
-
-@pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    await run("ip", "netns", "add", ENI)
-    await run("ip", "-n", ENI, "link", "set", "lo", "up")
-    await run("ip", "-n", ENI, "addr", "add", f"{ADDRESS}/32", "dev", "lo")
-    made = Place(tmp_path)
-    try:
-        yield made
-    finally:
-        if await made.plane.observe():
-            await made.plane.apply(StopNode(ENI))
-        assert await made.plane.observe() == {}
-        await run("ip", "netns", "del", ENI)
+__all__ = ["place"]
 
 
 async def test_http_is_redirected_with_the_port_in_the_location(place: Place) -> None:

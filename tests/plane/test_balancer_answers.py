@@ -12,8 +12,22 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 from tests.plane import balancer_world
-from tests.plane.balancer_world import GET, OK, OPEN, Lab, Reply, inside, own, self_signed, undated
-from tests.plane.test_balancer import ADDRESS, group, node, rule
+from tests.plane.balancer_world import (
+    ADDRESS,
+    GET,
+    OK,
+    OPEN,
+    PORT,
+    Lab,
+    Reply,
+    group,
+    inside,
+    node,
+    own,
+    rule,
+    self_signed,
+    undated,
+)
 
 from hiyoko.blueprint.balancers import FixedResponse, Listener, Redirect
 from hiyoko.plane.balancer.paths import Paths
@@ -67,8 +81,14 @@ async def test_what_is_no_http_is_400_and_the_end(lab: Lab) -> None:
         answer = await lab.raw(garbage)
         assert answer.startswith(b"HTTP/1.1 400 Bad "), garbage
         assert b"Connection: close" in answer
-    # HTTP/2 is spoken over TLS only.
-    assert (await lab.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_http2_is_spoken_over_tls_only_and_elsewhere_505(lab: Lab) -> None:
+    await lab.become(attributes=(("routing.http2.enabled", "false"),))
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    answer = own("505 HTTP Version Not Supported", CLOSE)
+    for port in (PORT, 443):
+        assert undated(await lab.raw(preface, port=port)) == answer, port
 
 
 async def test_an_answer_to_head_has_no_body(lab: Lab) -> None:

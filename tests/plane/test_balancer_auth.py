@@ -7,9 +7,12 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-ver
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,18 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from tests.plane.oidc_world import (
-    CLIENT,
-    HOST,
-    ISSUER,
-    SECRET,
-    Answer,
-    Browser,
-    Idp,
-    opened,
-    serving,
-)
-from tests.plane.test_balancer import (
+from tests.plane.balancer_world import (
     ADDRESS,
     ENI,
     GOOD,
@@ -41,6 +33,17 @@ from tests.plane.test_balancer import (
     place,
     rule,
     target,
+)
+from tests.plane.oidc_world import (
+    CLIENT,
+    HOST,
+    ISSUER,
+    SECRET,
+    Answer,
+    Browser,
+    Idp,
+    opened,
+    serving,
 )
 
 from hiyoko.blueprint.balancers import (
@@ -56,7 +59,9 @@ from hiyoko.plane.balancer.agent import oidc
 from hiyoko.plane.balancer.agent.seal import Seal
 from hiyoko.plane.balancer.agents import AgentPlane, drops, puts
 from hiyoko.plane.balancer.guards import Trust, render_agent
+from hiyoko.plane.balancer.log_line import LOGIN, RequestLine, parse_line
 from hiyoko.plane.balancer.nodes import BalancerPlane
+from hiyoko.plane.balancer.pipe import PIPE
 from hiyoko.plane.balancer.seals import SealKey
 from hiyoko.plane.balancer.signing import signing_key
 from hiyoko.plane.ca.issuing import certificate_path
@@ -121,6 +126,40 @@ class Auth:
 
     def seal(self) -> Seal:
         return Seal(SealKey.of(b"cloud", "session lb").key)
+
+
+class Told:
+    """What an agent tells of logins, read in the collector's place."""
+
+    def __init__(self, auth: Auth) -> None:
+        directory = auth.place.plane.directory / ENI
+        self.pipe = os.open(directory / PIPE, os.O_RDWR | os.O_NONBLOCK)
+        fcntl.fcntl(self.pipe, fcntl.F_SETPIPE_SZ, 1 << 20)
+
+        self.lines = b""
+
+    def counts(self) -> Counter[str]:
+        self.lines += os.read(self.pipe, 1 << 20)
+        return Counter(name.decode() for name, _ in LOGIN.findall(self.lines))
+
+    async def reasons(self, last: str) -> Counter[str]:
+        """The reasons of errors in the access log, up to one that must come."""
+        found: Counter[str] = Counter()
+        async with asyncio.timeout(5):
+            while last not in found:
+                with contextlib.suppress(BlockingIOError):
+                    self.lines += os.read(self.pipe, 1 << 20)
+                lines = [parse_line(line) for line in self.lines.splitlines()]
+                found = Counter(
+                    line.error_reason
+                    for line in lines
+                    if isinstance(line, RequestLine) and line.error_reason
+                )
+                await asyncio.sleep(0.01)
+        return found
+
+    def close(self) -> None:
+        os.close(self.pipe)
 
 
 def guarded(priority: int, path: str, guard: Oidc | Jwt, **changes: Any) -> Rule:
@@ -242,7 +281,7 @@ async def test_without_a_session_a_rule_lets_pass_or_denies(auth: Auth) -> None:
 
 async def test_what_goes_wrong_at_a_login_is_answered_as_aws_answers_it(auth: Auth) -> None:
     await auth.become(guarded(1, "/echo", GUARD), guarded(2, "/elsewhere", GUARD))
-    idp = auth.idp
+    idp, told = auth.idp, Told(auth)
 
     async def login() -> Answer:
         return await auth.browser().follow(f"{SITE}/echo")
@@ -292,10 +331,32 @@ async def test_what_goes_wrong_at_a_login_is_answered_as_aws_answers_it(auth: Au
         assert own(await browser.get(f"{where}?{bad}"), unauthorized), bad
     assert (await browser.get(back)).location == f"{SITE}/echo"
     assert own(await browser.get(back), unauthorized)  # the nonce is used up
+    assert told.counts() == {
+        "ELBAuthFailure": 5,  # three times at the login page, twice by a status of 400
+        "ELBAuthError": 11,
+        "ELBAuthUserClaimsSizeExceeded": 1,
+        "ELBAuthSuccess": 1,
+        "ELBAuthLatency": 14,
+    }
     # Without a Host there is no URL to come back to.
     bare = ("--http1.0", "-H", "Host:", "--connect-to", f"::{ADDRESS}:443", f"{SITE}/echo")
     head = await run("curl", "-ski", *bare, netns=ENI)
     assert head.startswith("HTTP/1.0 401 Unauthorized\r\nServer: awselb/2.0\r\nDate:")
+    assert await told.reasons("AuthMissingHostHeader") == {
+        "AuthTokenEpRequestFailed": 2,
+        "AuthInvalidGrantError": 1,
+        "AuthUserinfoEpRequestFailed": 3,
+        "AuthInvalidIdToken": 3,
+        "AuthInvalidUserinfoResponse": 1,
+        "AuthInvalidTokenResponse": 2,
+        "AuthUserinfoResponseSizeExceeded": 1,
+        "AuthMissingStateParam": 1,
+        "AuthInvalidStateParam": 3,
+        "AuthMissingCodeParam": 1,
+        "AuthInvalidCookie": 1,
+        "AuthMissingHostHeader": 1,
+    }
+    told.close()
 
 
 async def test_a_provider_that_is_silent_or_away_is_an_error_of_the_balancer(auth: Auth) -> None:
@@ -305,12 +366,17 @@ async def test_a_provider_that_is_silent_or_away_is_an_error_of_the_balancer(aut
         guarded(1, "/silent", GUARD), guarded(2, "/away", away), guarded(3, "/refused", refused)
     )
     auth.idp.broken = {"/token": 0}
-    at = time.monotonic()
+    told, at = Told(auth), time.monotonic()
     answers = await asyncio.gather(
         *(auth.browser().follow(f"{SITE}/{path}") for path in ("silent", "away", "refused"))
     )
     assert all(own(answer, "500 Internal Server Error") for answer in answers)
     assert time.monotonic() - at >= 5
+    assert await told.reasons("AuthTokenEpRequestTimeout") == {
+        "AuthTokenEpRequestTimeout": 1,
+        "AuthTokenEpRequestFailed": 2,
+    }
+    told.close()
 
 
 async def test_large_claims_fill_several_cookies(auth: Auth) -> None:
@@ -338,6 +404,7 @@ async def test_an_expired_access_token_is_renewed_until_the_provider_or_the_sess
     await auth.become(
         guarded(1, "/echo", GUARD), guarded(2, "/in", login), guarded(3, "/short", short)
     )
+    told = Told(auth)
     auth.idp.tokens = {"expires_in": 0, "refresh_token": "again"}
     browser = auth.browser()
     first = await browser.follow(f"{SITE}/echo")
@@ -367,6 +434,8 @@ async def test_an_expired_access_token_is_renewed_until_the_provider_or_the_sess
     for answer in answers:
         claims = opened(answer.told["x-amzn-oidc-data"].split(".")[1])
         assert claims["email"] == "new@b.test"
+    assert told.counts()["ELBAuthRefreshTokenSuccess"] == 3
+    told.close()
     # The provider is away: that says nothing of the user. It says that the user is gone: log in.
     gone = await logged_in("third")
     auth.idp.broken = {"/token": 503}

@@ -9,8 +9,7 @@ import re
 
 import pytest
 from tests.plane import balancer_world
-from tests.plane.balancer_world import GET, OK, Lab
-from tests.plane.test_balancer import ADDRESS, GROUP, node, rule
+from tests.plane.balancer_world import ADDRESS, GET, GROUP, OK, Lab, node, rule
 
 from hiyoko.blueprint.balancers import Forward, Listener
 

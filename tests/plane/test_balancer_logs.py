@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.plane.test_balancer import bundle, curl, target
+from tests.plane.balancer_world import bundle, curl, target
 
 from hiyoko import api, services
 from hiyoko.blueprint.balancers import (

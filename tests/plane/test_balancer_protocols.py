@@ -20,8 +20,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.plane import balancer_world
-from tests.plane.balancer_world import GET, OK, OPEN, Lab, own, self_signed, undated
-from tests.plane.test_balancer import ADDRESS, CHECK, ENI, GOOD, group
+from tests.plane.balancer_world import (
+    ADDRESS,
+    CHECK,
+    ENI,
+    GET,
+    GOOD,
+    OK,
+    OPEN,
+    Lab,
+    group,
+    own,
+    self_signed,
+    undated,
+)
 
 from hiyoko.blueprint.balancers import TargetGroup, TargetTls
 from hiyoko.plane.balancer.observe import describe_failure

@@ -8,15 +8,24 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import json
 import re
-import sys
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 
-from tests.plane.test_balancer import ADDRESS, ENI, GOOD, GROUP, Place, group, node, place, rule
+from tests.plane import balancer_world
+from tests.plane.balancer_world import (
+    ADDRESS,
+    GOOD,
+    GROUP,
+    Answer,
+    Place,
+    curl,
+    group,
+    node,
+    place,
+    rule,
+)
 
 from hiyoko.blueprint.balancers import (
     Action,
@@ -39,72 +48,18 @@ SECOND = replace(GOOD, port=9002)
 WEEK_S = 604_800
 
 # Says its name, the Host and the URL that it got; a URL with "login" starts a session.
-TARGET = """
-import asyncio, sys
-async def serve(reader, writer):
-    try:
-        while True:
-            head = (await reader.readuntil(b"\\r\\n\\r\\n")).decode("latin-1")
-            lines = head.split("\\r\\n")
-            host = [l.split(": ", 1)[1] for l in lines if l.lower().startswith("host:")][0]
-            uri = lines[0].split()[1]
-            body = f"{sys.argv[2]} {host} {uri}"
-            cookie = "Set-Cookie: SID=1; Path=/\\r\\n" if "login" in uri else ""
-            writer.write(f"HTTP/1.1 200 OK\\r\\n{cookie}"
-                f"Content-Length: {len(body)}\\r\\n\\r\\n{body}".encode())
-            await writer.drain()
-    except (asyncio.IncompleteReadError, ConnectionError):
-        pass
-    finally:
-        writer.close()
-async def main():
-    server = await asyncio.start_server(serve, "10.0.0.10", int(sys.argv[1]))
-    print("ready", flush=True)
-    await server.serve_forever()
-asyncio.run(main())
+ANSWER = """
+def answer(head):
+    lines = head.split("\\r\\n")
+    host = [l.split(": ", 1)[1] for l in lines if l.lower().startswith("host:")][0]
+    uri = lines[0].split()[1]
+    cookie = "Set-Cookie: SID=1; Path=/\\r\\n" if "login" in uri else ""
+    return "200 OK", cookie, f"{sys.argv[2]} {host} {uri}"
 """
 
 
-@contextlib.asynccontextmanager
-async def target(port: int, name: str) -> AsyncIterator[None]:
-    process = await asyncio.create_subprocess_exec(
-        *("ip", "netns", "exec", ENI, sys.executable, "-c", TARGET, str(port), name),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    await process.stdout.readline()
-    try:
-        yield
-    finally:
-        process.kill()
-        await process.communicate()
-
-
-@dataclass
-class Answer:
-    status: int
-    headers: dict[str, list[str]]
-    body: str
-
-    @property
-    def cookies(self) -> dict[str, str]:
-        """Each cookie's value with its attributes."""
-        return dict(line.split("=", 1) for line in self.headers.get("set-cookie", []))
-
-    def sent(self, *names: str) -> str:
-        """What a client returns of these cookies."""
-        return "; ".join(f"{name}={self.cookies[name].split(';')[0]}" for name in names)
-
-
-async def curl(*argv: str) -> Answer:
-    out = await run(
-        *("curl", "-sg", "-m", "15", "-w", "=====%{response_code} %{header_json}"),
-        *argv,
-        netns=ENI,
-    )
-    body, _, rest = out.rpartition("=====")
-    status, _, headers = rest.partition(" ")
-    return Answer(int(status), json.loads(headers), body)
+def target(port: int, name: str) -> contextlib.AbstractAsyncContextManager[None]:
+    return balancer_world.target(port, name, answer=ANSWER)
 
 
 async def ask(url: str, *headers: str, cookie: str = "", host: str = "") -> Answer:
@@ -357,14 +312,14 @@ async def test_redirects_fill_every_keyword_as_it_stands(place: Place) -> None:
         ("/five", "https://a.test:443/five/five"),
     ):
         answer = await ask(URL + path, host="A.test:1234")
-        assert answer.headers["location"] == [expected], path
-        assert answer.headers["server"] == ["awselb/2.0"]
+        assert answer.headers["location"] == expected, path
+        assert answer.headers["server"] == "awselb/2.0"
     assert (await ask(f"{URL}/one")).status == 301
     assert len((await ask(f"{URL}/two")).body) == 110
     # A Location that is too long is answered with 507, one that is just short enough is not.
     fits = "/one/" + "x" * (rendered.LOCATION_BYTES_MAX - len("https://a.test:40443/one/"))
     longest = await ask(URL + fits, host="a.test")
-    assert longest.headers["location"] == [f"https://a.test:40443{fits}"]
+    assert longest.headers["location"] == f"https://a.test:40443{fits}"
     too_long = await ask(f"{URL}{fits}x", host="a.test")
     assert (too_long.status, "<h1>507 " in too_long.body) == (507, True)
     doubled = await ask(f"{URL}/five{'x' * 9000}")
@@ -598,13 +553,13 @@ async def test_a_fixed_response_may_be_long_and_of_any_allowed_status(place: Pla
     await place.become(node(group(), rules=rules))
     ok = await ask(f"{URL}/ok")
     assert (ok.status, ok.body) == (200, body)
-    assert ok.headers["content-type"] == ["application/json; charset=utf-8"]
+    assert ok.headers["content-type"] == "application/json; charset=utf-8"
     odd = await ask(f"{URL}/odd")
     assert (odd.status, odd.body, odd.headers["content-type"]) == (
         599,
         "odd",
-        ["text/plain; charset=utf-8"],
+        "text/plain; charset=utf-8",
     )
     assert (await ask(f"{URL}/empty")).status == 204
     none = await ask(f"{URL}/none")
-    assert (none.status, none.body, none.headers["content-length"]) == (404, "", ["0"])
+    assert (none.status, none.body, none.headers["content-length"]) == (404, "", "0")

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from bench.big_balancer import FIRST, registration, rig
-from tests.plane.test_balancer import (
+from tests.plane.balancer_world import (
     ADDRESS,
     CERTIFICATES,
     CHECK,
@@ -43,7 +43,8 @@ from hiyoko.blueprint.balancers import (
     Stickiness,
     Target,
 )
-from hiyoko.plane.balancer.nodes import CONFIG, MASTER_SOCKET, BalancerPlane
+from hiyoko.plane.balancer.master import CONFIG, MASTER_SOCKET
+from hiyoko.plane.balancer.nodes import BalancerPlane
 from hiyoko.plane.balancer.observe import describe_failure, parse_info
 from hiyoko.plane.balancer.paths import Paths
 from hiyoko.plane.balancer.render import render_haproxy

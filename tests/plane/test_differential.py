@@ -27,14 +27,18 @@ from hiyoko.blueprint.network import (
     Acl,
     AclEntry,
     Blackhole,
+    GatewayEndpoint,
     GroupPeer,
     GroupRule,
     Network,
+    PrefixList,
+    PrefixListPeer,
     Route,
     RouteTable,
     RouteTarget,
     SecurityGroup,
     Subnet,
+    ToGatewayEndpoint,
     ToInterface,
     ToInternetGateway,
     Vpc,
@@ -49,6 +53,11 @@ INTERNET = "internet"
 SUBNETS = (example.PUBLIC_A, example.PRIVATE_A, example.PRIVATE_C)
 GROUPS = tuple(f"sg-0a00000000000001{number}" for number in range(3))
 ACLS = tuple(f"acl-0a00000000000001{number}" for number in range(2))
+S3 = IPv4Network("198.18.16.0/26")
+ENDPOINT = GatewayEndpoint("vpce-0a000000000000001", S3.network_address + 1)
+PREFIXES = PrefixList(
+    "pl-0a000001", (S3, IPv4Network("10.0.10.0/24"), IPv4Network("198.18.0.100/32"))
+)
 SHORT_S, LONG_S = 0.2, 1.5
 NAT = example.NAT_INTERFACE
 INTERFACES = (
@@ -88,7 +97,9 @@ mostly = st.sampled_from((True, True, True, True, True, False))
 
 @st.composite
 def group_rules(draw: st.DrawFn) -> GroupRule:
-    peer = draw(cidrs | st.sampled_from([GroupPeer(group) for group in GROUPS]))
+    peers: list[GroupPeer | PrefixListPeer] = [GroupPeer(group) for group in GROUPS]
+    peers.append(PrefixListPeer(PREFIXES.prefix_list_id))
+    peer = draw(cidrs | st.sampled_from(peers))
     return GroupRule("sgr-0a000000000000001", *draw(protocols_and_ports), peer)
 
 
@@ -121,6 +132,9 @@ def route_tables(draw: st.DrawFn, table_id: str) -> RouteTable:
     routes = [Route(example.EVERYWHERE, draw(strategy))] if draw(mostly) else []
     if draw(st.booleans()):
         routes.append(Route(IPv4Network("198.18.0.0/24"), draw(strategy)))
+    if draw(mostly):
+        to_endpoint = st.just(ToGatewayEndpoint(ENDPOINT.endpoint_id))
+        routes.append(Route(S3, draw(to_endpoint | to_endpoint | strategy)))
     return RouteTable(table_id, tuple(routes))
 
 
@@ -165,6 +179,8 @@ def networks(draw: st.DrawFn) -> Network:
                     SecurityGroup(each, draw(rule_sets), draw(rule_sets)) for each in GROUPS
                 ),
                 interfaces=(nat, *interfaces),
+                gateway_endpoints=(ENDPOINT,),
+                prefix_lists=(PREFIXES,),
             ),
         )
     )
@@ -217,7 +233,9 @@ async def settle(network: Network) -> None:
 
 @pytest.fixture(scope="module")
 def agents() -> Iterator[dict[str, Agent]]:
-    vpc = replace(example.example_vpc(), interfaces=(NAT, *INTERFACES))
+    vpc = replace(
+        example.example_vpc(), interfaces=(NAT, *INTERFACES), gateway_endpoints=(ENDPOINT,)
+    )
 
     async def begin() -> None:
         await prepare_internet()
@@ -225,8 +243,9 @@ def agents() -> Iterator[dict[str, Agent]]:
 
     asyncio.run(begin())
     everyone = {each.eni_id: Agent(each.eni_id) for each in INTERFACES} | {INTERNET: Agent(None)}
+    service = Agent(ENDPOINT.endpoint_id)  # answers only
     yield everyone
-    for agent in everyone.values():
+    for agent in (*everyone.values(), service):
         agent.close()
     asyncio.run(settle(Network()))
 
@@ -234,9 +253,17 @@ def agents() -> Iterator[dict[str, Agent]]:
 def questions(vpc: Vpc, source: str) -> list[tuple[int, str, int]]:
     addresses = [str(each.address) for each in vpc.interfaces]
     addresses += [str(each.public_address) for each in vpc.interfaces if each.public_address]
-    addresses += [str(CLIENT), "198.19.200.1"] if source != INTERNET else ["198.19.200.1"]
+    addresses.append("198.19.200.1")
+    tcp_only = []
+    if source != INTERNET:
+        addresses.append(str(CLIENT))
+        # On the internet this address is one of many of one host, which answers UDP by another.
+        tcp_only = [(TCP, str(ENDPOINT.address), port) for port in TCP_PORTS]
     ports = [(TCP, port) for port in TCP_PORTS] + [(UDP, port) for port in UDP_PORTS]
-    return [(protocol, address, port) for address in addresses for protocol, port in ports]
+    return [
+        *((protocol, address, port) for address in addresses for protocol, port in ports),
+        *tcp_only,
+    ]
 
 
 def expected(network: Network, source: str, question: tuple[int, str, int]) -> bool:

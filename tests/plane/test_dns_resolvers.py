@@ -137,7 +137,10 @@ async def test_an_independent_resolver_finds_the_site_from_the_root(site: Site) 
             (("big.my-project.jp", "TXT"), "029xxx"),
             (("my-project.jp", "MX"), "mail.my-project.jp"),
             (("a.gtld-servers.net", "A"), "198.18.0.2"),
-            (("s3.ap-northeast-1.amazonaws.com", "A"), "198.18.0.80"),
+            (("s3.ap-northeast-1.amazonaws.com", "A"), "198.18.16.1"),
+            (("bucket.s3.ap-northeast-1.amazonaws.com", "A"), "198.18.16.1"),
+            (("api.ecr.ap-northeast-1.amazonaws.com", "A"), "198.18.0.80"),
+            (("streams.dynamodb.us-east-1.amazonaws.com", "A"), "198.18.0.80"),
         ):
             said = await ask(*question)
             assert "status: NOERROR" in said, question

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from aiohttp.web import SockSite
 from tests.plane.dns_world import stop
 
@@ -221,3 +222,75 @@ async def test_another_process_opens_the_sockets_anew_and_a_deleted_endpoint_is_
     assert found.split() == ["198.18.0.80"]
     with pytest.raises(PlaneError):
         await world.curl(site.task, caller(STS), "--connect-timeout", "1")
+
+
+SEEN = "seen.s3.ap-northeast-1.amazonaws.com"
+
+
+def enclosed(world: World) -> tuple[str, str, str]:
+    """A VPC without a way out: its route table, an interface and its group, which lets nobody out.
+
+    Every one has the same addresses.
+    """
+    vpc = world.ec2("CreateVpc", CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    subnet = world.ec2("CreateSubnet", VpcId=vpc, CidrBlock="10.1.0.0/24")["Subnet"]["SubnetId"]
+    table = world.ec2("CreateRouteTable", VpcId=vpc)["RouteTable"]["RouteTableId"]
+    world.ec2("AssociateRouteTable", RouteTableId=table, SubnetId=subnet)
+    group = world.ec2("CreateSecurityGroup", VpcId=vpc, GroupName="t", Description="t")["GroupId"]
+    everything = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    world.ec2("RevokeSecurityGroupEgress", GroupId=group, IpPermissions=[everything])
+    eni = world.ec2(
+        "_CreateManagedInterface",
+        SubnetId=subnet,
+        Groups=[group],
+        Description="task",
+        RequesterId="amazon-ecs",
+        InterfaceType="interface",
+        AssociatePublicIp=False,
+    )["NetworkInterfaceId"]
+    name = "com.amazonaws.ap-northeast-1.s3"
+    world.ec2("CreateVpcEndpoint", VpcId=vpc, ServiceName=name, RouteTableIds=[table])
+    return table, eni, group
+
+
+async def test_a_gateway_endpoint_leads_to_s3_by_its_route_and_the_group_lets_out_by_the_list(
+    world: World,
+) -> None:
+    async def tell(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(text=str(request.remote))
+
+    world.gateway.register_host(SEEN, tell)
+    ways = [enclosed(world), enclosed(world)]
+    await world.settle()
+    (_, eni, group), (_, other, other_group) = ways
+    found = (await run("dig", "+short", "@10.1.0.2", SEEN, netns=eni)).strip()
+    asked = (f"https://{SEEN}/", "--resolve", f"{SEEN}:443:{found}", "--connect-timeout", "1.5")
+    with pytest.raises(PlaneError, match="time"):
+        await world.curl(eni, *asked)
+    name = [{"Name": "prefix-list-name", "Values": ["com.amazonaws.ap-northeast-1.s3"]}]
+    (s3,) = world.ec2("DescribePrefixLists", Filters=name)["PrefixLists"]
+    https = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
+    rule = https | {"PrefixListIds": [{"PrefixListId": s3["PrefixListId"]}]}
+    for each in (group, other_group):
+        world.ec2("AuthorizeSecurityGroupEgress", GroupId=each, IpPermissions=[rule])
+    await world.settle()
+    # Two VPCs of the same addresses, each seen by its private address.
+    for each in (eni, other):
+        assert await world.curl(each, *asked) == "10.1.0.4"
+    # Another process reads everything anew, and finds it as it should be.
+    assert not (await NetworkReconciler(world.store).activate()).steps
+
+    table = ways[0][0]
+    (endpoint,) = (
+        found["VpcEndpointId"]
+        for found in world.ec2("DescribeVpcEndpoints")["VpcEndpoints"]
+        if table in found["RouteTableIds"]
+    )
+    world.ec2("ModifyVpcEndpoint", VpcEndpointId=endpoint, RemoveRouteTableIds=[table])
+    await world.settle()
+    with pytest.raises(PlaneError, match="curl"):
+        await world.curl(eni, *asked)
+    world.ec2("DeleteVpcEndpoints", VpcEndpointIds=[endpoint])
+    await world.settle()
+    assert not (NETNS_DIR / endpoint).exists()
+    assert await world.curl(other, *asked) == "10.1.0.4"

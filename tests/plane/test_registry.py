@@ -4,28 +4,47 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from tests.golden.golden import FixedClock
 from tests.plane.registry_world import (
+    ECR,
+    LAYERS,
     Driver,
-    NoBuilder,
+    NoPorter,
     add_busybox,
     make_container,
     make_task,
+    push,
     registry_world,
 )
 
 from hiyoko import api
 from hiyoko.gateway.images import import_image, list_images
+from hiyoko.gateway.layer_bucket import LayerBucket
 from hiyoko.gateway.registry import RegistryHandler
-from hiyoko.plane.containers.blobs import Blobs, BuiltImage, links
+from hiyoko.plane.containers.blobs import (
+    Blobs,
+    BuiltImage,
+    Fault,
+    FetchedImage,
+    FetchFailed,
+    links,
+)
 from hiyoko.plane.containers.cgroups import remove_groups
+from hiyoko.plane.containers.collector import SPARED_S, SWEEP_S, Collector
+from hiyoko.plane.containers.pull import Puller, PullFailed
+from hiyoko.plane.containers.sockets import TaskResolver
+from hiyoko.plane.containers.uploads import Uploads
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
 from hiyoko.porter.build import FORMAT, build
+from hiyoko.reconcile.image_store import ImageStoreReconciler
+from hiyoko.services.ecr.layer_store import use_layer_store
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
 
@@ -41,7 +60,8 @@ def settings(tmp_path: Path) -> Settings:
 async def store(settings: Settings) -> AsyncIterator[Store]:
     """The registry on the loopback, with its store."""
     store = Store.open(":memory:")
-    handler = RegistryHandler(store, settings, NoBuilder())
+    use_layer_store(Uploads(settings.image_dir))
+    handler = RegistryHandler(store, settings, NoPorter())
     runner = web.ServerRunner(web.Server(handler.handle))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 4566).start()
@@ -141,6 +161,37 @@ async def test_archives_and_directories_are_imported(
         assert all(blobs.has(digest) for digest in (manifest.config, *manifest.layers))
 
 
+async def test_layers_come_from_s3_and_the_registrys_key_is_not_sent_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, str | None]] = []
+    handle = LayerBucket.handle
+
+    async def noted(self: LayerBucket, request: web.BaseRequest) -> web.StreamResponse:
+        seen.append((request.host, request.headers.get("Authorization")))
+        return await handle(self, request)
+
+    monkeypatch.setattr(LayerBucket, "handle", noted)
+    state = tmp_path / "state"
+    state.mkdir()
+    async with registry_world(state) as world:
+        push(world.store, world.settings, "app", "1", ("true",))
+        puller = Puller(tmp_path / "empty", world.trust)
+        pulled = await puller.pull(make_task(1), f"{ECR}/app:1")
+        assert seen == [(LAYERS, None)] * (1 + len(pulled.layers))
+        assert all(puller.blobs.has(digest) for digest in (pulled.config, *pulled.layers))
+        # At hand: nothing is copied again, and S3 must still be reached.
+        await puller.pull(make_task(1), f"{ECR}/app:1")
+        assert len(seen) == 1 + len(pulled.layers)
+
+        async def nowhere(names: TaskResolver, host: str, port: int, _: float) -> None:
+            raise OSError(f"dial tcp {host}:{port}: i/o timeout")
+
+        monkeypatch.setattr("hiyoko.plane.containers.sockets.dial", nowhere)
+        with pytest.raises(PullFailed, match=f'Get "https://{LAYERS}/[^?]*": dial tcp .*timeout'):
+            await puller.pull(make_task(1), f"{ECR}/app:1")
+
+
 BUILT = Path(__file__).parents[2] / "build" / "test"
 """Where ``python -m hiyoko.porter.build --state-dir build/test NAME`` puts its image: a throw-away
 world has no way out, so the image is built before, on the host."""
@@ -160,7 +211,10 @@ async def test_a_built_image_serves(tmp_path: Path, image: str, recipe: str, wor
     settings = Settings(tmp_path)
     settings.image_dir.symlink_to(BUILT / "images")
 
-    class Built:
+    class Built(NoPorter):
+        async def fetch(self, name: str, reference: str) -> FetchedImage:
+            raise FetchFailed(Fault.UNREACHABLE, f"no way to {name}:{reference}")
+
         async def build(self, name: str) -> BuiltImage:
             built = build(settings.image_dir, name)
             return BuiltImage(built["digest"], built["media_type"], built["size"])
@@ -176,3 +230,46 @@ async def test_a_built_image_serves(tmp_path: Path, image: str, recipe: str, wor
         await driver.settle()
         await driver.plane.close()
         remove_groups(settings)
+
+
+async def test_the_store_lets_go_of_what_nothing_needs_and_never_of_what_runs(
+    tmp_path: Path,
+) -> None:
+    command = ("sh", "-c", "trap exit TERM; echo up; while :; do sleep 0.05; done")
+    async with registry_world(tmp_path) as world:
+        driver, clock = Driver(world), FixedClock()
+        store, image_dir = world.store, world.settings.image_dir
+        digest = push(store, world.settings, "app", "1", command)
+        task = make_task(1, make_container(f"{ECR}/app:1"))
+        await driver.until(task, "RUNNING")
+        (image,) = driver.progress(task).images
+        blobs, layer = Blobs(image_dir), driver.plane._puller.layer_path(image.layers[0])
+        collector = Collector(image_dir)
+        sweeper = ImageStoreReconciler(store, driver.plane, collector, clock)
+
+        async def sweep() -> list[str]:
+            """Two hours after everything was last used."""
+            clock.time = time.time() + 2 * SPARED_S
+            collector.note_sweep(0)
+            return (await sweeper.activate()).steps
+
+        # An image in ECR keeps its blobs, a task its layers.
+        assert await sweep() == []
+        assert (await sweeper.activate()).again_s == SWEEP_S
+        ids = [{"imageDigest": digest}]
+        api.invoke(store, "ecr", "BatchDeleteImage", {"repositoryName": "app", "imageIds": ids})
+        taken = await sweep()
+        assert len(taken) == 2  # the manifest and the layer as it was packed
+        assert not blobs.has(digest)
+        assert layer.is_dir()
+        # What runs runs on, and its restart needs nothing of what has gone.
+        check = ("exec", driver.plane.directory(task.arn).containers(task.arn)[0].cid, "true")
+        await run("runc", f"--root={world.settings.run_dir / 'runc'}", *check)
+        assert blobs.has(image.config)
+        await driver.settle()
+        assert len(await sweep()) == 2
+        assert not blobs.has(image.config)
+        assert not layer.exists()
+        assert await sweep() == []
+        await driver.plane.close()
+        remove_groups(world.settings)

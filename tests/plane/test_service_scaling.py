@@ -115,6 +115,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         subnet = cloud("CreateSubnet", "ec2", VpcId=cloud.vpc, CidrBlock="10.0.0.0/24")
         cloud.subnets.append(subnet["Subnet"]["SubnetId"])
         cloud("CreateCluster", clusterName="c")
+        cloud.trust()
         yield site
         for task in cloud.tasks():
             cloud("StopTask", cluster="c", task=task["taskArn"])

@@ -95,6 +95,7 @@ async def hatchery(tmp_path: Path) -> AsyncIterator[Hatchery]:
         subnet = cloud("CreateSubnet", "ec2", VpcId=cloud.vpc, CidrBlock="10.0.0.0/24")
         cloud.subnets.append(subnet["Subnet"]["SubnetId"])
         cloud("CreateCluster", clusterName="c")
+        cloud.trust()
         yield hatchery
         for arn in hatchery.cloud("ListTasks", cluster="c")["taskArns"]:
             hatchery.cloud("StopTask", cluster="c", task=arn)

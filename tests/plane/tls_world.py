@@ -14,6 +14,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -31,11 +32,11 @@ from hiyoko.blueprint.balancers import (
     TargetGroup,
 )
 from hiyoko.plane.balancer.certificates import read_certificate
-from hiyoko.plane.balancer.nodes import BalancerPlane, steps
+from hiyoko.plane.balancer.nodes import BalancerPlane, StopNode, steps
 from hiyoko.plane.balancer.paths import Paths
 from hiyoko.plane.balancer.render import render_haproxy
 from hiyoko.plane.namespaces import in_namespace
-from hiyoko.plane.process import NETNS_DIR
+from hiyoko.plane.process import NETNS_DIR, run
 from hiyoko.reconcile.balancer_tls import BalancerTls
 from hiyoko.reconcile.report import Report
 from hiyoko.services.elbv2.ssl_policies import SSL_POLICIES
@@ -313,3 +314,30 @@ async def echo_target(port: int, tls: ssl.SSLContext | None = None) -> AsyncIter
         yield
     finally:
         server.close()
+
+
+def resumes(port: int, how: ssl.SSLContext, version: ssl.TLSVersion) -> bool:
+    how.minimum_version = how.maximum_version = version
+    with handshake(port, "a.test", how) as tls:
+        get(tls)
+        session = tls.session
+    plain = connect(port)
+    with how.wrap_socket(plain, server_hostname="a.test", session=session) as tls:
+        get(tls)
+        return bool(tls.session_reused)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[TlsWorld]:
+    await run("ip", "netns", "add", ENI)
+    await run("ip", "-n", ENI, "link", "set", "lo", "up")
+    await run("ip", "-n", ENI, "addr", "add", f"{ADDRESS}/32", "dev", "lo")
+    # A state directory may have a space in its name.
+    made = TlsWorld(tmp_path / "a b")
+    made.directory.mkdir()
+    try:
+        yield made
+    finally:
+        if await made.plane.observe():
+            await made.plane.apply(StopNode(ENI))
+        await run("ip", "netns", "del", ENI)

@@ -1,4 +1,4 @@
-"""Interface endpoints become listeners in namespaces, and names in DNS. Pure."""
+"""VPC endpoints become listeners in namespaces, interface endpoints also names in DNS. Pure."""
 
 from __future__ import annotations
 
@@ -6,20 +6,28 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address
 
 from hiyoko.blueprint.endpoints import Endpoint, Endpoints
+from hiyoko.blueprint.service_addresses import service_names
 from hiyoko.blueprint.world_zones import endpoint_zone
 from hiyoko.blueprint.zones import Zone
-from hiyoko.services.ec2.model import VpcEndpoint
+from hiyoko.services.ec2.model import VpcEndpoint, gateway_address
 
 
 def draw_endpoints(endpoints: Iterable[VpcEndpoint]) -> Endpoints:
-    """A listener for each interface of each endpoint that shall exist."""
-    drawn = [
+    """A listener for each interface of each endpoint that shall exist, and for each gateway."""
+    drawn = [listener for each in endpoints if each.works for listener in _listeners(each)]
+    return Endpoints(tuple(sorted(drawn, key=lambda e: e.eni_id)))
+
+
+def _listeners(endpoint: VpcEndpoint) -> list[Endpoint]:
+    if endpoint.gateway:
+        address = gateway_address(endpoint.service, endpoint.region)
+        assert address is not None, "made only where there is one"
+        names = service_names(endpoint.service, endpoint.region)
+        return [Endpoint(endpoint.vpc_endpoint_id, address, names)]
+    return [
         Endpoint(interface.eni_id, IPv4Address(interface.private_ip), _names(endpoint))
-        for endpoint in endpoints
-        if endpoint.works
         for interface in endpoint.interfaces
     ]
-    return Endpoints(tuple(sorted(drawn, key=lambda e: e.eni_id)))
 
 
 def _names(endpoint: VpcEndpoint) -> tuple[str, ...]:

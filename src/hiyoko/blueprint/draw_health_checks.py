@@ -16,13 +16,15 @@ HEALTHY_SHARE = 0.18
 """An endpoint is healthy when more than this share of its checkers says so."""
 
 HTTP_PORT, HTTPS_PORT = 80, 443
+UNASKED = frozenset({"CALCULATED", "CLOUDWATCH_METRIC"})
+"""Types of checks that no checker asks an endpoint for."""
 TargetKey = tuple[str, str, int]
 """A target: its group's ARN, its id and port."""
 
 
 def draw_probes(checks: Iterable[HealthCheck]) -> tuple[Probe, ...]:
     """What each checker of each endpoint check asks, by id. A disabled check asks nothing."""
-    return tuple(_probe(c) for c in checks if c.config.type != "CALCULATED" and not disabled(c))
+    return tuple(_probe(c) for c in checks if c.config.type not in UNASKED and not disabled(c))
 
 
 def _probe(check: HealthCheck) -> Probe:

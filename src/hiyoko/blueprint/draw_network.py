@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 
 from hiyoko.blueprint.network import (
     ANY_PROTOCOL,
@@ -19,16 +19,20 @@ from hiyoko.blueprint.network import (
     Acl,
     AclEntry,
     Blackhole,
+    GatewayEndpoint,
     GroupPeer,
     GroupRule,
     Interface,
     NatGateway,
     Network,
+    PrefixList,
+    PrefixListPeer,
     Route,
     RouteTable,
     RouteTarget,
     SecurityGroup,
     Subnet,
+    ToGatewayEndpoint,
     ToInterface,
     ToInternetGateway,
     Vpc,
@@ -76,6 +80,8 @@ class _Drawer:
             nat_gateways=tuple(
                 NatGateway(nat.nat_gateway_id, nat.eni_id) for nat in self._nat_gateways()
             ),
+            gateway_endpoints=self._gateway_endpoints(),
+            prefix_lists=self._prefix_lists(),
         )
 
     def _internet_gateway(self) -> model.InternetGateway | None:
@@ -128,21 +134,49 @@ class _Drawer:
 
     def _route_tables(self) -> tuple[RouteTable, ...]:
         return tuple(
-            RouteTable(
-                table.route_table_id,
-                tuple(
-                    sorted(
-                        (
-                            Route(IPv4Network(route.destination), self._target(route.target))
-                            for route in table.routes
-                        ),
-                        key=lambda route: route.destination,
-                    )
-                ),
-            )
+            RouteTable(table.route_table_id, self._routes(table))
             for table in sorted(self.rows.route_tables, key=lambda row: row.route_table_id)
             if table.vpc_id == self.vpc.vpc_id
         )
+
+    def _routes(self, table: model.RouteTable) -> tuple[Route, ...]:
+        """A static route beats one of a prefix list for the same CIDR.
+
+        https://docs.aws.amazon.com/vpc/latest/userguide/route-tables-priority.html
+        """
+        found: dict[IPv4Network, Route] = {}
+        for route in sorted(table.routes, key=lambda r: (not r.by_prefix_list, r.destination)):
+            target = self._target(route.target)
+            for cidr in self._cidrs(route):
+                found[cidr] = Route(cidr, target)
+        return tuple(sorted(found.values(), key=lambda route: route.destination))
+
+    def _cidrs(self, route: model.Route) -> tuple[IPv4Network, ...]:
+        if route.by_prefix_list:
+            return self._prefix_list(route.destination).cidrs
+        return (IPv4Network(route.destination),)
+
+    def _prefix_list(self, key: str) -> PrefixList:
+        own = (row for row in self.rows.prefix_lists if row.account == self.vpc.account)
+        every = (*model.aws_prefix_lists(self.vpc.region), *own)
+        found = next((row.entries for row in every if row.prefix_list_id == key), ())
+        cidrs = collapse_addresses(IPv4Network(entry.cidr) for entry in found)
+        return PrefixList(key, tuple(cidrs))
+
+    def _prefix_lists(self) -> tuple[PrefixList, ...]:
+        """Those that a rule of the VPC's groups names."""
+        mine = {group.group_id for group in self.rows.groups if group.vpc_id == self.vpc.vpc_id}
+        named = {r.prefix_list for r in self.rows.rules if r.prefix_list and r.group_id in mine}
+        return tuple(self._prefix_list(key) for key in sorted(named))
+
+    def _gateway_endpoints(self) -> tuple[GatewayEndpoint, ...]:
+        found = []
+        for row in self.rows.endpoints:
+            if row.gateway and row.works and row.vpc_id == self.vpc.vpc_id:
+                address = model.gateway_address(row.service, row.region)
+                assert address is not None, "made only where there is one"
+                found.append(GatewayEndpoint(row.vpc_endpoint_id, address))
+        return tuple(sorted(found, key=lambda endpoint: endpoint.endpoint_id))
 
     def _target(self, target: str) -> RouteTarget:
         gateway = self._internet_gateway()
@@ -151,6 +185,8 @@ class _Drawer:
         for nat in self._nat_gateways():
             if nat.nat_gateway_id == target:
                 return ToInterface(nat.eni_id, target)
+        if any(endpoint.endpoint_id == target for endpoint in self._gateway_endpoints()):
+            return ToGatewayEndpoint(target)
         for row in self._attached():
             if row.eni_id == target:
                 return ToInterface(target)
@@ -196,7 +232,13 @@ def _ports(protocol: int, low: int, high: int) -> tuple[int, int]:
 def _rule(row: model.SecurityGroupRule) -> GroupRule:
     protocol = _protocol(row.protocol)
     low, high = _ports(protocol, row.from_port, row.to_port)
-    peer = GroupPeer(row.peer_group) if row.peer_group else IPv4Network(row.cidr)
+    peer: GroupPeer | PrefixListPeer | IPv4Network
+    if row.peer_group:
+        peer = GroupPeer(row.peer_group)
+    elif row.prefix_list:
+        peer = PrefixListPeer(row.prefix_list)
+    else:
+        peer = IPv4Network(row.cidr)
     return GroupRule(row.rule_id, protocol, low, high, peer)
 
 

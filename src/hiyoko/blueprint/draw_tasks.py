@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from types import MappingProxyType
 
 import hiyoko.services.ecs.model as model
+from hiyoko.blueprint.draw_proxies import alias_addresses
 from hiyoko.blueprint.tasks import Container, Identity, LogTarget, Mount, Task, Tasks
 
 LEAST_CPU_SHARES = 2
@@ -101,6 +102,9 @@ def _task(view: model.TaskView, vpc: IPv4Network, subnet: str) -> Task:
         ),
         run=stop is None or stop.drain,
         identity=_identity(view, subnet),
+        aliases=tuple(
+            (name, str(address)) for name, address in alias_addresses(task.endpoints).items()
+        ),
     )
 
 

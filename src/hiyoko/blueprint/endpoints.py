@@ -10,6 +10,7 @@ from ipaddress import IPv4Address
 class Endpoint:
     """A service at the address of an interface, in that interface's namespace.
 
+    Of a gateway endpoint ``eni_id`` is its own id, and ``address`` the service's.
     ``names`` are all that its certificate is for: a request for another service fails here.
     """
 

@@ -21,6 +21,13 @@ class GroupPeer:
 
 
 @dataclass(frozen=True, slots=True)
+class PrefixListPeer:
+    """A rule's peer that is a prefix list: the CIDRs in it."""
+
+    prefix_list_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class GroupRule:
     """One allow rule. TCP and UDP: ports ``low``-``high``. ICMP: type ``low``, code ``high``.
 
@@ -32,7 +39,7 @@ class GroupRule:
     protocol: int
     low: int
     high: int
-    peer: IPv4Network | GroupPeer
+    peer: IPv4Network | GroupPeer | PrefixListPeer
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +88,25 @@ class ToInterface:
 
 
 @dataclass(frozen=True, slots=True)
+class ToGatewayEndpoint:
+    """Route target: a gateway endpoint."""
+
+    endpoint_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Blackhole:
     """Route target that has gone: packets are dropped, shorter prefixes do not take over."""
 
     was: str
 
 
-RouteTarget = ToInternetGateway | ToInterface | Blackhole
+RouteTarget = ToInternetGateway | ToInterface | ToGatewayEndpoint | Blackhole
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route beside the implied local ones."""
+    """A route beside the implied local ones; one by a prefix list is a route for each CIDR."""
 
     destination: IPv4Network
     target: RouteTarget
@@ -143,10 +157,30 @@ class NatGateway:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewayEndpoint:
+    """A service of AWS's, at its own address, in a namespace of its own beside the router.
+
+    Packets reach it by routes alone and keep their source address, so VPCs may overlap.
+    """
+
+    endpoint_id: str
+    address: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixList:
+    """CIDRs that rules name together; none lies in another."""
+
+    prefix_list_id: str
+    cidrs: tuple[IPv4Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Vpc:
     """A VPC: a router namespace named ``vpc_id``.
 
     ``resolver`` is the address of the VPC's DNS (base + 2), None when DNS support is off.
+    ``prefix_lists`` are those that its groups' rules name.
     """
 
     vpc_id: str
@@ -159,6 +193,8 @@ class Vpc:
     groups: tuple[SecurityGroup, ...]
     interfaces: tuple[Interface, ...]
     nat_gateways: tuple[NatGateway, ...]
+    gateway_endpoints: tuple[GatewayEndpoint, ...] = ()
+    prefix_lists: tuple[PrefixList, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

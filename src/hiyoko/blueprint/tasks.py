@@ -112,6 +112,8 @@ class Task:
     containers: tuple[Container, ...]
     run: bool = True
     identity: Identity = Identity()
+    aliases: tuple[tuple[str, str], ...] = ()
+    """Names of Service Connect with their addresses, for /etc/hosts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 from ipaddress import IPv4Address, IPv4Network
 from types import MappingProxyType
 
+from hiyoko.blueprint.service_addresses import service_addresses
 from hiyoko.blueprint.zones import RecordSet, Signing, Zone
+from hiyoko.services.ec2.model import REGIONS
 
 # The same numbers as in plane.addresses, which a blueprint may not import; a test compares them.
 ROOT_SERVER = IPv4Address("198.18.0.1")
@@ -44,6 +47,13 @@ _WILDCARD_ZONES = {
     "ecr.aws.": ("public.ecr.aws.", "*.public.ecr.aws."),
     "docker.io.": ("docker.io.", "*.docker.io."),
     "docker.com.": ("*.docker.com.",),
+    "ghcr.io.": ("ghcr.io.",),
+    "quay.io.": ("quay.io.",),
+    "k8s.io.": ("registry.k8s.io.",),
+    "gcr.io.": ("gcr.io.",),
+    "microsoft.com.": ("mcr.microsoft.com.",),
+    "gitlab.com.": ("registry.gitlab.com.",),
+    "cgr.dev.": ("cgr.dev.",),
     "hiyoko-trust.test.": ("*.hiyoko-trust.test.",),
 }
 """Zones of AWS, of the image registries and of the certificate authority (``plane.ca.pointers``),
@@ -147,7 +157,7 @@ def aws_zones(
         for name, wildcards in _WILDCARD_ZONES.items()
     }
     records |= {name: [] for name in _EMPTY_ZONES}
-    records["amazonaws.com."].append(_address(AWS_SERVER_NAME, AWS_DNS))
+    records["amazonaws.com."] += [_address(AWS_SERVER_NAME, AWS_DNS), *_regional_records()]
     for name in _EMPTY_ZONES:
         if name.endswith(".amazonaws.com."):
             delegation = RecordSet(name, "NS", TTL_S, (AWS_SERVER_NAME,))
@@ -163,6 +173,26 @@ def aws_zones(
     for name, address in route53_servers.items():
         records.setdefault(name.split(".", 1)[1], []).append(_address(name, address))
     return tuple(_zone(name, AWS_SERVER_NAME, AWS_DNS, records[name]) for name in sorted(records))
+
+
+@cache
+def _regional_records() -> tuple[RecordSet, ...]:
+    """Names of the services with addresses of their own.
+
+    A name below ``REGION.amazonaws.com`` hides the wildcard above from all others there (RFC 4592,
+    section 4.3), so they get one of their own.
+    """
+    own = [
+        _address(f"{name}.", address, ADDRESS_TTL_S)
+        for address, names in service_addresses().items()
+        for name in names
+    ]
+    others = [
+        _address(f"{name}.{region}.amazonaws.com.", AWS_ENDPOINT, ADDRESS_TTL_S)
+        for region in REGIONS
+        for name in ("*", "*.dualstack", "streams.dynamodb")
+    ]
+    return (*own, *others)
 
 
 def endpoint_zone(zone_id: str, private_name: str, addresses: tuple[str, ...], vpc_id: str) -> Zone:

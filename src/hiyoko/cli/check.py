@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hiyoko.cli.client import client_command
+from hiyoko.cli.enclosure import enclosure
 from hiyoko.cli.errors import CommandError
 from hiyoko.cli.stack import SiteStack
 from hiyoko.cli.target import choose
@@ -76,7 +77,8 @@ def prove(site: Site, stack: SiteStack, settings: Settings) -> Proof:
         return Proof(tuple(first))
     addresses = first[0].detail.rpartition("-> ")[2].split(", ")
     questions = [*_way(site, addresses), *_negatives(site, view, addresses)]
-    return Proof((*first, *_health(view), *_ask(questions, stack, settings)))
+    enclosed = enclosure(stack) if site.endpoints else ()
+    return Proof((*first, *_health(view), *enclosed, *_ask(questions, stack, settings)))
 
 
 def _way(site: Site, addresses: list[str]) -> Iterator[Question]:

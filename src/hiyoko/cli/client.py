@@ -56,6 +56,8 @@ def env(options: argparse.Namespace, settings: Settings) -> int:
     print(f"export AWS_REGION={options.region}")
     print("export AWS_ACCESS_KEY_ID=hiyoko")
     print("export AWS_SECRET_ACCESS_KEY=hiyoko")
+    # No resolver knows data-127.0.0.1, which DiscoverInstances would be sent to.
+    print("export AWS_DISABLE_HOST_PREFIX_INJECTION=true")
     return 0
 
 

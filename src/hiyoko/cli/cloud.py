@@ -74,6 +74,11 @@ def _print(answer: dict[str, Any]) -> None:
     print(f"proxy      {answer['proxy']}   (for a browser)")
     print(f"state      {answer['state_dir']}")
     print(f"daemon     pid {daemon['pid']}, {daemon['memory_mb']} MB, {daemon['mode']}")
+    images = answer["images"]
+    print(
+        f"images     {images['blob_mb']} MB in {images['blobs']} blobs,"
+        f" {images['unpacked_layers']} layers unpacked"
+    )
     for note in answer.get("notes", []):
         print(f"note       {note}")
     print(f"neighbours {_neighbours(answer['neighbours'])}")

@@ -39,5 +39,5 @@ def show(options: argparse.Namespace, settings: Settings) -> int:
     for image in images:
         name = f"{image['name']}:{image['tag']}"
         there = f"{image['digest'][:19]}  {image['size'] / 1e6:.1f} MB"
-        print(f"{name:<56} {there if image['digest'] else 'built on first use'}")
+        print(f"{name:<56} {there if image['digest'] else 'fetched or built on first use'}")
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hiyoko.cli.errors import CommandError
 from hiyoko.settings import Settings
+from hiyoko.site.building import BuildFault, image_builds, with_images
 from hiyoko.site.load import load_site
 from hiyoko.site.model import Site
 from hiyoko.site.render import render_template
@@ -31,5 +32,11 @@ def init(options: argparse.Namespace, settings: Settings) -> int:
 
 def template(options: argparse.Namespace, settings: Settings) -> int:
     """Print the CloudFormation template."""
-    print(render_template(load_site(Path(options.file))), end="")
+    path = Path(options.file)
+    site = load_site(path)
+    try:
+        site = with_images(site, image_builds(site, path.resolve().parent))
+    except BuildFault as error:
+        raise CommandError(f"{path}: {error}", 2) from error
+    print(render_template(site), end="")
     return 0

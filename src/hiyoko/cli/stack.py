@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from hiyoko.cli.errors import CommandError
 from hiyoko.cli.target import Target
 from hiyoko.cli.troubles import Troubles
+from hiyoko.site import endpoints
 from hiyoko.site.model import Site
 from hiyoko.site.render import render_template
 
@@ -121,17 +122,36 @@ class SiteStack:
             ChangeSetType="CREATE" if new else "UPDATE",
             TemplateBody=render_template(self.site),
             Capabilities=["CAPABILITY_IAM"],
-            Parameters=self._parameters(new),
+            Parameters=self._parameters({} if new else stack or {}),
         )
         return self._read(name, new)
 
-    def _parameters(self, new: bool) -> list[dict[str, Any]]:
-        if self.site.domain is None:
-            return []
-        if not new:
-            return [{"ParameterKey": "HostedZoneId", "UsePreviousValue": True}]
-        zone = self._existing_zone()
-        return [{"ParameterKey": "HostedZoneId", "ParameterValue": zone}]
+    def _parameters(self, stack: dict[str, Any]) -> list[dict[str, Any]]:
+        """The template's parameters. A hosted zone stays what it was when the stack was made."""
+        given: list[dict[str, Any]] = []
+        if self.site.domain is not None:
+            zone: dict[str, Any] = {"ParameterKey": "HostedZoneId"}
+            known = {item["ParameterKey"] for item in stack.get("Parameters", ())}
+            if zone["ParameterKey"] in known:
+                given.append(zone | {"UsePreviousValue": True})
+            else:
+                given.append(zone | {"ParameterValue": self._existing_zone()})
+        if self.site.endpoints:
+            key, value = endpoints.PREFIX_LIST, self._prefix_list()
+            given.append({"ParameterKey": key, "ParameterValue": value})
+        return given
+
+    def _prefix_list(self) -> str:
+        """The id of S3's prefix list. Raises CommandError in a region without one."""
+        name = endpoints.prefix_list_name(self.target.region)
+        only = [{"Name": "prefix-list-name", "Values": [name]}]
+        found = self.target.client("ec2").describe_prefix_lists(Filters=only)["PrefixLists"]
+        if not found:
+            raise CommandError(
+                f"{self.target.name} has no prefix list {name}, which egress: endpoints needs;"
+                " choose another region, or say what tasks may reach"
+            )
+        return str(found[0]["PrefixListId"])
 
     def _existing_zone(self) -> str:
         """The id of the public hosted zone that is already there, or an empty string."""

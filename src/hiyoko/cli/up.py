@@ -11,12 +11,14 @@ from pathlib import Path
 from time import monotonic
 
 from hiyoko import launch
+from hiyoko.cli.building import build_all, describe, remove_repositories, to_build
 from hiyoko.cli.check import prove
 from hiyoko.cli.errors import CommandError
 from hiyoko.cli.live import Live
 from hiyoko.cli.stack import Change, Plan, SiteStack
 from hiyoko.cli.target import Target, choose
 from hiyoko.settings import Settings
+from hiyoko.site.building import BuildFault, ImageBuild, image_builds, with_images
 from hiyoko.site.load import load_site
 from hiyoko.site.model import Site
 
@@ -25,30 +27,35 @@ SIGNS = {"Add": "+", "Modify": "~", "Remove": "-"}
 
 def up(options: argparse.Namespace, settings: Settings) -> int:
     """Plan, ask, deploy, prove, print the URL."""
-    site = load_site(Path(options.file))
+    site, builds = _load(Path(options.file))
     if options.target == "local":
         _ensure_cloud(settings)
     begun = monotonic()
     target = choose(options.target, settings, site.region)
+    wanted = to_build(builds, target)
     stack = SiteStack(site, target)
     wreck = stack.wreck()
     if wreck and not _cleared(site, stack, wreck, options.yes):
         print("Nothing was changed.")
         return 1
     plan = stack.plan()
-    if not plan.changes:
+    if not plan.changes and not wanted:
         print(f"{site.name}: no change ({monotonic() - begun:.1f} s).")
         return _prove(site, stack, settings, options.no_prove)
-    _print_plan(site, target, plan)
+    _print_plan(site, target, plan, wanted)
     try:
         agreed = options.yes or _agreed(f"Make these changes {_where(target)}?")
+        if agreed:
+            build_all(site, wanted, target, settings)
     except CommandError:
-        stack.forget(plan)
+        _forget(stack, plan)
         raise
     if not agreed:
-        stack.forget(plan)
+        _forget(stack, plan)
         print("Nothing was changed.")
         return 1
+    if not plan.changes:
+        return _prove(site, stack, settings, options.no_prove)
     with Live(site.name) as live:
         status = stack.execute(plan, live.show)
     if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
@@ -59,19 +66,36 @@ def up(options: argparse.Namespace, settings: Settings) -> int:
 
 def plan(options: argparse.Namespace, settings: Settings) -> int:
     """Show what up would change, and leave everything as it is. Exit status 2 when it would."""
-    site = load_site(Path(options.file))
+    site, builds = _load(Path(options.file))
     target = choose(options.target, settings, site.region)
+    wanted = to_build(builds, target)
     stack = SiteStack(site, target)
     made = stack.plan()
     if made.changes:
         stack.forget(made)
     if options.json:
-        print(json.dumps([asdict(change) for change in made.changes], indent=2))
-    elif made.changes:
-        _print_plan(site, target, made)
+        changes = [_as_change(build) for build in wanted] + list(made.changes)
+        print(json.dumps([asdict(change) for change in changes], indent=2))
+    elif made.changes or wanted:
+        _print_plan(site, target, made, wanted)
     else:
         print(f"{site.name}: no change.")
-    return 2 if made.changes else 0
+    return 2 if made.changes or wanted else 0
+
+
+def _load(path: Path) -> tuple[Site, tuple[ImageBuild, ...]]:
+    """The site with the names of the images that it builds, and how they are built."""
+    site = load_site(path)
+    try:
+        builds = image_builds(site, path.resolve().parent)
+    except BuildFault as error:
+        raise CommandError(f"{path}: {error}", 2) from error
+    return with_images(site, builds), builds
+
+
+def _as_change(build: ImageBuild) -> Change:
+    image = f"{build.repository}:{build.tag}"
+    return Change("Build", build.service, "Image", details=(str(build.context), image))
 
 
 def down(options: argparse.Namespace, settings: Settings) -> int:
@@ -91,10 +115,17 @@ def down(options: argparse.Namespace, settings: Settings) -> int:
         status = stack.delete(live.show)
     if status != "DELETE_COMPLETE":
         raise CommandError(_failure(site, status, live))
+    remove_repositories(site, target)
     kept = [name for name in names if name in live.skipped]
     left = f"left: {', '.join(kept)}" if kept else "nothing is left"
     print(f"{site.name}: removed after {monotonic() - begun:.1f} s; {left}.")
     return 0
+
+
+def _forget(stack: SiteStack, plan: Plan) -> None:
+    """Take a plan back; one without changes left nothing behind."""
+    if plan.changes:
+        stack.forget(plan)
 
 
 def _ensure_cloud(settings: Settings) -> None:
@@ -127,7 +158,11 @@ def _agreed(question: str) -> bool:
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
-def _print_plan(site: Site, target: Target, plan: Plan) -> None:
+def _print_plan(site: Site, target: Target, plan: Plan, wanted: Sequence[ImageBuild]) -> None:
+    for build in wanted:
+        print(describe(build))
+    if not plan.changes:
+        return
     counts = {sign: sum(c.action == action for c in plan.changes) for action, sign in SIGNS.items()}
     numbers = ", ".join(
         f"{counts[sign]} to {verb}"

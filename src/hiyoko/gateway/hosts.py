@@ -8,6 +8,7 @@ of an image), it says ``Sec-Fetch-Site: cross-site``.
 
 from __future__ import annotations
 
+from asyncio import BaseTransport
 from urllib.parse import urlsplit
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -29,6 +30,12 @@ def loopback(host: str) -> bool:
 def no_page(origin: str | None, fetch_site: str | None) -> bool:
     """Whether a request is no web page's: a program's, or an address that the user typed."""
     return origin is None and fetch_site in (None, "none")
+
+
+def on_loopback(transport: BaseTransport | None) -> bool:
+    """Whether a request came to the host's loopback: not from the simulated internet."""
+    name = transport.get_extra_info("sockname") if transport else None
+    return isinstance(name, tuple) and str(name[0]).startswith(("127.", "::1"))
 
 
 def foreign(host: str, origin: str | None, fetch_site: str | None = None) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hiyoko import api
 from hiyoko.api import AwsError
-from hiyoko.gateway.registry import known_names
+from hiyoko.gateway.public_images import known_names
 from hiyoko.plane.containers.importing import ImportedImage, SourceKind, import_archive
 from hiyoko.plane.containers.reference import Reference, parse_reference
 from hiyoko.plane.error import PlaneError

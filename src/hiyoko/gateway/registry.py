@@ -2,88 +2,49 @@
 
 The OCI distribution API (https://github.com/opencontainers/distribution-spec/blob/main/spec.md)
 with ECR's particulars: Basic authentication with a token that is checked, no repository that nobody
-created, tags that an immutable repository keeps. A blob is taken in parts into a file of its own,
-its digest compared, and renamed into the store: whole, or not there.
+created (but for what a pull-through cache rule or a creation template covers), blobs that belong to
+a repository, tags that an immutable repository keeps. A blob is taken in parts into a file of its
+own, its digest compared, and renamed into the store: whole, or not there.
 
-Docker Hub and ECR Public stand on the simulated internet with the few images that are built here on
-first use, and with those that the user imported.
+The public registries stand on the simulated internet (``gateway.public_images``). On the loopback,
+where there is no name to tell them by, theirs is the first part of a repository's name.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import json
 import re
-import time
-import uuid
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from functools import partial
 
 from aiohttp import web
 
 from hiyoko import api
 from hiyoko.api import AwsError
-from hiyoko.plane.containers.blobs import Blobs, BuildFailed, BuiltImage
-from hiyoko.services.ecr import rows
-from hiyoko.services.ecr.model import PublicImage, read_token
+from hiyoko.clock import Clock, SystemClock
+from hiyoko.gateway import hosts
+from hiyoko.gateway.public_images import DIGEST, HOSTS, Porter, PublicImages, public_host
+from hiyoko.plane.containers.blobs import Blobs, Fault, FetchFailed
+from hiyoko.plane.containers.uploads import Uploads
+from hiyoko.services.ecr.manifest import BYTES_MAX, INDEX_TYPES, read_manifest
+from hiyoko.services.ecr.model import read_token
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
 
-"""The names under which the gateway shall give us requests."""
-
-MANIFEST_BYTES_MAX = 4 << 20
-"""https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImage.html"""
-
 _ECR_HOST = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com")
 _ROUTE = re.compile(
-    r"/v2/(?P<name>.+?)/(?P<kind>manifests|blobs/uploads|blobs|tags)/(?P<rest>[^/]*)"
+    r"/v2/(?P<name>.+?)/(?P<kind>manifests|blobs/uploads|blobs|tags|referrers)/(?P<rest>[^/]*)"
 )
 _NAME = re.compile(
     r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
 )
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_UPLOAD = re.compile(r"[0-9a-f-]{36}")
-_IMAGE_TYPES = frozenset(
-    {
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    }
-)
-_INDEX_TYPES = frozenset(
-    {
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-    }
-)
 _PART_BYTES = 1 << 18
-_BUILT = {
-    "docker.io/library/nginx": ("nginx", frozenset({"latest", "stable", "1"})),
-    "docker.io/library/httpd": ("httpd", frozenset({"latest", "2", "2.4"})),
-    "docker.io/amazon/amazon-ecs-sample": ("amazon-ecs-sample", frozenset({"latest"})),
-}
-"""Recipe and tags. What is built is the version of the Debian release: no other tag names it."""
-_SAME_AS = {
-    "public.ecr.aws/nginx/nginx": "docker.io/library/nginx",
-    "public.ecr.aws/docker/library/nginx": "docker.io/library/nginx",
-    "public.ecr.aws/docker/library/httpd": "docker.io/library/httpd",
-    "public.ecr.aws/ecs-sample-image/amazon-ecs-sample": "docker.io/amazon/amazon-ecs-sample",
-}
-
-
-def known_names() -> dict[str, str]:
-    """Every public name that can be pulled without an import, and the name that it stands for."""
-    return {name: name for name in _BUILT} | _SAME_AS
-
-
-class Builder(Protocol):
-    """Builds the images that exist on the simulated internet (``hiyoko.porter``)."""
-
-    async def build(self, name: str) -> BuiltImage:
-        """The built image. Raises BuildFailed with a clear text."""
-        ...
+_INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
+CHECK_UPSTREAM_S = 24 * 3600.0
+"""How old a cached image may be before its upstream is asked again
+(https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache.html)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +66,7 @@ class _Found:
 
     digest: str
     media_type: str
+    body: bytes
 
 
 class _Refused(Exception):
@@ -118,6 +80,8 @@ class _Refused(Exception):
 _ECR_ERRORS = {
     "RepositoryNotFoundException": (404, "NAME_UNKNOWN"),
     "ImageTagAlreadyExistsException": (400, "TAG_INVALID"),
+    "LayersNotFoundException": (404, "MANIFEST_BLOB_UNKNOWN"),
+    "ReferencedImagesNotFoundException": (404, "MANIFEST_BLOB_UNKNOWN"),
     "Denied": (403, "DENIED"),
 }
 
@@ -129,16 +93,24 @@ def _refusal(error: AwsError) -> _Refused:
     return _Refused(status, code, error.message)
 
 
+_FAULTS = {
+    Fault.UNREACHABLE: (503, "UNAVAILABLE"),
+    Fault.DENIED: (403, "DENIED"),
+    Fault.FAILED: (503, "UNAVAILABLE"),
+}
+
+
 class RegistryHandler:
     """Answers ``/v2/…`` for every registry of the simulated internet, and on the loopback."""
 
-    def __init__(self, store: Store, settings: Settings, builder: Builder) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, porter: Porter, clock: Clock | None = None
+    ) -> None:
         self._store = store
         self._blobs = Blobs(settings.image_dir)
-        self._uploads = settings.image_dir / "uploads"
-        self._builder = builder
-        self._current: set[tuple[str, str]] = set()
-        """What was built, or found to be what its recipe gives, since we started."""
+        self._uploads = Uploads(settings.image_dir)
+        self.public = PublicImages(store, self._blobs, porter)
+        self._clock = clock or SystemClock()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -146,10 +118,25 @@ class RegistryHandler:
             return await self._answer(request)
         except _Refused as refused:
             return self._shown(refused)
+        except FetchFailed as failed:
+            return self._shown(self._unfetched(failed))
         except AwsError as error:
             if error.code == "Unauthorized":
                 return self._challenge(request)
             return self._shown(_refusal(error))
+
+    def _unfetched(self, failed: FetchFailed) -> _Refused:
+        """Why an image of the internet can't be had, and what helps."""
+        status, code = _FAULTS[failed.fault]
+        if failed.fault is not Fault.UNREACHABLE:
+            return _Refused(status, code, str(failed))
+        names = ", ".join(self.public.at_hand())
+        return _Refused(
+            status,
+            code,
+            f"{failed}. At hand are: {names}. Bring another in with:"
+            " hiyoko image import NAME oci-archive:FILE",
+        )
 
     def _shown(self, refused: _Refused) -> web.Response:
         body = {"errors": [{"code": refused.code, "message": refused.message}]}
@@ -176,18 +163,68 @@ class RegistryHandler:
         return self._plain(401, b"Not Authorized\n", Www_Authenticate=challenge)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        base = self._base(request)
+        match = _ROUTE.fullmatch(request.path)
+        base = self._base(request, match["name"] if match else "")
         if request.path.rstrip("/") == "/v2":
             return self._plain(200, b"{}", "application/json")
-        match = _ROUTE.fullmatch(request.path)
         if match is None or not _NAME.fullmatch(match["name"]):
             raise _Refused(404, "UNSUPPORTED", f"{request.method} {request.path} is not supported")
+        name = match["name"].removeprefix(f"{base.name}/") if base.public else match["name"]
         prefix = f"{base.name}/" if base.public else ""
-        target = _Target(f"{prefix}{match['name']}", base.account, base.region)
+        target = _Target(f"{prefix}{name}", base.account, base.region)
         if not target.public:
-            # A repository that nobody created is unknown to every request, a push's first too.
-            self._invoke(target, "_ListTags", {})
+            await self._ensure(request, target, match["kind"], match["rest"])
         return await self._route(request, target, match["kind"], match["rest"])
+
+    async def _ensure(
+        self, request: web.BaseRequest, target: _Target, kind: str, rest: str
+    ) -> None:
+        """A repository that nobody created is unknown to every request, a push's first too.
+
+        Unless a template makes it on a push, or a pull fetches what it lacks from upstream.
+        """
+        if request.method in ("GET", "HEAD"):
+            if kind == "manifests":
+                await self._fill(target, rest)
+        elif kind == "blobs/uploads" and request.method == "POST":
+            self._invoke(target, "_EnsureRepository", {"occasion": "CREATE_ON_PUSH"})
+        self._invoke(target, "_ListTags", {})
+
+    async def _fill(self, target: _Target, reference: str) -> None:
+        """Fetch from upstream what a pull-through cache rule covers, unless it was of late."""
+        upstream = self._invoke(target, "_FindUpstream", {})["name"]
+        if not upstream or self._is_cached(target, reference):
+            return
+        image = await self.public.find(upstream, reference)
+        if image is None:
+            return
+        body = self._blobs.read(image.digest).decode()
+        self._invoke(target, "_EnsureRepository", {"occasion": "PULL_THROUGH_CACHE"})
+        put = partial(self._invoke, target, "_PutManifest")
+        members = []
+        for digest, media_type in _members(body) if image.media_type in INDEX_TYPES else ():
+            if self._blobs.keep(digest):
+                members.append(digest)
+                put(_fetched(self._blobs.read(digest).decode(), media_type))
+        put(
+            {
+                "digest": image.digest,
+                "mediaType": image.media_type,
+                "size": image.size,
+                "manifest": body,
+                "members": members,
+                "tag": None if DIGEST.fullmatch(reference) else reference,
+                "checked": True,
+            }
+        )
+
+    def _is_cached(self, target: _Target, reference: str) -> bool:
+        try:
+            found = self._invoke(target, "_FindManifest", {"reference": reference, "quiet": True})
+        except AwsError:
+            return False
+        fresh = self._clock.now() - float(found["checkedAt"]) < CHECK_UPSTREAM_S
+        return fresh or DIGEST.fullmatch(reference) is not None
 
     async def _route(
         self, request: web.BaseRequest, target: _Target, kind: str, rest: str
@@ -201,32 +238,38 @@ class RegistryHandler:
             case "manifests", "PUT":
                 return await self._put_manifest(request, target, rest)
             case "blobs", "GET" | "HEAD":
-                return self._get_blob(rest)
+                found = self._get_blob(target, rest)
+                elsewhere = method == "GET" and _in_the_bucket(request, target)
+                return self._presigned(target, rest) if elsewhere else found
             case "blobs/uploads", "POST":
                 return await self._begin_upload(request, target)
             case "blobs/uploads", "PATCH" | "PUT" | "GET" | "DELETE":
                 return await self._upload(request, target, rest)
             case "tags", "GET" if rest == "list":
                 return self._list_tags(target)
+            case "referrers", "GET" if not target.public:
+                return self._list_referrers(target, rest)
             case _:
                 raise _Refused(405, "UNSUPPORTED", f"{method} is not supported here")
 
-    def _base(self, request: web.BaseRequest) -> _Target:
+    def _base(self, request: web.BaseRequest, name: str) -> _Target:
         """Which registry is asked. Raises AwsError ``Unauthorized`` without a good token."""
         host = request.host.partition(":")[0].lower()
-        if host == "public.ecr.aws":
-            return _Target(host)
-        if host.endswith("docker.io"):
-            return _Target("docker.io")
-        token = _basic_token(request.headers.get("Authorization", ""))
+        if public := public_host(host):
+            return _Target(public)
         match = _ECR_HOST.fullmatch(host)
+        first = name.partition("/")[0]
+        if match is None and first in HOSTS:
+            return _Target(first)
+        token = _basic_token(request.headers.get("Authorization", ""))
         if match is not None:
             base = _Target("", match[1], match[2])
         else:
-            # On the loopback the registry is the one of the token's account.
+            # On the loopback the registry is the one that the token is for.
             read = read_token(token)
-            account = read[0] if read else api.DEFAULT_ACCOUNT
-            base = _Target("", account, api.DEFAULT_REGION)
+            if read is None:
+                raise AwsError("Unauthorized", "Not Authorized", status=401)
+            base = _Target("", read.account, read.region)
         self._invoke(base, "_CheckToken", {"token": token})
         return base
 
@@ -238,130 +281,58 @@ class RegistryHandler:
             {"repositoryName": target.name, **request},
             account=target.account,
             region=target.region,
+            clock=self._clock,
         )
 
     async def _find(self, target: _Target, reference: str) -> _Found:
         if not target.public:
             found = self._invoke(target, "_FindManifest", {"reference": reference})
-            return _Found(found["digest"], found["mediaType"])
-        image = self._find_public(target.name, reference)
-        if image is None or self._outdated(image, reference):
-            image = await self._build(target.name, reference, image)
+            return _Found(found["digest"], found["mediaType"], found["manifest"].encode())
+        image = await self.public.find(target.name, reference)
         if image is None:
             raise _Refused(404, "MANIFEST_UNKNOWN", "manifest unknown")
-        return _Found(image.digest, image.media_type)
-
-    def _find_public(self, name: str, reference: str) -> PublicImage | None:
-        find = rows.find_public_digest if _DIGEST.fullmatch(reference) else rows.find_public_image
-        with self._store.reading() as tx:
-            for known in (name, _SAME_AS.get(name, name)):
-                image = find(tx, known, reference)
-                if image is not None and self._blobs.has(image.digest):
-                    return image
-        return None
-
-    def _outdated(self, image: PublicImage, reference: str) -> bool:
-        """Whether a recipe of an earlier hiyoko may have made this image: once, the porter says."""
-        known = (image.repository, image.tag)
-        return image.built and reference == image.tag and known not in self._current
-
-    async def _build(
-        self, name: str, reference: str, old: PublicImage | None
-    ) -> PublicImage | None:
-        """Build what exists on the internet but not here yet; None when it does not exist.
-
-        An older image is better than none.
-        """
-        known = _SAME_AS.get(name, name)
-        recipe, tags = _BUILT.get(known, ("", frozenset[str]()))
-        if reference not in tags:
-            return None
-        try:
-            built = await self._builder.build(recipe)
-        except BuildFailed as error:
-            if old is not None:
-                return old
-            raise _Refused(503, "UNAVAILABLE", str(error)) from error
-        self._current.add((known, reference))
-        if old is not None and old.digest == built.digest:
-            return old
-        image = PublicImage(
-            known,
-            reference,
-            built.digest,
-            built.media_type,
-            built.size,
-            round(time.time(), 3),
-            built=True,
-        )
-        with self._store.transaction() as tx:
-            rows.put_public_image(tx, image)
-        return image
+        return _Found(image.digest, image.media_type, self._blobs.read(image.digest))
 
     async def _get_manifest(self, target: _Target, reference: str) -> web.Response:
         found = await self._find(target, reference)
-        try:
-            body = self._blobs.read(found.digest)
-        except FileNotFoundError as error:
-            raise _Refused(404, "MANIFEST_UNKNOWN", "Requested image not found") from error
-        return self._plain(200, body, found.media_type, Docker_Content_Digest=found.digest)
+        return self._plain(200, found.body, found.media_type, Docker_Content_Digest=found.digest)
 
     async def _put_manifest(
         self, request: web.BaseRequest, target: _Target, reference: str
     ) -> web.Response:
-        body = await request.content.read(MANIFEST_BYTES_MAX + 1)
-        while len(body) <= MANIFEST_BYTES_MAX and (part := await request.content.read(_PART_BYTES)):
+        body = await request.content.read(BYTES_MAX + 1)
+        while len(body) <= BYTES_MAX and (part := await request.content.read(_PART_BYTES)):
             body += part
-        if len(body) > MANIFEST_BYTES_MAX:
+        if len(body) > BYTES_MAX:
             raise _Refused(413, "SIZE_INVALID", "the manifest is larger than 4 MiB")
-        digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
-        by_digest = reference.startswith("sha256:")
-        if by_digest and reference != digest:
-            raise _Refused(400, "DIGEST_INVALID", f"the manifest's digest is {digest}")
         media_type = request.headers.get("Content-Type", "").partition(";")[0].strip()
-        size, members = self._read_manifest(body, media_type)
+        by_digest = reference.startswith("sha256:")
+        try:
+            manifest = read_manifest(body.decode(), media_type)
+        except ValueError as error:
+            raise _Refused(400, "MANIFEST_INVALID", str(error)) from error
+        if by_digest and reference != manifest.digest:
+            raise _Refused(400, "DIGEST_INVALID", f"the manifest's digest is {manifest.digest}")
         self._blobs.add(body)
         self._invoke(
             target,
-            "_PutManifest",
+            "_PushManifest",
             {
-                "digest": digest,
                 "tag": None if by_digest else reference,
-                "mediaType": media_type,
-                "size": size,
-                "members": members,
+                "mediaType": manifest.media_type,
                 "manifest": body.decode(),
             },
         )
-        where = f"/v2/{target.name}/manifests/{digest}"
-        return self._plain(201, Location=where, Docker_Content_Digest=digest)
+        where = f"/v2/{target.name}/manifests/{manifest.digest}"
+        answer = self._plain(201, Location=where, Docker_Content_Digest=manifest.digest)
+        if manifest.subject:
+            answer.headers["OCI-Subject"] = manifest.subject
+        return answer
 
-    def _read_manifest(self, body: bytes, media_type: str) -> tuple[int, list[str]]:
-        """The image's compressed size, and an index's members; everything must be there."""
-        if media_type not in _IMAGE_TYPES | _INDEX_TYPES:
-            raise _Refused(400, "MANIFEST_INVALID", f"media type {media_type!r} is not supported")
-        try:
-            document = json.loads(body)
-            if media_type in _INDEX_TYPES:
-                members = [str(member["digest"]) for member in document["manifests"]]
-                links = [(digest, 0) for digest in members]
-            else:
-                members = []
-                links = [
-                    (str(link["digest"]), int(link["size"]))
-                    for link in (document["config"], *document["layers"])
-                ]
-            missing = [digest for digest, _ in links if not self._blobs.has(digest)]
-        except (ValueError, KeyError, TypeError) as error:
-            raise _Refused(400, "MANIFEST_INVALID", "the manifest is not well-formed") from error
-        if missing:
-            raise _Refused(404, "MANIFEST_BLOB_UNKNOWN", f"{missing[0]} was not pushed")
-        return sum(size for _, size in links), members
-
-    def _get_blob(self, digest: str) -> web.StreamResponse:
-        if not _DIGEST.fullmatch(digest):
+    def _get_blob(self, target: _Target, digest: str) -> web.StreamResponse:
+        if not DIGEST.fullmatch(digest):
             raise _Refused(400, "DIGEST_INVALID", f"{digest!r} is no digest")
-        if not self._blobs.has(digest):
+        if not self._has_blob(target, digest):
             raise _Refused(404, "BLOB_UNKNOWN", "blob unknown to registry")
         # FileResponse knows HEAD and ranges, and lets the kernel copy where it can.
         return web.FileResponse(
@@ -369,72 +340,97 @@ class RegistryHandler:
             headers={"Content-Type": "application/octet-stream", "Docker-Content-Digest": digest},
         )
 
-    def _list_tags(self, target: _Target) -> web.Response:
+    def _presigned(self, target: _Target, digest: str) -> web.Response:
+        url = self._invoke(target, "_LayerUrl", {"digest": digest})["url"]
+        return self._plain(307, Location=url, Docker_Content_Digest=digest)
+
+    def _has_blob(self, target: _Target, digest: str) -> bool:
+        """Whether the repository has the blob; it is there for whoever was told so."""
         if target.public:
-            with self._store.reading() as tx:
-                tags = [image.tag for image in rows.list_public_images(tx, target.name)]
+            known = self.public.has_blob(target.name, digest)
         else:
-            tags = self._invoke(target, "_ListTags", {})["tags"]
+            known = self._invoke(target, "_FindLayer", {"digest": digest})["there"]
+        return known and self._blobs.keep(digest)
+
+    def _list_referrers(self, target: _Target, digest: str) -> web.Response:
+        found = self._invoke(target, "_ListReferrers", {"digest": digest})
+        index = {
+            "schemaVersion": 2,
+            "mediaType": _INDEX_TYPE,
+            "manifests": json.loads(found["manifests"]),
+        }
+        return self._plain(200, json.dumps(index).encode(), _INDEX_TYPE)
+
+    def _list_tags(self, target: _Target) -> web.Response:
+        tags = (
+            self.public.tags(target.name)
+            if target.public
+            else self._invoke(target, "_ListTags", {})["tags"]
+        )
         body = json.dumps({"name": target.name, "tags": tags}).encode()
         return self._plain(200, body, "application/json")
 
     async def _begin_upload(self, request: web.BaseRequest, target: _Target) -> web.Response:
-        mount = request.query.get("mount", "")
-        if _DIGEST.fullmatch(mount) and self._blobs.has(mount):
-            return self._uploaded(target, mount)
-        self._uploads.mkdir(parents=True, exist_ok=True)
-        upload = self._uploads / str(uuid.uuid4())
-        upload.touch()
+        mount, other = request.query.get("mount", ""), request.query.get("from", "")
+        if DIGEST.fullmatch(mount) and other:
+            answer = self._invoke(target, "_MountLayer", {"digest": mount, "from": other})
+            if answer["mounted"]:
+                return self._uploaded(target, mount)
+        upload = self._uploads.begin()
         if "digest" in request.query:
             return await self._finish(request, target, upload)
         return self._accepted(target, upload)
 
     async def _upload(
-        self, request: web.BaseRequest, target: _Target, name: str
+        self, request: web.BaseRequest, target: _Target, upload: str
     ) -> web.StreamResponse:
-        upload = self._uploads / name
-        if not _UPLOAD.fullmatch(name) or not upload.is_file():
+        received = self._uploads.received(upload)
+        if received is None:
             raise _Refused(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
         match request.method:
             case "PATCH":
-                self._check_range(request, upload)
-                await _append(request, upload)
+                self._check_range(request, received)
+                await self._append(request, upload)
                 return self._accepted(target, upload)
             case "PUT":
                 return await self._finish(request, target, upload)
             case "DELETE":
-                upload.unlink()
+                self._uploads.discard(upload)
                 return self._plain(204)
             case _:
-                size = upload.stat().st_size
-                return self._plain(204, Range=f"0-{max(size - 1, 0)}", Docker_Upload_UUID=name)
+                return self._plain(
+                    204, Range=f"0-{max(received - 1, 0)}", Docker_Upload_UUID=upload
+                )
 
     @staticmethod
-    def _check_range(request: web.BaseRequest, upload: Path) -> None:
+    def _check_range(request: web.BaseRequest, received: int) -> None:
         """A chunk must begin where the last one ended."""
         match = re.fullmatch(r"(?:bytes )?(\d+)-(\d+).*", request.headers.get("Content-Range", ""))
-        if match is not None and int(match[1]) != upload.stat().st_size:
-            raise _Refused(416, "RANGE_INVALID", f"the next byte is {upload.stat().st_size}")
+        if match is not None and int(match[1]) != received:
+            raise _Refused(416, "RANGE_INVALID", f"the next byte is {received}")
 
-    async def _finish(
-        self, request: web.BaseRequest, target: _Target, upload: Path
-    ) -> web.Response:
+    async def _append(self, request: web.BaseRequest, upload: str) -> None:
+        """Append the request's body to an upload; a broken connection leaves whole parts."""
+        async for part in request.content.iter_chunked(_PART_BYTES):
+            self._uploads.append(upload, part)
+
+    async def _finish(self, request: web.BaseRequest, target: _Target, upload: str) -> web.Response:
         digest = request.query.get("digest", "")
-        if not _DIGEST.fullmatch(digest):
+        if not DIGEST.fullmatch(digest):
             raise _Refused(400, "DIGEST_INVALID", f"{digest!r} is no sha256 digest")
-        await _append(request, upload)
-        found = await asyncio.to_thread(self._blobs.adopt, upload, digest)
+        await self._append(request, upload)
+        found = await asyncio.to_thread(self._uploads.finish, upload, digest)
         if found != digest:
-            await asyncio.to_thread(upload.unlink, missing_ok=True)
             raise _Refused(400, "DIGEST_INVALID", f"the content's digest is {found}")
+        self._invoke(target, "_NoteLayer", {"digest": digest})
         return self._uploaded(target, digest)
 
-    def _accepted(self, target: _Target, upload: Path) -> web.Response:
-        size = upload.stat().st_size
+    def _accepted(self, target: _Target, upload: str) -> web.Response:
+        size = self._uploads.received(upload) or 0
         return self._plain(
             202,
-            Location=f"/v2/{target.name}/blobs/uploads/{upload.name}",
-            Docker_Upload_UUID=upload.name,
+            Location=f"/v2/{target.name}/blobs/uploads/{upload}",
+            Docker_Upload_UUID=upload,
             Range=f"0-{max(size - 1, 0)}",
         )
 
@@ -443,11 +439,28 @@ class RegistryHandler:
         return self._plain(201, Location=where, Docker_Content_Digest=digest)
 
 
-async def _append(request: web.BaseRequest, upload: Path) -> None:
-    """Append the request's body to an upload; a broken connection leaves whole parts."""
-    with upload.open("ab") as file:
-        async for part in request.content.iter_chunked(_PART_BYTES):
-            file.write(part)
+def _members(index: str) -> list[tuple[str, str]]:
+    """Digest and media type of an index's manifests."""
+    return [
+        (str(member["digest"]), str(member["mediaType"]))
+        for member in json.loads(index)["manifests"]
+    ]
+
+
+def _fetched(text: str, media_type: str) -> dict[str, object]:
+    """A manifest that came from upstream, for ECR."""
+    manifest = read_manifest(text, media_type)
+    return {
+        "digest": manifest.digest,
+        "mediaType": media_type,
+        "size": manifest.size,
+        "manifest": text,
+    }
+
+
+def _in_the_bucket(request: web.BaseRequest, target: _Target) -> bool:
+    """Whether a blob is fetched from S3. On the loopback no client knows S3's name."""
+    return not target.public and not hosts.on_loopback(request.transport)
 
 
 def _basic_token(header: str) -> str:

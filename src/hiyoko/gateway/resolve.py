@@ -25,6 +25,7 @@ _TARGETS = {
     "AmazonEC2ContainerRegistry_V20150921": "ecr",
     "CertificateManager": "acm",
     "Logs_20140328": "logs",
+    "Route53AutoNaming_v20170314": "servicediscovery",
     "AnyScaleFrontendService": "application-autoscaling",
 }
 _VERSIONS = {
@@ -61,6 +62,7 @@ def service_of(request: HttpRequest, signing_name: str) -> str:
         return _VERSIONS[version]
     if label[-2:] == ["amazonaws", "com"]:
         name = label[1] if label[0] == "api" and len(label) > 3 else label[0]
+        name = name.removeprefix("data-")  # DiscoverInstances has a host of its own.
         return _SIGNING_NAMES.get(name, name)
     return ""
 

@@ -121,7 +121,7 @@ class Gateway:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         host = hosts.host_name(request.headers.get("Host", ""))
-        if _on_loopback(request):
+        if hosts.on_loopback(request.transport):
             reason = hosts.foreign(
                 host, request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
             )
@@ -249,12 +249,8 @@ async def _not_for_you(request: web.BaseRequest) -> web.StreamResponse:
 def _from_the_user(request: web.BaseRequest, host: str) -> bool:
     """On this machine, and not from a web page: also one of another local port is somebody's."""
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
-    return _on_loopback(request) and hosts.loopback(host) and hosts.no_page(origin, site)
-
-
-def _on_loopback(request: web.BaseRequest) -> bool:
-    name = request.transport.get_extra_info("sockname") if request.transport else None
-    return isinstance(name, tuple) and str(name[0]).startswith(("127.", "::1"))
+    here = hosts.on_loopback(request.transport) and hosts.loopback(host)
+    return here and hosts.no_page(origin, site)
 
 
 def _request(

@@ -32,7 +32,8 @@ PARENT_SERVER = IPv4Address("198.18.0.2")
 """Answers for every parent zone: top-level domains and their public suffixes."""
 INTERNET_RESOLVER = IPv4Address("198.18.0.53")
 AWS_ENDPOINT = IPv4Address("198.18.0.80")
-"""AWS's APIs and the image registries, on port 443."""
+"""AWS's APIs and the image registries, on port 443. S3 and DynamoDB have addresses of their own, a
+range for each Region in 198.18.16.0/20 and 198.18.32.0/20 (``blueprint.service_addresses``)."""
 AWS_DNS = IPv4Address("198.18.0.54")
 """Answers for amazonaws.com and the other zones of AWS itself."""
 CLIENT = IPv4Address("198.18.0.100")

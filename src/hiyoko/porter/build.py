@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from hiyoko.plane.containers.blobs import Blobs
-from hiyoko.porter.cache import ImageCache, cache_directory
+from hiyoko.porter.cache import ImageCache, image_cache, members
 from hiyoko.porter.recipes import APPLETS, RECIPES, Recipe
 
 MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -33,7 +33,7 @@ _CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 _LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 _EPOCH = 1_700_000_000
 """The time stamp of everything that we add: any constant will do."""
-FORMAT = 3
+FORMAT = 4
 """Counts up when recipes change in a way that must reach images built before."""
 _DROPPED = (
     "dev", "proc", "sys", "etc/apt", "etc/init.d", "etc/logrotate.d", "etc/cron.d",
@@ -52,8 +52,9 @@ class BuildError(Exception):
 
 
 def tell(**said: Any) -> None:
-    """One JSON line for whoever waits."""
-    print(json.dumps(said), flush=True)
+    """One JSON line for whoever waits. In one piece: layers are fetched by several threads."""
+    sys.stdout.write(f"{json.dumps(said)}\n")
+    sys.stdout.flush()
 
 
 def _debian_sources() -> list[str]:
@@ -252,7 +253,11 @@ def write_image(blobs: Blobs, recipe: Recipe, archive: Path) -> dict[str, Any]:
 def add_manifest(
     blobs: Blobs, config: dict[str, Any], layers: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Write configuration and manifest of an image; its digest, media type and size."""
+    """Write configuration and manifest of an image; its digest, media type and size.
+
+    Builders that go on from an image count its layers in its history.
+    """
+    config = {**config, "history": [{"created_by": "hiyoko"} for _ in layers]}
     body = json.dumps(config, sort_keys=True).encode()
     manifest = {
         "schemaVersion": 2,
@@ -274,7 +279,7 @@ def build(image_dir: Path, name: str, cache: ImageCache | None = None) -> dict[s
     mark = image_dir / "built" / f"{name}.{FORMAT}.json"
     try:
         known: dict[str, Any] = json.loads(mark.read_text())
-        if blobs.has(known["digest"]):
+        if all(blobs.keep(member) for member in members(blobs, known["digest"])):
             return known
     except (OSError, ValueError, KeyError):
         pass
@@ -309,7 +314,7 @@ def main() -> int:
     # When the porter ends, so do we, and leave nothing half done in the store.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        tell(**build(image_dir, sys.argv[-1], ImageCache(cache_directory())))
+        tell(**build(image_dir, sys.argv[-1], image_cache()))
     except (BuildError, OSError, tarfile.TarError) as error:
         tell(error=str(error))
         return 1

@@ -1,8 +1,9 @@
 """The porter's socket: a JSON line asks for an image, JSON lines answer.
 
-``{"build": "nginx"}`` is answered by any number of ``{"progress": "…"}`` and then one
-``{"digest": …, "media_type": …, "size": …}`` or ``{"error": "…"}``. Imports are few on purpose: the
-process lives as long as the world and almost never does anything; building is another process.
+``{"build": "nginx"}`` or ``{"fetch": "docker.io/library/redis", "reference": "7"}`` is answered by
+any number of ``{"progress": "…"}`` and then one ``{"digest": …, "media_type": …, "size": …}`` or
+``{"error": "…"}``. Imports are few on purpose: the process lives as long as the world and almost
+never does anything; building and fetching are other processes.
 """
 
 from __future__ import annotations
@@ -27,19 +28,27 @@ def _serve(connection: socket.socket, state_dir: str) -> None:
     """Answer one client; it may go away at any time, the build goes on."""
     with connection, connection.makefile("rwb") as stream:
         try:
-            name = str(json.loads(stream.readline(4096))["build"])
-        except (ValueError, KeyError, TypeError):
+            asked = json.loads(stream.readline(4096))
+            words = [str(asked[key]) for key in ("build", "fetch", "reference") if key in asked]
+            program = "fetch" if "fetch" in asked else "build"
+        except (ValueError, TypeError):
             return
-        # One build per image: who comes second waits, and then finds it done.
-        with _locks[name]:
-            _build(name, state_dir, stream.write, stream.flush)
+        if len(words) != (2 if program == "fetch" else 1):
+            return
+        # One at a time per image: who comes second waits, and then finds it done.
+        with _locks[" ".join(words)]:
+            _bring(program, words, state_dir, stream.write, stream.flush)
 
 
-def _build(
-    name: str, state_dir: str, write: Callable[[bytes], object], flush: Callable[[], object]
+def _bring(
+    program: str,
+    words: list[str],
+    state_dir: str,
+    write: Callable[[bytes], object],
+    flush: Callable[[], object],
 ) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "hiyoko.porter.build", "--state-dir", state_dir, name],
+        [sys.executable, "-m", f"hiyoko.porter.{program}", "--state-dir", state_dir, *words],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
     )
@@ -51,7 +60,7 @@ def _build(
             if listening:
                 listening = _tell(line, write, flush)
     if process.wait() != 0 and b'"error"' not in last:
-        said = f"building {name} ended with exit status {process.returncode}"
+        said = f"{program} {words[0]} ended with exit status {process.returncode}"
         _tell(json.dumps({"error": said}).encode() + b"\n", write, flush)
 
 
@@ -92,10 +101,10 @@ def serve(state_dir: str, keeper: int) -> None:
     try:
         _serve_all(state_dir, keeper)
     finally:
-        _end_builds()
+        _end_all()
 
 
-def _end_builds() -> None:
+def _end_all() -> None:
     """End what we have begun: ``launch`` made us the leader of a process group for that."""
     if os.getpgrp() == os.getpid():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -14,6 +14,7 @@ from hiyoko.blueprint.network import (
     GroupPeer,
     GroupRule,
     Interface,
+    PrefixListPeer,
     Route,
     Vpc,
 )
@@ -66,6 +67,10 @@ def _peer_matches(vpc: Vpc, rule: GroupRule, other: IPv4Address) -> bool:
             each.address == other and rule.peer.group_id in (each.groups or ())
             for each in vpc.interfaces
         )
+    if isinstance(rule.peer, PrefixListPeer):
+        key = rule.peer.prefix_list_id
+        lists = (each.cidrs for each in vpc.prefix_lists if each.prefix_list_id == key)
+        return any(other in cidr for cidrs in lists for cidr in cidrs)
     return other in rule.peer
 
 

@@ -10,9 +10,11 @@ from hiyoko.blueprint.network import (
     TCP,
     UDP,
     Blackhole,
+    GatewayEndpoint,
     Interface,
     Network,
     Subnet,
+    ToGatewayEndpoint,
     ToInterface,
     ToInternetGateway,
     Vpc,
@@ -29,12 +31,20 @@ _UNROUTED = tuple(
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
-    """One crossing of a VPC's router; None stands for the internet's side."""
+    """One crossing of a VPC's router; None stands for the internet's or an endpoint's side."""
 
     vpc: Vpc
     sender: Interface | None
     receiver: Interface | None
     packet: Packet
+    endpoint: GatewayEndpoint | None = None
+
+    @property
+    def far(self) -> str:
+        """What the answer comes from."""
+        if self.receiver is not None:
+            return self.receiver.eni_id
+        return self.endpoint.endpoint_id if self.endpoint else str(self.vpc.internet_gateway_id)
 
 
 @dataclass(slots=True)
@@ -112,6 +122,9 @@ def _from_interface(walk: _Walk, vpc: Vpc, sender: Interface, packet: Packet) ->
             return
         case "internet":
             _to_internet(walk, vpc, sender, packet, table_id)
+        case GatewayEndpoint() as endpoint:
+            walk.forward.append(Hop(table_id, packet))
+            _to_endpoint(walk, vpc, sender, packet, endpoint)
         case Interface() as receiver:
             walk.forward.append(Hop(table_id, packet))
             _judge(walk, vpc, sender, receiver, packet)
@@ -121,9 +134,10 @@ def _from_interface(walk: _Walk, vpc: Vpc, sender: Interface, packet: Packet) ->
 
 def _target(
     walk: _Walk, vpc: Vpc, sender: Interface, destination: IPv4Address
-) -> Interface | str | None:
-    """The receiving interface, "internet", or None with a finding."""
+) -> Interface | GatewayEndpoint | str | None:
+    """The receiving interface or endpoint, "internet", or None with a finding."""
     interfaces = {each.eni_id: each for each in vpc.interfaces}
+    endpoints = {each.endpoint_id: each for each in vpc.gateway_endpoints}
     table_id = _subnet(vpc, sender).route_table_id
     if _local(vpc, destination):
         found = next((each for each in vpc.interfaces if each.address == destination), None)
@@ -140,7 +154,9 @@ def _target(
             return "internet"
         case ToInterface(eni_id) if eni_id in interfaces:
             return interfaces[eni_id]
-        case ToInternetGateway(was) | ToInterface(was) | Blackhole(was):
+        case ToGatewayEndpoint(endpoint_id) if endpoint_id in endpoints:
+            return endpoints[endpoint_id]
+        case ToInternetGateway(was) | ToInterface(was) | ToGatewayEndpoint(was) | Blackhole(was):
             walk.refuse(
                 "BAD_STATE_ROUTE",
                 table_id,
@@ -201,6 +217,21 @@ def _to_internet(walk: _Walk, vpc: Vpc, sender: Interface, packet: Packet, table
         )
         return
     _on_internet(walk, replace(packet, source=sender.public_address))
+
+
+def _to_endpoint(
+    walk: _Walk, vpc: Vpc, sender: Interface, packet: Packet, endpoint: GatewayEndpoint
+) -> None:
+    """A gateway endpoint has no group and no ACL of its own; the service answers at one address."""
+    _judge(walk, vpc, sender, None, packet)
+    walk.passes.append(_Pass(vpc, sender, None, packet, endpoint))
+    walk.forward.append(Hop(endpoint.endpoint_id, packet))
+    if packet.destination != endpoint.address:
+        walk.refuse(
+            "NO_POSSIBLE_DESTINATION",
+            endpoint.endpoint_id,
+            f"the service does not answer at {packet.destination}",
+        )
 
 
 def _on_internet(walk: _Walk, packet: Packet) -> None:
@@ -286,15 +317,15 @@ def _answer(walk: _Walk, there: _Pass) -> None:
         source_port=packet.port,
         port=packet.source_port,
     )
-    origin = there.receiver.eni_id if there.receiver else str(there.vpc.internet_gateway_id)
-    walk.back.append(Hop(origin, reply))
+    walk.back.append(Hop(there.far, reply))
     if there.sender is None and there.receiver is not None:
         target = _target(walk, there.vpc, there.receiver, reply.destination)
-        if isinstance(target, Interface):
+        if isinstance(target, Interface | GatewayEndpoint):
+            name = target.eni_id if isinstance(target, Interface) else target.endpoint_id
             walk.refuse(
                 "NGW_REQUIRES_SOURCE_IN_VPC",
                 _subnet(there.vpc, there.receiver).route_table_id,
-                f"sends the answer to {target.eni_id}, not to the internet gateway",
+                f"sends the answer to {name}, not to the internet gateway",
             )
             return
         if target is None:

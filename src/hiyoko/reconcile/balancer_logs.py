@@ -11,6 +11,7 @@ from typing import Any
 
 from hiyoko import api
 from hiyoko.clock import Clock, SystemClock
+from hiyoko.plane.balancer.capacity import consumed
 from hiyoko.plane.balancer.counting import from_json
 from hiyoko.plane.collector.control import CollectorPlane
 from hiyoko.reconcile.report import Report
@@ -146,7 +147,10 @@ def _by_place(
 ) -> dict[Place, list[Any]]:
     found: dict[Place, list[Any]] = defaultdict(list)
     for at, raw in minutes:
-        for metric, values in from_json(raw).values.items():
+        tally = from_json(raw)
+        for metric, used in list(consumed(tally)):
+            tally.add(metric, used, 1)
+        for metric, values in tally.values.items():
             if metric.name == "RequestCountPerTarget":
                 share = max(1, targets.get(dict(metric.dimensions)["TargetGroup"], 1))
                 values = {value / share: times for value, times in values.items()}

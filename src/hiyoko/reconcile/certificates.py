@@ -18,6 +18,7 @@ from hiyoko.plane.ca.ledger import Revoked
 from hiyoko.plane.dns.lookup import Lookup, from_the_root
 from hiyoko.plane.error import PlaneError
 from hiyoko.reconcile.certificate_events import tell
+from hiyoko.reconcile.certificate_metrics import next_publication, publish
 from hiyoko.reconcile.proofs import Proof, forbidding_caa, prove
 from hiyoko.reconcile.report import Report
 from hiyoko.services.acm import rows as acm
@@ -84,6 +85,7 @@ class CertificateReconciler:
         self._forget(bundles - {k.certificate.arn.rsplit("/", 1)[-1] for k in wished}, report)
         # Of what was at the beginning: what has changed since is a commit, which wakes us again.
         await tell(self.store, self.clock, wished, heard=self.heard())
+        publish(self.store, self.clock, wished)
         _wake_for(wished, now, report)
         return report
 
@@ -387,7 +389,7 @@ def _wake_for(wished: list[Known], now: float, report: Report) -> None:
     moments = []
     for known in wished:
         if known.not_after is not None:
-            moments += [known.not_after, known.not_after - RENEW_BEFORE_S]
+            moments += [known.not_after, known.not_after - RENEW_BEFORE_S, next_publication(now)]
         elif _pending(known, now):
             moments.append(known.certificate.times_out_at)
     ahead = [moment - now for moment in moments if moment > now]

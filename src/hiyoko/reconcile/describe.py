@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from hiyoko.plane.containers.collector import StoreState
 from hiyoko.reconcile.balancer_tls import tls_notes
 from hiyoko.reconcile.loop import Driver, Loop
 from hiyoko.services.route53.seen import DELEGATIONS_SEEN
@@ -29,6 +30,16 @@ def describe(store: Store, loop: Loop, limits_enforced: bool) -> dict[str, Any]:
         "notes": notes,
         "reconcilers": {driver.reconciler.name: _report(driver) for driver in loop.drivers},
         "delegations": delegations,
+    }
+
+
+def describe_images(seen: StoreState) -> dict[str, Any]:
+    """How much the image store holds."""
+    return {
+        "blobs": len(seen.blobs),
+        "blob_mb": round(seen.blob_bytes / 1e6, 1),
+        "unpacked_layers": len(seen.layers),
+        "short_of_space": seen.short_of_space,
     }
 
 

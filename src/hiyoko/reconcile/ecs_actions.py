@@ -26,16 +26,21 @@ class Action(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start tasks of the PRIMARY deployment."""
+    """Start tasks of a deployment."""
 
     count: int
     replaced: int = 0
+    deployment: str = ""
     operation: ClassVar[str] = "_StartServiceTasks"
 
     @property
     def members(self) -> Mapping[str, Any]:
-        """How many, and how many of them replace an unhealthy one."""
-        return {"Count": self.count, "Replaced": self.replaced}
+        """How many of which deployment, and how many of them replace an unhealthy one."""
+        return {
+            "Deployment": self.deployment,
+            "Count": self.count,
+            "Replaced": self.replaced,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,50 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisterTask:
+    """Register a task in a service of Cloud Map (its ARN)."""
+
+    task_arn: str
+    registry: str
+    health: str
+    operation: ClassVar[str] = "_RegisterTask"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The task, where, and how it is."""
+        return {"Task": self.task_arn, "Registry": self.registry, "Health": self.health}
+
+
+@dataclass(frozen=True, slots=True)
+class TellHealth:
+    """Tell a service of Cloud Map how a task is."""
+
+    task_arn: str
+    registry: str
+    health: str
+    operation: ClassVar[str] = "_TellTaskHealth"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The task, where, and how it is."""
+        return {"Task": self.task_arn, "Registry": self.registry, "Health": self.health}
+
+
+@dataclass(frozen=True, slots=True)
+class DeregisterTask:
+    """Take a task out of a service of Cloud Map."""
+
+    task_arn: str
+    registry: str
+    operation: ClassVar[str] = "_DeregisterTask"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The task, and where."""
+        return {"Task": self.task_arn, "Registry": self.registry}
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """A line for the service's history."""
 
@@ -168,6 +217,34 @@ class Resolve:
 
 
 @dataclass(frozen=True, slots=True)
+class Advance:
+    """The PRIMARY deployment enters a stage, with so many percent of the traffic."""
+
+    stage: str
+    weight: float
+    test_weight: float
+    operation: ClassVar[str] = "_AdvanceDeployment"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The stage, and the shares of production and test traffic."""
+        return {"Stage": self.stage, "Weight": self.weight, "TestWeight": self.test_weight}
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Alarms went off: the PRIMARY deployment is given up."""
+
+    alarms: tuple[str, ...]
+    operation: ClassVar[str] = "_AlarmDeployment"
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """Their names."""
+        return {"Alarms": self.alarms}
+
+
+@dataclass(frozen=True, slots=True)
 class Decide:
     """A decision about the PRIMARY deployment that needs no more than its name."""
 
@@ -186,3 +263,5 @@ ROLL_BACK = Decide("_RollBackDeployment")
 """A user asked for it."""
 RESET_FAILURES = Decide("_ResetFailures")
 """A task is healthy: failures count from 0 again."""
+EXPIRE = Decide("_ExpirePauses")
+"""Nobody has answered at a hook in time."""

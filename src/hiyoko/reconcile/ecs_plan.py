@@ -15,7 +15,10 @@ ran and died is replaced at once, but not more often than once a cycle.
 Rule 5. The first task of a deployment resolves its images' tags; the others wait for it and run
 the same digests. After three tasks that found none the deployment goes on without.
 
-Rule 6. At rest, where the zones differ by more than one task, one more task is started in the
+Rule 6. A deployment that shifts traffic is built up beside the one that it takes over from; both
+have all their tasks, each kept as if it were alone, until the earlier one is cleaned up.
+
+Rule 7. At rest, where the zones differ by more than one task, one more task is started in the
 poorest; when it is healthy, the surplus is stopped in the richest.
 """
 
@@ -23,15 +26,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from hiyoko.reconcile.ecs_actions import (
     COMPLETE,
+    EXPIRE,
     FAIL,
     RESET_FAILURES,
     ROLL_BACK,
     Action,
+    Advance,
+    Alarm,
     Balanced,
     Deregister,
     Drop,
@@ -43,11 +49,13 @@ from hiyoko.reconcile.ecs_actions import (
     Start,
     Stop,
 )
+from hiyoko.reconcile.ecs_stages import Surroundings, next_stage
 from hiyoko.services.ecs.model import (
     Deployment,
     LoadBalancer,
     Service,
     TaskView,
+    rollout,
 )
 
 HEALTHY_AFTER_S = 40
@@ -92,6 +100,24 @@ Healths = Mapping[tuple[str, str, int], TargetHealth]
 """By target group ARN, address and port; what is not there is not registered."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What other services say of the PRIMARY deployment.
+
+    ``alarms``: those that went off since it began; ``alarms_bake_s``: how long they have to be
+    watched after the rollout. ``shifted``: the load balancers have followed its last stage.
+    ``named``: ARNs of tasks that Cloud Map leads to, so that they may not be released yet.
+    """
+
+    alarms: tuple[str, ...] = ()
+    alarms_bake_s: float = 0.0
+    shifted: bool = True
+    named: frozenset[str] = frozenset()
+
+
+NOTHING_OUTSIDE = Outside()
+
+
 @dataclass(slots=True)
 class Plan:
     """What to do now, and when time alone will make a difference."""
@@ -125,12 +151,13 @@ def plan_service(
     now: float,
     last_event: tuple[str, float] = ("", 0.0),
     zones: frozenset[str] = frozenset(),
+    outside: Outside = NOTHING_OUTSIDE,
 ) -> Plan:
     """Decide what a service needs now. ``last_event``: its newest message and when.
 
     ``zones``: those of the PRIMARY deployment's subnets.
     """
-    return _Scheduler(service, tasks, healths, now, last_event, zones).plan()
+    return _Scheduler(service, tasks, healths, now, last_event, zones, outside).plan()
 
 
 class _Scheduler:
@@ -144,6 +171,7 @@ class _Scheduler:
         now: float,
         last_event: tuple[str, float],
         zones: frozenset[str],
+        outside: Outside,
     ) -> None:
         self.service = service
         self.tasks = tasks
@@ -151,6 +179,7 @@ class _Scheduler:
         self.now = now
         self.last_event = last_event
         self.zones = zones
+        self.outside = outside
         self.out = Plan()
         self.live = [view for view in tasks if view.stop is None]
         self.deployments = {one.id: one for one in service.deployments}
@@ -162,14 +191,16 @@ class _Scheduler:
     def plan(self) -> Plan:
         self._drain()
         self._register()
-        primary = self.service.primary
-        asked = primary.rollback_requested and primary.rollout == "IN_PROGRESS"
-        if asked or self._breaks():
-            self.out.actions.append(ROLL_BACK if asked else FAIL)
+        verdict = self._verdict()
+        if verdict is not None:
+            self.out.actions.append(verdict)
             self.out.wake_in(0)
             return self.out
         if self._resolve():
             self.out.wake_in(0)
+            return self.out
+        if self.service.primary.staged and self.service.primary.rollout == "IN_PROGRESS":
+            self._hand_over()
             return self.out
         stopping = self._stop()
         self._start(stopping)
@@ -179,11 +210,26 @@ class _Scheduler:
             self._settle()
         return self.out
 
+    def _verdict(self) -> Action | None:
+        """What ends the PRIMARY deployment before it is complete, if anything does."""
+        primary = self.service.primary
+        if primary.rollout != "IN_PROGRESS":
+            return None
+        if primary.rollback_requested:
+            return ROLL_BACK
+        if self._breaks():
+            return FAIL
+        if self.outside.alarms and primary.stage != rollout.CLEAN_UP:
+            return Alarm(self.outside.alarms)
+        if any(pause.waits and pause.expires_at <= self.now for pause in primary.pauses):
+            return EXPIRE
+        return None
+
     # What each task is worth.
 
     def _balancers(self, view: TaskView) -> tuple[LoadBalancer, ...]:
         deployment = self.deployments.get(view.task.deployment)
-        return deployment.load_balancers if deployment is not None else ()
+        return deployment.served if deployment is not None else ()
 
     def _targets(self, view: TaskView) -> list[tuple[LoadBalancer, TargetHealth]]:
         address = view.task.address
@@ -266,7 +312,8 @@ class _Scheduler:
                     wanted.setdefault(balancer.group_arn, []).append(
                         (view.task.address, balancer.port)
                     )
-            if view.task.stop is not None and view.task.stop.drain and not left:
+            waits = bool(left) or view.task.arn in self.outside.named
+            if view.task.stop is not None and view.task.stop.drain and not waits:
                 self.out.actions.append(Release(view.task.arn))
         for group, targets in wanted.items():
             self.out.actions.append(Deregister(group, tuple(targets)))
@@ -275,11 +322,62 @@ class _Scheduler:
 
     def _breaks(self) -> bool:
         primary = self.service.primary
-        return (
-            self.service.breaker
-            and primary.rollout == "IN_PROGRESS"
-            and primary.failed_tasks >= self.service.breaker_threshold
+        return self.service.breaker and primary.failed_tasks >= self.service.breaker_threshold
+
+    def _hand_over(self) -> None:
+        """Keep the tasks of both deployments, and go on to the next stage (Rule 6)."""
+        service, primary = self.service, self.service.primary
+        early = primary.stage in ("", rollout.RECONCILE, rollout.PRE_SCALE_UP)
+        for one in service.deployments:
+            if one.id in service.kept and not (early and one is primary):
+                self._keep(one)
+        others = [view for view in self.live if view.task.deployment not in service.kept]
+        # What was superseded may have traffic until the load balancers send it back.
+        given_back = primary.stage == rollout.RECONCILE and self.outside.shifted
+        clearing = given_back or primary.stage == rollout.CLEAN_UP
+        if others and (clearing or service.desired_count == 0):
+            reason = f"Scaling activity initiated by (deployment {primary.id})"
+            self.out.actions.append(Stop(tuple((view.task.arn, reason) for view in others)))
+        at_rest = not self.out.actions
+        self._tidy()
+        if not at_rest or service.deleted_at is not None:
+            return
+        if primary.stage == rollout.CLEAN_UP:
+            if all(view.task.ended_at for view in self.tasks if view.task.deployment != primary.id):
+                self._settle()
+            return
+        step = next_stage(service, self._surroundings(bool(others)), self.now)
+        if isinstance(step, Advance):
+            self.out.actions.append(step)
+        elif step is not None:
+            self.out.wake_in(step)
+
+    def _surroundings(self, others: bool) -> Surroundings:
+        desired = self.service.desired_count
+        healthy = sum(1 for view in self.mine if view.task.arn in self.healthy)
+        lower, _ = bounds(self.service)
+        return Surroundings(
+            whole=healthy == len(self.mine) == desired,
+            enough=healthy >= min(desired, max(1, lower)),
+            others=others,
+            shifted=self.outside.shifted,
         )
+
+    def _keep(self, one: Deployment) -> None:
+        """See to one deployment's tasks as if the service had no other ones."""
+        alone = _Scheduler(
+            replace(self.service, deployments=(one,)),
+            [view for view in self.tasks if view.task.deployment == one.id],
+            self.healths,
+            self.now,
+            self.last_event,
+            self.zones,
+            self.outside,
+        )
+        alone._start(alone._stop())
+        self.out.actions.extend(alone.out.actions)
+        if alone.out.again_s is not None:
+            self.out.wake_in(alone.out.again_s)
 
     def _stop(self) -> set[str]:
         """Decide which tasks end; their ARNs."""
@@ -392,7 +490,7 @@ class _Scheduler:
                 self._note_once(UNABLE, "SERVICE_TASK_START_IMPAIRED")
             return
         sick_or_gone = sum(1 for view in self.mine if self._is_sick(view))
-        self.out.actions.append(Start(count, min(count, sick_or_gone)))
+        self.out.actions.append(Start(count, min(count, sick_or_gone), primary.id))
 
     def _resolve(self) -> bool:
         """Pin the images when a task has found all their digests (Rule 5)."""
@@ -443,6 +541,7 @@ class _Scheduler:
         if failures and any(view.task.arn in self.healthy for view in self.mine):
             self.out.actions.append(RESET_FAILURES)
         held = {view.task.deployment for view in self.tasks if view.task.ended_at is None}
+        held |= set(service.kept)
         gone = tuple(one.id for one in service.deployments[1:] if one.id not in held)
         if gone:
             self.out.actions.append(Drop(gone))
@@ -452,19 +551,47 @@ class _Scheduler:
         service, primary = self.service, self.service.primary
         if service.deleted_at is not None or primary.rollout == "FAILED":
             return
-        if not self._well_of_mine == len(self.live) == service.desired_count:
-            return
+        well = self._well_of_mine
+        settled = well == len(self.live) == service.desired_count
         completed = primary.rollout == "COMPLETED"
-        if not completed:
+        if not completed and (settled or self._early_success(well)):
+            if self._bakes():
+                return
             self.out.actions.append(COMPLETE)
+        if not settled:
+            return
         if completed and self._rebalance():
             return
         message, at = self.last_event
         if not completed or STEADY not in message or self.now - at >= STEADY_AGAIN_S:
             self.out.actions.append(Note(STEADY, "SERVICE_STEADY_STATE"))
 
+    def _early_success(self, well: int) -> bool:
+        """Whether a rolling deployment counts as complete though not all of it is done."""
+        early = self.service.deployment_strategy.early
+        if early is None or self.service.primary.staged:
+            return False
+        enough = math.ceil(self.service.desired_count * early.percent / 100)
+        return well >= enough and (early.deferred or not self.old)
+
+    def _bakes(self) -> bool:
+        """Whether a complete rollout is still watched; one that shifted traffic has been."""
+        service, primary = self.service, self.service.primary
+        if primary.staged or primary.rolling_back_to or not primary.source:
+            return False
+        span = max(service.deployment_strategy.bake_s, self.outside.alarms_bake_s)
+        if not span:
+            return False
+        if primary.stage != rollout.BAKE:
+            self.out.actions.append(Advance(rollout.BAKE, primary.weight, primary.test_weight))
+            return True
+        left = primary.stage_at + span - self.now
+        if left > 0:
+            self.out.wake_in(left)
+        return left > 0
+
     def _rebalance(self) -> bool:
-        """Even out the zones, one task at a time (Rule 6); whether there is something to do."""
+        """Even out the zones, one task at a time (Rule 7); whether there is something to do."""
         tasks = [view.task for view in self.mine]
         counts = dict.fromkeys(sorted(self.zones), 0)
         for task in tasks:

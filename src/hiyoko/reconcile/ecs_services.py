@@ -8,22 +8,39 @@ plane. Nothing is awaited between reading and writing, so what was read still ho
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import hiyoko.services.ecs.rows as rows
 from hiyoko import api
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.reconcile import ecs_plan
-from hiyoko.reconcile.ecs_actions import Action, Rebalance, Start
+from hiyoko.reconcile.ecs_actions import (
+    Action,
+    DeregisterTask,
+    Rebalance,
+    RegisterTask,
+    Start,
+    TellHealth,
+)
+from hiyoko.reconcile.ecs_discovery import (
+    Known,
+    load_known,
+    load_made,
+    plan_discovery,
+    plan_sweep,
+)
 from hiyoko.reconcile.report import Report
 from hiyoko.services.ec2.rows import SUBNETS
 from hiyoko.services.ec2.seen import INTERFACES_SEEN
 from hiyoko.services.ecs.model import Service, Task, TaskView
 from hiyoko.services.ecs.seen import TASKS_SEEN
+from hiyoko.services.servicediscovery.model import Service as CloudMapService
 from hiyoko.store.database import Store, Transaction
 
 KEEP_STOPPED_S = 3600
 """AWS describes a stopped task for at least an hour."""
+UNASSUMABLE = "ECS was unable to assume the role"
+"""How ECS's error begins when a task's role is not there or does not trust it."""
 REST_S = 60.0
 """A service at rest is planned anew after so long, though nothing was seen to change."""
 RETRY_S = 10
@@ -58,6 +75,8 @@ class _Look:
     healths: ecs_plan.Healths
     last_event: tuple[str, float]
     zones: frozenset[str]
+    known: Known
+    outside: ecs_plan.Outside
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +112,16 @@ class EcsServicesReconciler:
             looks = self._looks(tx)
         for look in looks:
             self._service(look, report)
+        self._sweep(report)
         return report
+
+    def _sweep(self, report: Report) -> None:
+        """What ECS made in Cloud Map goes with the last service that uses it."""
+        with self.store.reading() as tx:
+            made = load_made(tx)
+            gone = plan_sweep(rows.list_services(tx), task_views(tx), made) if made else []
+        for one in gone:
+            self._invoke(one, "_DropRegistry", {"Registry": one.arn}, report)
 
     def _tasks(self, report: Report) -> None:
         now = self.clock.now()
@@ -125,7 +153,10 @@ class EcsServicesReconciler:
             healths = _healths(tx, service, mine, self.clock)
             used = service.primary.network.subnets
             zones = frozenset(subnets[one] for one in used if one in subnets)
-            looks.append(_Look(service, mine, healths, last, zones))
+            known = load_known(tx, mine)
+            named = frozenset(view.task.arn for view in mine if known.names(view))
+            outside = replace(_outside(tx, service, self.clock), named=named)
+            looks.append(_Look(service, mine, healths, last, zones, known, outside))
         return looks
 
     def _service(self, look: _Look, report: Report) -> None:
@@ -144,14 +175,15 @@ class EcsServicesReconciler:
             _wake(report, resting.until - now)
             return
         plan = ecs_plan.plan_service(
-            service, look.tasks, look.healths, now, look.last_event, look.zones
+            service, look.tasks, look.healths, now, look.last_event, look.zones, look.outside
         )
         if plan.again_s is not None:
             _wake(report, plan.again_s)
-        if not plan.actions:
+        actions = [*plan_discovery(look.tasks, look.known), *plan.actions]
+        if not actions:
             again_s = REST_S if plan.again_s is None else min(REST_S, plan.again_s)
             self._resting[service.arn] = _Rest(look, now + again_s)
-        for action in plan.actions:
+        for action in actions:
             try:
                 request = {"Service": service.arn, **action.members}
                 self._invoke(service, action.operation, request, report)
@@ -163,17 +195,25 @@ class EcsServicesReconciler:
         service = look.service
         if isinstance(action, Start | Rebalance):
             message = f"was unable to place a task. Reason: {error.message}"
+            if error.message.startswith(UNASSUMABLE):
+                message = f"failed to launch a task with (error {error.message})."
             event = {"Event": "SERVICE_TASK_PLACEMENT_FAILURE", "Reason": error.message}
         else:
             event = {}
-            message = f"was unable to act on its load balancer. Reason: {error.message}"
+            known = isinstance(action, RegisterTask | TellHealth | DeregisterTask)
+            where = "service registry" if known else "load balancer"
+            message = f"was unable to act on its {where}. Reason: {error.message}"
         if message not in look.last_event[0]:
             request = {"Service": service.arn, "Message": message, **event}
             self._invoke(service, "_NoteServiceEvent", request, report)
         _wake(report, RETRY_S)
 
     def _invoke(
-        self, owner: Service | Task, operation: str, request: api.Request, report: Report
+        self,
+        owner: Service | Task | CloudMapService,
+        operation: str,
+        request: api.Request,
+        report: Report,
     ) -> None:
         api.invoke(
             self.store,
@@ -184,7 +224,8 @@ class EcsServicesReconciler:
             region=owner.region,
             clock=self.clock,
         )
-        subject = str(request.get("Service") or request.get("Task")).rsplit("/", 1)[-1]
+        named = request.get("Service") or request.get("Task") or request.get("Registry")
+        subject = str(named).rsplit("/", 1)[-1]
         report.steps.append(f"{operation.removeprefix('_')} {subject}")
 
 
@@ -213,11 +254,8 @@ def task_views(tx: Transaction, known: Mapping[str, TaskView] | None = None) -> 
     return views
 
 
-def _healths(
-    tx: Transaction, service: Service, views: list[TaskView], clock: Clock
-) -> ecs_plan.Healths:
-    """What the load balancers say of each task that may be a target."""
-    call = api.Call(
+def _call(tx: Transaction, service: Service, clock: Clock) -> api.Call:
+    return api.Call(
         tx=tx,
         service="ecs",
         operation="_PlanService",
@@ -225,13 +263,28 @@ def _healths(
         region=service.region,
         clock=clock,
     )
+
+
+def _outside(tx: Transaction, service: Service, clock: Clock) -> ecs_plan.Outside:
+    """What alarms and load balancers say of a deployment that is under way."""
+    if service.primary.rollout != "IN_PROGRESS":
+        return ecs_plan.NOTHING_OUTSIDE
+    said = _call(tx, service, clock).invoke("ecs", "_AskAround", {"Service": service.arn})
+    return ecs_plan.Outside(tuple(said["Alarms"]), said["AlarmsBakeSeconds"], said["Shifted"])
+
+
+def _healths(
+    tx: Transaction, service: Service, views: list[TaskView], clock: Clock
+) -> ecs_plan.Healths:
+    """What the load balancers say of each task that may be a target."""
+    call = _call(tx, service, clock)
     deployments = {one.id: one for one in service.deployments}
     healths = {}
     for view in views:
         deployment = deployments.get(view.task.deployment)
         if deployment is None or view.task.ended_at is not None:
             continue
-        for one in deployment.load_balancers:
+        for one in deployment.served:
             key = (one.group_arn, view.task.address, one.port)
             healths[key] = _health(call, *key)
     return healths

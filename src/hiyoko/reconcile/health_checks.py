@@ -1,6 +1,7 @@
 """Health checks: each checker asks when it is time, and what it found is recorded.
 
-What follows from it (which record sets are answered) is drawn by ``reconcile.zones``.
+What follows from it (which record sets are answered) is drawn by ``reconcile.zones``. Checks that
+follow an alarm are ``alarm_health``'s.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from hiyoko.blueprint.health_checks import Probe
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.addresses import HEALTH_CHECKERS
 from hiyoko.plane.checkers import Checkers, Outcome
+from hiyoko.reconcile.alarm_health import follows_alarm, judged_by_alarms, next_look_s
 from hiyoko.reconcile.report import Report
 from hiyoko.services.elbv2 import rows as elbv2
 from hiyoko.services.elbv2.seen import TARGETS_SEEN
@@ -46,7 +48,8 @@ class HealthCheckReconciler:
         """Ask whatever is due, record what was answered, and say when the next one is due."""
         report = Report()
         with self.store.reading() as tx:
-            probes = {p.check_id: p for p in draw_probes(rows.list_all_checks(tx))}
+            checks = rows.list_all_checks(tx)
+            probes = {p.check_id: p for p in draw_probes(checks)}
             seen = {row.check_id: row for row in HEALTH_CHECKS_SEEN.list(tx)}
             before = _unhealthy_checks(tx)
         now = self.clock.now()
@@ -57,10 +60,13 @@ class HealthCheckReconciler:
             probe.check_id: judged(probe, seen.get(probe.check_id), outcomes, now)
             for probe, outcomes in answered.items()
         }
-        if found or seen.keys() - probes.keys():
+        following = {check.check_id for check in checks if follows_alarm(check)}
+        found |= judged_by_alarms(self.store, self.clock, checks, seen)
+        if found or seen.keys() - probes.keys() - following:
             report.saw_change = self._record(found, before)
         seen |= found
         waits = [self._left_s(probe, seen.get(i), now) for i, probe in probes.items()]
+        waits += [next_look_s(now)] if following else []
         report.again_s = max(SOON_S, min(waits)) if waits else None
         return report
 
@@ -75,7 +81,9 @@ class HealthCheckReconciler:
         """Note what was found. True when a health check turned; a further look alike is no news."""
         with self.store.transaction() as tx:
             # A check may have been deleted, or disabled, while it was asked.
-            wished = {p.check_id for p in draw_probes(rows.list_all_checks(tx))}
+            checks = rows.list_all_checks(tx)
+            wished = {p.check_id for p in draw_probes(checks)}
+            wished |= {check.check_id for check in checks if follows_alarm(check)}
             for check_id, row in found.items():
                 if check_id in wished:
                     HEALTH_CHECKS_SEEN.put(tx, row)

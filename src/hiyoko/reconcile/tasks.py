@@ -30,7 +30,7 @@ from hiyoko.reconcile.task_logs import deliver_log, prepare_logs
 from hiyoko.services.ec2.rows import SUBNETS, VPCS
 from hiyoko.services.ec2.seen import INTERFACES_SEEN
 from hiyoko.services.ecs import rows
-from hiyoko.services.ecs.seen import TASKS_SEEN, ContainerSeen, TaskSeen
+from hiyoko.services.ecs.seen import PROXIES_SEEN, TASKS_SEEN, ContainerSeen, TaskSeen
 from hiyoko.store.database import Store, Transaction
 
 
@@ -44,6 +44,12 @@ def load_tasks(tx: Transaction, known: Known | None = None) -> Tasks:
     seen = {row.task_arn: row for row in TASKS_SEEN.list(tx)}
     subnets = {subnet.subnet_id: subnet.cidr for subnet in SUBNETS.table.list(tx)}
     return draw_tasks(tasks, definitions, vpcs, seen, subnets, known)
+
+
+def _proxyless(tx: Transaction) -> frozenset[str]:
+    """Interfaces of tasks whose Service Connect proxy does not run: it starts before them."""
+    wanted = {task.eni_id for task in rows.list_tasks(tx) if task.proxy and task.ended_at is None}
+    return frozenset(wanted - {row.eni_id for row in PROXIES_SEEN.list(tx)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class TaskReconciler:
         report = Report()
         with self.store.reading() as tx:
             desired = load_tasks(tx, self._known)
-            standing = frozenset(row.eni_id for row in INTERFACES_SEEN.list(tx))
+            standing = frozenset(row.eni_id for row in INTERFACES_SEEN.list(tx)) - _proxyless(tx)
         seen = await self.plane.observe()
         seen = replace(seen, namespaces=seen.namespaces & standing)
         keep = self._deliver(desired, report)

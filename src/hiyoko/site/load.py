@@ -11,10 +11,21 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from hiyoko.site.model import Deploy, Egress, HealthCheck, Network, Scale, Service, Site
+from hiyoko.site.model import (
+    TAG,
+    Build,
+    Deploy,
+    Egress,
+    HealthCheck,
+    Network,
+    Scale,
+    Service,
+    Site,
+)
 
 _KEYS: dict[str, type[BaseModel]] = {
     "services": Service,
+    "build": Build,
     "network": Network,
     "healthcheck": HealthCheck,
     "deploy": Deploy,
@@ -22,7 +33,6 @@ _KEYS: dict[str, type[BaseModel]] = {
     "egress": Egress,
 }
 _LATER = {
-    "build": "build is not there yet: build the image, push it to ECR, and name it as image",
     "volumes": "volumes are not there yet",
     "secrets": "secrets are not there yet",
     "ports": "a task has no port of its own on the host: write the container's port as expose",
@@ -99,7 +109,7 @@ def _name(folder: str) -> str:
 
 
 def _fault(error: Any, node: yaml.Node | None, source: str) -> str:
-    location = [part for part in error["loc"] if isinstance(part, str | int)]
+    location = [part for part in error["loc"] if not str(part).startswith(TAG)]
     position, field = _locate(node, location)
     where = f"{source}:{position.line}:{position.column}" if position else source
     return f"{where}: {field}{': ' if field else ''}{_words(error, location)}"

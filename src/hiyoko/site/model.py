@@ -7,7 +7,16 @@ import shlex
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 DOMAIN = re.compile(rf"{LABEL}(\.{LABEL})*\.(?!\d+$){LABEL}")
@@ -171,10 +180,48 @@ def _egress(value: Any) -> Any:
     return items
 
 
+TAG = "|"
+"""Begins the names of alternatives in pydantic's errors, which no YAML file contains."""
+_EgressRules = Annotated[
+    list[Egress], BeforeValidator(_egress, json_schema_input_type=list[Egress | int | str])
+]
+
+
+def _word(value: Any) -> Any:
+    if value != "endpoints":
+        raise ValueError(f"{value!r} is neither a list, as [443], nor the word endpoints")
+    return value
+
+
+_Endpoints = Annotated[Literal["endpoints"], BeforeValidator(_word)]
+
+
+class Build(Part):
+    """How a service's image is built; a word alone is the context."""
+
+    context: str = Field(".", description="Folder that the build may copy from.", min_length=1)
+    dockerfile: str = Field(
+        "Dockerfile", description="File to build by, seen from the context.", min_length=1
+    )
+    args: Annotated[
+        dict[str, str],
+        BeforeValidator(_environment, json_schema_input_type=dict[str, _Scalar] | list[str]),
+    ] = Field(default_factory=dict, description="Build arguments.")
+    target: str | None = Field(None, description="Stage to stop at; default: the last one.")
+
+
+def _build(value: Any) -> Any:
+    """Compose takes the context alone for short."""
+    return {"context": value} if isinstance(value, str) else value
+
+
 class Service(Part):
     """One kind of task: an image, how it is reached, how many."""
 
-    image: str = Field(description="Image to run.", min_length=1)
+    image: str | None = Field(None, description="Image to run.", min_length=1)
+    build: Annotated[
+        Build | None, BeforeValidator(_build, json_schema_input_type=Build | str | None)
+    ] = Field(None, description="Build the image instead, with buildah, and keep it in ECR.")
     command: Annotated[
         list[str], BeforeValidator(_words, json_schema_input_type=list[str] | str)
     ] = Field(default_factory=list, description="Overrides the image's command.")
@@ -196,6 +243,12 @@ class Service(Part):
     deploy: Deploy = Field(default_factory=Deploy, description="Number and size of tasks.")
 
     _host = field_validator("host")(lambda value: None if value is None else domain_name(value))
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Service:
+        if (self.image is None) is (self.build is None):
+            raise ValueError("write image (an image to run) or build (a folder to build one from)")
+        return self
 
 
 class Network(Part):
@@ -244,10 +297,16 @@ class Site(Part):
     services: dict[str, Service] = Field(description="What runs.", min_length=1)
     network: Network = Field(default_factory=Network, description="The VPC.")
     egress: Annotated[
-        list[Egress], BeforeValidator(_egress, json_schema_input_type=list[Egress | int | str])
+        Annotated[_EgressRules, Tag(TAG + "rules")] | Annotated[_Endpoints, Tag(TAG + "word")],
+        Discriminator(lambda value: TAG + ("word" if isinstance(value, str) else "rules")),
     ] = Field(
         default_factory=lambda: [Egress(port=443)],
-        description="What tasks may reach outside; default: TCP 443 only.",
+        description="What tasks may reach outside; default: TCP 443 only. endpoints: nothing but"
+        " the services of AWS that they need, without a NAT gateway.",
+    )
+    discovery: bool = Field(
+        False,
+        description="Services find each other at SERVICE.NAME.internal, on the port they expose.",
     )
     logs_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = Field(
         30, description="Days that logs are kept."
@@ -278,9 +337,26 @@ class Site(Part):
             self._without_domain()
         else:
             self._with_domain(self.domain)
+        if self.endpoints:
+            self._with_endpoints()
         return self
 
+    def _with_endpoints(self) -> None:
+        registry = f".dkr.ecr.{self.region}.amazonaws.com"
+        for name, service in self.services.items():
+            # What the site builds itself lies there already.
+            if service.image and not service.image.partition("/")[0].endswith(registry):
+                raise ValueError(
+                    f"services.{name}: with egress: endpoints tasks reach no registry but ECR in"
+                    f" {self.region}; push {service.image} to a repository there, and name it"
+                    f" ACCOUNT{registry}/..."
+                )
+
     def _without_domain(self) -> None:
+        if self.endpoints:
+            raise ValueError(
+                "egress: endpoints needs a domain: without one tasks stand in public subnets"
+            )
         for key in ("zone", "redirects"):
             if getattr(self, key):
                 raise ValueError(f"{key} needs a domain")
@@ -311,6 +387,16 @@ class Site(Part):
                     " give one of them a path or a host"
                 )
             routes[route] = name
+
+    @property
+    def private_domain(self) -> str:
+        """The domain that only the VPC sees, below which each service has its name."""
+        return f"{self.name.strip('-').lower()}.internal"
+
+    @property
+    def endpoints(self) -> bool:
+        """Whether tasks reach AWS's services by endpoints, and nothing else."""
+        return self.egress == "endpoints"
 
     @property
     def hosted_zone(self) -> str | None:

@@ -30,3 +30,24 @@ def logical(name: str) -> str:
 def resource(kind: str, properties: Node, **attributes: Any) -> Node:
     """A resource; ``attributes`` are those beside its properties, as DependsOn."""
     return {"Type": kind, **attributes, "Properties": properties}
+
+
+def named(name: str) -> list[Node]:
+    """The tag by which consoles show a resource."""
+    return [{"Key": "Name", "Value": sub("${AWS::StackName}-" + name)}]
+
+
+def rule(protocol: str, port: int, text: str, **peer: Any) -> Node:
+    """A rule of a security group for one port."""
+    return {
+        "IpProtocol": protocol,
+        "FromPort": port,
+        "ToPort": port,
+        **peer,
+        "Description": text,
+    }
+
+
+def no_egress() -> Node:
+    """An empty list would leave AWS's allow-all rule in place; this one matches nothing."""
+    return rule("icmp", -1, "nothing leaves", CidrIp="255.255.255.255/32")

@@ -2,7 +2,8 @@
 
 internet -> ALB (public subnets) -> tasks (private subnets) -> NAT gateway -> internet, with
 security groups chained internet -> ALB -> task. Without a domain there is no ALB: the tasks stand
-in the public subnets with a public address.
+in the public subnets with a public address. With ``egress: endpoints`` there is no NAT gateway:
+``endpoints`` has what takes its place.
 
 Everything comes in sections, so that the rendered template reads from the outside in.
 """
@@ -12,19 +13,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
-from typing import Any
 
+from hiyoko.site import endpoints
 from hiyoko.site.model import Service, Site
-from hiyoko.site.nodes import Node, att, logical, ref, sub
+from hiyoko.site.nodes import Node, att, logical, no_egress, ref, sub
+from hiyoko.site.nodes import named as _named
 from hiyoko.site.nodes import resource as _resource
+from hiyoko.site.nodes import rule as _rule
 from hiyoko.site.scaling import scaling
 
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 """TLS 1.3 and 1.2 with forward secrecy; the API's default would allow TLS 1.0."""
 DRAIN_S = 10
 """Pages are short requests; AWS's default of 300 s makes every deployment wait five minutes."""
+NAME_TTL_S = 10
+"""How long somebody may go to a task that has left."""
 WARM_UP_S = 30
 """A fresh task's failed checks do not count for so long."""
+OWN_REGISTRY = "${AWS::AccountId}.dkr.ecr.${AWS::Region}.amazonaws.com"
+"""Where the images lie that a site builds."""
 EXECUTION_POLICY = (
     "arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
 )
@@ -36,10 +43,6 @@ class Section:
 
     title: str
     resources: dict[str, Node]
-
-
-def _named(name: str) -> list[Node]:
-    return [{"Key": "Name", "Value": sub("${AWS::StackName}-" + name)}]
 
 
 def subnet_cidrs(site: Site) -> tuple[list[IPv4Network], list[IPv4Network]]:
@@ -68,6 +71,8 @@ def build(site: Site) -> Node:
         template["Conditions"] = {
             "MakeHostedZone": {"Fn::Equals": [ref("HostedZoneId"), ""]},
         }
+    if site.endpoints:
+        template["Parameters"] |= endpoints.PARAMETERS
     template["Resources"] = {
         name: body for section in sections(site) for name, body in section.resources.items()
     }
@@ -77,7 +82,8 @@ def build(site: Site) -> Node:
 
 def _description(site: Site) -> str:
     if site.domain:
-        return f"https://{site.domain}/ - ALB in public subnets, tasks in private ones."
+        end = ", which reach AWS's services only" if site.endpoints else ""
+        return f"https://{site.domain}/ - ALB in public subnets, tasks in private ones{end}."
     return f"{site.name} - tasks with a public address."
 
 
@@ -88,15 +94,23 @@ def sections(site: Site) -> Iterator[Section]:
         "Public subnets: whoever has a public address reaches the internet.", _public(site)
     )
     if site.domain:
-        yield Section(
-            "Private subnets: out through a NAT gateway, nobody comes in.", _private(site)
-        )
+        if site.endpoints:
+            yield Section("Private subnets: no way out, nobody comes in.", _enclosed(site))
+            yield Section(
+                "Services of AWS that tasks need, at addresses inside.", endpoints.resources(site)
+            )
+        else:
+            yield Section(
+                "Private subnets: out through a NAT gateway, nobody comes in.", _private(site)
+            )
         yield Section("Who may talk to whom: internet -> load balancer -> task.", _groups(site))
         yield Section("The name and its certificate, proved by a DNS record.", _names(site))
         yield Section("The load balancer: HTTP only redirects to HTTPS.", _balancer(site))
         yield Section("Which request goes where.", _routing(site))
     else:
         yield Section("Who may talk to the tasks.", _open_groups(site))
+    if site.discovery:
+        yield Section("Names that only the VPC sees: services find each other.", _discovery(site))
     yield Section("Where tasks run, what they may do, where they log.", _cluster(site))
     yield Section("What runs.", _services(site))
     if any(service.deploy.scale is not None for service in site.services.values()):
@@ -191,21 +205,18 @@ def _private(site: Site) -> dict[str, Node]:
     }
 
 
-def _rule(protocol: str, port: int, text: str, **peer: Any) -> Node:
-    return {
-        "IpProtocol": protocol,
-        "FromPort": port,
-        "ToPort": port,
-        **peer,
-        "Description": text,
-    }
+def _enclosed(site: Site) -> dict[str, Node]:
+    return {"PrivateRouteTable": _table("Private"), **_subnets(subnet_cidrs(site)[1], "Private")}
 
 
 def _egress(site: Site) -> list[Node]:
-    return [
+    if site.egress == "endpoints":
+        return endpoints.egress()
+    outside = [
         _rule(item.protocol, item.port, f"{item.protocol} {item.port} to outside", CidrIp=item.to)
         for item in site.egress
     ]
+    return outside or [no_egress()]
 
 
 def _ports(site: Site) -> list[int]:
@@ -246,16 +257,11 @@ def _groups(site: Site) -> dict[str, Node]:
                     )
                     for port in _ports(site)
                 ],
-                "SecurityGroupEgress": _egress(site) or [_no_egress()],
+                "SecurityGroupEgress": _egress(site),
                 "Tags": _named("task"),
             },
         ),
     }
-
-
-def _no_egress() -> Node:
-    """An empty list would leave AWS's allow-all rule in place; this one matches nothing."""
-    return _rule("icmp", -1, "nothing leaves", CidrIp="255.255.255.255/32")
 
 
 def _open_groups(site: Site) -> dict[str, Node]:
@@ -269,11 +275,44 @@ def _open_groups(site: Site) -> dict[str, Node]:
                     _rule("tcp", port, "from everywhere", CidrIp="0.0.0.0/0")
                     for port in _ports(site)
                 ],
-                "SecurityGroupEgress": _egress(site) or [_no_egress()],
+                "SecurityGroupEgress": _egress(site),
                 "Tags": _named("task"),
             },
         )
     }
+
+
+def _discovery(site: Site) -> dict[str, Node]:
+    """A private domain with a name for each service, and leave for tasks to talk to each other."""
+    group = att("TaskSecurityGroup", "GroupId")
+    found = {
+        "PrivateDomain": _resource(
+            "AWS::ServiceDiscovery::PrivateDnsNamespace",
+            {"Name": site.private_domain, "Vpc": ref("Vpc")},
+        )
+    }
+    for port in _ports(site):
+        found[f"TaskToTask{port}Ingress"] = _resource(
+            "AWS::EC2::SecurityGroupIngress",
+            {"GroupId": group, **_rule("tcp", port, "from tasks", SourceSecurityGroupId=group)},
+        )
+        found[f"TaskToTask{port}Egress"] = _resource(
+            "AWS::EC2::SecurityGroupEgress",
+            {"GroupId": group, **_rule("tcp", port, "to tasks", DestinationSecurityGroupId=group)},
+        )
+    for name in site.services:
+        found[f"{logical(name)}Name"] = _resource(
+            "AWS::ServiceDiscovery::Service",
+            {
+                "Name": name,
+                "NamespaceId": ref("PrivateDomain"),
+                "DnsConfig": {
+                    "RoutingPolicy": "MULTIVALUE",
+                    "DnsRecords": [{"Type": "A", "TTL": NAME_TTL_S}],
+                },
+            },
+        )
+    return found
 
 
 def _zone_id() -> Node:
@@ -492,10 +531,16 @@ def _services(site: Site) -> dict[str, Node]:
     return resources
 
 
+def _image(service: Service) -> Node | str:
+    """The image to run; one that is built lies in the account's own registry."""
+    assert service.image is not None, "site.building names what is built"
+    return sub(service.image) if service.image.startswith(OWN_REGISTRY) else service.image
+
+
 def _task_definition(name: str, service: Service) -> Node:
     container: Node = {
         "Name": name,
-        "Image": service.image,
+        "Image": _image(service),
         "Essential": True,
         "PortMappings": [{"ContainerPort": service.expose, "Protocol": "tcp"}],
     }
@@ -552,8 +597,12 @@ def _service(site: Site, name: str, service: Service) -> Node:
             }
         },
     }
+    if site.discovery:
+        properties["ServiceRegistries"] = [{"RegistryArn": att(f"{logical(name)}Name", "Arn")}]
     # What the template only implies: routes out before the first pull, a listener before a target.
     needs = ["PrivateDefaultRoute" if behind else "PublicDefaultRoute"]
+    if site.endpoints:
+        needs = list(endpoints.NEEDED)
     needs += [f"{kind}Subnet{zone}RouteTableAssociation" for zone in zones]
     if behind:
         properties["HealthCheckGracePeriodSeconds"] = WARM_UP_S

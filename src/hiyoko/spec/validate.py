@@ -67,6 +67,7 @@ _CODES = {
     "ecs": "InvalidParameterException",
     "logs": "InvalidParameterException",
     "route53": "InvalidInput",
+    "servicediscovery": "InvalidInput",
 }
 
 

@@ -10,7 +10,18 @@ from tests.golden.golden import check_golden, drawn
 
 from hiyoko.api import AwsError
 from hiyoko.blueprint.draw_network import NetworkRows, draw_network
-from hiyoko.blueprint.network import Blackhole, Network, ToInterface, ToInternetGateway, Vpc
+from hiyoko.blueprint.network import (
+    Blackhole,
+    GatewayEndpoint,
+    Network,
+    PrefixList,
+    PrefixListPeer,
+    Route,
+    ToGatewayEndpoint,
+    ToInterface,
+    ToInternetGateway,
+    Vpc,
+)
 from hiyoko.services.ec2.rows import network_rows
 
 
@@ -174,9 +185,64 @@ def test_acl_entries_ascend_without_the_implied_one() -> None:
     assert [e.number for e in drawn_acl.egress] == [100]
 
 
+def endpoint(ec2: Ec2, vpc: str, table: str) -> str:
+    name = "com.amazonaws.ap-northeast-1.s3"
+    made = ec2("CreateVpcEndpoint", VpcId=vpc, ServiceName=name, RouteTableIds=[table])
+    return str(made["VpcEndpoint"]["VpcEndpointId"])
+
+
+def test_a_gateway_endpoint_is_drawn_with_a_route_for_each_cidr_of_its_list() -> None:
+    ec2 = Ec2()
+    vpc = ec2.vpc()
+    subnet = ec2.subnet(vpc, "10.0.0.0/24")
+    ec2.interface(subnet)
+    table = ec2.table(vpc, subnet)
+    key = endpoint(ec2, vpc, table)
+    drawn_vpc = only_vpc(ec2)
+    assert drawn_vpc.gateway_endpoints == (GatewayEndpoint(key, IPv4Address("198.18.16.1")),)
+    routes = {t.route_table_id: t.routes for t in drawn_vpc.route_tables}
+    assert routes[table] == (Route(IPv4Network("198.18.16.0/26"), ToGatewayEndpoint(key)),)
+    ec2("DeleteVpcEndpoints", VpcEndpointIds=[key])
+    assert only_vpc(ec2).gateway_endpoints == ()
+
+
+def test_a_static_route_beats_one_of_a_prefix_list_for_the_same_cidr() -> None:
+    ec2 = Ec2()
+    vpc = ec2.vpc()
+    subnet = ec2.subnet(vpc, "10.0.0.0/24")
+    ec2.interface(subnet)
+    table, gateway = ec2.table(vpc, subnet), ec2.gateway(vpc)
+    endpoint(ec2, vpc, table)
+    static = {"RouteTableId": table, "DestinationCidrBlock": "198.18.16.0/26"}
+    ec2("CreateRoute", **static, GatewayId=gateway)
+    routes = {t.route_table_id: t.routes for t in only_vpc(ec2).route_tables}
+    assert [route.target for route in routes[table]] == [ToInternetGateway(gateway)]
+
+
+def test_the_prefix_lists_that_rules_name_are_drawn_without_overlaps() -> None:
+    ec2 = Ec2()
+    vpc = ec2.vpc()
+    own = ec2(
+        "CreateManagedPrefixList",
+        PrefixListName="offices",
+        AddressFamily="IPv4",
+        MaxEntries=3,
+        Entries=[{"Cidr": c} for c in ("192.0.2.0/25", "192.0.2.128/25", "192.0.2.7/32")],
+    )["PrefixList"]["PrefixListId"]
+    lists = {"IpProtocol": "-1", "PrefixListIds": [{"PrefixListId": own}]}
+    group = ec2.group(vpc, "g", lists)
+    ec2.interface(ec2.subnet(vpc, "10.0.0.0/24"), group)
+    drawn_vpc = only_vpc(ec2)
+    assert drawn_vpc.prefix_lists == (PrefixList(own, (IPv4Network("192.0.2.0/24"),)),)
+    rules = {g.group_id: g.ingress for g in drawn_vpc.groups}
+    assert [rule.peer for rule in rules[group]] == [PrefixListPeer(own)]
+    ec2("RevokeSecurityGroupIngress", GroupId=group, IpPermissions=[lists])
+    assert only_vpc(ec2).prefix_lists == ()
+
+
 # Whatever a client does, in whatever order, the drawing holds together.
 
-CALLS = st.lists(st.tuples(st.integers(0, 15), st.integers(0, 5), st.integers(0, 5)), max_size=40)
+CALLS = st.lists(st.tuples(st.integers(0, 17), st.integers(0, 5), st.integers(0, 5)), max_size=40)
 
 
 class Wild:
@@ -231,6 +297,8 @@ class Wild:
             ),
             lambda: ec2("DeleteSubnet", SubnetId=pick("subnet", a)),
             lambda: ec2("DeleteSecurityGroup", GroupId=pick("sg", a)),
+            lambda: keep("vpce", endpoint(ec2, pick("vpc", a), pick("rtb", b))),
+            lambda: ec2("DeleteVpcEndpoints", VpcEndpointIds=[pick("vpce", a)]),
         ]
         try:
             steps[what]()
@@ -271,3 +339,5 @@ def assert_whole(vpc: Vpc) -> None:
                 assert eni_id in interfaces
             case ToInternetGateway(gateway_id=gateway_id):
                 assert gateway_id == vpc.internet_gateway_id
+            case ToGatewayEndpoint(endpoint_id=endpoint_id):
+                assert endpoint_id in {each.endpoint_id for each in vpc.gateway_endpoints}

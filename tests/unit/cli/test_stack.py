@@ -12,6 +12,7 @@ from tests.unit.cli.stubs import Scripts
 
 from hiyoko.cli.errors import CommandError
 from hiyoko.cli.stack import Change, Plan, outputs_of
+from hiyoko.site.model import Service
 
 ARN = "arn:aws:cloudformation:ap-northeast-1:123456789012:stack/shop/1"
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
@@ -37,6 +38,7 @@ def stack_is(scripts: Scripts, status: str | None, name: str = "shop") -> None:
             "CreationTime": NOW,
             "StackStatus": status,
             "Outputs": [{"OutputKey": "LogGroup", "OutputValue": "/shop"}],
+            "Parameters": [{"ParameterKey": "HostedZoneId", "ParameterValue": ""}],
         }
         scripts.script(CFN).add_response("describe_stacks", {"Stacks": [stack]})
 
@@ -110,6 +112,35 @@ def test_a_hosted_zone_that_is_there_is_used_and_a_private_one_is_not(scripts: S
     )
     change_set_says(scripts, "CREATE_COMPLETE", Changes=[])
     assert scripts.stack().plan().new
+
+
+def test_a_site_by_endpoints_gives_the_id_of_the_regions_prefix_list(scripts: Scripts) -> None:
+    stack_is(scripts, "UPDATE_COMPLETE")
+    name = "com.amazonaws.ap-northeast-1.s3"
+    scripts.script("ec2").add_response(
+        "describe_prefix_lists",
+        {"PrefixLists": [{"PrefixListId": "pl-0123abcd", "PrefixListName": name, "Cidrs": []}]},
+        {"Filters": [{"Name": "prefix-list-name", "Values": [name]}]},
+    )
+    given = {"ParameterKey": "S3PrefixList", "ParameterValue": "pl-0123abcd"}
+    change_set_is_made(scripts, "UPDATE", [*PREVIOUS, given])
+    change_set_says(scripts, "CREATE_COMPLETE", Changes=[resource("Add", "S3Endpoint")])
+    stack = scripts.stack()
+    image = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/a:1"
+    services = {"web": Service(image=image)}
+    stack.site = stack.site.model_copy(update={"egress": "endpoints", "services": services})
+    assert [change.logical_id for change in stack.plan().changes] == ["S3Endpoint"]
+
+
+def test_a_region_without_the_prefix_list_is_told_before_anything_is_made(
+    scripts: Scripts,
+) -> None:
+    stack_is(scripts, "UPDATE_COMPLETE")
+    scripts.script("ec2").add_response("describe_prefix_lists", {"PrefixLists": []})
+    stack = scripts.stack()
+    stack.site = stack.site.model_copy(update={"egress": "endpoints"})
+    with pytest.raises(CommandError, match=r"no prefix list com\.amazonaws\.ap-northeast-1\.s3"):
+        stack.plan()
 
 
 def test_a_site_without_a_domain_asks_for_no_zone(scripts: Scripts) -> None:

@@ -12,12 +12,23 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
+from tests.golden.golden import FixedClock
 
 import hiyoko.services.ecr  # noqa: F401 - registers the operations
 from hiyoko import api
+from hiyoko.gateway.public_images import PublicImages
 from hiyoko.gateway.registry import RegistryHandler
-from hiyoko.plane.containers.blobs import Blobs, BuildFailed, BuiltImage
+from hiyoko.plane.containers.blobs import (
+    Blobs,
+    BuildFailed,
+    BuiltImage,
+    Fault,
+    FetchedImage,
+    FetchFailed,
+)
+from hiyoko.plane.containers.uploads import Uploads
 from hiyoko.services.ecr import rows
+from hiyoko.services.ecr.layer_store import use_layer_store
 from hiyoko.services.ecr.model import PublicImage
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
@@ -28,12 +39,21 @@ CONTENT = b"a blob of some bytes"
 DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
 
 
-class OneBuild:
-    """Builds nginx once, and nothing else."""
+class OnePorter:
+    """Builds nginx once, and nothing else; fetches what ``upstream`` has by name and tag."""
 
     def __init__(self, blobs: Blobs) -> None:
         self.blobs = blobs
         self.builds = 0
+        self.fetches: list[str] = []
+        self.upstream: dict[str, FetchedImage | Fault] = {}
+
+    async def fetch(self, name: str, reference: str) -> FetchedImage:
+        self.fetches.append(f"{name}:{reference}")
+        found = self.upstream.get(f"{name}:{reference}", Fault.UNREACHABLE)
+        if isinstance(found, Fault):
+            raise FetchFailed(found, f"the registry {name.partition('/')[0]} is {found}")
+        return found
 
     async def build(self, name: str) -> BuiltImage:
         if name != "nginx":
@@ -48,8 +68,18 @@ class Client:
     url: str
     store: Store
     blobs: Blobs
-    builder: OneBuild
+    porter: OnePorter
     token: str
+    clock: FixedClock
+    registry: RegistryHandler
+
+    def handler(self) -> PublicImages:
+        """The public registries as a daemon has them that has just started."""
+        return PublicImages(self.store, self.blobs, self.porter)
+
+    def forget_asked(self) -> None:
+        """A day is longer than the registry remembers whom it has asked."""
+        self.registry.public = self.handler()
 
     async def ask(
         self,
@@ -69,23 +99,31 @@ class Client:
             return answer.status, await answer.read(), dict(answer.headers)
 
 
+def new_token(store: Store, clock: FixedClock) -> str:
+    answer = api.invoke(store, "ecr", "GetAuthorizationToken", {}, clock=clock)
+    return base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode()
+
+
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[Client]:
     settings = Settings(tmp_path)
     store = Store.open(":memory:")
+    use_layer_store(Uploads(settings.image_dir))
     blobs = Blobs(settings.image_dir)
-    builder = OneBuild(blobs)
-    handler = RegistryHandler(store, settings, builder)
+    porter = OnePorter(blobs)
+    clock = FixedClock()
+    handler = RegistryHandler(store, settings, porter, clock)
     runner = web.ServerRunner(web.Server(handler.handle))
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
     api.invoke(store, "ecr", "CreateRepository", {"repositoryName": "team/app"})
-    answer = api.invoke(store, "ecr", "GetAuthorizationToken", {})
-    token = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode()
+    token = new_token(store, clock)
     async with aiohttp.ClientSession() as session:
-        yield Client(session, f"http://127.0.0.1:{port}", store, blobs, builder, token)
+        yield Client(
+            session, f"http://127.0.0.1:{port}", store, blobs, porter, token, clock, handler
+        )
     await runner.cleanup()
     store.close()
 
@@ -143,7 +181,7 @@ async def test_a_manifest_needs_its_blobs_and_then_has_tag_and_digest(client: Cl
     push = ("PUT", "/v2/team/app/manifests/1", body)
     status, answer, _ = await client.ask(*push, Content_Type=MANIFEST)
     assert (status, code(answer)) == (404, "MANIFEST_BLOB_UNKNOWN")
-    client.blobs.add(CONTENT)
+    await client.ask("POST", f"/v2/team/app/blobs/uploads/?digest={DIGEST}", CONTENT)
     status, _, headers = await client.ask(*push, Content_Type=MANIFEST)
     digest = headers["Docker-Content-Digest"]
     assert status == 201
@@ -185,7 +223,7 @@ async def test_a_public_image_is_built_on_first_use_and_read_only(
             "GET", f"/v2/{name}/manifests/latest", host=host, auth=False
         )
         assert (status, body) == (200, b"{}")
-    assert client.builder.builds == 1
+    assert client.porter.builds == 1
     status, body, _ = await client.ask("POST", f"/v2/{name}/blobs/uploads/", host=host, auth=False)
     assert (status, code(body)) == (403, "DENIED")
 
@@ -217,10 +255,175 @@ async def test_an_older_image_is_better_than_none(client: Client) -> None:
     assert body == b"older"
 
 
-async def test_an_image_of_another_version_or_name_does_not_exist(client: Client) -> None:
-    for path in ("/v2/library/nginx/manifests/1.27.3", "/v2/library/none/manifests/latest"):
-        status, body, _ = await client.ask("GET", path, host="registry-1.docker.io", auth=False)
-        assert (status, code(body)) == (404, "MANIFEST_UNKNOWN")
+async def test_what_the_registry_does_not_have_does_not_exist(client: Client) -> None:
+    client.porter.upstream["docker.io/library/none:latest"] = Fault.ABSENT
+    status, body, _ = await client.ask(
+        "GET", "/v2/library/none/manifests/latest", host="registry-1.docker.io", auth=False
+    )
+    assert (status, code(body)) == (404, "MANIFEST_UNKNOWN")
+
+
+async def test_a_registry_out_of_reach_is_named_with_what_is_at_hand(client: Client) -> None:
+    for _ in range(2):
+        status, body, _ = await client.ask(
+            "GET", "/v2/org/tool/manifests/1", host="quay.io", auth=False
+        )
+        assert status == 503
+        for words in ("quay.io is unreachable", "docker.io/library/nginx:latest", "image import"):
+            assert words in body.decode()
+    # It is left alone for a while.
+    assert client.porter.fetches == ["quay.io/org/tool:1"]
+
+
+async def test_a_fetched_image_serves_on_when_its_registry_is_away(client: Client) -> None:
+    image = FetchedImage(client.blobs.add(b'{"fetched":1}'), MANIFEST, 13)
+    client.porter.upstream["ghcr.io/org/tool:1"] = image
+    path = ("GET", "/v2/org/tool/manifests/1")
+    for _ in range(2):
+        status, body, _ = await client.ask(*path, host="ghcr.io", auth=False)
+        assert (status, body) == (200, b'{"fetched":1}')
+    assert client.porter.fetches == ["ghcr.io/org/tool:1"]
+    handler = client.handler()
+    client.porter.upstream.clear()
+    assert (await handler.find("ghcr.io/org/tool", "1")) is not None
+    assert len(client.porter.fetches) == 2
+    # By its digest nobody is asked.
+    status, _, _ = await client.ask(
+        "GET", f"/v2/org/tool/manifests/{image.digest}", host="ghcr.io", auth=False
+    )
+    assert (status, len(client.porter.fetches)) == (200, 2)
+
+
+async def test_the_loopback_has_the_public_registries_by_their_names(client: Client) -> None:
+    image = FetchedImage(client.blobs.add(b'{"fetched":2}'), MANIFEST, 13)
+    client.porter.upstream["ghcr.io/org/tool:2"] = image
+    status, body, _ = await client.ask(
+        "GET", "/v2/ghcr.io/org/tool/manifests/2", host="127.0.0.1", auth=False
+    )
+    assert (status, body) == (200, b'{"fetched":2}')
+
+
+async def test_a_public_registry_hands_out_the_blobs_of_its_own_images_only(
+    client: Client,
+) -> None:
+    digest = await push_image(client, "team/app", "1")
+    path = f"/v2/org/tool/blobs/{DIGEST}"
+    status, body, _ = await client.ask("GET", path, host="ghcr.io", auth=False)
+    assert (status, code(body)) == (404, "BLOB_UNKNOWN")
+    body = api.invoke(
+        client.store,
+        "ecr",
+        "BatchGetImage",
+        {"repositoryName": "team/app", "imageIds": [{"imageDigest": digest}]},
+    )["images"][0]["imageManifest"]
+    image = FetchedImage(client.blobs.add(body.encode()), MANIFEST, 1)
+    client.porter.upstream["ghcr.io/org/tool:1"] = image
+    await client.ask("GET", "/v2/org/tool/manifests/1", host="ghcr.io", auth=False)
+    status, got, _ = await client.ask("GET", path, host="ghcr.io", auth=False)
+    assert (status, got) == (200, CONTENT)
+
+
+async def push_image(client: Client, repository: str, tag: str) -> str:
+    await client.ask("POST", f"/v2/{repository}/blobs/uploads/?digest={DIGEST}", CONTENT)
+    link = {"mediaType": "x", "digest": DIGEST, "size": len(CONTENT)}
+    body = json.dumps({"schemaVersion": 2, "config": link, "layers": [link]}).encode()
+    path = f"/v2/{repository}/manifests/{tag}"
+    status, _, headers = await client.ask("PUT", path, body, Content_Type=MANIFEST)
+    assert status == 201
+    return headers["Docker-Content-Digest"]
+
+
+async def test_a_blob_belongs_to_its_repository_and_is_mounted_where_that_is_enabled(
+    client: Client,
+) -> None:
+    await push_image(client, "team/app", "1")
+    api.invoke(client.store, "ecr", "CreateRepository", {"repositoryName": "other"})
+    status, body, _ = await client.ask("GET", f"/v2/other/blobs/{DIGEST}")
+    assert (status, code(body)) == (404, "BLOB_UNKNOWN")
+    mount = ("POST", f"/v2/other/blobs/uploads/?mount={DIGEST}&from=team/app")
+    assert (await client.ask(*mount))[0] == 202
+    setting = {"name": "BLOB_MOUNTING", "value": "ENABLED"}
+    api.invoke(client.store, "ecr", "PutAccountSetting", setting)
+    assert (await client.ask(*mount))[0] == 201
+    assert (await client.ask("HEAD", f"/v2/other/blobs/{DIGEST}"))[0] == 200
+    assert (await client.ask("POST", f"/v2/other/blobs/uploads/?mount={DIGEST}&from=no"))[0] == 202
+
+
+async def test_a_template_makes_the_repository_of_a_push(client: Client) -> None:
+    api.invoke(
+        client.store,
+        "ecr",
+        "CreateRepositoryCreationTemplate",
+        {
+            "prefix": "auto",
+            "appliedFor": ["CREATE_ON_PUSH"],
+            "imageTagMutability": "IMMUTABLE",
+            "resourceTags": [{"Key": "team", "Value": "a"}],
+        },
+    )
+    assert (await client.ask("POST", "/v2/other/blobs/uploads/"))[0] == 404
+    await push_image(client, "auto/app", "1")
+    found = api.invoke(
+        client.store, "ecr", "DescribeRepositories", {"repositoryNames": ["auto/app"]}
+    )
+    assert found["repositories"][0]["imageTagMutability"] == "IMMUTABLE"
+
+
+async def test_a_pull_through_the_cache_fetches_once_and_asks_again_after_a_day(
+    client: Client,
+) -> None:
+    api.invoke(
+        client.store,
+        "ecr",
+        "CreatePullThroughCacheRule",
+        {"ecrRepositoryPrefix": "quay", "upstreamRegistryUrl": "quay.io"},
+    )
+    body = json.dumps({"schemaVersion": 2, "config": {"digest": DIGEST, "size": 1}, "layers": []})
+    client.blobs.add(CONTENT)
+    image = FetchedImage(client.blobs.add(body.encode()), MANIFEST, 1)
+    client.porter.upstream["quay.io/org/tool:1"] = image
+    path = ("GET", "/v2/quay/org/tool/manifests/1")
+    for _ in range(2):
+        status, got, headers = await client.ask(*path)
+        assert (status, got.decode()) == (200, body)
+        assert headers["Docker-Content-Digest"] == image.digest
+    assert client.porter.fetches == ["quay.io/org/tool:1"]
+    assert (await client.ask("GET", f"/v2/quay/org/tool/blobs/{DIGEST}"))[0] == 200
+    newer = body.replace('"layers": []', '"layers":[]')
+    client.porter.upstream["quay.io/org/tool:1"] = FetchedImage(
+        client.blobs.add(newer.encode()), MANIFEST, 1
+    )
+    client.clock.time += 24 * 3600.0
+    client.forget_asked()
+    client.token = new_token(client.store, client.clock)
+    assert (await client.ask(*path))[1].decode() == newer
+    client.porter.upstream["quay.io/org/none:1"] = Fault.ABSENT
+    status, got, _ = await client.ask("GET", "/v2/quay/org/none/manifests/1")
+    assert (status, code(got)) == (404, "NAME_UNKNOWN")
+
+
+async def test_referrers_of_an_image_are_listed(client: Client) -> None:
+    subject = await push_image(client, "team/app", "1")
+    empty = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": DIGEST, "size": 20}
+    document = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "artifactType": "application/vnd.example.sbom",
+        "config": empty,
+        "layers": [empty],
+        "subject": {"mediaType": MANIFEST, "digest": subject, "size": 1},
+        "annotations": {"by": "us"},
+    }
+    body = json.dumps(document).encode()
+    digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+    push = ("PUT", f"/v2/team/app/manifests/{digest}", body)
+    status, _, headers = await client.ask(*push, Content_Type=MANIFEST)
+    assert (status, headers["OCI-Subject"]) == (201, subject)
+    status, body, _ = await client.ask("GET", f"/v2/team/app/referrers/{subject}")
+    (found,) = json.loads(body)["manifests"]
+    assert found["digest"] == digest
+    assert found["artifactType"] == "application/vnd.example.sbom"
+    assert found["annotations"] == {"by": "us"}
 
 
 async def test_a_failed_build_says_why(client: Client) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from hiyoko.plane.containers.blobs import Blobs, links
 from hiyoko.porter.build import FORMAT, _suite, add_manifest, build
-from hiyoko.porter.cache import ImageCache, cache_directory
+from hiyoko.porter.cache import ImageCache, image_cache
 
 KEY = f"nginx.{FORMAT}.{_suite()}"
 
@@ -69,5 +69,5 @@ def test_a_broken_image_is_not_there_and_is_made_good(
 
 
 def test_the_cache_lies_where_the_desktop_standard_says() -> None:
-    assert cache_directory({"XDG_CACHE_HOME": "/c", "HOME": "/h"}) == Path("/c/hiyoko/images")
-    assert cache_directory({"HOME": "/h"}) == Path("/h/.cache/hiyoko/images")
+    assert image_cache({"XDG_CACHE_HOME": "/c", "HOME": "/h"}).directory == Path("/c/hiyoko/images")
+    assert image_cache({"HOME": "/h"}).directory == Path("/h/.cache/hiyoko/images")

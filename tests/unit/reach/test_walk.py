@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from hiyoko.blueprint import example
 from hiyoko.blueprint.network import (
     TCP,
     Acl,
     Blackhole,
+    GatewayEndpoint,
+    GroupRule,
     Network,
+    PrefixList,
+    PrefixListPeer,
     Route,
     RouteTable,
+    ToGatewayEndpoint,
     ToInternetGateway,
     Vpc,
 )
@@ -103,3 +108,50 @@ def test_the_resolver_answers_whatever_the_groups_say() -> None:
     assert asked(example.TASK_A.eni_id, VPC.resolver, 53).reachable
     off = replace(VPC, resolver=None)
     assert not asked(example.TASK_A.eni_id, VPC.resolver, 53, off).reachable
+
+
+S3 = IPv4Network("198.18.16.0/26")
+ENDPOINT = GatewayEndpoint("vpce-0a000000000000001", S3.network_address + 1)
+
+
+def test_a_gateway_endpoint_needs_a_route_and_no_public_address() -> None:
+    by_endpoint = private_route(Route(S3, ToGatewayEndpoint(ENDPOINT.endpoint_id)))
+    vpc = replace(by_endpoint, gateway_endpoints=(ENDPOINT,), internet_gateway_id=None)
+    answer = asked(example.TASK_A.eni_id, ENDPOINT.address, 443, vpc)
+    assert answer.reachable
+    assert [hop.component for hop in answer.forward] == [
+        example.TASK_A.eni_id,
+        example.PRIVATE_TABLE,
+        ENDPOINT.endpoint_id,
+    ]
+    assert answer.back[0].component == ENDPOINT.endpoint_id
+    assert answer.forward[-1].packet.source == example.TASK_A.address
+    other = asked(example.TASK_A.eni_id, S3.network_address + 2, 443, vpc)
+    assert codes(other) == ["NO_POSSIBLE_DESTINATION"]
+    assert codes(
+        asked(
+            example.TASK_A.eni_id,
+            ENDPOINT.address,
+            443,
+            replace(private_route(), gateway_endpoints=(ENDPOINT,)),
+        )
+    ) == ["NO_ROUTE_TO_DESTINATION"]
+
+
+def test_a_rule_by_prefix_list_lets_out_to_its_cidrs_only() -> None:
+    by_endpoint = private_route(Route(S3, ToGatewayEndpoint(ENDPOINT.endpoint_id)))
+    only = GroupRule("sgr-0a000000000000009", TCP, 443, 443, PrefixListPeer("pl-0a000001"))
+    groups = tuple(
+        replace(group, egress=(only,)) if group.group_id == example.TASK_GROUP else group
+        for group in VPC.groups
+    )
+    vpc = replace(
+        by_endpoint,
+        groups=groups,
+        gateway_endpoints=(ENDPOINT,),
+        prefix_lists=(PrefixList("pl-0a000001", (S3,)),),
+    )
+    assert asked(example.TASK_A.eni_id, ENDPOINT.address, 443, vpc).reachable
+    assert "ENI_SG_RULES_MISMATCH" in codes(
+        asked(example.TASK_A.eni_id, example.BALANCER.address, 443, vpc)
+    )

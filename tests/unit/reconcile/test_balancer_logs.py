@@ -13,7 +13,7 @@ from tests.golden.golden import FixedClock
 from hiyoko import api, services
 from hiyoko.plane.balancer.counting import Metric, Tally, as_json
 from hiyoko.plane.collector.control import CollectorPlane
-from hiyoko.reconcile.balancer_logs import BalancerLogsReconciler
+from hiyoko.reconcile.balancer_logs import BalancerLogsReconciler, _by_place
 from hiyoko.services.elbv2 import rows
 from hiyoko.services.elbv2.model import Action, Listener, LoadBalancer, Node, WeightedGroup
 from hiyoko.services.elbv2.seen import NODES_SEEN, TARGETS_SEEN, NodeSeen, TargetSeen
@@ -90,6 +90,15 @@ def test_healthy_and_unhealthy_targets_are_counted_once_a_minute(
     assert value("UnHealthyHostCount", "Sum", "zone-b") == [0]
     assert value("HealthyHostCount", "Average") == [1]
     assert value("HealthyStateDNS", "SampleCount") == [2]
+
+
+def test_capacity_is_told_with_the_counts_of_its_minute() -> None:
+    tally, place = Tally(), (("LoadBalancer", "app/web/1"),)
+    tally.add(Metric("1", "r", "ProcessedBytes", "Bytes", place), 25e6, 2)
+    [(_, samples)] = _by_place([(60, as_json(tally))], {}).items()
+    told = {sample["MetricName"]: sample for sample in samples}
+    assert told["ConsumedLCUs"]["Values"] == {3.0: 1}
+    assert told["ConsumedLCUs"]["Dimensions"] == list(place)
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ def test_waits_double_up_to_fifteen_minutes() -> None:
 
 
 def test_a_new_service_starts_what_it_desires() -> None:
-    assert plan_service(service(3, deployment()), [], {}, NOW).actions == [Start(3)]
+    assert plan_service(service(3, deployment()), [], {}, NOW).actions == [Start(3, 0, "ecs-svc/1")]
 
 
 def test_a_service_at_rest_needs_nothing() -> None:
@@ -231,7 +231,7 @@ def test_an_unhealthy_task_is_replaced_first_where_there_is_room() -> None:
     balanced = service(2, deployment(balanced=True))
     sick = targets((1, UNHEALTHY), (2, HEALTHY))
     plan = plan_service(balanced, [task(1), task(2)], sick, NOW)
-    assert plan.actions == [Start(1, replaced=1)]
+    assert plan.actions == [Start(1, 1, "ecs-svc/1")]
     three = [task(1), task(2), task(3, status="PENDING")]
     assert stopped(plan_service(balanced, three, sick, NOW)) == set()
     healed = targets((1, UNHEALTHY), (2, HEALTHY), (3, HEALTHY))

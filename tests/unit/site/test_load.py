@@ -33,7 +33,7 @@ def test_the_starter_is_a_valid_site() -> None:
             "site.yaml:4:1: servises: unknown key; did you mean services?",
         ),
         (HEAD + WEB + "    prot: 1\n", "site.yaml:7:5: services.web.prot: unknown key"),
-        (HEAD + WEB + "    build: .\n", "push it to ECR"),
+        (HEAD + WEB + "    build: .\n", "write image (an image to run) or build"),
         ("name: a\ndomain: http://x.com\n" + WEB, "site.yaml:2:1: domain: 'http://x.com' is a URL"),
         ("name: a\ndomain: -x-\n" + WEB, "is no domain name"),
         ("name: a\ndomain: x.com\nzone: y.com\n" + WEB, "x.com is not in the zone y.com"),
@@ -52,8 +52,12 @@ def test_the_starter_is_a_valid_site() -> None:
             "services.web: deploy.scale.requests needs a domain",
         ),
         (HEAD + "services: {}\n", "services"),
-        (HEAD + "services:\n  web: {}\n", "services.web.image: is missing"),
+        (HEAD + "services:\n  web: {}\n", "services.web: write image"),
         (HEAD + WEB + "egress: [443/xyz]\n", "egress.0"),
+        (HEAD + WEB + "egress: [{port: 0}]\n", "site.yaml:7:11: egress.0.port: Input should"),
+        (HEAD + WEB + "egress: none\n", "site.yaml:7:1: egress: 'none' is neither a list"),
+        (HEAD + WEB + "egress: endpoints\n", "reach no registry but ECR in ap-northeast-1"),
+        ("name: a\n" + WEB + "egress: endpoints\n", "egress: endpoints needs a domain"),
         (HEAD + WEB + "  api:\n    image: b\n", "services web and api both answer"),
         ("name: a\nname: b\n" + WEB, "'name' is written twice"),
         ("- 1\n", "a site is a mapping"),
@@ -83,8 +87,10 @@ def test_the_name_comes_from_the_folder(tmp_path: Path) -> None:
 
 def test_egress_is_443_only_unless_said() -> None:
     site = parse_site("name: a\n" + WEB, "x")
+    assert isinstance(site.egress, list)
     assert [(e.port, e.protocol, e.to) for e in site.egress] == [(443, "tcp", "0.0.0.0/0")]
     wide = parse_site(
         "name: a\n" + WEB + "egress: [443, 53/udp, {port: 25, to: 192.0.2.0/24}]\n", "x"
     )
+    assert isinstance(wide.egress, list)
     assert [(e.port, e.protocol) for e in wide.egress] == [(443, "tcp"), (53, "udp"), (25, "tcp")]

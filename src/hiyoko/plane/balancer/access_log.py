@@ -95,7 +95,7 @@ def access_entry(line: RequestLine | ErrorLine, context: LogContext) -> str | No
             stamp(created),
             _quoted(",".join(rule.actions) if rule is not None else ""),
             _quoted(_redirect_url(line, rule, context)),
-            '"-"',
+            _quoted(line.error_reason),
             _quoted(line.target or ""),
             _quoted("" if status == "-" else status),
             '"-"',

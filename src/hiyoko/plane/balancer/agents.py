@@ -93,14 +93,15 @@ def drops(wished: Container[str], observed: Mapping[str, AgentObserved]) -> list
 
 @dataclass(frozen=True, slots=True)
 class AgentPlane:
-    """All agents below ``directory``."""
+    """All agents below ``directory``; those of the nodes below ``nodes``."""
 
     directory: Path
+    nodes: Path
 
     @classmethod
     def beside(cls, nodes: Path) -> AgentPlane:
         """The agents of the nodes below ``nodes``."""
-        return cls(nodes.parent / AGENTS)
+        return cls(nodes.parent / AGENTS, nodes)
 
     async def observe(self) -> dict[str, AgentObserved]:
         """Every directory of an agent, with its process if there is one."""
@@ -121,6 +122,7 @@ class AgentPlane:
                 if _pid(place) is None:
                     await spawn_ready(
                         *(sys.executable, "-m", MODULE, str(place)),
+                        *("--node", str(self.nodes / step.eni_id)),
                         what=f"the agent of {step.eni_id}",
                         log=place / LOG,
                         timeout_s=START_S,

@@ -37,7 +37,6 @@ _REASONS = {
     507: "Insufficient Storage",
 }
 _ERRORS = {
-    400: "400 Bad Request",
     408: "408 Request Time-out",
     413: "413 Request Entity Too Large",
     422: "400 Bad Request",
@@ -109,6 +108,20 @@ def error_answers() -> Iterator[str]:
     )
 
 
+def refused_answer() -> str:
+    """What HAProxy's analyser refuses; of a frontend, since a ``defaults`` knows no ``regsub``.
+
+    It is HTTP/2's preface on a port that speaks HTTP/1: a request, to look at, whose method is PRI.
+    HAProxy's parser takes it, so that what is answered is up to us.
+    """
+    title = "%[method,regsub(^PRI$,505 HTTP Version Not Supported),regsub(^[^ ]*$,400 Bad Request)]"
+    mark = OWN_HEADERS.replace("made", _log_format("for %[method]"))
+    return (
+        f'http-error status 400 content-type "text/html" '
+        f"lf-string {_log_format(page(title))} {mark} hdr Connection close"
+    )
+
+
 def own_statuses() -> Iterator[str]:
     """The last lines about answers: of the balancer's own, the status, the words, the order.
 
@@ -120,6 +133,8 @@ def own_statuses() -> Iterator[str]:
     yield f"http-after-response set-status 504 if {unreached} {late}"
     yield f"http-after-response set-status 502 if {unreached} !{late}"
     yield 'http-after-response set-status 400 reason "Bad Request" if { status 422 }'
+    preface = f'{{ res.fhdr({MARK}) -m str "for PRI" }}'
+    yield f"http-after-response set-status 505 if {preface}"
     for status, reason in _REASONS.items():
         yield (
             f"http-after-response set-status {status} reason {quoted(reason)} "

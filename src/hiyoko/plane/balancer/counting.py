@@ -14,7 +14,7 @@ from hiyoko.plane.balancer.names import OPEN_BACKENDS
 
 Dimensions = tuple[tuple[str, str], ...]
 HEAD_FIELDS = 10
-COUNT, SECONDS, BYTES = "Count", "Seconds", "Bytes"
+COUNT, SECONDS, MILLISECONDS, BYTES = "Count", "Seconds", "Milliseconds", "Bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,13 @@ def count_connections(
         counted.balancer("RejectedConnectionCount", refused)
     if active is not None:
         counted.balancer("ActiveConnectionCount", active)
+
+
+def count_logins(tally: Tally, logins: Mapping[tuple[str, int], int], context: LogContext) -> None:
+    """Count what the node's agent has told of logins, by metric and value."""
+    for (name, value), times in logins.items():
+        unit = MILLISECONDS if name.endswith("Latency") else COUNT
+        _Counted(tally, context, times).balancer(name, value, unit)
 
 
 def _count_own(counted: _Counted, status: int) -> None:

@@ -63,6 +63,10 @@ core.register_action("guard", {"http-req"}, function(txn, rule)
         end
         return
     end
+    local reason = values(said, "x-reason")[1]
+    if reason then
+        txn:set_var("txn.error_reason", reason) -- for the access log
+    end
     local reply = refuse(txn, values(said, "x-title")[1] or "500 Internal Server Error")
     for _, place in ipairs(values(said, "x-location")) do
         reply:add_header("location", place)

@@ -37,6 +37,7 @@ _NO_CLIENT = '\\"\\" - - -'
 _NO_TLS = '- - - - \\"-\\"'
 _TRANSFORMED = "%{+Q,+E}[var(txn.transformed_host)] %{+Q,+E}[var(txn.transformed_uri)]"
 _NOT_TRANSFORMED = '\\"\\" \\"\\"'
+_REASON = "R=%[var(txn.error_reason)] "
 _CAPTURED = " ".join(f"%{{+Q,+E}}[capture.req.hdr({number})]" for number in range(3))
 _ERROR = (
     "E {context} {port} %ST %ts %U %B %Ts.%ms %ci:%cp %[fc_err] %[ssl_fc_err,hex] %[ssl_c_err] "
@@ -45,12 +46,18 @@ _ERROR = (
 
 
 def log_lines(
-    context: str, port: int, *, tls: bool, client: bool = False, transforms: bool = False
+    context: str,
+    port: int,
+    *,
+    tls: bool,
+    client: bool = False,
+    transforms: bool = False,
+    guards: bool = False,
 ) -> Iterator[str]:
     """A frontend's lines; they come before whatever answers a request.
 
     ``context`` names what the numbers in the line meant when it was written: see ``log_context``.
-    ``client`` is true where clients may show certificates.
+    ``client`` is true where clients may show certificates, ``guards`` where users log in.
     """
     yield f"log fd@{LOG_FD} len {LINE_BYTES_MAX} format raw local0"
     yield "option dontlognull"
@@ -58,7 +65,8 @@ def log_lines(
     yield (
         f'log-format "{head}|{_TIMES} %ci:%cp %si:%sp %HM %HV {_TLS if tls else _NO_TLS} %ID '
         f"%[var(sess.conn)] {_CLIENT if client else _NO_CLIENT} "
-        f"{_TRANSFORMED if transforms else _NOT_TRANSFORMED} {_CAPTURED} "
+        f"{_TRANSFORMED if transforms else _NOT_TRANSFORMED} "
+        f"{_REASON if guards else ''}{_CAPTURED} "
         '%HPO%HQ"'
     )
     yield f'error-log-format "{_ERROR.format(context=context, port=port)}"'
@@ -77,12 +85,16 @@ the rest of it is not looked through for the next one's beginning: six times as 
 ERROR_HEAD = re.compile(rb"^E (\S+ \S+ \S+ \S+ \S+ \S+) \S+ \S+ (\S+) ", re.MULTILINE)
 """The same of a connection that never came to a request: its status, and HAProxy's error."""
 
+LOGIN = re.compile(rb"^G (ELBAuth[A-Za-z]+) (\d+)$", re.MULTILINE)
+"""What the node's agent tells of logins: a metric and its value."""
+
 _TEXT = r'"((?:[^"\\]|\\.)*)"'
 _LINE = re.compile(
     r"A (\S+) (\d+) (-?\d+) (\S+) (\S+) (\S+) (\S+) (-?\d+) (\d+) (\d+)\|"
     r"(\d+\.\d+) (-?\d+) (-?\d+) (-?\d+) (-?\d+) (-?\d+) (-?\d+) "
     r"(\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) "
-    rf"{_TEXT} (\S+) (\S+) {_TEXT} (\S+) (\S+) (\S+) {_TEXT} {_TEXT} {_TEXT} {_TEXT} {_TEXT} (.*)",
+    rf"{_TEXT} (\S+) (\S+) {_TEXT} (\S+) (\S+) (\S+) {_TEXT} {_TEXT} (?:R=(\S+) )?"
+    rf"{_TEXT} {_TEXT} {_TEXT} (.*)",
     re.DOTALL,
 )
 _ERROR_LINE = re.compile(
@@ -133,6 +145,7 @@ class RequestLine:
     client_serial: str
     new_host: str
     new_uri: str
+    error_reason: str
     host: str
     user_agent: str
     trace: str
@@ -199,10 +212,11 @@ def parse_line(line: bytes) -> RequestLine | ErrorLine | None:
         client_serial=g[31],
         new_host=_unescaped(g[32]),
         new_uri=_unescaped(g[33]),
-        host=_unescaped(g[34]),
-        user_agent=_unescaped(g[35]),
-        trace=_unescaped(g[36]),
-        uri=_ENCODED.sub(lambda m: chr(int(m[1], 16)), g[37]),
+        error_reason="" if g[34] in (None, "-") else g[34],
+        host=_unescaped(g[35]),
+        user_agent=_unescaped(g[36]),
+        trace=_unescaped(g[37]),
+        uri=_ENCODED.sub(lambda m: chr(int(m[1], 16)), g[38]),
     )
 
 

@@ -15,9 +15,6 @@ answer on its own socket as long as it is there.
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -29,6 +26,18 @@ from hiyoko.plane.balancer.events import Events, notify_path, readiness
 from hiyoko.plane.balancer.log_context import FILE as CONTEXT_FILE
 from hiyoko.plane.balancer.log_context import LogContext
 from hiyoko.plane.balancer.log_line import LOG_FD
+from hiyoko.plane.balancer.master import (
+    CONFIG,
+    LOG,
+    MASTER_SOCKET,
+    PID_FILE,
+    START_TIMEOUT_S,
+    check,
+    end,
+    find_pid,
+    last_words,
+    write,
+)
 from hiyoko.plane.balancer.observe import (
     NodeObserved,
     parse_info,
@@ -41,10 +50,8 @@ from hiyoko.plane.balancer.render import STATE_FILE, STATS_SOCKET, digest_of, wr
 from hiyoko.plane.balancer.servers import Change, server_changes
 from hiyoko.plane.balancer.socket import ask, ask_worker, old_workers
 from hiyoko.plane.error import PlaneError
-from hiyoko.plane.process import NETNS_DIR, command_line, run, spawn_detached
+from hiyoko.plane.process import NETNS_DIR, spawn_detached
 
-CONFIG, MASTER_SOCKET, PID_FILE, LOG = "haproxy.cfg", "master.sock", "haproxy.pid", "haproxy.log"
-START_TIMEOUT_S = 10.0
 CONTEXTS_MAX = 20
 _WITH_PIPE = f'exec "$@" {LOG_FD}<>log.pipe'
 TRIM_BYTES = 64 << 20
@@ -55,8 +62,6 @@ SURROUNDINGS = (
     f"MALLOC_TRIM_THRESHOLD_={TRIM_BYTES}",
 )
 """What a node's HAProxy is started with: the pipe of its log, and how it keeps memory."""
-_POLL_S = 0.02
-_LOOKS = 6
 _EXPECTED = (
     *("New server registered", "Server deleted"),
     # Done before, by one who was killed right after.
@@ -159,7 +164,7 @@ class BalancerPlane:
             self.events.open()
         found: dict[str, NodeObserved] = {}
         for place in sorted(self.directory.iterdir()):
-            pid = await _find_pid(place)
+            pid = await find_pid(place)
             if pid is not None:
                 found[place.name] = await _observe(place, pid)
         if self.events is not None:
@@ -176,7 +181,7 @@ class BalancerPlane:
         text = context.text()
         if not place.is_dir() or (path.exists() and path.read_text() == text):
             return
-        _write(path, text)
+        write(path, text)
         old = sorted(place.glob(CONTEXT_FILE.format("*")), key=lambda one: one.stat().st_mtime)
         for gone in old[:-CONTEXTS_MAX]:
             gone.unlink()
@@ -202,9 +207,9 @@ class BalancerPlane:
             self.events.open()
         for name in (PID_FILE, MASTER_SOCKET, STATS_SOCKET):
             (place / name).unlink(missing_ok=True)
-        _write(place / STATE_FILE, state_file(node))
-        await _check(place, text)
-        _write(place / CONFIG, text)
+        write(place / STATE_FILE, state_file(node))
+        await check(place, text)
+        write(place / CONFIG, text)
         make_pipe(place)
         async with _loaded(place, text):
             await spawn_detached(
@@ -221,15 +226,15 @@ class BalancerPlane:
         place = self.directory / node.eni_id
         running = await ask_worker(place / MASTER_SOCKET, ["show servers state"])
         await _leave_counters(place)
-        await _check(place, text)
-        _write(place / STATE_FILE, state_file(node, running))
-        _write(place / CONFIG, text)
+        await check(place, text)
+        write(place / STATE_FILE, state_file(node, running))
+        write(place / CONFIG, text)
         async with _loaded(place, text):
             await ask(place / MASTER_SOCKET, "reload")
 
     async def _change(self, place: Path, text: str, changes: Sequence[Change]) -> None:
         # First what a restart reads: killed in between, the next look finds HAProxy behind it.
-        _write(place / CONFIG, text)
+        write(place / CONFIG, text)
         master = place / MASTER_SOCKET
         ended = {change.ends for change in changes if change.ends is not None}
         for worker in await old_workers(master) if ended else ():
@@ -245,10 +250,10 @@ class BalancerPlane:
 
     async def _stop(self, eni_id: str) -> None:
         place = self.directory / eni_id
-        pid = await _find_pid(place)
+        pid = await find_pid(place)
         if pid is not None:
             await _leave_counters(place)
-            await _end(pid)
+            await end(pid)
         for path in place.iterdir():
             path.unlink()
         place.rmdir()
@@ -264,48 +269,6 @@ async def _leave_counters(place: Path) -> None:
     leave_counters(place, info, stat)
 
 
-async def _end(pid: int) -> None:
-    """Ask the master to end, with its workers, and wait until it has."""
-    try:
-        process = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_reader(process, ended.set)
-    try:
-        signal.pidfd_send_signal(process, signal.SIGTERM)
-        async with asyncio.timeout(START_TIMEOUT_S):
-            await ended.wait()
-    except TimeoutError as error:
-        raise PlaneError(f"end HAProxy {pid}: still there after {START_TIMEOUT_S:g} s") from error
-    finally:
-        loop.remove_reader(process)
-        os.close(process)
-
-
-def _pid(place: Path) -> int | None:
-    try:
-        pid = int((place / PID_FILE).read_text())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
-    # The number may be another process's by now: it must have been started with our file.
-    return pid if str(place / CONFIG) in command_line(pid) else None
-
-
-async def _find_pid(place: Path) -> int | None:
-    """The master's pid. It executes itself anew after each load: then it has no name for a moment.
-
-    Without a second look, a daemon that looks at that moment would start another one.
-    """
-    for _ in range(_LOOKS):
-        pid = _pid(place)
-        if pid is not None or not (place / PID_FILE).exists():
-            return pid
-        await asyncio.sleep(_POLL_S)
-    return None
-
-
 async def _observe(place: Path, pid: int) -> NodeObserved:
     try:
         said = await ask_worker(place / MASTER_SOCKET, ["show info", "show stat"])
@@ -318,16 +281,6 @@ async def _observe(place: Path, pid: int) -> NodeObserved:
     return NodeObserved(pid, digest, ports, servers, written_digest(written))
 
 
-async def _check(place: Path, text: str) -> None:
-    """Refuse a configuration before the running process meets it."""
-    trial = place / "trial.cfg"
-    _write(trial, text)
-    try:
-        await run("sh", "-c", 'cd "$1" && exec haproxy -c -f "$2"', "sh", str(place), str(trial))
-    finally:
-        trial.unlink(missing_ok=True)
-
-
 @asynccontextmanager
 async def _loaded(place: Path, text: str) -> AsyncIterator[None]:
     """After the block, wait until the worker with this configuration is ready."""
@@ -335,19 +288,11 @@ async def _loaded(place: Path, text: str) -> AsyncIterator[None]:
         async with readiness(place.name, START_TIMEOUT_S):
             yield
     except PlaneError as error:
-        raise PlaneError(f"start or reload HAProxy in {place}: {error}: {_said(place)}") from error
-    pid = await _find_pid(place)
+        raise PlaneError(
+            f"start or reload HAProxy in {place}: {error}: {last_words(place)}"
+        ) from error
+    pid = await find_pid(place)
     if pid is None or (await _observe(place, pid)).digest != digest_of(text):
-        raise PlaneError(f"start or reload HAProxy in {place}: the old one runs: {_said(place)}")
-
-
-def _said(place: Path) -> str:
-    log = place / LOG
-    return log.read_text(errors="replace")[-600:] if log.exists() else ""
-
-
-def _write(path: Path, text: str) -> None:
-    new = path.with_name(path.name + ".new")
-    new.write_text(text)
-    new.chmod(0o600)
-    new.replace(path)
+        raise PlaneError(
+            f"start or reload HAProxy in {place}: the old one runs: {last_words(place)}"
+        )

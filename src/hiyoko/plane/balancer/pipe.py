@@ -84,12 +84,18 @@ def _number(text: str | None) -> int:
 def leave_counters(directory: Path, info: str, stat: str) -> None:
     """Write a worker's counters into the pipe before it is replaced, for whoever reads there."""
     counters = parse_counters(info, stat)
-    path = directory / PIPE
-    if counters is None or not path.exists():
-        return
-    pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    if counters is not None:
+        write_line(directory, counters.line())
+
+
+def write_line(directory: Path, line: bytes) -> None:
+    """Add a line to the node's pipe, if it has one with room; a short line is never torn."""
     try:
-        os.write(pipe, counters.line())
+        pipe = os.open(directory / PIPE, os.O_RDWR | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return
+    try:
+        os.write(pipe, line)
     except BlockingIOError:
         return  # full: nobody reads, so nobody counts
     finally:

@@ -17,6 +17,7 @@ from hiyoko.plane.balancer.answers import (
     long_answers,
     own_statuses,
     refusals,
+    refused_answer,
 )
 from hiyoko.plane.balancer.backend import backend_lines, open_lines
 from hiyoko.plane.balancer.connections import client_keep_alive, expect_continue
@@ -29,7 +30,7 @@ from hiyoko.plane.balancer.forwarding import (
     request_headers,
     response_headers,
 )
-from hiyoko.plane.balancer.guards import callback_lines, guard_answers, guard_globals
+from hiyoko.plane.balancer.guards import callback_lines, guard_answers, guard_globals, guarded
 from hiyoko.plane.balancer.log_context import log_context
 from hiyoko.plane.balancer.log_line import URI_BYTES_MAX, log_lines
 from hiyoko.plane.balancer.mutual_tls import mutual_tls_globals, mutual_tls_headers
@@ -181,6 +182,7 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths, context: str
         tls=listener.protocol == "HTTPS",
         client=listener.mutual is not None,
         transforms=any(rule.transforms for rule in listener.rules),
+        guards=guarded(listener),
     )
     yield from client_keep_alive(attributes)
     yield from client_address(attributes)
@@ -188,6 +190,7 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths, context: str
     if grpc:
         yield mark_grpc_calls()
     yield from desync_lines(attributes.get(MODE, "defensive"))
+    yield refused_answer()
     yield from refusals()
     yield from callback_lines(listener)
     rules = list(render_rules(listener))

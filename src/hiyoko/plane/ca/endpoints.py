@@ -18,7 +18,11 @@ from hiyoko.settings import Settings
 
 ENDPOINT_NAMES = ("*.ap-northeast-1.amazonaws.com", "*.amazonaws.com")
 """Whose leaf a client gets that names nothing, or a stranger."""
-DOMAINS = ("amazonaws.com", "api.aws", "ecr.aws", "docker.io", "docker.com")
+DOMAINS = (
+    *("amazonaws.com", "api.aws", "ecr.aws", "docker.io", "docker.com"),
+    *("ghcr.io", "quay.io", "registry.k8s.io", "gcr.io", "mcr.microsoft.com"),
+    *("registry.gitlab.com", "cgr.dev"),
+)
 """Whose names get a certificate when a client asks for them; nobody else's do."""
 RENEW_BEFORE = timedelta(days=45)
 CONTEXTS_MAX = 1000

@@ -14,10 +14,11 @@ from hiyoko.plane.balancer.counting import (
     Tally,
     count_connections,
     count_errors,
+    count_logins,
     count_requests,
 )
 from hiyoko.plane.balancer.log_context import FILE, LogContext
-from hiyoko.plane.balancer.log_line import ERROR_HEAD, HEAD, LINE_BYTES_MAX
+from hiyoko.plane.balancer.log_line import ERROR_HEAD, HEAD, LINE_BYTES_MAX, LOGIN
 from hiyoko.plane.balancer.pipe import PIPE, Counters, parse_counters
 from hiyoko.plane.balancer.render import STATS_SOCKET
 
@@ -44,6 +45,7 @@ class Node:
     contexts: dict[str, LogContext] = field(default_factory=dict)
     workers: dict[int, Counters] = field(default_factory=dict)
     pending: list[tuple[Counters, bool]] = field(default_factory=list)
+    logins: Counter[tuple[str, int]] = field(default_factory=Counter)
     dropped: int = 0
     spooled: bool = False
     _rest: bytes = b""
@@ -85,6 +87,9 @@ class Node:
                 counters = Counters.read_line(line) if line.startswith(b"C ") else None
                 if counters is not None:
                     self.pending.append((counters, False))
+        if b"\nG " in block or block.startswith(b"G "):
+            told = LOGIN.findall(block)
+            self.logins.update((name.decode(), int(value)) for name, value in told)
         return block
 
     def context(self, digest: str) -> LogContext | None:
@@ -136,6 +141,8 @@ class Node:
             for counters, newest in self.pending:
                 self._count(tally, counters, context, now, newest=newest)
             self.pending.clear()
+            count_logins(tally, self.logins, context)
+            self.logins.clear()
         if len(self.heads) > HEADS_MAX:
             self.heads.clear()  # nobody has said for a long time what they mean
 

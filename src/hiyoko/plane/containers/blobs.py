@@ -6,11 +6,15 @@ name is whole, or isn't there.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,6 +53,37 @@ class BuiltImage:
 
 class BuildFailed(Exception):
     """An image could not be built; the text says why and what helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedImage:
+    """An image that came from its real registry. ``member`` is this machine's image of an index.
+
+    ``stale`` says why the registry was not asked, when this is the copy of an earlier day.
+    """
+
+    digest: str
+    media_type: str
+    size: int
+    member: BuiltImage | None = None
+    stale: str = ""
+
+
+class Fault(StrEnum):
+    """Why an image can't be fetched: the way, the name, the right, or something else."""
+
+    UNREACHABLE = "unreachable"
+    ABSENT = "absent"
+    DENIED = "denied"
+    FAILED = "failed"
+
+
+class FetchFailed(Exception):
+    """An image could not be fetched from its real registry; the text says why."""
+
+    def __init__(self, fault: Fault, text: str) -> None:
+        super().__init__(text)
+        self.fault = fault
 
 
 class BlobWriter:
@@ -106,6 +141,26 @@ class Blobs:
         """Whether the blob is there."""
         return self.path(digest).is_file()
 
+    def keep(self, digest: str) -> bool:
+        """Whether the blob is there, and from now on in use: the collector spares what is fresh."""
+        with self.locked(fcntl.LOCK_SH):
+            try:
+                os.utime(self.path(digest))
+            except FileNotFoundError:
+                return False
+        return True
+
+    @contextmanager
+    def locked(self, kind: int) -> Iterator[None]:
+        """Between keeping and collecting: shared to keep, exclusive to look and remove."""
+        self.image_dir.mkdir(parents=True, exist_ok=True)
+        lock = os.open(self.image_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, kind)
+            yield
+        finally:
+            os.close(lock)
+
     def read(self, digest: str) -> bytes:
         """A small blob (a manifest, a configuration), whole."""
         return self.path(digest).read_bytes()
@@ -120,7 +175,7 @@ class Blobs:
     def add(self, data: bytes) -> str:
         """Keep ``data`` and return its digest."""
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        if not self.has(digest):
+        if not self.keep(digest):
             writer = self.writer()
             writer.write(data)
             writer.commit(self.path(digest))

@@ -134,8 +134,9 @@ def resolv_conf(task: Task) -> str:
 
 
 def hosts(task: Task) -> str:
-    """The loopback and the task itself."""
-    return f"127.0.0.1 localhost\n{task.address} {task.hostname}\n"
+    """The loopback, the task itself, and what it reaches by Service Connect."""
+    aliases = "".join(f"{address} {name}\n" for name, address in task.aliases)
+    return f"127.0.0.1 localhost\n{task.address} {task.hostname}\n{aliases}"
 
 
 def _mount(target: str, kind: str, options: tuple[str, ...], source: str = "") -> dict[str, Any]:

@@ -103,6 +103,7 @@ def _pack(blobs: Blobs, source: Path) -> str:
         "os": "linux",
         "config": {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]},
         "rootfs": {"type": "layers", "diff_ids": [layer]},
+        "history": [{"created_by": "hiyoko image import"}],
     }
     body = json.dumps(config, sort_keys=True).encode()
     manifest = {

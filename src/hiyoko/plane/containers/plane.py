@@ -222,6 +222,17 @@ class ContainerPlane:
         """Whether CPU and memory limits of tasks are real here."""
         return limits_enforced()
 
+    @property
+    def pulling(self) -> bool:
+        """Whether an image is on its way to a task."""
+        return any(isinstance(step, PullImages) for step, _ in self._jobs.values())
+
+    def images(self) -> frozenset[PulledImage]:
+        """The images that the tasks on disk were made from."""
+        top = self.settings.task_dir
+        states = [TaskDirectory(path).read() for path in top.iterdir()] if top.is_dir() else []
+        return frozenset(image for state in states if state for image in state.images)
+
     def directory(self, arn: str) -> TaskDirectory:
         """A task's files."""
         return TaskDirectory(self.settings.task_dir / task_id(arn))

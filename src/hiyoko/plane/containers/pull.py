@@ -1,23 +1,28 @@
 """An image pulled as its task would: names, packets and trust are the task's own.
 
-The manifest is always resolved over the network, also when every blob lies on disk already: no
-route, no image. Blobs that are on disk are not copied again.
+The manifest is always resolved over the network, also when every blob lies on disk already, and
+where blobs come from (S3, for ECR) must answer: no route, no image. Blobs that are on disk are not
+copied again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import aiohttp
+from yarl import URL
 
 from hiyoko.blueprint.tasks import Container, Task
 from hiyoko.plane.containers import agent, sockets
 from hiyoko.plane.containers.agent import ATTEMPTS, TaskFailed, Unreachable, message, retried, said
 from hiyoko.plane.containers.blobs import Blobs, Manifest, links, platform_digest
+from hiyoko.plane.containers.collector import keep_layer
 from hiyoko.plane.containers.reference import Reference, parse_reference
 from hiyoko.plane.containers.secrets import SecretFetcher
 from hiyoko.plane.process import run
@@ -32,6 +37,7 @@ CONNECT_TIMEOUT_S = 4.0
 """The kernel repeats a SYN after 1 and 3 seconds (RFC 6298, section 2): two may be lost."""
 UNPACK_TIMEOUT_S = 300.0
 _READ_BYTES = 1 << 18
+_ELSEWHERE = (301, 302, 307, 308)
 
 
 class PullFailed(TaskFailed):
@@ -77,9 +83,12 @@ class Puller:
             auth = await self._authorized(client, names, reference)
             pull = _Pull(self.blobs, client, names, reference, auth)
             manifest, digest = await pull.resolve()
-            for blob in (manifest.config, *manifest.layers):
-                if not self.blobs.has(blob):
-                    await pull.fetch(blob)
+            blobs = (manifest.config, *manifest.layers)
+            missing = [blob for blob in blobs if not self.blobs.keep(blob)]
+            for blob in missing:
+                await pull.fetch(blob)
+            if not missing:
+                await pull.reach(manifest.config)
         for layer in manifest.layers:
             await self._unpack(layer)
         return PulledImage(image, digest, manifest.config, manifest.layers)
@@ -116,7 +125,7 @@ class Puller:
         # One unpacking at a time: a second one would only do the same work.
         async with self._unpacking.setdefault(layer, asyncio.Lock()):
             target = self.layer_path(layer)
-            if target.is_dir():
+            if keep_layer(self.blobs, target):
                 return
             await run(
                 sys.executable,
@@ -167,7 +176,9 @@ class _Pull:
                     return body
                 raise self._refused(response.status, body, attempt)
         except aiohttp.ClientError as error:
-            raise Unreachable(f'failed to do request: Head "{url}": {self._said(error)}') from error
+            raise Unreachable(
+                f'failed to do request: Head "{url}": {self._said(error, self.reference.host)}'
+            ) from error
 
     def _refused(self, status: int, body: bytes, attempt: int) -> Exception:
         """What a registry's refusal means to a task."""
@@ -189,8 +200,7 @@ class _Pull:
             f" {retries} time(s): failed to resolve ref {self.reference}"
         )
 
-    def _said(self, error: aiohttp.ClientError) -> str:
-        host = self.reference.host
+    def _said(self, error: aiohttp.ClientError, host: str) -> str:
         return said(error, self.names.found.get(host, host))
 
     def _url(self, kind: str, version: str) -> str:
@@ -198,19 +208,84 @@ class _Pull:
 
     async def fetch(self, digest: str) -> None:
         """Fetch one blob into the store, verified. Raises PullFailed."""
-        writer = self.blobs.writer()
-        failed = f"CannotPullContainerError: failed to copy: {self.reference}: blob {digest}"
+        await self._retried(partial(self._copy, digest))
+
+    async def reach(self, digest: str) -> None:
+        """Make sure that a blob which is on disk could be fetched. Raises PullFailed.
+
+        A registry that hands its blobs out itself was reached by the manifest; of where another
+        one sends us, only the way there is tried: nothing is asked for that nobody needs.
+        """
+        if self.reference.ecr is not None:
+            await self._retried(partial(self._knock, digest))
+
+    async def _retried(self, ask: Callable[[int], Awaitable[None]]) -> None:
         try:
-            url = self._url("blobs", digest)
-            async with self.client.get(url, headers=self.auth) as response:
-                if response.status != 200:
-                    raise PullFailed(f"{failed}: unexpected status {response.status}")
+            await retried(ask)
+        except Unreachable as error:
+            raise PullFailed(
+                f"CannotPullContainerError: ref pull has been retried {ATTEMPTS - 1} time(s):"
+                f" failed to copy: httpReadSeeker: failed open: {error}"
+            ) from error
+
+    async def _knock(self, digest: str, _: int) -> None:
+        url = self._url("blobs", digest)
+        async with self._get(url, self.auth) as response:
+            where = response.headers.get("Location") if response.status in _ELSEWHERE else None
+        if where is None:
+            return
+        host = URL(where).host or ""
+        try:
+            await sockets.dial(self.names, host, 443, CONNECT_TIMEOUT_S)
+        except OSError as error:
+            raise _not_reached(where, str(error)) from error
+
+    async def _copy(self, digest: str, _: int) -> None:
+        writer = self.blobs.writer()
+        try:
+            async with self._blob(digest) as response:
                 async for part in response.content.iter_chunked(_READ_BYTES):
                     writer.write(part)
             if writer.digest != digest:
-                raise PullFailed(f"{failed}: its content has the digest {writer.digest}")
+                raise self._not_copied(digest, f"its content has the digest {writer.digest}")
             writer.commit(self.blobs.path(digest))
-        except aiohttp.ClientError as error:
-            raise PullFailed(f"{failed}: {self._said(error)}") from error
         finally:
             writer.path.unlink(missing_ok=True)
+
+    def _not_copied(self, digest: str, why: str) -> PullFailed:
+        return PullFailed(
+            f"CannotPullContainerError: failed to copy: {self.reference}: blob {digest}: {why}"
+        )
+
+    @asynccontextmanager
+    async def _blob(self, digest: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer with a blob: the registry's own, or that of where it sends us.
+
+        What opens the registry is not sent on. Raises Unreachable or PullFailed.
+        """
+        url, sent = self._url("blobs", digest), self.auth
+        for followed in (False, True):
+            async with self._get(url, sent) as response:
+                if response.status == 200:
+                    yield response
+                    return
+                if followed or response.status not in _ELSEWHERE:
+                    raise self._not_copied(digest, f"unexpected status {response.status}")
+                url, sent = response.headers["Location"], {}
+
+    @asynccontextmanager
+    async def _get(
+        self, url: str, headers: dict[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        try:
+            async with self.client.get(url, headers=headers, allow_redirects=False) as response:
+                if response.status >= 500:
+                    raise Unreachable(f"unexpected status {response.status}")
+                yield response
+        except aiohttp.ClientError as error:
+            raise _not_reached(url, self._said(error, URL(url).host or "")) from error
+
+
+def _not_reached(url: str, why: str) -> Unreachable:
+    """Without the query, which opens a layer to whoever reads it."""
+    return Unreachable(f'failed to do request: Get "{URL(url).with_query(None)}": {why}')

@@ -18,6 +18,7 @@ from typing import Any
 
 from hiyoko.plane.containers.directory import ContainerDirectory
 from hiyoko.plane.containers.logs import FILE_BYTES_MAX
+from hiyoko.plane.containers.overlay import mount_overlay
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
 
@@ -72,16 +73,8 @@ class Runtime:
         container.rootfs.mkdir(parents=True, exist_ok=True)
         if _is_mounted(container.rootfs):
             return
-        # Relative names keep the options below the page that mount(2) takes.
-        directory = layers[0].parent
-        lower = ":".join(layer.name for layer in reversed(layers))
         upper, work = container.path / "upper", container.path / "work"
-        # A device that an image or its root makes there is none.
-        options = f"nodev,userxattr,lowerdir={lower},upperdir={upper},workdir={work}"
-        await run(
-            *("env", f"--chdir={directory}", "mount", "-t", "overlay", "-o", options),
-            *("overlay", str(container.rootfs)),
-        )
+        await mount_overlay(layers, upper, work, container.rootfs)
 
     async def unmount(self, container: ContainerDirectory) -> None:
         """Take the container's root away, if it is mounted."""

@@ -139,6 +139,21 @@ class TaskResolver(AbstractResolver):
         """Nothing is held open."""
 
 
+async def dial(names: TaskResolver, host: str, port: int, timeout_s: float) -> None:
+    """Open a connection from inside the namespace and close it. Raises OSError in Go's words."""
+    (first, *_) = await names.resolve(host)
+    address = first["host"]
+    with socket_in(names.netns, socket.SOCK_STREAM) as sock:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await asyncio.get_running_loop().sock_connect(sock, (address, port))
+        except TimeoutError as error:
+            raise OSError(f"dial tcp {address}:{port}: i/o timeout") from error
+        except OSError as error:
+            reason = os.strerror(error.errno or 0).lower()
+            raise OSError(f"dial tcp {address}:{port}: connect: {reason}") from error
+
+
 def session(
     netns: str,
     names: TaskResolver,

@@ -2,7 +2,7 @@
 
 Control is a line of JSON each way. ``status`` says what is served and by which resolvers (and opens
 those whose router has appeared or was made anew); ``load`` reads the stored zone set again,
-``advance`` the changes that were added to it.
+``advance`` the changes that were added to it; ``ask`` is a question from an address of choice.
 """
 
 from __future__ import annotations
@@ -177,7 +177,9 @@ class Server:
         try:
             request = (await reader.readline()).decode().strip()
             answer: dict[str, Any]
-            if request not in REQUESTS:
+            if request.startswith("ask "):
+                answer = self._asked(*request.split()[1:])
+            elif request not in REQUESTS:
                 answer = {"error": f"unknown request {request!r}"}
             else:
                 answer = self._controlled(request)
@@ -187,6 +189,12 @@ class Server:
             return
         finally:
             writer.close()
+
+    def _asked(self, server: str, client: str, protocol: str, wire: str) -> dict[str, Any]:
+        """The wire of an authoritative answer, in hex."""
+        authorities = self.served.authorities
+        answer = authorities.answer(bytes.fromhex(wire), server, client, tcp=protocol == "tcp")
+        return {"wire": (answer or b"").hex()}
 
     def _controlled(self, request: str) -> dict[str, Any]:
         try:

@@ -94,7 +94,8 @@ def _canonical(listing: str) -> Held:
             chain = rules.setdefault((body["family"], body["chain"]), [])
             chain.append(json.dumps(content, sort_keys=True))
         else:
-            noted = "dynamic" in body.get("flags", ())
+            # nft leaves the flag ``dynamic`` out of JSON; what times out is a note.
+            noted = "timeout" in body.get("flags", ())
             elements = () if noted else body.get("elem", ())
             each = sorted(json.dumps(element, sort_keys=True) for element in elements)
             declared.append(json.dumps({**content, "elem": each, "kind": kind}))

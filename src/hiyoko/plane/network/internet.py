@@ -8,6 +8,7 @@ pair whose other end has another MAC address, so that the kernel throws every fr
 
 from __future__ import annotations
 
+from hiyoko.blueprint.service_addresses import service_addresses
 from hiyoko.plane.addresses import (
     AWS_DNS,
     AWS_ENDPOINT,
@@ -58,7 +59,10 @@ def render_internet() -> str:
         [
             "link set lo up\n",
             *(f"link set {end} arp off addrgenmode none up\n" for end in (VOID, f"{VOID}-end")),
-            *(f"address replace {address}/32 dev lo\n" for address in (*_HOSTS, *_CHECKERS)),
+            *(
+                f"address replace {address}/32 dev lo\n"
+                for address in (*_HOSTS, *_CHECKERS, *service_addresses())
+            ),
             f"route replace local {ROUTE53_SERVERS} dev lo table local\n",
             *(f"route replace {cidr} dev {VOID} src {CLIENT}\n" for cidr in swallowed),
         ]

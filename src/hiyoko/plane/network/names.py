@@ -26,6 +26,12 @@ def interface_link(eni_id: str) -> str:
     return "e-" + eni_id[-12:]
 
 
+def endpoint_mac(endpoint_id: str) -> str:
+    """The MAC address of a gateway endpoint's link; locally administered (IEEE 802)."""
+    digest = hashlib.sha256(endpoint_id.encode()).hexdigest()
+    return ":".join(["02", *(digest[i : i + 2] for i in range(0, 10, 2))])
+
+
 def internet_link(vpc_id: str) -> str:
     """The internet's end of a VPC's gateway link."""
     return "w-" + vpc_id[-12:]

@@ -130,7 +130,8 @@ def namespaces() -> frozenset[str]:
     return frozenset(
         entry.name
         for entry in entries
-        if entry.name.startswith(("vpc-", "eni-")) and Path(entry.path).stat().st_dev != plain
+        if entry.name.startswith(("vpc-", "eni-", "vpce-"))
+        and Path(entry.path).stat().st_dev != plain
     )
 
 

@@ -20,9 +20,12 @@ from hiyoko.blueprint.network import (
     UDP,
     Acl,
     AclEntry,
+    GatewayEndpoint,
     GroupPeer,
     GroupRule,
     Interface,
+    PrefixList,
+    PrefixListPeer,
     SecurityGroup,
     Subnet,
     Vpc,
@@ -32,6 +35,7 @@ from hiyoko.plane.network import lane
 from hiyoko.plane.network.names import (
     GATEWAY_LINK,
     TABLE,
+    endpoint_mac,
     fingerprint,
     fingerprint_key,
     interface_link,
@@ -100,13 +104,15 @@ def parts(vpc: Vpc) -> tuple[Part, ...]:
     """Every part of a VPC's table, in an order in which each refers only to earlier ones."""
     members = _members(vpc)
     subnets = {subnet.subnet_id: subnet for subnet in vpc.subnets}
-    known = frozenset(members)
+    known = frozenset((*members, *(each.prefix_list_id for each in vpc.prefix_lists)))
     return (
         _base(vpc),
         *(_group_members(group, members[group.group_id]) for group in vpc.groups),
+        *(_prefix_list(each) for each in vpc.prefix_lists),
         *(_acl(acl) for acl in vpc.acls),
         *(_group_rules(group, known) for group in vpc.groups),
         *(_interface(each, subnets[each.subnet_id], known) for each in vpc.interfaces),
+        *(_endpoint(each) for each in vpc.gateway_endpoints),
     )
 
 
@@ -144,7 +150,7 @@ def render_changes(wished: tuple[Part, ...], seen: dict[str, str]) -> tuple[str,
 
 def _cuts(name: str) -> bool:
     """Whether a change of this part may end an established connection: a group's never does."""
-    return name[1:].partition("/")[0] not in ("members", "rules")
+    return name[1:].partition("/")[0] not in ("members", "prefixes", "rules")
 
 
 def public_of(seen: str) -> str:
@@ -162,13 +168,13 @@ def _forget(name: str) -> str:
 
 
 def _drop_order(name: str) -> tuple[int, str]:
-    """Interfaces first: they jump to groups' chains, which in turn refer to members' sets."""
-    return ("eni", "rules", "acl", "members").index(name.partition("/")[0]), name
+    """Interfaces first: they jump to groups' chains, which in turn refer to sets."""
+    return ("eni", "rules", "acl", "members", "prefixes").index(name.partition("/")[0]), name
 
 
 def _drop(name: str) -> Iterator[str]:
     kind, _, owner = name.partition("/")
-    if kind == "members":
+    if kind in ("members", "prefixes"):
         yield f"delete set {TABLE} {owner}\n"
         return
     for chain in (f"{owner}-in", f"{owner}-out"):
@@ -286,6 +292,15 @@ def _group_members(group: SecurityGroup, members: list[str]) -> Part:
     return Part.of(f"members/{name}", text)
 
 
+def _prefix_list(prefixes: PrefixList) -> Part:
+    name = prefixes.prefix_list_id
+    text = f"add set {TABLE} {name} {{ type ipv4_addr; flags interval; }}\n"
+    text += f"flush set {TABLE} {name}\n"
+    if prefixes.cidrs:
+        text += f"add element {TABLE} {name} {{ {', '.join(map(str, prefixes.cidrs))} }}\n"
+    return Part.of(f"prefixes/{name}", text)
+
+
 def _group_rules(group: SecurityGroup, known: frozenset[str]) -> Part:
     name = group.group_id
     ingress = [line for rule in group.ingress for line in _group_rule(rule, "saddr", known)]
@@ -294,14 +309,13 @@ def _group_rules(group: SecurityGroup, known: frozenset[str]) -> Part:
 
 
 def _group_rule(rule: GroupRule, side: str, known: frozenset[str]) -> Iterator[str]:
-    if isinstance(rule.peer, GroupPeer):
-        # A rule may outlive the group that it names ("stale"): it matches nobody then.
-        if rule.peer.group_id not in known:
-            return
-        peer = f"ip {side} @{rule.peer.group_id} "
-    else:
-        peer = _address(rule.peer, side)
-    yield f"{peer}{_protocol(rule)}accept"
+    match rule.peer:
+        case GroupPeer(name) | PrefixListPeer(name):
+            # A rule may outlive the group that it names ("stale"): it matches nobody then.
+            if name in known:
+                yield f"ip {side} @{name} {_protocol(rule)}accept"
+        case cidr:
+            yield f"{_address(cidr, side)}{_protocol(rule)}accept"
 
 
 def _acl(acl: Acl) -> Part:
@@ -378,3 +392,25 @@ def _interface(interface: Interface, subnet: Subnet, known: frozenset[str]) -> P
     )
     forwards = "forwards" if interface.forwards else "-"
     return Part.of(f"eni/{eni}", text, address, public, mark, forwards, interface.mac)
+
+
+@lru_cache(maxsize=256)
+def _endpoint(endpoint: GatewayEndpoint) -> Part:
+    """Listed as an interface is, but nothing judges it: it has neither groups nor an ACL.
+
+    It lies in no subnet; its own address stands where a subnet's mark does.
+    """
+    name, link = endpoint.endpoint_id, f'"{interface_link(endpoint.endpoint_id)}"'
+    address, mac = str(endpoint.address), endpoint_mac(name)
+    mark = subnet_mark(IPv4Network(endpoint.address))
+    text = ""
+    for way in ("in", "out"):
+        text += _chain(f"{name}-{way}", [])
+        text += f"add element {TABLE} gate_{way} {{ {link} : accept }}\n"
+        text += f"add element {TABLE} acl_{way} {{ {link} : accept }}\n"
+    text += f"add element {TABLE} subnet_of {{ {link} : {mark} }}\n"
+    text += f"add element {TABLE} same_subnet {{ {link} . {mark} }}\n"
+    text += f"add element {TABLE} addresses {{ {link} . {address} }}\n"
+    text += f"add element {TABLE} sources {{ {link} . {mac} . {address} }}\n"
+    text += lane.lane_of(interface_link(name), mac, endpoint.address, None, forwards=False)
+    return Part.of(f"eni/{name}", text, address, "-", mark, "-", mac)

@@ -194,7 +194,8 @@ def standing(network: Network, observed: Observed) -> tuple[set[str], set[str]]:
         routers.add(wish.vpc.vpc_id)
         interfaces |= {
             each.eni_id
-            for each, wire in zip(wish.vpc.interfaces, wish.wiring.wires, strict=True)
+            # After the interfaces' wires come those of gateway endpoints.
+            for each, wire in zip(wish.vpc.interfaces, wish.wiring.wires, strict=False)
             if _complete(wire, seen, observed)
             and seen.parts.get(f"eni/{wire.eni_id}") == by_name[f"eni/{wire.eni_id}"]
             and _reached(wish.wiring, each, seen, observed)

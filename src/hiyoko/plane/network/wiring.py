@@ -10,7 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from hiyoko.blueprint.network import Blackhole, Route, ToInterface, ToInternetGateway, Vpc
+from hiyoko.blueprint.network import (
+    Blackhole,
+    Route,
+    ToGatewayEndpoint,
+    ToInterface,
+    ToInternetGateway,
+    Vpc,
+)
 from hiyoko.plane.addresses import (
     AGENT_ADDRESS,
     CLIENT,
@@ -24,6 +31,7 @@ from hiyoko.plane.network.names import (
     LOCAL_PRIORITY,
     LOCAL_TABLE,
     SUBNET_PRIORITY,
+    endpoint_mac,
     fingerprint,
     interface_link,
     internet_link,
@@ -56,6 +64,7 @@ ROUTER_SYSCTLS = (
 class Wire:
     """An interface: the veth pair between its namespace and the router.
 
+    A gateway endpoint has one too, with the service's address and the endpoint's id as ``eni_id``.
     ``nat`` is the nftables text of a NAT gateway's namespace, empty for all others.
     """
 
@@ -158,6 +167,9 @@ def wiring(vpc: Vpc) -> Wiring:
             render_nat(each.address, vpc.cidrs) if each.eni_id in nat else "",
         )
         for each in vpc.interfaces
+    ) + tuple(
+        Wire(each.endpoint_id, each.address, endpoint_mac(each.endpoint_id))
+        for each in vpc.gateway_endpoints
     )
     resolvers = {str(AGENT_ADDRESS)} | (
         {str(vpc.resolver), str(VPC_RESOLVER_LINK_LOCAL)} if vpc.resolver is not None else set()
@@ -205,12 +217,15 @@ def _cidr(route: Route) -> str:
 
 
 def _device(vpc: Vpc, route: Route) -> str:
+    endpoints = vpc.gateway_endpoints
     match route.target:
         case ToInternetGateway(gateway_id) if gateway_id == vpc.internet_gateway_id:
             return GATEWAY_LINK
         case ToInterface(eni_id) if any(each.eni_id == eni_id for each in vpc.interfaces):
             return interface_link(eni_id)
-        case ToInternetGateway() | ToInterface() | Blackhole():
+        case ToGatewayEndpoint(key) if any(each.endpoint_id == key for each in endpoints):
+            return interface_link(key)
+        case ToInternetGateway() | ToInterface() | ToGatewayEndpoint() | Blackhole():
             return ""
 
 

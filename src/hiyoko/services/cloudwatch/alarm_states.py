@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -82,6 +83,18 @@ def _lasting(call: Call, alarm: Alarm, state: AlarmState) -> list[dict[str, str]
         rows.STATES.put(call.tx, replace(state, acted_at=call.now))
     place = {"Account": alarm.account, "Region": alarm.region, "AlarmName": alarm.name}
     return [{**place, "Action": action} for action in policies]
+
+
+@operation("_JudgeByAlarms")
+def judge_by_alarms(call: Call, request: Request) -> Response:
+    """What data say now by the settings of ``Alarms``, of which a neighbour keeps copies.
+
+    ``States`` are in the same order; None is where the state would stay what it is.
+    """
+    alarms: Sequence[Alarm] = request["Alarms"]
+    places = [replace(call, account=alarm.account, region=alarm.region) for alarm in alarms]
+    found = [evaluate(place, alarm) for place, alarm in zip(places, alarms, strict=True)]
+    return {"States": [seen.verdict.state for seen in found]}
 
 
 def evaluate(call: Call, alarm: Alarm) -> Seen:
@@ -235,10 +248,18 @@ def action_done(call: Call, request: Request) -> Response:
 
 @operation("_StateOfAlarm")
 def state_of_alarm(call: Call, request: Request) -> Response:
-    """An alarm's state for a neighbour, as ``StateValue``; ResourceNotFound when there is none."""
+    """An alarm's state for a neighbour, as ``StateValue``; ResourceNotFound when there is none.
+
+    ``Span`` is how far back it looks, in seconds.
+    """
     alarm = rows.get_alarm(call.tx, call.account, call.region, request["AlarmName"])
     state = rows.state_of(call.tx, alarm)
-    return {"StateValue": state.state, "StateReason": state.reason, "AlarmArn": alarm.arn}
+    return {
+        "StateValue": state.state,
+        "StateReason": state.reason,
+        "AlarmArn": alarm.arn,
+        "Span": alarm.period_s * alarm.evaluation_periods,
+    }
 
 
 @operation("_AlarmDatapoints")

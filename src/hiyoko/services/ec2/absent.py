@@ -33,15 +33,3 @@ def describe_vpn_gateways(_: Call, __: Request) -> Response:
 def describe_egress_only_internet_gateways(_: Call, __: Request) -> Response:
     """No egress-only gateways: there is no IPv6."""
     return {"EgressOnlyInternetGateways": []}
-
-
-@operation("DescribePrefixLists", *_ASKING)
-def describe_prefix_lists(_: Call, __: Request) -> Response:
-    """None: gateway endpoints, which routes name them for, do not exist here."""
-    return {"PrefixLists": []}
-
-
-@operation("DescribeManagedPrefixLists", *_ASKING)
-def describe_managed_prefix_lists(_: Call, __: Request) -> Response:
-    """None, as for DescribePrefixLists."""
-    return {"PrefixLists": []}

@@ -208,14 +208,15 @@ def _create_route_table(handle: Handle) -> Made:
     return Made(str(answer["RouteTable"]["RouteTableId"]))
 
 
-_ROUTE = ("RouteTableId", "DestinationCidrBlock")
+_ROUTE = ("RouteTableId", "DestinationCidrBlock", "DestinationPrefixListId")
 _ROUTE_TARGETS = ("GatewayId", "NatGatewayId", "NetworkInterfaceId")
 
 
 def _create_route(handle: Handle) -> Made:
     given = handle.given(*_ROUTE, *_ROUTE_TARGETS)
     _call(handle, "CreateRoute", **given)
-    return Made(f"{given['RouteTableId']}|{given.get('DestinationCidrBlock', '')}")
+    destination = given.get("DestinationCidrBlock") or given.get("DestinationPrefixListId", "")
+    return Made(f"{given['RouteTableId']}|{destination}")
 
 
 def _replace_route(handle: Handle) -> None:

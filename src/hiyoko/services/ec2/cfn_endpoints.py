@@ -1,7 +1,8 @@
-"""CloudFormation's interface endpoints."""
+"""CloudFormation's VPC endpoints and prefix lists."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,9 +23,19 @@ _GIVEN = (
     "VpcEndpointType",
     "SubnetIds",
     "SecurityGroupIds",
+    "RouteTableIds",
     "PrivateDnsEnabled",
     "IpAddressType",
 )
+_LISTS = ("SubnetIds", "SecurityGroupIds", "RouteTableIds")
+
+
+def _policy(handle: Handle) -> dict[str, Any]:
+    """The policy as the API takes it: a template has it as an object, or as JSON in a string."""
+    policy = handle.properties.get("PolicyDocument")
+    if not policy:
+        return {}
+    return {"PolicyDocument": policy if isinstance(policy, str) else json.dumps(policy)}
 
 
 def _create(handle: Handle) -> Made:
@@ -33,6 +44,7 @@ def _create(handle: Handle) -> Made:
         "PrivateDnsEnabled": False,
         "TagSpecifications": [{"ResourceType": "vpc-endpoint", "Tags": handle.tags()}],
         **handle.given(*_GIVEN),
+        **_policy(handle),
     }
     answer = handle.invoke("ec2", "CreateVpcEndpoint", request)
     return Made(str(answer["VpcEndpoint"]["VpcEndpointId"]))
@@ -40,18 +52,21 @@ def _create(handle: Handle) -> Made:
 
 def _update(handle: Handle) -> None:
     request: dict[str, Any] = {}
-    for name, add, remove in (
-        ("SubnetIds", "AddSubnetIds", "RemoveSubnetIds"),
-        ("SecurityGroupIds", "AddSecurityGroupIds", "RemoveSecurityGroupIds"),
-    ):
+    for name in _LISTS:
         old, new = handle.old.get(name, []), handle.properties.get(name, [])
-        request[add] = [value for value in new if value not in old]
-        request[remove] = [value for value in old if value not in new]
+        request[f"Add{name}"] = [value for value in new if value not in old]
+        request[f"Remove{name}"] = [value for value in old if value not in new]
     if handle.changed("PrivateDnsEnabled"):
         request["PrivateDnsEnabled"] = handle.properties.get("PrivateDnsEnabled", False)
+    if handle.changed("PolicyDocument"):
+        request |= _policy(handle) or {"ResetPolicy": True}
     if any(value not in ([], None) for value in request.values()):
         request["VpcEndpointId"] = handle.physical_id
         handle.invoke("ec2", "ModifyVpcEndpoint", request)
+    _retag(handle)
+
+
+def _retag(handle: Handle) -> None:
     target = [handle.physical_id]
     if drop := tag_keys_to_drop(handle):
         tags = [{"Key": key} for key in drop]
@@ -90,11 +105,54 @@ def _read(handle: Handle) -> Mapping[str, Any]:
     }
 
 
+def _create_list(handle: Handle) -> Made:
+    request = {
+        "TagSpecifications": [{"ResourceType": "prefix-list", "Tags": handle.tags()}],
+        **handle.given("PrefixListName", "AddressFamily", "MaxEntries", "Entries"),
+    }
+    answer = handle.invoke("ec2", "CreateManagedPrefixList", request)
+    return Made(str(answer["PrefixList"]["PrefixListId"]))
+
+
+def _find_list(handle: Handle) -> Mapping[str, Any]:
+    request = {"PrefixListIds": [handle.physical_id]}
+    found = handle.invoke("ec2", "DescribeManagedPrefixLists", request)["PrefixLists"]
+    return dict(found[0])
+
+
+def _update_list(handle: Handle) -> None:
+    old, new = handle.old.get("Entries", []), handle.properties.get("Entries", [])
+    kept = {entry["Cidr"] for entry in new}
+    request = {
+        "PrefixListId": handle.physical_id,
+        "CurrentVersion": _find_list(handle)["Version"],
+        "AddEntries": [entry for entry in new if entry not in old],
+        "RemoveEntries": [{"Cidr": e["Cidr"]} for e in old if e["Cidr"] not in kept],
+        **handle.given("PrefixListName", "MaxEntries"),
+    }
+    handle.invoke("ec2", "ModifyManagedPrefixList", request)
+    _retag(handle)
+
+
+def _delete_list(handle: Handle) -> None:
+    handle.invoke("ec2", "DeleteManagedPrefixList", {"PrefixListId": handle.physical_id})
+
+
+def _read_list(handle: Handle) -> Mapping[str, Any]:
+    found = _find_list(handle)
+    return {
+        "PrefixListId": handle.physical_id,
+        "Arn": found["PrefixListArn"],
+        "OwnerId": found["OwnerId"],
+        "Version": found["Version"],
+    }
+
+
 register(
     ResourceType(
         "AWS::EC2::VPCEndpoint",
         {
-            **in_place("SubnetIds", "SecurityGroupIds", "PrivateDnsEnabled", "Tags"),
+            **in_place(*_LISTS, "PrivateDnsEnabled", "PolicyDocument", "Tags"),
             **replaces("VpcId", "ServiceName", "VpcEndpointType", "IpAddressType"),
         },
         _create,
@@ -107,5 +165,20 @@ register(
         attributes=frozenset({"Id", "DnsEntries", "NetworkInterfaceIds"}),
         tags=True,
         missing=frozenset({"InvalidVpcEndpointId.NotFound"}),
-    )
+    ),
+    ResourceType(
+        "AWS::EC2::PrefixList",
+        {
+            **in_place("PrefixListName", "MaxEntries", "Entries", "Tags"),
+            **replaces("AddressFamily"),
+        },
+        _create_list,
+        _delete_list,
+        _update_list,
+        read=_read_list,
+        required=frozenset({"PrefixListName", "AddressFamily"}),
+        attributes=frozenset({"PrefixListId", "Arn", "OwnerId", "Version"}),
+        tags=True,
+        missing=frozenset({"InvalidPrefixListID.NotFound"}),
+    ),
 )

@@ -15,8 +15,11 @@ Rule = Mapping[str, Any]
 
 _ALL_OUT = {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}
 _PORTS = ("IpProtocol", "FromPort", "ToPort")
-_INGRESS = (*_PORTS, "CidrIp", "SourceSecurityGroupId", "SourceSecurityGroupOwnerId")
-_EGRESS = (*_PORTS, "CidrIp", "DestinationSecurityGroupId")
+_INGRESS = (
+    *(*_PORTS, "CidrIp", "SourceSecurityGroupId", "SourceSecurityGroupOwnerId"),
+    "SourcePrefixListId",
+)
+_EGRESS = (*_PORTS, "CidrIp", "DestinationSecurityGroupId", "DestinationPrefixListId")
 
 
 def _permission(rule: Rule) -> dict[str, Any]:
@@ -28,6 +31,9 @@ def _permission(rule: Rule) -> dict[str, Any]:
         owner = rule.get("SourceSecurityGroupOwnerId")
         pair = {"GroupId": group, **({"UserId": owner} if owner else {}), **described}
         permission["UserIdGroupPairs"] = [pair]
+    prefix_list = rule.get("SourcePrefixListId") or rule.get("DestinationPrefixListId")
+    if prefix_list:
+        permission["PrefixListIds"] = [{"PrefixListId": prefix_list, **described}]
     if "CidrIp" in rule:
         permission["IpRanges"] = [{"CidrIp": rule["CidrIp"], **described}]
     strangers = set(rule) - {*_INGRESS, *_EGRESS, "Description"}

@@ -6,7 +6,10 @@ strings stand for "none" in columns that are looked up by.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cache
+from ipaddress import IPv4Address, IPv4Network
 
 Tags = tuple[tuple[str, str], ...]
 
@@ -20,20 +23,41 @@ ACL_IMPLIED_ENTRY = 32767
 NAT_LISTED_S = 3600.0
 """A deleted or failed NAT gateway is described for about an hour."""
 
+REGIONS = (
+    "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1",
+    "ap-southeast-2", "ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2",
+    "eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
+)  # fmt: skip
+"""The regions that every account has without opting in."""
+
 ENDPOINT_SERVICES = {
     "cloudformation": "cloudformation",
+    "data-servicediscovery": "data-servicediscovery",
     "ec2": "ec2",
     "ecr.api": "api.ecr",
     "ecr.dkr": "*.dkr.ecr",
     "ecs": "ecs",
     "elasticloadbalancing": "elasticloadbalancing",
+    "events": "events",
+    "kinesis-streams": "kinesis",
+    "kms": "kms",
     "logs": "logs",
+    "monitoring": "monitoring",
+    "secretsmanager": "secretsmanager",
+    "servicediscovery": "servicediscovery",
+    "sns": "sns",
+    "sqs": "sqs",
+    "ssm": "ssm",
     "sts": "sts",
 }
 """What an interface endpoint can be of, and how the service's usual name begins.
 
 https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html
 """
+
+GATEWAY_SERVICES = {"s3": "198.18.16.0/20", "dynamodb": "198.18.32.0/20"}
+"""What a gateway endpoint can be of, and the service's addresses on the simulated internet."""
+_REGION_BITS = 26
 
 # https://www.iana.org/assignments/protocol-numbers; EC2 gives these four back as names.
 PROTOCOL_NUMBERS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58}
@@ -113,10 +137,18 @@ class Association:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route beside the local ones; ``target`` is the id of an igw, nat or eni."""
+    """A route beside the local ones; ``target`` is the id of an igw, nat, eni or vpce.
+
+    ``destination`` is a CIDR or the id of a prefix list.
+    """
 
     destination: str
     target: str
+
+    @property
+    def by_prefix_list(self) -> bool:
+        """Whether the destination is a prefix list."""
+        return self.destination.startswith("pl-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +270,63 @@ class NatGateway:
 
 
 @dataclass(frozen=True, slots=True)
+class PrefixListEntry:
+    """A CIDR of a prefix list."""
+
+    cidr: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixList:
+    """CIDRs under one id, for routes and rules; ``account`` is ``AWS`` for those of its services.
+
+    ``max_entries`` is what a rule that names the list counts for.
+    """
+
+    account: str
+    region: str
+    prefix_list_id: str
+    name: str
+    max_entries: int
+    entries: tuple[PrefixListEntry, ...] = ()
+    version: int = 1
+    tags: Tags = ()
+
+
+@cache
+def gateway_range(service: str, region: str) -> IPv4Network | None:
+    """Where a service with gateway endpoints has its addresses; None in a region without."""
+    if region not in REGIONS:
+        return None
+    whole = IPv4Network(GATEWAY_SERVICES[service])
+    start = int(whole.network_address) + REGIONS.index(region) * (1 << 32 - _REGION_BITS)
+    return IPv4Network((start, _REGION_BITS))
+
+
+def gateway_address(service: str, region: str) -> IPv4Address | None:
+    """The address of that range at which the service answers."""
+    found = gateway_range(service, region)
+    return None if found is None else found.network_address + 1
+
+
+@cache
+def aws_prefix_lists(region: str) -> tuple[PrefixList, ...]:
+    """AWS's own lists of a region. Their ids are made up: templates look them up by name.
+
+    A rule that names one counts as one.
+    https://docs.aws.amazon.com/vpc/latest/userguide/working-with-aws-managed-prefix-lists.html
+    """
+    found = []
+    for service in GATEWAY_SERVICES:
+        cidr, name = gateway_range(service, region), f"com.amazonaws.{region}.{service}"
+        if cidr is not None:
+            key = f"pl-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+            found.append(PrefixList("AWS", region, key, name, 1, (PrefixListEntry(str(cidr)),)))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointInterface:
     """An endpoint's interface in one subnet; its zone's index makes its zonal names."""
 
@@ -249,10 +338,11 @@ class EndpointInterface:
 
 @dataclass(frozen=True, slots=True)
 class VpcEndpoint:
-    """An interface endpoint: a service of AWS's at private addresses of a VPC.
+    """A service of AWS's at private addresses of a VPC, or (``gateway``) by routes to its own.
 
     ``service`` is the name without ``com.amazonaws.REGION.`` (``ecr.dkr``); ``suffix`` tells its
-    names from those of an endpoint of the same id elsewhere.
+    names from those of an endpoint of the same id elsewhere. ``policy`` is kept as it was given;
+    empty for full access. A gateway endpoint's route tables are those with a route to it.
     """
 
     account: str
@@ -267,6 +357,8 @@ class VpcEndpoint:
     private_dns: bool = True
     deleted_at: float | None = None
     tags: Tags = ()
+    gateway: bool = False
+    policy: str = ""
 
     def state(self, standing: int, remaining: int) -> str:
         """From the wish, how many interfaces answer now, and how many still stand."""
@@ -319,7 +411,7 @@ class SecurityGroup:
 
 @dataclass(frozen=True, slots=True)
 class SecurityGroupRule:
-    """One peer of one permission. Exactly one of ``cidr`` and ``peer_group`` is set.
+    """One peer of one permission: exactly one of ``cidr``, ``peer_group``, ``prefix_list``.
 
     Ports are -1 where they do not count; for ICMP they are type and code.
     """
@@ -336,9 +428,10 @@ class SecurityGroupRule:
     peer_group: str = ""
     description: str = ""
     tags: Tags = ()
+    prefix_list: str = ""
 
     @property
-    def identity(self) -> tuple[str, bool, str, int, int, str, str]:
+    def identity(self) -> tuple[str, bool, str, int, int, str, str, str]:
         """What makes two rules the same one: all but description, id and tags."""
         return (
             self.group_id,
@@ -348,6 +441,7 @@ class SecurityGroupRule:
             self.to_port,
             self.cidr,
             self.peer_group,
+            self.prefix_list,
         )
 
 
@@ -423,3 +517,5 @@ class NetworkRows:
     groups: tuple[SecurityGroup, ...] = ()
     rules: tuple[SecurityGroupRule, ...] = ()
     acls: tuple[NetworkAcl, ...] = ()
+    endpoints: tuple[VpcEndpoint, ...] = ()
+    prefix_lists: tuple[PrefixList, ...] = ()

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from hiyoko.api import AwsError, Call, Request, unsupported
@@ -114,14 +115,12 @@ def read_rules(
     for permission in permissions:
         if permission.get("Ipv6Ranges"):
             raise unsupported("Ipv6Ranges")
-        if permission.get("PrefixListIds"):
-            raise unsupported("PrefixListIds")
         protocol = read_protocol(permission.get("IpProtocol") or "")
         low, high = read_ports(protocol, permission.get("FromPort"), permission.get("ToPort"))
         peers = list(_peers(call, group, permission))
         if not peers:
             raise errors.missing("ipRanges")
-        for cidr, peer_group, description in peers:
+        for peer in peers:
             yield SecurityGroupRule(
                 account=call.account,
                 region=call.region,
@@ -131,20 +130,32 @@ def read_rules(
                 protocol=protocol,
                 from_port=low,
                 to_port=high,
-                cidr=cidr,
-                peer_group=peer_group,
-                description=description,
+                cidr=peer.cidr,
+                peer_group=peer.group,
+                prefix_list=peer.prefix_list,
+                description=peer.description,
             )
 
 
-def _peers(
-    call: Call, group: SecurityGroup, permission: Permission
-) -> Iterator[tuple[str, str, str]]:
+@dataclass(frozen=True, slots=True)
+class _Peer:
+    """One of the three is set."""
+
+    description: str
+    cidr: str = ""
+    group: str = ""
+    prefix_list: str = ""
+
+
+def _peers(call: Call, group: SecurityGroup, permission: Permission) -> Iterator[_Peer]:
     for item in permission.get("IpRanges") or ():
         network = read_cidr(item.get("CidrIp") or "", "cidrIp")
-        yield str(network), "", item.get("Description") or ""
+        yield _Peer(item.get("Description") or "", cidr=str(network))
     for pair in permission.get("UserIdGroupPairs") or ():
-        yield "", read_peer_group(call, group, pair), pair.get("Description") or ""
+        yield _Peer(pair.get("Description") or "", group=read_peer_group(call, group, pair))
+    for item in permission.get("PrefixListIds") or ():
+        found = rows.get_prefix_list(call, item.get("PrefixListId") or "")
+        yield _Peer(item.get("Description") or "", prefix_list=found.prefix_list_id)
 
 
 def permission_views(rules: Iterable[SecurityGroupRule]) -> list[dict[str, Any]]:
@@ -156,6 +167,8 @@ def permission_views(rules: Iterable[SecurityGroupRule]) -> list[dict[str, Any]]
         described = {"Description": rule.description} if rule.description else {}
         if rule.cidr:
             view["IpRanges"].append({"CidrIp": rule.cidr, **described})
+        elif rule.prefix_list:
+            view["PrefixListIds"].append({"PrefixListId": rule.prefix_list, **described})
         else:
             pair = {"GroupId": rule.peer_group, "UserId": rule.account, **described}
             view["UserIdGroupPairs"].append(pair)
@@ -192,6 +205,8 @@ def rule_view(rule: SecurityGroupRule) -> dict[str, Any]:
     }
     if rule.cidr:
         view["CidrIpv4"] = rule.cidr
+    elif rule.prefix_list:
+        view["PrefixListId"] = rule.prefix_list
     else:
         view["ReferencedGroupInfo"] = {"GroupId": rule.peer_group, "UserId": rule.account}
     if rule.description:
@@ -201,7 +216,7 @@ def rule_view(rule: SecurityGroupRule) -> dict[str, Any]:
 
 def rule_in_words(rule: SecurityGroupRule) -> str:
     """The rule as AWS's error texts write it."""
-    peer = rule.cidr or rule.peer_group
+    peer = rule.cidr or rule.peer_group or rule.prefix_list
     if rule.protocol == ALL_PROTOCOLS:
         return f"peer: {peer}, ALL, ALLOW"
     if rule.protocol in ("tcp", "udp"):

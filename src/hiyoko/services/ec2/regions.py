@@ -8,15 +8,9 @@ from hiyoko.api import Call, Request, Response
 from hiyoko.services.ec2 import errors, rows
 from hiyoko.services.ec2.filters import Filters, select
 from hiyoko.services.ec2.making_interfaces import GROUPS_PER_INTERFACE_MAX
+from hiyoko.services.ec2.model import REGIONS
 from hiyoko.services.ec2.operation import operation
 from hiyoko.services.ec2.zones import Zone, zones
-
-REGIONS = (
-    "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1",
-    "ap-southeast-2", "ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2",
-    "eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
-)  # fmt: skip
-"""The regions that every account has without opting in."""
 
 
 def _zone_view(call: Call, zone: Zone) -> dict[str, Any]:

@@ -71,6 +71,7 @@ def _filters(call: Call) -> Filters[RouteTable]:
         "owner-id": lambda t: t.account,
         "route-table-id": lambda t: t.route_table_id,
         "route.destination-cidr-block": lambda t: routes(t, "DestinationCidrBlock"),
+        "route.destination-prefix-list-id": lambda t: routes(t, "DestinationPrefixListId"),
         "route.gateway-id": lambda t: routes(t, "GatewayId"),
         "route.nat-gateway-id": lambda t: routes(t, "NatGatewayId"),
         "route.origin": lambda t: routes(t, "Origin"),

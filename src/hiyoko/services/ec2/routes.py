@@ -12,8 +12,9 @@ from hiyoko.services.ec2.cidr import read_cidr
 from hiyoko.services.ec2.model import Route, RouteTable, Vpc
 from hiyoko.services.ec2.operation import operation
 
+DESTINATIONS = ("DestinationCidrBlock", "DestinationPrefixListId")
 ROUTE_MEMBERS = (
-    "RouteTableId", "DestinationCidrBlock", "GatewayId", "NatGatewayId", "NetworkInterfaceId",
+    "RouteTableId", *DESTINATIONS, "GatewayId", "NatGatewayId", "NetworkInterfaceId",
 )  # fmt: skip
 TARGETS = ("GatewayId", "NatGatewayId", "NetworkInterfaceId")
 RESERVED = IPv4Network("169.254.168.0/22")
@@ -35,7 +36,7 @@ def route_views(call: Call, table: RouteTable) -> list[dict[str, Any]]:
     ]
     for route in table.routes:
         view: dict[str, Any] = {
-            "DestinationCidrBlock": route.destination,
+            _destination_member(route): route.destination,
             "Origin": "CreateRoute",
             "State": "active" if _stands(call, vpc, route.target) else "blackhole",
         }
@@ -43,12 +44,18 @@ def route_views(call: Call, table: RouteTable) -> list[dict[str, Any]]:
     return views
 
 
+def _destination_member(route: Route) -> str:
+    return DESTINATIONS[route.by_prefix_list]
+
+
 def _member(target: str) -> str:
-    prefixes = {"igw": "GatewayId", "nat": "NatGatewayId", "eni": "NetworkInterfaceId"}
-    return prefixes[target.partition("-")[0]]
+    prefixes = {"nat": "NatGatewayId", "eni": "NetworkInterfaceId"}
+    return prefixes.get(target.partition("-")[0], "GatewayId")
 
 
 def _stands(call: Call, vpc: Vpc, target: str) -> bool:
+    if target.startswith("vpce-"):
+        return True  # an endpoint takes its routes with it
     match _member(target):
         case "GatewayId":
             gateway = rows.INTERNET_GATEWAYS.find(call, target)
@@ -65,9 +72,7 @@ def _read(call: Call, request: Request) -> tuple[RouteTable, Vpc, Route]:
     """The table, its VPC and the route that is asked for, checked."""
     table = rows.ROUTE_TABLES.get(call, request["RouteTableId"])
     vpc = rows.get_vpc(call, table.vpc_id)
-    network = _destination(request)
-    if network.subnet_of(RESERVED):
-        raise errors.bad_value(f"The destination CIDR block {network} is not supported.")
+    destination = _destination(call, request)
     named = [member for member in TARGETS if request.get(member)]
     if len(named) != 1:
         raise errors.bad_combination(
@@ -81,18 +86,36 @@ def _read(call: Call, request: Request) -> tuple[RouteTable, Vpc, Route]:
             _check_nat_gateway(call, table, target)
         case _:
             _check_interface(call, table, target)
-    _check_inside(call, vpc, network, named[0])
-    return table, vpc, Route(str(network), target)
+    route = Route(destination, target)
+    if not route.by_prefix_list:
+        _check_inside(call, vpc, IPv4Network(destination), named[0])
+    return table, vpc, route
 
 
-def _destination(request: Request) -> IPv4Network:
+def _destination(call: Call, request: Request) -> str:
+    """A CIDR, or the id of a prefix list that is there."""
+    if request.get("DestinationPrefixListId"):
+        if request.get("DestinationCidrBlock"):
+            raise errors.bad_combination(
+                "The request must contain exactly one of destinationCidrBlock,"
+                " destinationPrefixListId"
+            )
+        return rows.get_prefix_list(call, request["DestinationPrefixListId"]).prefix_list_id
     text = request.get("DestinationCidrBlock")
     if not text:
         raise errors.missing("destinationCidrBlock")
-    return read_cidr(text, "destinationCidrBlock")
+    network = read_cidr(text, "destinationCidrBlock")
+    if network.subnet_of(RESERVED):
+        raise errors.bad_value(f"The destination CIDR block {network} is not supported.")
+    return str(network)
 
 
 def _check_gateway(call: Call, table: RouteTable, target: str) -> None:
+    if target.startswith("vpce-"):
+        # Its routes come and go with the endpoint's list of route tables.
+        raise errors.bad_value(
+            "Cannot create or replace a prefix list route targeting a VPC Endpoint."
+        )
     if not target.startswith("igw-"):
         raise errors.bad_value(f"Value ({target}) for parameter gatewayId is invalid.")
     gateway = rows.INTERNET_GATEWAYS.find(call, target)
@@ -141,6 +164,10 @@ def _check_inside(call: Call, vpc: Vpc, network: IPv4Network, member: str) -> No
         )
 
 
+def _in_words(destination: str) -> str:
+    return f"destination-{'prefix-list-id' if destination.startswith('pl-') else 'cidr-block'}"
+
+
 def _others(table: RouteTable, destination: str) -> tuple[Route, ...]:
     return tuple(route for route in table.routes if route.destination != destination)
 
@@ -163,6 +190,7 @@ def create_route(call: Call, request: Request) -> Response:
 def replace_route(call: Call, request: Request) -> Response:
     """Give a route that is there another target."""
     table, _, route = _read(call, request)
+    _refuse_endpoint_route(table, route.destination)
     others = _others(table, route.destination)
     if len(others) == len(table.routes):
         raise errors.bad_value(
@@ -173,11 +201,22 @@ def replace_route(call: Call, request: Request) -> Response:
     return {}
 
 
-@operation("DeleteRoute", "RouteTableId", "DestinationCidrBlock")
+def _refuse_endpoint_route(table: RouteTable, destination: str) -> None:
+    """A route to an endpoint is changed through the endpoint."""
+    for route in table.routes:
+        if route.destination == destination and route.target.startswith("vpce-"):
+            raise errors.bad_value(
+                f"cannot remove VPC endpoint route {destination} in route table"
+                f" {table.route_table_id}"
+            )
+
+
+@operation("DeleteRoute", "RouteTableId", *DESTINATIONS)
 def delete_route(call: Call, request: Request) -> Response:
     """Delete a route that isn't local."""
     table = rows.ROUTE_TABLES.get(call, request["RouteTableId"])
-    destination = str(_destination(request))
+    destination = _destination(call, request)
+    _refuse_endpoint_route(table, destination)
     if destination in [a.cidr for a in rows.get_vpc(call, table.vpc_id).cidrs]:
         raise errors.bad_value(
             f"cannot remove local route {destination} in route table {table.route_table_id}"
@@ -186,7 +225,7 @@ def delete_route(call: Call, request: Request) -> Response:
     if len(others) == len(table.routes):
         raise AwsError(
             "InvalidRoute.NotFound",
-            f"no route with destination-cidr-block {destination}"
+            f"no route with {_in_words(destination)} {destination}"
             f" in route table {table.route_table_id}",
         )
     rows.ROUTE_TABLES.put(call, replace(table, routes=others))

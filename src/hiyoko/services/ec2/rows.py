@@ -22,6 +22,7 @@ from hiyoko.services.ec2.model import (
     NetworkAcl,
     NetworkInterface,
     NetworkRows,
+    PrefixList,
     PublicAddressCursor,
     RegionMade,
     RouteTable,
@@ -30,6 +31,7 @@ from hiyoko.services.ec2.model import (
     Subnet,
     Vpc,
     VpcEndpoint,
+    aws_prefix_lists,
 )
 from hiyoko.services.ec2.seen import ENDPOINTS_SEEN, INTERFACES_SEEN, NAT_GATEWAYS_SEEN
 from hiyoko.store.database import Transaction
@@ -188,6 +190,11 @@ VPC_ENDPOINTS = _kind(
     ("InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '{}' does not exist"),
     "InvalidVpcEndpointId.Malformed", ("vpc_id",),
 )  # fmt: skip
+PREFIX_LISTS = _kind(
+    "ec2_prefix_list", PrefixList, "prefix_list_id", "pl", "prefix-list",
+    ("InvalidPrefixListID.NotFound", "The prefix list ID '{}' does not exist"),
+    "InvalidPrefixListId.Malformed",
+)  # fmt: skip
 
 TAGGABLE: tuple[Kind[Any], ...] = (
     VPCS,
@@ -202,6 +209,7 @@ TAGGABLE: tuple[Kind[Any], ...] = (
     ACLS,
     DHCP_OPTIONS,
     VPC_ENDPOINTS,
+    PREFIX_LISTS,
 )
 
 REGIONS = Table("ec2_region", RegionMade, key=("account", "region"))
@@ -245,6 +253,14 @@ def get_subnet(scope: Scope, subnet_id: str) -> Subnet:
 def get_group(scope: Scope, group_id: str) -> SecurityGroup:
     """The security group. Raises InvalidGroup.NotFound or InvalidGroupId.Malformed."""
     return GROUPS.get(scope, group_id)
+
+
+def get_prefix_list(scope: Scope, prefix_list_id: str) -> PrefixList:
+    """The list, AWS's or the account's. Raises InvalidPrefixListID.NotFound or .Malformed."""
+    for each in aws_prefix_lists(scope.region):
+        if each.prefix_list_id == prefix_list_id:
+            return each
+    return PREFIX_LISTS.get(scope, prefix_list_id)
 
 
 def find_interface(scope: Scope, eni_id: str) -> NetworkInterface | None:
@@ -302,4 +318,6 @@ def network_rows(tx: Transaction) -> NetworkRows:
         groups=tuple(every(GROUPS)),
         rules=tuple(every(RULES)),
         acls=tuple(every(ACLS)),
+        endpoints=tuple(every(VPC_ENDPOINTS)),
+        prefix_lists=tuple(every(PREFIX_LISTS)),
     )

@@ -39,8 +39,9 @@ def _of_direction(call: Call, group: SecurityGroup, *, egress: bool) -> list[Sec
 def _authorize(call: Call, request: Request, *, egress: bool) -> Response:
     group = named_group(call, request)
     tags = wanted_tags(request, "security-group-rule")
-    present = {rule.identity for rule in _of_direction(call, group, egress=egress)}
-    added = []
+    rules = _of_direction(call, group, egress=egress)
+    present = {rule.identity for rule in rules}
+    added: list[SecurityGroupRule] = []
     for read in read_rules(call, group, requested_permissions(request), egress=egress):
         if read.identity in present:
             raise AwsError(
@@ -49,12 +50,17 @@ def _authorize(call: Call, request: Request, *, egress: bool) -> Response:
             )
         present.add(read.identity)
         added.append(rows.RULES.put(call, replace(read, tags=tags)))
-    if len(present) > RULES_PER_DIRECTION_MAX:
+    if sum(_weight(call, rule) for rule in (*rules, *added)) > RULES_PER_DIRECTION_MAX:
         raise AwsError(
             "RulesPerSecurityGroupLimitExceeded",
             "The maximum number of rules per security group has been reached.",
         )
     return {"Return": True, "SecurityGroupRules": [rule_view(rule) for rule in added]}
+
+
+def _weight(call: Call, rule: SecurityGroupRule) -> int:
+    """As how many rules it counts: a prefix list as its largest possible number of entries."""
+    return rows.get_prefix_list(call, rule.prefix_list).max_entries if rule.prefix_list else 1
 
 
 @operation("AuthorizeSecurityGroupIngress", *PERMISSION_MEMBERS, "TagSpecifications")
@@ -176,14 +182,16 @@ def modify_security_group_rules(call: Call, request: Request) -> Response:
 def _changed(
     call: Call, group: SecurityGroup, rule: SecurityGroupRule, wanted: Mapping[str, Any]
 ) -> SecurityGroupRule:
-    for parameter in ("CidrIpv6", "PrefixListId"):
-        if wanted.get(parameter):
-            raise unsupported(parameter)
+    if wanted.get("CidrIpv6"):
+        raise unsupported("CidrIpv6")
     if not wanted.get("IpProtocol"):
         raise errors.missing("IpProtocol")
     cidr, peer = wanted.get("CidrIpv4"), wanted.get("ReferencedGroupId")
-    if bool(cidr) == bool(peer):
-        raise errors.bad_combination("Exactly one of CidrIpv4 and ReferencedGroupId must be given")
+    prefix_list = wanted.get("PrefixListId")
+    if sum(map(bool, (cidr, peer, prefix_list))) != 1:
+        raise errors.bad_combination(
+            "Exactly one of CidrIpv4, PrefixListId and ReferencedGroupId must be given"
+        )
     protocol = read_protocol(wanted["IpProtocol"])
     low, high = read_ports(protocol, wanted.get("FromPort"), wanted.get("ToPort"))
     return replace(
@@ -193,6 +201,7 @@ def _changed(
         to_port=high,
         cidr=str(read_cidr(cidr, "cidrIpv4")) if cidr else "",
         peer_group=read_peer_group(call, group, {"GroupId": peer}) if peer else "",
+        prefix_list=rows.get_prefix_list(call, prefix_list).prefix_list_id if prefix_list else "",
         description=wanted.get("Description") or "",
     )
 

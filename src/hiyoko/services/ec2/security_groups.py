@@ -110,6 +110,7 @@ def _rule_filters(call: Call, prefix: str, *, egress: bool) -> Filters[SecurityG
         f"{prefix}.from-port": values(lambda rule: str(rule.from_port)),
         f"{prefix}.to-port": values(lambda rule: str(rule.to_port)),
         f"{prefix}.group-id": values(lambda rule: rule.peer_group),
+        f"{prefix}.prefix-list-id": values(lambda rule: rule.prefix_list),
         f"{prefix}.protocol": values(lambda rule: rule.protocol),
         f"{prefix}.user-id": values(lambda rule: rule.account if rule.peer_group else ""),
     }

@@ -1,105 +1,64 @@
-"""Interface endpoints. Gateway endpoints (S3, DynamoDB) and other types are refused by name.
+"""VPC endpoints: interface endpoints here, gateway endpoints' routes in ``gateway_endpoints``.
 
+Other types are refused by name. A policy is kept and shown; nobody here judges requests by it.
 https://docs.aws.amazon.com/vpc/latest/privatelink/create-interface-endpoint.html
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from hiyoko.api import AwsError, Call, Request, Response, unsupported
 from hiyoko.services.ec2 import errors, rows
-from hiyoko.services.ec2.filters import Filters, describe, page, select
+from hiyoko.services.ec2.endpoint_views import (
+    endpoint_state,
+    endpoint_type,
+    endpoint_view,
+    service_name,
+)
+from hiyoko.services.ec2.filters import Filters, describe
+from hiyoko.services.ec2.gateway_endpoints import (
+    change_routes,
+    check_gateway_quota,
+    drop_routes,
+    put_routes,
+)
 from hiyoko.services.ec2.making import new_id
 from hiyoko.services.ec2.making_interfaces import checked_groups, make_interface, unmake_interface
 from hiyoko.services.ec2.model import (
     ENDPOINT_SERVICES,
+    GATEWAY_SERVICES,
     EndpointInterface,
     Subnet,
     VpcEndpoint,
-    endpoint_domain,
+    gateway_range,
 )
 from hiyoko.services.ec2.operation import operation
-from hiyoko.services.ec2.tags import shown, wanted_tags
-from hiyoko.services.ec2.zones import zones
+from hiyoko.services.ec2.tags import wanted_tags
 
 ENDPOINTS_PER_VPC_MAX = 50
-GATEWAY_SERVICES = ("s3", "dynamodb")
-FULL_ACCESS = {"Statement": [{"Action": "*", "Effect": "Allow", "Principal": "*", "Resource": "*"}]}
-
-
-def _state(call: Call, endpoint: VpcEndpoint) -> str:
-    stands = [rows.interface_seen(call, i.eni_id) for i in endpoint.interfaces]
-    answers = [rows.endpoint_seen(call, i.eni_id) for i in endpoint.interfaces]
-    pairs = list(zip(stands, answers, strict=True))
-    return endpoint.state(sum(all(pair) for pair in pairs), sum(any(pair) for pair in pairs))
-
-
-def _service_name(region: str, service: str) -> str:
-    return f"com.amazonaws.{region}.{service}"
-
-
-def _zone_id(name: str) -> str:
-    """A hosted zone's id, made up from the name: the zone is AWS's, not an account's."""
-    return "Z" + hashlib.sha256(name.encode()).hexdigest()[:13].upper()
-
-
-def _dns_entries(endpoint: VpcEndpoint) -> list[dict[str, str]]:
-    places = {i.zone for i in endpoint.interfaces}
-    names = [endpoint.regional_name, *(endpoint.zonal_name(zone) for zone in sorted(places))]
-    entries = [{"DnsName": n, "HostedZoneId": _zone_id(endpoint.base_name)} for n in names]
-    if endpoint.private_dns:
-        private = _zone_id(f"{endpoint.vpc_endpoint_id} {endpoint.private_name}")
-        entries.append({"DnsName": endpoint.private_name, "HostedZoneId": private})
-    return entries
-
-
-def _view(call: Call, endpoint: VpcEndpoint) -> dict[str, Any]:
-    groups = [rows.GROUPS.find(call, group_id) for group_id in endpoint.groups]
-    return {
-        "VpcEndpointId": endpoint.vpc_endpoint_id,
-        "VpcEndpointType": "Interface",
-        "VpcId": endpoint.vpc_id,
-        "ServiceName": _service_name(endpoint.region, endpoint.service),
-        "State": _state(call, endpoint),
-        "PolicyDocument": json.dumps(FULL_ACCESS),
-        "RouteTableIds": [],
-        "SubnetIds": [i.subnet_id for i in endpoint.interfaces],
-        "Groups": [{"GroupId": g.group_id, "GroupName": g.name} for g in groups if g is not None],
-        "IpAddressType": "ipv4",
-        "DnsOptions": {"DnsRecordIpType": "ipv4"},
-        "PrivateDnsEnabled": endpoint.private_dns,
-        "RequesterManaged": False,
-        "NetworkInterfaceIds": [i.eni_id for i in endpoint.interfaces],
-        "DnsEntries": _dns_entries(endpoint),
-        "CreationTimestamp": endpoint.created_at,
-        "OwnerId": endpoint.account,
-        "Tags": shown(endpoint.tags),
-    }
+POLICY_CHARACTERS_MAX = 20480
+_OF_INTERFACES = ("SubnetIds", "SecurityGroupIds", "PrivateDnsEnabled")
+_CHANGES_OF_INTERFACES = (
+    "AddSubnetIds", "RemoveSubnetIds", "AddSecurityGroupIds", "RemoveSecurityGroupIds",
+    "PrivateDnsEnabled",
+)  # fmt: skip
 
 
 @operation(
     "CreateVpcEndpoint", "VpcEndpointType", "VpcId", "ServiceName", "SubnetIds",
-    "SecurityGroupIds", "PrivateDnsEnabled", "PolicyDocument", "IpAddressType", "ClientToken",
-    "TagSpecifications",
+    "SecurityGroupIds", "RouteTableIds", "PrivateDnsEnabled", "PolicyDocument", "IpAddressType",
+    "ClientToken", "TagSpecifications",
 )  # fmt: skip
 def create_vpc_endpoint(call: Call, request: Request) -> Response:
-    """Record the endpoint and an interface in each of its subnets."""
+    """Record the endpoint: an interface in each of its subnets, or a route in its tables."""
     vpc = rows.get_vpc(call, request["VpcId"])
     service = _wanted_service(call, request)
-    _refuse_what_has_no_effect(request)
-    subnets = _wanted_subnets(call, vpc.vpc_id, request.get("SubnetIds") or ())
-    mine = [e for e in rows.VPC_ENDPOINTS.list(call, vpc_id=vpc.vpc_id) if e.works]
-    if len(mine) >= ENDPOINTS_PER_VPC_MAX:
-        raise AwsError(
-            "VpcEndpointLimitExceeded",
-            f"The maximum number of interface VPC endpoints ({ENDPOINTS_PER_VPC_MAX}) in the VPC "
-            f"{vpc.vpc_id} has been reached.",
-        )
+    if request.get("IpAddressType", "ipv4") != "ipv4":
+        raise unsupported("IpAddressType", request["IpAddressType"])
+    _forget_deleted(call)
     endpoint = VpcEndpoint(
         account=call.account,
         region=call.region,
@@ -109,24 +68,58 @@ def create_vpc_endpoint(call: Call, request: Request) -> Response:
         suffix=call.ids.hex(8),
         created_at=call.now,
         interfaces=(),
-        groups=checked_groups(call, vpc.vpc_id, request.get("SecurityGroupIds") or ()),
-        private_dns=request.get("PrivateDnsEnabled", True),
+        groups=(),
         tags=wanted_tags(request, "vpc-endpoint"),
+        gateway=service in GATEWAY_SERVICES,
+        policy=_wanted_policy(request),
     )
-    _check_private_dns(call, endpoint)
-    _forget_deleted(call)
-    interfaces = tuple(_make_interface(call, endpoint, subnet) for subnet in subnets)
-    endpoint = rows.VPC_ENDPOINTS.put(call, replace(endpoint, interfaces=interfaces))
-    response: Response = {"VpcEndpoint": _view(call, endpoint)}
+    made = (_new_gateway if endpoint.gateway else _new_interfaces)(call, endpoint, request)
+    response: Response = {"VpcEndpoint": endpoint_view(call, made)}
     if request.get("ClientToken"):
         response["ClientToken"] = request["ClientToken"]
     return response
 
 
+def _new_gateway(call: Call, endpoint: VpcEndpoint, request: Request) -> VpcEndpoint:
+    _refuse_members(request, _OF_INTERFACES, "Gateway")
+    check_gateway_quota(call)
+    endpoint = rows.VPC_ENDPOINTS.put(call, replace(endpoint, private_dns=False))
+    put_routes(call, endpoint, request.get("RouteTableIds") or ())
+    return endpoint
+
+
+def _new_interfaces(call: Call, endpoint: VpcEndpoint, request: Request) -> VpcEndpoint:
+    _refuse_members(request, ("RouteTableIds",), "Interface")
+    mine = rows.VPC_ENDPOINTS.list(call, vpc_id=endpoint.vpc_id)
+    if sum(other.works and not other.gateway for other in mine) >= ENDPOINTS_PER_VPC_MAX:
+        raise AwsError(
+            "VpcEndpointLimitExceeded",
+            f"The maximum number of interface VPC endpoints ({ENDPOINTS_PER_VPC_MAX}) in the VPC "
+            f"{endpoint.vpc_id} has been reached.",
+        )
+    subnets = _wanted_subnets(call, endpoint.vpc_id, request.get("SubnetIds") or ())
+    endpoint = replace(
+        endpoint,
+        groups=checked_groups(call, endpoint.vpc_id, request.get("SecurityGroupIds") or ()),
+        private_dns=request.get("PrivateDnsEnabled", True),
+    )
+    _check_private_dns(call, endpoint)
+    interfaces = tuple(_make_interface(call, endpoint, subnet) for subnet in subnets)
+    return rows.VPC_ENDPOINTS.put(call, replace(endpoint, interfaces=interfaces))
+
+
+def _refuse_members(request: Request, members: Iterable[str], kind: str) -> None:
+    for member in members:
+        if request.get(member):
+            raise AwsError(
+                "InvalidParameter", f"{member} is not valid for endpoints of type {kind}."
+            )
+
+
 def _forget_deleted(call: Call) -> None:
     """Rows of endpoints that nothing is left of, which no answer shows any more."""
     for endpoint in rows.VPC_ENDPOINTS.list(call):
-        if _state(call, endpoint) == "deleted":
+        if endpoint_state(call, endpoint) == "deleted":
             rows.VPC_ENDPOINTS.delete(call, endpoint)
 
 
@@ -136,38 +129,41 @@ def _wanted_service(call: Call, request: Request) -> str:
     name = str(request.get("ServiceName") or "")
     if not name:
         raise errors.missing("serviceName")
-    prefix = _service_name(call.region, "")
+    prefix = service_name(call.region, "")
     service = name.removeprefix(prefix)
     known = name.startswith(prefix) and service in (*ENDPOINT_SERVICES, *GATEWAY_SERVICES)
     if not known:
         raise AwsError("InvalidServiceName", f"The Vpc Endpoint Service '{name}' does not exist")
-    if service in GATEWAY_SERVICES:
+    if service in GATEWAY_SERVICES and gateway_range(service, call.region) is None:
         raise unsupported("ServiceName", name)
-    if kind == "Gateway":
+    if kind not in ("Gateway", "Interface"):
+        raise unsupported("VpcEndpointType", kind)
+    offered = "Gateway" if service in GATEWAY_SERVICES else "Interface"
+    if kind == "Interface" and offered == "Gateway":
+        raise unsupported("VpcEndpointType", f"Interface of {name}")
+    if kind != offered:
         raise AwsError(
             "InvalidParameter",
-            f"Endpoint type (Gateway) does not match available service types ([Interface]) for "
+            f"Endpoint type ({kind}) does not match available service types ([{offered}]) for "
             f"the service '{name}'.",
         )
-    if kind != "Interface":
-        raise unsupported("VpcEndpointType", kind)
     return service
 
 
-def _refuse_what_has_no_effect(request: Request) -> None:
-    if request.get("IpAddressType", "ipv4") != "ipv4":
-        raise unsupported("IpAddressType", request["IpAddressType"])
-    text = request.get("PolicyDocument")
+def _wanted_policy(request: Request) -> str:
+    """The policy as it was given; empty for full access, which is what none means."""
+    text: str = request.get("PolicyDocument") or ""
     if not text:
-        return
+        return ""
     try:
         policy = json.loads(text)
     except ValueError as error:
         raise errors.bad_value("Policy document is not valid JSON") from error
-    statements = policy.get("Statement") if isinstance(policy, dict) else None
-    # Nobody judges requests here: only the policy that lets everything through is true.
-    if statements not in (FULL_ACCESS["Statement"], FULL_ACCESS["Statement"][0]):
-        raise unsupported("PolicyDocument")
+    if not isinstance(policy, dict) or "Statement" not in policy:
+        raise errors.bad_value("Policy document has no Statement")
+    if len(text) > POLICY_CHARACTERS_MAX:
+        raise errors.bad_value(f"Policy document is longer than {POLICY_CHARACTERS_MAX} characters")
+    return text
 
 
 def _wanted_subnets(call: Call, vpc_id: str, wanted: Sequence[str]) -> list[Subnet]:
@@ -224,10 +220,10 @@ def _make_interface(call: Call, endpoint: VpcEndpoint, subnet: Subnet) -> Endpoi
 def _filters(call: Call) -> Filters[VpcEndpoint]:
     return {
         "ip-address-type": lambda _: "ipv4",
-        "service-name": lambda e: _service_name(e.region, e.service),
+        "service-name": lambda e: service_name(e.region, e.service),
         "vpc-endpoint-id": lambda e: e.vpc_endpoint_id,
-        "vpc-endpoint-state": lambda e: _state(call, e),
-        "vpc-endpoint-type": lambda _: "Interface",
+        "vpc-endpoint-state": lambda e: endpoint_state(call, e),
+        "vpc-endpoint-type": endpoint_type,
         "vpc-id": lambda e: e.vpc_id,
     }
 
@@ -241,17 +237,17 @@ def describe_vpc_endpoints(call: Call, request: Request) -> Response:
         call,
         rows.VPC_ENDPOINTS,
         request,
-        _view,
+        endpoint_view,
         _filters(call),
         ids="VpcEndpointIds",
         answer="VpcEndpoints",
-        rows=[e for e in rows.VPC_ENDPOINTS.list(call) if _state(call, e) != "deleted"],
+        rows=[e for e in rows.VPC_ENDPOINTS.list(call) if endpoint_state(call, e) != "deleted"],
     )
 
 
 def _get(call: Call, endpoint_id: str) -> VpcEndpoint:
     endpoint = rows.VPC_ENDPOINTS.get(call, endpoint_id)
-    if _state(call, endpoint) == "deleted":
+    if endpoint_state(call, endpoint) == "deleted":
         raise _not_found(endpoint_id)
     return endpoint
 
@@ -273,6 +269,7 @@ def delete_vpc_endpoints(call: Call, request: Request) -> Response:
             unsuccessful.append({"ResourceId": endpoint_id, "Error": fault})
             continue
         if endpoint.works:
+            drop_routes(call, endpoint, ())
             _unmake_interfaces(call, endpoint.interfaces)
             rows.VPC_ENDPOINTS.put(call, replace(endpoint, deleted_at=call.now))
     return {"Unsuccessful": unsuccessful}
@@ -287,20 +284,27 @@ def _unmake_interfaces(call: Call, interfaces: Iterable[EndpointInterface]) -> N
 
 @operation(
     "ModifyVpcEndpoint", "VpcEndpointId", "AddSubnetIds", "RemoveSubnetIds",
-    "AddSecurityGroupIds", "RemoveSecurityGroupIds", "PrivateDnsEnabled", "ResetPolicy",
-    "PolicyDocument", "IpAddressType",
+    "AddSecurityGroupIds", "RemoveSecurityGroupIds", "AddRouteTableIds", "RemoveRouteTableIds",
+    "PrivateDnsEnabled", "ResetPolicy", "PolicyDocument", "IpAddressType",
 )  # fmt: skip
 def modify_vpc_endpoint(call: Call, request: Request) -> Response:
-    """Add and remove subnets and groups; switch private DNS."""
+    """Add and remove subnets and groups, or route tables; switch private DNS; keep a policy."""
     endpoint = _get(call, request["VpcEndpointId"])
     if not endpoint.works:
         raise _not_found(endpoint.vpc_endpoint_id)
-    _refuse_what_has_no_effect(request)
-    endpoint = _regrouped(call, endpoint, request)
-    endpoint = _moved(call, endpoint, request)
-    if (wanted := request.get("PrivateDnsEnabled")) is not None:
-        endpoint = replace(endpoint, private_dns=wanted)
-        _check_private_dns(call, endpoint)
+    if request.get("IpAddressType", "ipv4") != "ipv4":
+        raise unsupported("IpAddressType", request["IpAddressType"])
+    if request.get("PolicyDocument") or request.get("ResetPolicy"):
+        endpoint = replace(endpoint, policy=_wanted_policy(request))
+    if endpoint.gateway:
+        _refuse_members(request, _CHANGES_OF_INTERFACES, "Gateway")
+        change_routes(call, endpoint, request)
+    else:
+        _refuse_members(request, ("AddRouteTableIds", "RemoveRouteTableIds"), "Interface")
+        endpoint = _moved(call, _regrouped(call, endpoint, request), request)
+        if (wanted := request.get("PrivateDnsEnabled")) is not None:
+            endpoint = replace(endpoint, private_dns=wanted)
+            _check_private_dns(call, endpoint)
     rows.VPC_ENDPOINTS.put(call, endpoint)
     return {"Return": True}
 
@@ -329,55 +333,3 @@ def _moved(call: Call, endpoint: VpcEndpoint, request: Request) -> VpcEndpoint:
     _unmake_interfaces(call, gone)
     made = [_make_interface(call, endpoint, subnet) for subnet in subnets]
     return replace(endpoint, interfaces=(*left, *made))
-
-
-def _service_view(call: Call, service: str) -> dict[str, Any]:
-    name = _service_name(call.region, service)
-    private = f"{ENDPOINT_SERVICES[service]}.{call.region}.amazonaws.com"
-    return {
-        "ServiceName": name,
-        "ServiceId": "vpce-svc-" + hashlib.sha256(name.encode()).hexdigest()[:17],
-        "ServiceType": [{"ServiceType": "Interface"}],
-        "ServiceRegion": call.region,
-        "AvailabilityZones": [zone.name for zone in zones(call.region)],
-        "Owner": "amazon",
-        "BaseEndpointDnsNames": [endpoint_domain(service, call.region)],
-        "PrivateDnsName": private,
-        "PrivateDnsNames": [{"PrivateDnsName": private}],
-        "PrivateDnsNameVerificationState": "verified",
-        "VpcEndpointPolicySupported": True,
-        "AcceptanceRequired": False,
-        "ManagesVpcEndpoints": False,
-        "SupportedIpAddressTypes": ["ipv4"],
-        "Tags": [],
-    }
-
-
-@operation("DescribeVpcEndpointServices", "ServiceNames", "Filters", "MaxResults", "NextToken")
-def describe_vpc_endpoint_services(call: Call, request: Request) -> Response:
-    """The services that an interface endpoint can be of."""
-    names = {_service_name(call.region, service): service for service in ENDPOINT_SERVICES}
-    wanted: Sequence[str] = request.get("ServiceNames") or ()
-    for name in wanted:
-        if name not in names:
-            raise AwsError(
-                "InvalidServiceName", f"The Vpc Endpoint Service '{name}' does not exist"
-            )
-    chosen = select(
-        sorted(wanted or names),
-        request.get("Filters") or (),
-        {
-            "owner": lambda _: "amazon",
-            "service-name": lambda name: name,
-            "service-type": lambda _: "Interface",
-            "supported-ip-address-types": lambda _: "ipv4",
-        },
-    )
-    response = page(
-        chosen,
-        request,
-        lambda name: name,
-        lambda name: _service_view(call, names[name]),
-        "ServiceDetails",
-    )
-    return {"ServiceNames": [s["ServiceName"] for s in response["ServiceDetails"]], **response}

@@ -93,6 +93,7 @@ def delete_vpc(call: Call, request: Request) -> Response:
         rows.SUBNETS.list(call, vpc_id=vpc.vpc_id)
         or rows.INTERFACES.list(call, vpc_id=vpc.vpc_id)
         or rows.INTERNET_GATEWAYS.list(call, vpc_id=vpc.vpc_id)
+        or [e for e in rows.VPC_ENDPOINTS.list(call, vpc_id=vpc.vpc_id) if e.gateway and e.works]
         or [g for g in rows.GROUPS.list(call, vpc_id=vpc.vpc_id) if g.name != "default"]
         or [t for t in rows.ROUTE_TABLES.list(call, vpc_id=vpc.vpc_id) if not t.is_main]
         or [a for a in rows.ACLS.list(call, vpc_id=vpc.vpc_id) if not a.is_default]

@@ -5,26 +5,19 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resou
 
 from __future__ import annotations
 
-from typing import Any
-
+from hiyoko.services.ecr import cfn_registry  # noqa: F401 - registers its types
+from hiyoko.services.ecr.cfn_values import document, lower, mutability
 from hiyoko.template.resource_type import Handle, Made, ResourceType, in_place, register, replaces
 from hiyoko.template.tagging import own_tags, tag_keys_to_drop, tags_to_write
 
 
-def _lower(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key[:1].lower() + key[1:]: _lower(inner) for key, inner in value.items()}
-    return value
-
-
 def _create(handle: Handle) -> Made:
     name = handle.properties.get("RepositoryName") or handle.name(256).lower()
-    given = _lower(
-        handle.given("ImageScanningConfiguration", "ImageTagMutability", "EncryptionConfiguration")
-    )
-    request = {"repositoryName": name, "tags": own_tags(handle), **given}
+    given = lower(handle.given("ImageScanningConfiguration", "EncryptionConfiguration"))
+    request = {"repositoryName": name, "tags": own_tags(handle), **given, **mutability(handle)}
     answer = handle.invoke("ecr", "CreateRepository", request)
     _set_lifecycle(handle, name)
+    _set_policy(handle, name)
     repository = answer["repository"]
     return Made(
         name,
@@ -43,15 +36,26 @@ def _set_lifecycle(handle: Handle, name: str) -> None:
         handle.invoke("ecr", "PutLifecyclePolicy", request)
 
 
+def _set_policy(handle: Handle, name: str) -> None:
+    if not handle.changed("RepositoryPolicyText"):
+        return
+    policy = handle.properties.get("RepositoryPolicyText")
+    if policy is None:
+        handle.invoke("ecr", "DeleteRepositoryPolicy", {"repositoryName": name})
+    else:
+        request = {"repositoryName": name, "policyText": document(policy)}
+        handle.invoke("ecr", "SetRepositoryPolicy", request)
+
+
 def _update(handle: Handle) -> None:
     name = handle.physical_id
     _set_lifecycle(handle, name)
-    if handle.changed("ImageTagMutability"):
-        value = handle.properties.get("ImageTagMutability", "MUTABLE")
-        request = {"repositoryName": name, "imageTagMutability": value}
+    _set_policy(handle, name)
+    if handle.changed("ImageTagMutability", "ImageTagMutabilityExclusionFilters"):
+        request = {"repositoryName": name, "imageTagMutability": "MUTABLE"} | mutability(handle)
         handle.invoke("ecr", "PutImageTagMutability", request)
     if handle.changed("ImageScanningConfiguration"):
-        scanning = _lower(handle.properties.get("ImageScanningConfiguration", {}))
+        scanning = lower(handle.properties.get("ImageScanningConfiguration", {}))
         request = {"repositoryName": name, "imageScanningConfiguration": scanning}
         handle.invoke("ecr", "PutImageScanningConfiguration", request)
     arn = handle.attributes["Arn"]
@@ -72,6 +76,7 @@ register(
         "AWS::ECR::Repository",
         {
             **in_place("EmptyOnDelete", "ImageScanningConfiguration", "ImageTagMutability"),
+            **in_place("ImageTagMutabilityExclusionFilters", "RepositoryPolicyText"),
             **in_place("LifecyclePolicy", "Tags"),
             **replaces("RepositoryName", "EncryptionConfiguration"),
         },

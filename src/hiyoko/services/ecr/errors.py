@@ -48,6 +48,17 @@ class ImageNotFound(AwsError):
         )
 
 
+class LayersNotFound(AwsError):
+    """No image of the repository has the layer."""
+
+    def __init__(self, digest: str, name: str, account: str) -> None:
+        super().__init__(
+            "LayersNotFoundException",
+            f"The layer with digest '{digest}' does not exist within the repository with name"
+            f" '{name}' in the registry with id '{account}'",
+        )
+
+
 class TagAlreadyExists(AwsError):
     """A tag of an immutable repository stays where it is."""
 
@@ -75,3 +86,104 @@ class InvalidParameter(AwsError):
 
     def __init__(self, message: str) -> None:
         super().__init__("InvalidParameterException", message)
+
+
+class Missing(AwsError):
+    """Something that a repository does not have: a policy, a layer, an upload."""
+
+    def __init__(self, code: str, what: str, name: str, account: str) -> None:
+        super().__init__(
+            code,
+            f"{what} does not exist for the repository with name '{name}' in the registry with id"
+            f" '{account}'",
+        )
+
+
+class ImageAlreadyExists(AwsError):
+    """The same manifest under the same tag."""
+
+    def __init__(self, digest: str, tag: str, name: str, account: str) -> None:
+        super().__init__(
+            "ImageAlreadyExistsException",
+            f"Image with digest '{digest}' and tag '{tag}' already exists in the repository with"
+            f" name '{name}' in registry with id '{account}'",
+        )
+
+
+class LayersNotPushed(AwsError):
+    """A manifest names blobs that were not pushed to its repository."""
+
+    def __init__(self, digests: list[str], name: str, account: str) -> None:
+        super().__init__(
+            "LayersNotFoundException",
+            f"Layers with digests '{digests}' do not exist in the repository with name '{name}' in"
+            f" the registry with id '{account}'",
+        )
+
+
+class ReferencedImagesNotFound(AwsError):
+    """An index names manifests that were not pushed to its repository."""
+
+    def __init__(self, digests: list[str], name: str, account: str) -> None:
+        super().__init__(
+            "ReferencedImagesNotFoundException",
+            f"Images with digests '{digests}' required for pushing image into repository with name"
+            f" '{name}' in the registry with id '{account}' do not exist",
+        )
+
+
+class UploadNotFound(AwsError):
+    """No such upload, or it is over."""
+
+    def __init__(self, upload: str, name: str, account: str) -> None:
+        super().__init__(
+            "UploadNotFoundException",
+            f"The upload with upload id '{upload}' does not exist in the repository with name"
+            f" '{name}' in the registry with id '{account}'",
+        )
+
+
+class InvalidLayerPart(AwsError):
+    """A part that does not begin where the last one ended."""
+
+    def __init__(self, upload: str, name: str, account: str, received: int) -> None:
+        super().__init__(
+            "InvalidLayerPartException",
+            f"The layer part upload of upload id '{upload}' is not valid: the next part must begin"
+            f" at byte {received}",
+            fields={
+                "registryId": account,
+                "repositoryName": name,
+                "uploadId": upload,
+                "lastValidByteReceived": max(received - 1, 0),
+            },
+        )
+
+
+class CacheRuleNotFound(AwsError):
+    """No such pull-through cache rule."""
+
+    def __init__(self, prefix: str, account: str) -> None:
+        super().__init__(
+            "PullThroughCacheRuleNotFoundException",
+            f"Pull through cache rule with prefix '{prefix}' does not exist in the registry with id"
+            f" '{account}'",
+        )
+
+
+class TemplateNotFound(AwsError):
+    """No such repository creation template."""
+
+    def __init__(self, prefix: str, account: str) -> None:
+        super().__init__(
+            "TemplateNotFoundException",
+            f"The Repository Creation Template for '{prefix}' does not exist in the registry with"
+            f" id '{account}'",
+        )
+
+
+def invalid(parameter: str, constraint: str) -> InvalidParameter:
+    """A value that breaks a rule, in ECR's usual form."""
+    return InvalidParameter(
+        f"Invalid parameter at '{parameter}' failed to satisfy constraint: '{constraint}'"
+    )

@@ -1,31 +1,19 @@
-"""Images: listed, described, deleted; and what the registry's HTTP side calls."""
+"""Images: listed, described, deleted."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+import json
 
-from hiyoko.api import Call, Request, Response, operation
+from hiyoko.api import Call, Request, Response, operation, unsupported
 from hiyoko.services.ecr import rows, views
-from hiyoko.services.ecr.errors import ImageNotFound, TagAlreadyExists
-from hiyoko.services.ecr.lifecycle import expire
+from hiyoko.services.ecr.errors import ImageNotFound
+from hiyoko.services.ecr.events import tell_image
 from hiyoko.services.ecr.model import Image, ImageTag, Repository
 from hiyoko.services.ecr.pages import page
-from hiyoko.services.ecr.repositories import own_registry
+from hiyoko.services.ecr.repositories import get_repository
 
 
-def _repository(call: Call, request: Request) -> Repository:
-    own_registry(call, request)
-    return rows.get_repository(call.tx, call.account, call.region, request["repositoryName"])
-
-
-def _tags_by_digest(call: Call, repository: Repository) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
-    for tag in rows.list_tags(call.tx, repository):
-        found[tag.digest].append(tag.tag)
-    return found
-
-
-def _find(call: Call, repository: Repository, image_id: Request) -> Image | None:
+def find(call: Call, repository: Repository, image_id: Request) -> Image | None:
     """The image that an ImageIdentifier names."""
     digest = image_id.get("imageDigest")
     if image_id.get("imageTag"):
@@ -36,12 +24,20 @@ def _find(call: Call, repository: Repository, image_id: Request) -> Image | None
     return rows.find_image(call.tx, repository, digest) if digest else None
 
 
+def _tag_status(request: Request) -> str:
+    """ANY, TAGGED or UNTAGGED. No image here is ever archived."""
+    wanted = request.get("filter", {})
+    if wanted.get("imageStatus", "ANY") not in ("ANY", "ACTIVE"):
+        raise unsupported("filter.imageStatus", wanted["imageStatus"])
+    return str(wanted.get("tagStatus", "ANY"))
+
+
 @operation("ListImages")
 def list_images(call: Call, request: Request) -> Response:
     """Every tag with its digest, and the digests without a tag."""
-    repository = _repository(call, request)
-    status = request.get("filter", {}).get("tagStatus", "ANY")
-    tags = _tags_by_digest(call, repository)
+    repository = get_repository(call, request)
+    status = _tag_status(request)
+    tags = rows.tags_by_digest(call.tx, repository)
     ids: list[Response] = []
     for image in rows.list_images(call.tx, repository):
         names = tags.get(image.digest, [])
@@ -57,12 +53,12 @@ def list_images(call: Call, request: Request) -> Response:
 @operation("DescribeImages")
 def describe_images(call: Call, request: Request) -> Response:
     """The named images, or all. Raises ImageNotFound."""
-    repository = _repository(call, request)
-    tags = _tags_by_digest(call, repository)
+    repository = get_repository(call, request)
+    tags = rows.tags_by_digest(call.tx, repository)
     if request.get("imageIds"):
         found: list[Image] = []
         for image_id in request["imageIds"]:
-            image = _find(call, repository, image_id)
+            image = find(call, repository, image_id)
             if image is None:
                 raise ImageNotFound(
                     repository.name,
@@ -73,7 +69,7 @@ def describe_images(call: Call, request: Request) -> Response:
             if image not in found:
                 found.append(image)
         return {"imageDetails": [views.image_detail(i, tags.get(i.digest, [])) for i in found]}
-    status = request.get("filter", {}).get("tagStatus", "ANY")
+    status = _tag_status(request)
     images = [
         image
         for image in rows.list_images(call.tx, repository)
@@ -89,14 +85,15 @@ def describe_images(call: Call, request: Request) -> Response:
 @operation("BatchGetImage")
 def batch_get_image(call: Call, request: Request) -> Response:
     """The named images' manifests, as they were pushed."""
-    repository = _repository(call, request)
+    repository = get_repository(call, request)
     found: list[Response] = []
     failures: list[Response] = []
     for image_id in request["imageIds"]:
-        image = _find(call, repository, image_id)
+        image = find(call, repository, image_id)
         if image is None:
-            failures.append(_failure(image_id))
+            failures.append(_failure(call, repository, image_id))
             continue
+        rows.note_pull(call.tx, image, call.now)
         shown: Response = {
             "registryId": call.account,
             "repositoryName": repository.name,
@@ -111,37 +108,47 @@ def batch_get_image(call: Call, request: Request) -> Response:
 @operation("BatchDeleteImage")
 def batch_delete_image(call: Call, request: Request) -> Response:
     """By tag: the tag goes, and the image with its last one. By digest: all of it goes."""
-    repository = _repository(call, request)
+    repository = get_repository(call, request)
     deleted: list[Response] = []
     failures: list[Response] = []
     for image_id in request["imageIds"]:
-        image = _find(call, repository, image_id)
+        image = find(call, repository, image_id)
         if image is None:
-            failures.append(_failure(image_id))
+            failures.append(_failure(call, repository, image_id))
             continue
-        tags = _tags_by_digest(call, repository)[image.digest]
+        tags = rows.tags_by_digest(call.tx, repository).get(image.digest, [])
         name = image_id.get("imageTag")
         if name and len(tags) > 1:
             rows.delete_tag(
                 call.tx,
                 ImageTag(call.account, call.region, repository.name, name, image.digest),
             )
+            tell_image(call, "DELETE", repository.name, image.digest, name)
             deleted.append({"imageDigest": image.digest, "imageTag": name})
             continue
         if any(image.digest in other.members for other in rows.list_images(call.tx, repository)):
             failures.append(_referenced(image_id))
             continue
         rows.delete_image(call.tx, image)
+        for tag in tags or [""]:
+            tell_image(call, "DELETE", repository.name, image.digest, tag)
         deleted += [{"imageDigest": image.digest, "imageTag": tag} for tag in tags] or [
             {"imageDigest": image.digest}
         ]
     return {"imageIds": deleted, "failures": failures}
 
 
-def _failure(image_id: Request) -> Response:
-    if not image_id.get("imageTag") and not image_id.get("imageDigest"):
+def _failure(call: Call, repository: Repository, image_id: Request) -> Response:
+    tag, digest = image_id.get("imageTag"), image_id.get("imageDigest")
+    if not tag and not digest:
         code = "MissingDigestAndTag"
         reason = "Invalid request parameters: both tag and digest cannot be null"
+    elif digest and not digest.startswith("sha256:"):
+        code = "InvalidImageDigest"
+        reason = "Invalid request parameters: image digest should satisfy the regex"
+        reason += " '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'"
+    elif digest and tag and rows.find_tag(call.tx, repository, tag) is not None:
+        code, reason = "ImageTagDoesNotMatchDigest", "Image tag does not match the image digest"
     else:
         code, reason = "ImageNotFound", "Requested image not found"
     return {"imageId": dict(image_id), "failureCode": code, "failureReason": reason}
@@ -155,62 +162,30 @@ def _referenced(image_id: Request) -> Response:
     }
 
 
-@operation("_FindManifest")
-def find_manifest(call: Call, request: Request) -> Response:
-    """The registry's question: what a tag or digest leads to. Raises ImageNotFound."""
-    repository = _repository(call, request)
-    reference = request["reference"]
-    is_digest = reference.startswith("sha256:")
-    image = _find(call, repository, {"imageDigest" if is_digest else "imageTag": reference})
-    if image is None:
-        raise ImageNotFound(
-            repository.name,
-            call.account,
-            reference if is_digest else None,
-            None if is_digest else reference,
-        )
-    return {"digest": image.digest, "mediaType": image.media_type, "size": image.size}
+@operation("ListImageReferrers")
+def list_image_referrers(call: Call, request: Request) -> Response:
+    """What refers to an image: signatures, attestations and other artifacts."""
+    repository = get_repository(call, request)
+    types = request.get("filter", {}).get("artifactTypes")
+    found = [
+        _referrer(image)
+        for image in rows.list_images(call.tx, repository)
+        if image.subject == request["subjectId"]["imageDigest"]
+        if not types or image.artifact_type in types
+    ]
+    shown, token = page(request, found)
+    response: Response = {"referrers": list(shown)}
+    return response | ({"nextToken": token} if token else {})
 
 
-@operation("_PutManifest")
-def put_manifest(call: Call, request: Request) -> Response:
-    """A push's last step: the image is there, and its tag leads to it.
-
-    Raises TagAlreadyExists in an immutable repository.
-    """
-    repository = _repository(call, request)
-    tag = request.get("tag")
-    if tag:
-        known = rows.find_tag(call.tx, repository, tag)
-        if known is not None and repository.immutable:
-            if known.digest == request["digest"]:
-                return {}
-            raise TagAlreadyExists(tag, repository.name)
-    rows.insert_image(
-        call.tx,
-        Image(
-            account=call.account,
-            region=call.region,
-            repository=repository.name,
-            digest=request["digest"],
-            media_type=request["mediaType"],
-            size=request["size"],
-            pushed_at=call.now,
-            manifest=request["manifest"],
-            members=tuple(request.get("members", ())),
-        ),
-    )
-    if tag:
-        rows.put_tag(
-            call.tx,
-            ImageTag(call.account, call.region, repository.name, tag, request["digest"]),
-        )
-    expire(call.tx, repository)
-    return {}
-
-
-@operation("_ListTags")
-def list_tags(call: Call, request: Request) -> Response:
-    """The registry's tag list."""
-    repository = _repository(call, request)
-    return {"tags": [tag.tag for tag in rows.list_tags(call.tx, repository)]}
+def _referrer(image: Image) -> Response:
+    shown: Response = {
+        "digest": image.digest,
+        "mediaType": image.media_type,
+        "size": len(image.manifest.encode()),
+        "artifactStatus": "ACTIVE",
+    }
+    if image.artifact_type:
+        shown["artifactType"] = image.artifact_type
+    annotations = json.loads(image.manifest).get("annotations")
+    return shown | ({"annotations": annotations} if annotations else {})

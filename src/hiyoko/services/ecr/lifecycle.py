@@ -1,104 +1,58 @@
-"""Lifecycle policies that count images. They act at once: on a push and when they are put.
+"""Lifecycle policies: kept, previewed, and acted on.
 
-AWS runs a policy within a day
-(https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html); rules by age are
-refused by name, because nothing here would run them in time.
+AWS runs a policy within a day of its being put, and then again and again. Here it acts at once on a
+push and when it is put; ``reconcile.registry`` runs it when time alone has made an image too old.
+https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
-from hiyoko.api import Call, Request, Response, operation, unsupported
+from hiyoko.api import AwsError, Call, Request, Response, operation
 from hiyoko.services.ecr import rows
-from hiyoko.services.ecr.errors import InvalidParameter, LifecyclePolicyNotFound
-from hiyoko.services.ecr.model import Image, LifecycleRule, Repository
-from hiyoko.services.ecr.repositories import own_registry
-from hiyoko.store.database import Transaction
-
-_SELECTION = {"tagStatus", "tagPrefixList", "countType", "countNumber"}
-
-
-def parse_policy(text: str) -> tuple[LifecycleRule, ...]:
-    """The rules of a policy, by priority. Raises InvalidParameter, or refuses by name."""
-    try:
-        rules = [_rule(rule) for rule in json.loads(text)["rules"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InvalidParameter(
-            "Invalid parameter at 'LifecyclePolicyText' failed to satisfy constraint:"
-            f" 'Lifecycle policy validation failure: {error}'"
-        ) from error
-    return tuple(sorted(rules, key=lambda rule: rule.priority))
+from hiyoko.services.ecr.errors import LifecyclePolicyNotFound
+from hiyoko.services.ecr.events import tell_image
+from hiyoko.services.ecr.lifecycle_rules import Expiry, parse_policy, plan
+from hiyoko.services.ecr.model import LifecyclePreview, Repository
+from hiyoko.services.ecr.pages import page
+from hiyoko.services.ecr.repositories import get_repository
 
 
-def _rule(rule: Request) -> LifecycleRule:
-    selection = rule["selection"]
-    if selection["countType"] != "imageCountMoreThan":
-        raise unsupported("lifecyclePolicyText.countType", selection["countType"])
-    for name in selection.keys() - _SELECTION:
-        raise unsupported(f"lifecyclePolicyText.{name}")
-    if rule["action"]["type"] != "expire":
-        raise unsupported("lifecyclePolicyText.action", rule["action"]["type"])
-    if selection["tagStatus"] == "tagged" and not selection.get("tagPrefixList"):
-        raise ValueError("a rule for tagged images needs tagPrefixList")
-    return LifecycleRule(
-        priority=int(rule["rulePriority"]),
-        tag_status=str(selection["tagStatus"]),
-        count=int(selection["countNumber"]),
-        prefixes=tuple(selection.get("tagPrefixList", ())),
-    )
+def expiries(call: Call, repository: Repository, policy: str) -> tuple[list[Expiry], rows.Tags]:
+    """What a policy lets go of now, and every image's tags."""
+    tags = rows.tags_by_digest(call.tx, repository)
+    images = rows.list_images(call.tx, repository)
+    return plan(images, tags, parse_policy(policy), call.now), tags
 
 
-def expired(
-    images: list[Image], tags: dict[str, list[str]], rules: tuple[LifecycleRule, ...]
-) -> list[Image]:
-    """The images that the rules let go: each image belongs to the first rule that selects it."""
-    left = sorted(images, key=lambda image: (-image.pushed_at, image.digest))
-    gone: list[Image] = []
-    for rule in rules:
-        chosen = [image for image in left if _selects(rule, tags.get(image.digest, []))]
-        gone += chosen[rule.count :]
-        left = [image for image in left if image not in chosen]
-    return gone
-
-
-def _selects(rule: LifecycleRule, tags: list[str]) -> bool:
-    match rule.tag_status:
-        case "any":
-            return True
-        case "untagged":
-            return not tags
-        case _:
-            return any(tag.startswith(rule.prefixes) for tag in tags)
-
-
-def expire(tx: Transaction, repository: Repository) -> None:
+def expire(call: Call, repository: Repository) -> None:
     """Let go of what the repository's policy no longer keeps."""
-    if not repository.rules:
+    if not repository.policy:
         return
-    tags: dict[str, list[str]] = {}
-    for tag in rows.list_tags(tx, repository):
-        tags.setdefault(tag.digest, []).append(tag.tag)
-    for image in expired(rows.list_images(tx, repository), tags, repository.rules):
-        rows.delete_image(tx, image)
+    gone, tags = expiries(call, repository, repository.policy)
+    for expiry in gone:
+        digest = expiry.image.digest
+        for tag in tags.get(digest) or [""]:
+            tell_image(call, "DELETE", repository.name, digest, tag)
+        rows.delete_image(call.tx, expiry.image)
 
 
 @operation("PutLifecyclePolicy")
 def put_lifecycle_policy(call: Call, request: Request) -> Response:
     """Set the policy; it acts at once."""
-    own_registry(call, request)
-    repository = rows.get_repository(call.tx, call.account, call.region, request["repositoryName"])
+    repository = get_repository(call, request)
     text = request["lifecyclePolicyText"]
-    changed = replace(repository, policy=text, policy_at=call.now, rules=parse_policy(text))
+    parse_policy(text)
+    changed = replace(repository, policy=text, policy_at=call.now)
     rows.put_repository(call.tx, changed)
-    expire(call.tx, changed)
+    expire(call, changed)
     return _shown(changed)
 
 
 @operation("GetLifecyclePolicy")
 def get_lifecycle_policy(call: Call, request: Request) -> Response:
-    """The policy as it was put. Raises LifecyclePolicyNotFound."""
+    """The policy as it was put, and when it last acted. Raises LifecyclePolicyNotFound."""
     repository = _with_policy(call, request)
     return _shown(repository) | {"lastEvaluatedAt": repository.policy_at}
 
@@ -107,13 +61,77 @@ def get_lifecycle_policy(call: Call, request: Request) -> Response:
 def delete_lifecycle_policy(call: Call, request: Request) -> Response:
     """Remove the policy. Raises LifecyclePolicyNotFound."""
     repository = _with_policy(call, request)
-    rows.put_repository(call.tx, replace(repository, policy="", rules=()))
+    rows.put_repository(call.tx, replace(repository, policy=""))
     return _shown(repository) | {"lastEvaluatedAt": repository.policy_at}
 
 
+@operation("_RunLifecyclePolicy")
+def run_lifecycle_policy(call: Call, request: Request) -> Response:
+    """Time has passed: let the repository's policy act; ``{repositoryName}``."""
+    name = request["repositoryName"]
+    repository = rows.find_repository(call.tx, call.account, call.region, name)
+    if repository is not None and repository.policy:
+        repository = replace(repository, policy_at=call.now)
+        rows.put_repository(call.tx, repository)
+        expire(call, repository)
+    return {}
+
+
+@operation("StartLifecyclePolicyPreview")
+def start_lifecycle_policy_preview(call: Call, request: Request) -> Response:
+    """What a policy would do now, without doing it; without a text, the repository's own."""
+    repository = get_repository(call, request)
+    text = request.get("lifecyclePolicyText") or _with_policy(call, request).policy
+    found, tags = expiries(call, repository, text)
+    results = tuple(
+        (one.image.digest, tuple(tags.get(one.image.digest, ())), one.image.pushed_at, one.priority)
+        for one in found
+    )
+    preview = LifecyclePreview(call.account, call.region, repository.name, text, results)
+    rows.PREVIEWS.put(call.tx, preview)
+    return _shown(repository) | {"lifecyclePolicyText": text, "status": "IN_PROGRESS"}
+
+
+@operation("GetLifecyclePolicyPreview")
+def get_lifecycle_policy_preview(call: Call, request: Request) -> Response:
+    """The last preview's images, oldest first. Raises LifecyclePolicyPreviewNotFoundException."""
+    repository = get_repository(call, request)
+    preview = rows.PREVIEWS.find(
+        call.tx, account=call.account, region=call.region, repository=repository.name
+    )
+    if preview is None:
+        raise AwsError(
+            "LifecyclePolicyPreviewNotFoundException",
+            "Lifecycle policy preview does not exist for the repository with name"
+            f" '{repository.name}' in the registry with id '{call.account}'",
+        )
+    wanted = request.get("imageIds", ())
+    status = request.get("filter", {}).get("tagStatus", "ANY")
+    results = [
+        {
+            "imageDigest": digest,
+            "imageTags": list(tags),
+            "imagePushedAt": pushed_at,
+            "action": {"type": "EXPIRE"},
+            "appliedRulePriority": priority,
+        }
+        for digest, tags, pushed_at, priority in preview.results
+        if status == "ANY" or (status == "TAGGED") == bool(tags)
+        if not wanted
+        or any(w.get("imageDigest") == digest or w.get("imageTag") in tags for w in wanted)
+    ]
+    shown, token = page(request, results)
+    response = _shown(repository) | {
+        "lifecyclePolicyText": preview.policy,
+        "status": "COMPLETE",
+        "previewResults": list(shown),
+        "summary": {"expiringImageTotalCount": len(preview.results)},
+    }
+    return response | ({"nextToken": token} if token else {})
+
+
 def _with_policy(call: Call, request: Request) -> Repository:
-    own_registry(call, request)
-    repository = rows.get_repository(call.tx, call.account, call.region, request["repositoryName"])
+    repository = get_repository(call, request)
     if not repository.policy:
         raise LifecyclePolicyNotFound(repository.name, call.account)
     return repository

@@ -6,7 +6,20 @@ import secrets
 from dataclasses import replace
 
 from hiyoko.services.ecr.errors import RepositoryNotFound
-from hiyoko.services.ecr.model import Image, ImageTag, PublicImage, RegistrySecret, Repository
+from hiyoko.services.ecr.model import (
+    ROOT,
+    CacheRule,
+    CreationTemplate,
+    Image,
+    ImageTag,
+    Layer,
+    LifecyclePreview,
+    Notice,
+    PublicImage,
+    Registry,
+    RegistrySecret,
+    Repository,
+)
 from hiyoko.store.database import Transaction
 from hiyoko.store.table import Table
 
@@ -17,7 +30,16 @@ IMAGES = Table("ecr_image", Image, key=("account", "region", "repository", "dige
 TAGS = Table(
     "ecr_image_tag", ImageTag, key=("account", "region", "repository", "tag"), index=("digest",)
 )
+LAYERS = Table("ecr_layer", Layer, key=("account", "region", "repository", "digest"))
+PREVIEWS = Table("ecr_lifecycle_preview", LifecyclePreview, key=("account", "region", "repository"))
+CACHE_RULES = Table("ecr_cache_rule", CacheRule, key=("account", "region", "prefix"))
+TEMPLATES = Table("ecr_creation_template", CreationTemplate, key=("account", "region", "prefix"))
+REGISTRIES = Table("ecr_registry", Registry, key=("account", "region"))
+NOTICES = Table("ecr_notice", Notice, key=("sequence",))
 PUBLIC_IMAGES = Table("ecr_public_image", PublicImage, key=("repository", "tag"), index=("digest",))
+Tags = dict[str, list[str]]
+"""Tags by digest."""
+PULL_NOTED_S = 3600.0
 _UNTAGGED = "@"
 """No tag begins so: the row of an image whose tag has gone on to another one."""
 SECRETS = Table("ecr_registry_secret", RegistrySecret, key=("account",))
@@ -57,10 +79,10 @@ def put_repository(tx: Transaction, repository: Repository) -> None:
 
 
 def delete_repository(tx: Transaction, repository: Repository) -> None:
-    """Delete a repository with its images and tags."""
+    """Delete a repository with all that it holds."""
     where = {"account": repository.account, "region": repository.region}
-    TAGS.delete(tx, **where, repository=repository.name)
-    IMAGES.delete(tx, **where, repository=repository.name)
+    for table in (TAGS, IMAGES, LAYERS, PREVIEWS):
+        table.delete(tx, **where, repository=repository.name)
     REPOSITORIES.delete(tx, **where, name=repository.name)
 
 
@@ -102,11 +124,45 @@ def delete_image(tx: Transaction, image: Image) -> None:
     IMAGES.delete(tx, **where, digest=image.digest)
 
 
+def note_pull(tx: Transaction, image: Image, now: float) -> None:
+    """Remember that an image was pulled. AWS's time may be a day old; ours is within the hour."""
+    if now - image.pulled_at >= PULL_NOTED_S:
+        IMAGES.put(tx, replace(image, pulled_at=now))
+
+
+def note_check(tx: Transaction, repository: Repository, digest: str, now: float) -> None:
+    """Remember that upstream has the image, as its tag says here."""
+    image = find_image(tx, repository, digest)
+    if image is not None:
+        IMAGES.put(tx, replace(image, checked_at=now))
+
+
+def find_layer(tx: Transaction, repository: Repository, digest: str) -> int | None:
+    """The size of a blob that was pushed to the repository, or is of one of its images.
+
+    0 when only the image says that it is there.
+    """
+    where = {"account": repository.account, "region": repository.region}
+    layer = LAYERS.find(tx, **where, repository=repository.name, digest=digest)
+    if layer is not None:
+        return layer.size
+    held = any(digest in image.manifest for image in list_images(tx, repository))
+    return 0 if held else None
+
+
 def list_tags(tx: Transaction, repository: Repository) -> list[ImageTag]:
     """The tags of a repository, by name."""
     return TAGS.list(
         tx, account=repository.account, region=repository.region, repository=repository.name
     )
+
+
+def tags_by_digest(tx: Transaction, repository: Repository) -> Tags:
+    """Every tagged image's tags."""
+    found: Tags = {}
+    for tag in list_tags(tx, repository):
+        found.setdefault(tag.digest, []).append(tag.tag)
+    return found
 
 
 def find_tag(tx: Transaction, repository: Repository, tag: str) -> ImageTag | None:
@@ -146,6 +202,11 @@ def list_public_images(tx: Transaction, repository: str | None = None) -> list[P
     return [image for image in found if not image.tag.startswith(_UNTAGGED)]
 
 
+def untagged(digest: str) -> str:
+    """What stands in the place of the tag for an image that is had by its digest alone."""
+    return f"{_UNTAGGED}{digest}"
+
+
 def put_public_image(tx: Transaction, image: PublicImage) -> bool:
     """Set a tag of the simulated internet; True when that is news.
 
@@ -153,8 +214,38 @@ def put_public_image(tx: Transaction, image: PublicImage) -> bool:
     """
     old = find_public_image(tx, image.repository, image.tag)
     if old is not None and old.digest != image.digest:
-        PUBLIC_IMAGES.put(tx, replace(old, tag=f"{_UNTAGGED}{old.digest}"))
+        PUBLIC_IMAGES.put(tx, replace(old, tag=untagged(old.digest)))
     return PUBLIC_IMAGES.put(tx, image)
+
+
+def find_registry(tx: Transaction, account: str, region: str) -> Registry:
+    """The settings of an account's registry; those of a new one when nobody changed them."""
+    return REGISTRIES.find(tx, account=account, region=region) or Registry(account, region)
+
+
+def find_cache_rule(tx: Transaction, account: str, region: str, name: str) -> CacheRule | None:
+    """The pull-through cache rule that a repository's name falls under: the longest prefix."""
+    rules = CACHE_RULES.list(tx, account=account, region=region)
+    return max(
+        (rule for rule in rules if rule.prefix == ROOT or name.startswith(f"{rule.prefix}/")),
+        key=lambda rule: -1 if rule.prefix == ROOT else len(rule.prefix),
+        default=None,
+    )
+
+
+def find_template(
+    tx: Transaction, account: str, region: str, name: str, occasion: str
+) -> CreationTemplate | None:
+    """The creation template for a repository's name on an occasion: the longest prefix."""
+    templates = [
+        template
+        for template in TEMPLATES.list(tx, account=account, region=region)
+        if occasion in template.applied_for
+        and (template.prefix == ROOT or f"{name}/".startswith(f"{template.prefix}/"))
+    ]
+    return max(
+        templates, key=lambda one: -1 if one.prefix == ROOT else len(one.prefix), default=None
+    )
 
 
 def find_secret(tx: Transaction, account: str) -> str | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hiyoko.api import Call, Request, Response, operation
+from hiyoko.api import AwsError, Call, Request, Response, operation
 from hiyoko.services.ecr import rows
 from hiyoko.services.ecr.errors import RepositoryNotFound
 from hiyoko.services.ecr.model import Repository
+
+TAGS_MAX = 50
+"""https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-using-tags.html"""
 
 
 def _repository(call: Call, request: Request) -> Repository:
@@ -23,6 +26,10 @@ def tag_resource(call: Call, request: Request) -> Response:
     """Add or replace tags."""
     repository = _repository(call, request)
     tags = dict(repository.tags) | {tag["Key"]: tag.get("Value", "") for tag in request["tags"]}
+    if len(tags) > TAGS_MAX:
+        raise AwsError(
+            "TooManyTagsException", f"A repository has at most {TAGS_MAX} tags, not {len(tags)}"
+        )
     rows.put_repository(call.tx, replace(repository, tags=tuple(tags.items())))
     return {}
 

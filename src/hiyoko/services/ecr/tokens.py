@@ -15,7 +15,7 @@ def get_authorization_token(call: Call, request: Request) -> Response:
     """A token for the account's registry, as user ``AWS``'s password."""
     expires_at = int(call.now) + TOKEN_LIFETIME_S
     secret = rows.ensure_secret(call.tx, call.account)
-    token = f"AWS:{sign_token(secret, call.account, expires_at)}"
+    token = f"AWS:{sign_token(secret, call.account, call.region, expires_at)}"
     endpoints = request.get("registryIds") or [call.account]
     return {
         "authorizationData": [
@@ -35,22 +35,22 @@ def check_token(call: Call, request: Request) -> Response:
     read = read_token(request["token"])
     if read is None:
         raise AwsError("Unauthorized", "Not Authorized", status=401)
-    account, expires_at, _ = read
-    secret = rows.find_secret(call.tx, account)
+    secret = rows.find_secret(call.tx, read.account)
     if secret is None or not hmac.compare_digest(
-        sign_token(secret, account, expires_at), request["token"]
+        sign_token(secret, read.account, read.region, read.expires_at), request["token"]
     ):
         raise AwsError("Unauthorized", "Not Authorized", status=401)
-    if expires_at <= call.now:
+    if read.expires_at <= call.now:
         raise AwsError(
             "Denied",
             "Your authorization token has expired. Reauthenticate and try again.",
             status=403,
         )
-    if account != call.account:
+    if read.account != call.account:
         raise AwsError(
             "Denied",
-            f"User: arn:aws:iam::{account}:root is not authorized to perform: ecr:BatchGetImage",
+            f"User: arn:aws:iam::{read.account}:root is not authorized to perform:"
+            " ecr:BatchGetImage",
             status=403,
         )
     return {}

@@ -7,19 +7,27 @@
   the operations
 - ``capacity``          FARGATE and FARGATE_SPOT; ``spot`` the end of a Spot task
 - ``deployments``       how a deployment begins and ends, and what remains of it
+- ``rollout``           strategies and their settings; ``shifting`` moves traffic, ``alarms`` end it
 - ``events``            what EventBridge is told
-- ``scheduling``        internal operations by which ``reconcile.ecs_services`` runs services
-- ``definition_parse`` ``definition_checks`` ``networks`` ``names`` ``views`` ``errors``
+- ``scheduling`` ``deployment_steps``  internal operations by which ``reconcile.ecs_services``
+  runs services
+- ``registries``        tasks as instances of Cloud Map's services
+- ``connect``           Service Connect: what is offered, and what can be reached
+- ``connect_model`` ``connect_views``  its part of ``model`` and ``views``
+- ``definition_parse`` ``definition_checks`` ``service_parse`` ``rollout_parse`` ``networks``
+  ``names`` ``views`` ``deployment_views`` ``errors``
 
-Refused by name: launch type EC2, EFS volumes, FireLens, ExecuteCommand,
-Service Connect, Cloud Map, task sets, deployment strategies other than ROLLING.
+Refused by name: launch type EC2, EFS volumes, FireLens, ExecuteCommand, TLS and logs of Service
+Connect, task sets, lifecycle hooks that are Lambda functions.
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/
 """
 
 from hiyoko.services.ecs import (
     capacity,
     clusters,
+    deployment_steps,
     events,
+    registries,
     scheduling,
     service_deployments,
     services,
@@ -32,7 +40,9 @@ from hiyoko.services.ecs import (
 __all__ = [
     "capacity",
     "clusters",
+    "deployment_steps",
     "events",
+    "registries",
     "scheduling",
     "service_deployments",
     "services",

@@ -59,6 +59,7 @@ _SERVICE_UPDATABLE = (
     "PlacementStrategies",
     "PlatformVersion",
     "PropagateTags",
+    "ServiceConnectConfiguration",
     "ServiceRegistries",
     "TaskDefinition",
 )
@@ -186,14 +187,23 @@ def _named(handle: Handle) -> Shown:
 
 def _update_service(handle: Handle) -> None:
     changed = [name for name in _SERVICE_UPDATABLE if handle.changed(name)]
-    if changed:
+    force = handle.changed("ForceNewDeployment") and _forced(handle)
+    if changed or force:
         # A count that the template no longer names stays as it is: something else may set it.
         request = camel(handle.given(*changed))
         if "CapacityProviderStrategy" in changed:
             request.setdefault("capacityProviderStrategy", [])
+            force = True
+        if force:
             request["forceNewDeployment"] = True
         _call(handle, "UpdateService", **_named(handle), **request)
     _retag(handle, handle.physical_id)
+
+
+def _forced(handle: Handle) -> bool:
+    """A new nonce asks for a new deployment, where that is enabled."""
+    given = handle.properties.get("ForceNewDeployment") or {}
+    return given.get("EnableForceNewDeployment") in (True, "true")
 
 
 def _service(handle: Handle) -> Shown | None:
@@ -201,6 +211,15 @@ def _service(handle: Handle) -> Shown | None:
     services = [named.pop("service")]
     answer = _call(handle, "DescribeServices", services=services, **named)
     return next((dict(item) for item in answer["services"]), None)
+
+
+def _failure(handle: Handle) -> str:
+    """What ended the newest deployment. AWS's words are known of the circuit breaker only."""
+    found = _call(handle, "ListServiceDeployments", **_named(handle))["serviceDeployments"]
+    why = str(found[0].get("statusReason") or "") if found else ""
+    if why and "circuit breaker" not in why:
+        return why.rstrip(".")
+    return "ECS Deployment Circuit Breaker was triggered"
 
 
 def _service_stable(handle: Handle) -> Progress:
@@ -218,9 +237,7 @@ def _service_stable(handle: Handle) -> Progress:
         deployments[0]["taskDefinition"].rpartition("/")[2].partition(":")[0],
     )
     if failed or rolled_back:
-        raise NotStabilizedError(
-            "Error occurred during operation 'ECS Deployment Circuit Breaker was triggered'."
-        )
+        raise NotStabilizedError(f"Error occurred during operation '{_failure(handle)}'.")
     steady = (
         len(deployments) == 1
         and service["runningCount"] == service["desiredCount"]
@@ -273,7 +290,7 @@ register(
     ResourceType(
         "AWS::ECS::Service",
         {
-            **in_place(*_SERVICE_UPDATABLE, "Tags"),
+            **in_place(*_SERVICE_UPDATABLE, "ForceNewDeployment", "Tags"),
             **replaces(*_SERVICE_FIXED, "DeploymentController"),
             **conditional("LaunchType"),
         },

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from hiyoko.api import AwsError, Call, Request, Response, operation, unsupported
-from hiyoko.services.ecs import names, rows, sight, views
+from hiyoko.services.ecs import connect, names, rows, sight, views
 from hiyoko.services.ecs.capacity import in_use, providers_in, strategy_in
 from hiyoko.services.ecs.errors import InvalidParameter
 from hiyoko.services.ecs.model import Cluster
@@ -17,9 +17,8 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 @operation("CreateCluster")
 def create_cluster(call: Call, request: Request) -> Response:
     """Create a cluster; an active one of the same name is returned as it is."""
-    for member in ("configuration", "serviceConnectDefaults"):
-        if request.get(member):
-            raise unsupported(member)
+    if request.get("configuration"):
+        raise unsupported("configuration")
     name = request.get("clusterName") or names.DEFAULT_CLUSTER
     if not _NAME.fullmatch(name):
         raise InvalidParameter(
@@ -36,6 +35,9 @@ def create_cluster(call: Call, request: Request) -> Response:
             container_insights=_insights(request),
             capacity_providers=providers_in(request),
             strategy=strategy_in(request.get("defaultCapacityProviderStrategy")),
+            connect_namespace=connect.default_namespace(
+                call, request.get("serviceConnectDefaults")
+            ),
             tags=names.tags_in(request),
         )
         rows.CLUSTERS.put(call.tx, old)
@@ -98,6 +100,21 @@ def put_cluster_capacity_providers(call: Call, request: Request) -> Response:
     )
     rows.CLUSTERS.put(call.tx, changed)
     return {"cluster": views.cluster(changed, sight.counts(call.tx, changed), include=())}
+
+
+@operation("UpdateCluster")
+def update_cluster(call: Call, request: Request) -> Response:
+    """Change the settings and the namespace that services are in by default."""
+    if request.get("configuration"):
+        raise unsupported("configuration")
+    cluster = names.cluster_of(call, request["cluster"])
+    namespace = cluster.connect_namespace
+    if request.get("serviceConnectDefaults") is not None:
+        namespace = connect.default_namespace(call, request["serviceConnectDefaults"])
+    changed = replace(cluster, container_insights=_insights(request), connect_namespace=namespace)
+    rows.CLUSTERS.put(call.tx, changed)
+    counts = sight.counts(call.tx, changed)
+    return {"cluster": views.cluster(changed, counts, include=("SETTINGS",))}
 
 
 @operation("UpdateClusterSettings")

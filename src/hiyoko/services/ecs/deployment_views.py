@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hiyoko.services.ecs import views
-from hiyoko.services.ecs.model import (
-    Deployment,
-    Service,
-    ServiceDeployment,
-    ServiceRevision,
-    TaskView,
-)
+from hiyoko.services.ecs import connect_views, views
+from hiyoko.services.ecs.model import Deployment, Service, ServiceRevision, TaskView
+from hiyoko.services.ecs.rollout import Pause, ServiceDeployment
 
 Shape = dict[str, Any]
 
@@ -55,8 +50,16 @@ def record(one: ServiceDeployment, service: Service, tasks: Sequence[TaskView]) 
         ),
         "deploymentConfiguration": views.deployment_configuration(service),
         "deploymentCircuitBreaker": _breaker(one, service),
-        "alarms": {"status": "DISABLED", "alarmNames": [], "triggeredAlarmNames": []},
+        "alarms": _alarms(one, service),
     }
+    if one.stage:
+        shape["lifecycleStage"] = one.stage
+        shape["targetServiceRevision"] |= _weights(one.weight, one.test_weight)
+        for source in shape["sourceServiceRevisions"]:
+            source |= _weights(100.0 - one.weight, 100.0 - one.test_weight)
+    primary = service.primary
+    if primary.record == one.arn and primary.pauses and not one.ended:
+        shape["lifecycleHookDetails"] = [_pause(pause) for pause in primary.pauses]
     if one.rollback is not None:
         shape["rollback"] = _present(
             {
@@ -82,6 +85,35 @@ def _summary(
     }
 
 
+def _weights(production: float, test: float) -> Shape:
+    return {
+        "requestedProductionTrafficWeight": production,
+        "requestedTestTrafficWeight": test,
+    }
+
+
+def _pause(one: Pause) -> Shape:
+    return {
+        "hookId": one.id,
+        "targetType": "PAUSE",
+        "status": one.status,
+        "expiresAt": one.expires_at,
+        "timeoutAction": one.action,
+    }
+
+
+def _alarms(one: ServiceDeployment, service: Service) -> Shape:
+    watched = service.deployment_strategy.alarms
+    if watched is None or not watched.enabled:
+        return {"status": "DISABLED", "alarmNames": [], "triggeredAlarmNames": []}
+    status = "MONITORING_COMPLETE" if one.ended else "MONITORING"
+    return {
+        "status": "TRIGGERED" if one.alarmed else status,
+        "alarmNames": list(watched.names),
+        "triggeredAlarmNames": list(one.alarmed),
+    }
+
+
 def _breaker(one: ServiceDeployment, service: Service) -> Shape:
     if not service.breaker:
         status = "DISABLED"
@@ -104,7 +136,8 @@ def revision(one: ServiceRevision) -> Shape:
         "platformVersion": views.PLATFORM,
         "platformFamily": "Linux",
         "loadBalancers": views.load_balancers(one.load_balancers),
-        "serviceRegistries": [],
+        "serviceRegistries": views.registries(one.registries),
+        "serviceConnectConfiguration": connect_views.shown(one.connect),
         "networkConfiguration": views.network(one.network),
         "containerImages": [
             _present(
@@ -123,7 +156,20 @@ def revision(one: ServiceRevision) -> Shape:
         shape["capacityProviderStrategy"] = views.strategy(one.strategy)
     else:
         shape["launchType"] = one.launched_by
+    if any(balancer.advanced for balancer in one.load_balancers):
+        shape["resolvedConfiguration"] = {"loadBalancers": _resolved(one)}
     return shape
+
+
+def _resolved(one: ServiceRevision) -> list[Shape]:
+    return [
+        {
+            "targetGroupArn": group,
+            "productionListenerRule": balancer.advanced.production_rule,
+        }
+        for balancer, group in zip(one.load_balancers, one.groups, strict=True)
+        if balancer.advanced is not None
+    ]
 
 
 def current_revisions(service: Service, tasks: Sequence[TaskView]) -> list[Shape]:
@@ -132,6 +178,6 @@ def current_revisions(service: Service, tasks: Sequence[TaskView]) -> list[Shape
     deployments: tuple[Deployment, ...] = service.deployments
     for one in deployments:
         if one.revision and one.revision not in [shape["arn"] for shape in shown]:
-            requested = service.desired_count if one.revision == service.primary.revision else 0
+            requested = service.desired_count if one.id in service.kept else 0
             shown.append(_summary(service, one.revision, requested, tasks, ended=False))
     return shown

@@ -11,23 +11,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hiyoko.api import Call
-from hiyoko.services.ecs import events, rows
+from hiyoko.services.ecs import alarms, connect, events, rows, shifting
 from hiyoko.services.ecs.model import (
+    Connect,
     ContainerImage,
     Deployment,
     LoadBalancer,
     Network,
-    Rollback,
+    Registry,
     Service,
-    ServiceDeployment,
     ServiceRevision,
     TaskDefinition,
 )
+from hiyoko.services.ecs.rollout import Pause, Rollback, ServiceDeployment
 
 # AWS's words are recorded for the circuit breaker and for the want of a candidate; the others
 # follow their form.
 BREAKER = "because the circuit breaker threshold was exceeded."
+ALARM = "because an alarm was detected."
 USER = "because a rollback was requested."
+HOOK = "because a lifecycle hook was not continued."
 NO_CANDIDATE = "No rollback candidate was found to run the rollback."
 SUPERSEDED = "Service deployment stopped because a newer service deployment was started."
 
@@ -40,6 +43,8 @@ class Content:
     network: Network
     load_balancers: tuple[LoadBalancer, ...]
     platform_version: str
+    registries: tuple[Registry, ...] = ()
+    connect: Connect | None = None
 
 
 def images(definition: TaskDefinition) -> tuple[ContainerImage, ...]:
@@ -47,9 +52,37 @@ def images(definition: TaskDefinition) -> tuple[ContainerImage, ...]:
     return tuple(ContainerImage(one.name, one.image, one.pins) for one in definition.containers)
 
 
+def source_of(service: Service) -> Deployment | None:
+    """What a new deployment takes over from: the complete one, or one that is being restored."""
+
+    def serves(one: Deployment) -> bool:
+        back = one.staged and one.rolling_back_to and one.rollout == "IN_PROGRESS"
+        return one.rollout == "COMPLETED" or bool(back)
+
+    return next((one for one in service.deployments if serves(one)), None)
+
+
+def _kind(service: Service, source: Deployment | None) -> str:
+    """The strategy of a new deployment.
+
+    Where there is nothing to take over from it goes as ROLLING ones do. Where an unfinished one
+    may have part of the traffic, that has to be given back in any case.
+    """
+    kind = service.deployment_strategy.kind
+    if source is None:
+        return "ROLLING"
+    unfinished = service.primary.staged and service.primary.rollout != "COMPLETED"
+    return "BLUE_GREEN" if unfinished and kind == "ROLLING" else kind
+
+
 def begin(call: Call, service: Service, content: Content) -> Service:
     """Make a new PRIMARY deployment; one that is under way is stopped by it."""
     digits = call.ids.digits(19)
+    source = source_of(service)
+    kind = _kind(service, source)
+    before = source or (service.primary if service.deployments else None)
+    groups = shifting.groups(before, content.load_balancers, switch=kind != "ROLLING")
+    from_ = (source,) if source is not None and kind != "ROLLING" else service.deployments[:1]
     place = "/".join(service.arn.rsplit("/", 2)[1:])
     revision = ServiceRevision(
         arn=call.arn("ecs", f"service-revision/{place}/{digits}"),
@@ -63,6 +96,9 @@ def begin(call: Call, service: Service, content: Content) -> Service:
         launched_by=service.launched_by,
         strategy=service.strategy,
         images=images(content.definition),
+        registries=content.registries,
+        connect=content.connect,
+        groups=groups,
     )
     rows.REVISIONS.put(call.tx, revision)
     record = ServiceDeployment(
@@ -71,7 +107,7 @@ def begin(call: Call, service: Service, content: Content) -> Service:
         cluster=service.cluster,
         created_at=call.now,
         target=revision.arn,
-        sources=tuple((one.revision, service.desired_count) for one in service.deployments[:1]),
+        sources=tuple((one.revision, service.desired_count) for one in from_),
         requested=service.desired_count,
         updated_at=call.now,
     )
@@ -86,9 +122,20 @@ def begin(call: Call, service: Service, content: Content) -> Service:
         network=revision.network,
         load_balancers=revision.load_balancers,
         images=revision.images,
+        registries=revision.registries,
+        connect=revision.connect,
+        endpoints=connect.endpoints(call, revision.connect, service.arn),
         revision=revision.arn,
         record=record.arn,
+        strategy=kind,
+        source=source.id if source is not None else "",
+        groups=groups,
+        weight=100.0 if kind == "ROLLING" else 0.0,
+        test_weight=100.0 if kind == "ROLLING" else 0.0,
+        ignored_alarms=alarms.gone_off(call, service),
     )
+    if before is None and service.deployment_strategy.kind != "ROLLING":
+        shifting.shift(call, deployment, production=True, test=True)
     events.tell_deployment(call, service.arn, deployment, "SERVICE_DEPLOYMENT_IN_PROGRESS")
     return replace(
         service,
@@ -166,7 +213,10 @@ def note_failure(call: Call, deployment: Deployment, why: str, *, wanted_back: b
 
 
 def roll_back(call: Call, service: Service, back: Deployment, why: str) -> Service:
-    """Make a new PRIMARY deployment of what ``back`` was; the same images, by their digests."""
+    """Make ``back`` PRIMARY: its tasks where they still run beside the failed deployment's.
+
+    Else a new deployment of what it was, with the same images by their digests.
+    """
     failed = service.primary
 
     def turn(one: ServiceDeployment) -> ServiceDeployment:
@@ -179,24 +229,55 @@ def roll_back(call: Call, service: Service, back: Deployment, why: str) -> Servi
         )
 
     change_record(call, failed, turn)
-    new = Deployment(
-        id=f"ecs-svc/{call.ids.digits(19)}",
-        created_at=call.now,
+    kept = next((one for one in service.deployments if one.id == failed.source), None)
+    kept = kept if failed.staged else None
+    new = replace(
+        kept or back,
+        id=kept.id if kept is not None else f"ecs-svc/{call.ids.digits(19)}",
+        created_at=kept.created_at if kept is not None else call.now,
         updated_at=call.now,
-        definition_arn=back.definition_arn,
-        network=back.network,
-        load_balancers=back.load_balancers,
+        completed_at=None,
+        failed_at=None,
         rolling_back_to=back.id,
-        images=back.images,
-        revision=back.revision,
+        endpoints=connect.endpoints(call, back.connect, service.arn),
+        failed_tasks=0,
+        start_failures=0,
+        last_failure_at=0.0,
         record=failed.record,
+        rollback_requested=False,
         why=failed.why,
+        strategy=failed.strategy,
+        source=failed.id,
+        stage="",
+        weight=100.0 - failed.weight if failed.staged else 100.0,
+        test_weight=100.0 - failed.test_weight if failed.staged else 100.0,
+        shifted_at=None,
+        pauses=(),
+        ignored_alarms=alarms.gone_off(call, service),
     )
+    others = tuple(one for one in service.deployments if one.id != new.id)
     events.tell_deployment(call, service.arn, new, "SERVICE_DEPLOYMENT_IN_PROGRESS")
     was = rows.REVISIONS.find(call.tx, arn=back.revision)
     if was is not None:
         service = replace(service, launched_by=was.launched_by, strategy=was.strategy)
-    return replace(service, deployments=(new, *service.deployments))
+    return replace(service, deployments=(new, *others))
+
+
+def answer_pause(call: Call, service: Service, pause: Pause, action: str, status: str) -> Service:
+    """End a wait at a hook of the PRIMARY deployment: it goes on, or is rolled back."""
+    primary = service.primary
+    answered = replace(pause, status=status)
+    primary = replace(
+        primary,
+        pauses=tuple(answered if one.id == pause.id else one for one in primary.pauses),
+        rollback_requested=primary.rollback_requested or action == "ROLLBACK",
+        updated_at=call.now,
+    )
+    service = replace(service, deployments=(primary, *service.deployments[1:]))
+    rows.put_service(call.tx, service)
+    if action == "ROLLBACK":
+        change_record(call, primary, lambda one: replace(one, rollback_requested_at=call.now))
+    return service
 
 
 def resolve(call: Call, deployment: Deployment, digests: dict[str, str]) -> Deployment:

@@ -15,6 +15,21 @@ class ClientException(AwsError):
         super().__init__("ClientException", message)
 
 
+class NoAddressLeft(ClientException):
+    """A subnet is full."""
+
+
+class RoleNotAssumable(ClientException):
+    """A task's role is not there, or does not trust ECS."""
+
+    def __init__(self, arn: str) -> None:
+        super().__init__(
+            f"ECS was unable to assume the role '{arn}' that was provided for this task. Please"
+            " verify that the role being passed has the proper trust relationship and permissions"
+            " and that your IAM user has permissions to pass this role."
+        )
+
+
 class InvalidParameter(AwsError):
     """A parameter is wrong."""
 

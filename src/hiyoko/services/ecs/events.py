@@ -16,10 +16,12 @@ from typing import Any
 from hiyoko.api import Call, Request, Response, operation
 from hiyoko.services.ecs import rows, sight, views
 from hiyoko.services.ecs.model import Deployment, Notice, Service, TaskTold
+from hiyoko.services.ecs.rollout import Pause
 
 TASK = "ECS Task State Change"
 ACTION = "ECS Service Action"
 DEPLOYMENT = "ECS Deployment State Change"
+HOOK = "ECS Hook State Change"
 _TYPES = {
     "SERVICE_TASK_START_IMPAIRED": "WARN",
     "SERVICE_TASK_PLACEMENT_FAILURE": "ERROR",
@@ -63,6 +65,22 @@ def tell_deployment(call: Call, service: str, deployment: Deployment, name: str)
         "reason": views.rollout_reason(deployment),
     }
     _tell(call, DEPLOYMENT, service, detail)
+
+
+def tell_hook(call: Call, service: str, deployment: Deployment, pause: Pause) -> None:
+    """A deployment of a service (by ARN) waits at a hook.
+
+    AWS documents the detail type and the event's name, not the other members.
+    """
+    detail = {
+        "eventType": "INFO",
+        "eventName": "HOOK_AWAITING_ACTION",
+        "serviceDeploymentArn": deployment.record,
+        "lifecycleStage": deployment.stage,
+        "hookId": pause.id,
+        "updatedAt": _time(call.now),
+    }
+    _tell(call, HOOK, service, detail)
 
 
 @operation("_TellTask")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from hiyoko.services.ecs.seen import ContainerSeen, TaskSeen
+from hiyoko.services.ecs import rollout as rollout
+from hiyoko.services.ecs.connect_model import MANAGED as MANAGED
+from hiyoko.services.ecs.connect_model import Connect as Connect
+from hiyoko.services.ecs.connect_model import ConnectService as ConnectService
+from hiyoko.services.ecs.rollout import Advanced, DeploymentStrategy, Pause
+from hiyoko.services.ecs.seen import ContainerSeen, ProxySeen, TaskSeen
 
 Tags = tuple[tuple[str, str], ...]
 Strategy = tuple[tuple[str, int, int], ...]
@@ -31,6 +36,8 @@ class Cluster:
     capacity_providers: tuple[str, ...] = ()
     strategy: Strategy = ()
     """The default capacity provider strategy."""
+    connect_namespace: str = ""
+    """serviceConnectDefaults: the ARN of a namespace."""
     tags: Tags = ()
 
 
@@ -274,6 +281,13 @@ class Task:
     """Containers whose image is pinned, and to which digest."""
     rebalances: bool = False
     """Started to even out the zones; until it is healthy it is one more than desired."""
+    registrations: tuple[tuple[str, int], ...] = ()
+    """Services of Cloud Map in which it is registered while it runs, and with which port."""
+    proxy: str = ""
+    """Service Connect's container; none without Service Connect."""
+    endpoints: tuple[ConnectService, ...] = ()
+    ingress: tuple[tuple[int, int], ...] = ()
+    """Ports at which the proxy takes others' requests, and the containers' ports."""
 
     def container_arn(self, name: str) -> str:
         """The ARN of one of its containers; empty for one that it does not have."""
@@ -291,6 +305,27 @@ class LoadBalancer:
     group_arn: str
     container: str
     port: int
+    advanced: Advanced | None = None
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Its target group, and the alternate one if there is one."""
+        return (self.group_arn, *([self.advanced.alternate_arn] if self.advanced else []))
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """A service of Cloud Map in which tasks are registered; a port of 0 is not told to it."""
+
+    arn: str
+    port: int = 0
+    container: str = ""
+    container_port: int = 0
+
+    @property
+    def told_port(self) -> int:
+        """The port that an instance is registered with."""
+        return self.port or self.container_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +362,10 @@ class Deployment:
     start_failures: int = 0
     last_failure_at: float = 0.0
     images: tuple[ContainerImage, ...] = ()
+    registries: tuple[Registry, ...] = ()
+    connect: Connect | None = None
+    endpoints: tuple[ConnectService, ...] = ()
+    """What its tasks can reach by Service Connect: settled when it began."""
     revision: str = ""
     """ARN of the service revision that its tasks are of."""
     record: str = ""
@@ -334,6 +373,35 @@ class Deployment:
     rollback_requested: bool = False
     why: str = ""
     """What ended it, or what it undoes: nothing for the circuit breaker, else AWS's words."""
+    strategy: str = "ROLLING"
+    """How it goes about, decided when it began; ``stage`` and what follows tell how far it is."""
+    source: str = ""
+    """Id of the complete deployment that it takes over from; of a rollback, of the failed one."""
+    groups: tuple[str, ...] = ()
+    """The target groups that its tasks are in, where they may be the alternate ones."""
+    stage: str = ""
+    stage_at: float = 0.0
+    weight: float = 0.0
+    """Its share of production traffic in percent; ``test_weight`` that of test traffic."""
+    test_weight: float = 0.0
+    shifted_at: float | None = None
+    """When a rule was changed in this stage; load balancers have to follow before the next one."""
+    pauses: tuple[Pause, ...] = ()
+    ignored_alarms: tuple[str, ...] = ()
+    """Alarms that had gone off before it began."""
+
+    @property
+    def staged(self) -> bool:
+        """Whether it is built up beside the earlier one, which then hands over its traffic."""
+        return self.strategy != "ROLLING"
+
+    @property
+    def served(self) -> tuple[LoadBalancer, ...]:
+        """Its load balancers, each with the target group that its tasks are really in."""
+        if not self.groups:
+            return self.load_balancers
+        pairs = zip(self.load_balancers, self.groups, strict=True)
+        return tuple(replace(one, group_arn=group) for one, group in pairs)
 
     @property
     def unresolved(self) -> tuple[str, ...]:
@@ -382,6 +450,7 @@ class Service:
     reset_on_healthy: bool | None = None
     rebalancing: bool = False
     """availabilityZoneRebalancing."""
+    deployment_strategy: DeploymentStrategy = rollout.ROLLING
     deleted_at: float | None = None
     tags: Tags = ()
 
@@ -394,6 +463,15 @@ class Service:
     def primary(self) -> Deployment:
         """The newest deployment, which all tasks shall come to belong to."""
         return self.deployments[0]
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Ids of the deployments that have all their tasks: one that is to be taken over, too."""
+        one = self.primary
+        beside = one.staged and one.rollout == "IN_PROGRESS" and not one.rolling_back_to
+        if beside and one.stage != rollout.CLEAN_UP:
+            return (one.id, one.source)
+        return (one.id,)
 
 
 def breaker_threshold(desired: int, kind: str = "BOUNDED_PERCENT", value: int = 50) -> int:
@@ -419,61 +497,10 @@ class ServiceRevision:
     launched_by: str
     strategy: Strategy
     images: tuple[ContainerImage, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Rollback:
-    """A deployment turned back: why, when, and to which service revision (its ARN)."""
-
-    why: str
-    at: float
-    revision: str
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceDeployment:
-    """The history of one deployment. Each time notes a decision; the status is told from them.
-
-    ``requested`` and the numbers of ``sources`` are counts of tasks, ``failures`` what the circuit
-    breaker had counted when the deployment ended (``triggered``: it was the breaker that ended it).
-    """
-
-    arn: str
-    service: str
-    cluster: str
-    created_at: float
-    target: str
-    sources: tuple[tuple[str, int], ...]
-    requested: int
-    updated_at: float
-    started_at: float | None = None
-    finished_at: float | None = None
-    stopped_at: float | None = None
-    rollback_requested_at: float | None = None
-    rollback: Rollback | None = None
-    reason: str = ""
-    failures: int = 0
-    triggered: bool = False
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will become of it."""
-        return self.finished_at is not None or self.stopped_at is not None
-
-    @property
-    def status(self) -> str:
-        """Its status. STOP_REQUESTED is never seen here: a stop is done as it is asked for."""
-        if self.rollback is not None:
-            if self.stopped_at is not None:
-                return "ROLLBACK_FAILED"
-            return "ROLLBACK_IN_PROGRESS" if self.finished_at is None else "ROLLBACK_SUCCESSFUL"
-        if self.stopped_at is not None:
-            return "STOPPED"
-        if self.finished_at is not None:
-            return "SUCCESSFUL"
-        if self.rollback_requested_at is not None:
-            return "ROLLBACK_REQUESTED"
-        return "PENDING" if self.started_at is None else "IN_PROGRESS"
+    registries: tuple[Registry, ...] = ()
+    connect: Connect | None = None
+    groups: tuple[str, ...] = ()
+    """The target groups of its tasks, where they may be the alternate ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -522,6 +549,8 @@ class TaskView:
     attached_at: float | None = None
     version: int | None = None
     """How many states of it were told; None before the first."""
+    proxy: ProxySeen | None = None
+    """Service Connect's proxy, while it runs."""
 
     @property
     def fingerprint(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hiyoko.api import AwsError, Call
-from hiyoko.services.ecs.errors import ClientException, InvalidParameter
+from hiyoko.services.ecs.errors import ClientException, InvalidParameter, NoAddressLeft
 from hiyoko.services.ecs.model import Network, Task
 
 
@@ -91,7 +91,7 @@ def choose_subnet(subnets: tuple[Subnet, ...], tasks: Iterable[Task]) -> Subnet:
 def create_interface(
     call: Call, network: Network, subnet: Subnet, attachment_id: str
 ) -> Mapping[str, Any]:
-    """The task's interface, in this transaction."""
+    """The task's interface, in this transaction; NoAddressLeft when the subnet is full."""
     wanted = {
         "SubnetId": subnet.id,
         "Groups": list(network.groups),
@@ -103,7 +103,8 @@ def create_interface(
     try:
         return call.invoke("ec2", "_CreateManagedInterface", wanted)
     except AwsError as error:
-        raise ClientException(
+        full = error.code == "InsufficientFreeAddressesInSubnet"
+        raise (NoAddressLeft if full else ClientException)(
             f"Unexpected EC2 error while attempting to Create Network Interface in subnet"
             f" '{subnet.id}': {error.code}"
         ) from error

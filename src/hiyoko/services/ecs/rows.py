@@ -11,12 +11,12 @@ from hiyoko.services.ecs.model import (
     Family,
     Notice,
     Service,
-    ServiceDeployment,
     ServiceRevision,
     Task,
     TaskDefinition,
     TaskTold,
 )
+from hiyoko.services.ecs.rollout import ServiceDeployment
 from hiyoko.services.ecs.seen import TASKS_SEEN, TaskSeen
 from hiyoko.store.database import Transaction
 from hiyoko.store.table import Table

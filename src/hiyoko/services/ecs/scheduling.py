@@ -16,28 +16,28 @@ from hiyoko.services.ecs.model import Deployment, Service, Stop, Task
 from hiyoko.services.ecs.task_definitions import sweep_definition
 
 
-def _service(call: Call, request: Request) -> Service:
+def service_in(call: Call, request: Request) -> Service:
+    """The service that a request names; ServiceNotFound when there is none."""
     service = rows.find_service(call.tx, request["Service"])
     if service is None:
         raise ServiceNotFound
     return service
 
 
-def _note(call: Call, service: Service, message: str) -> None:
+def note(call: Call, service: Service, message: str) -> None:
+    """Add a line to a service's history."""
     rows.insert_event(
         call.tx, service.arn, call.ids.uuid(), call.now, f"(service {service.name}) {message}"
     )
 
 
-def _change(
-    call: Call, service: Service, deployment: str, change: Callable[[Deployment], Deployment]
+def change(
+    call: Call, service: Service, deployment: str, how: Callable[[Deployment], Deployment]
 ) -> Service:
     """Write one deployment of a service anew."""
     changed = replace(
         service,
-        deployments=tuple(
-            change(one) if one.id == deployment else one for one in service.deployments
-        ),
+        deployments=tuple(how(one) if one.id == deployment else one for one in service.deployments),
     )
     rows.put_service(call.tx, changed)
     return changed
@@ -47,12 +47,12 @@ def _named(items: list[Task]) -> str:
     return " ".join(f"(task {task.task_id})" for task in items)
 
 
-def _launch(call: Call, service: Service, zone: str = "") -> tasks.Launch:
-    """What tasks of the PRIMARY deployment have in common; in one zone only where it is named."""
-    deployment = service.primary
+def _launch(call: Call, service: Service, deployment: Deployment, zone: str = "") -> tasks.Launch:
+    """What tasks of a deployment have in common; in one zone only where it is named."""
     definition = rows.get_definition(call.tx, deployment.definition_arn)
     cluster = names.cluster_of(call, service.cluster)
     subnets = networks.find_subnets(call, deployment.network.subnets)
+    offered = deployment.connect.services if deployment.connect is not None else ()
     return tasks.Launch(
         cluster=cluster,
         definition=definition,
@@ -61,21 +61,34 @@ def _launch(call: Call, service: Service, zone: str = "") -> tasks.Launch:
         group=f"service:{service.name}",
         launched_by=service.launched_by,
         strategy=service.strategy,
-        held=_held(call, service),
+        held=_held(call, service, deployment),
         started_by=deployment.id,
         service=service.arn,
         deployment=deployment.id,
         tags=_task_tags(service, definition.tags, cluster.name),
         digests=deployment.digests,
         rebalances=bool(zone),
+        registrations=_registrations(deployment),
+        proxied=deployment.connect is not None,
+        endpoints=deployment.endpoints,
+        ingress=tuple((one.ingress_port, one.port) for one in offered if one.ingress_port),
     )
 
 
-def _held(call: Call, service: Service) -> dict[str, int]:
-    """How many tasks of the PRIMARY deployment each capacity provider has."""
+def _registrations(deployment: Deployment) -> tuple[tuple[str, int], ...]:
+    """Where its tasks are registered: by their service registry, and by Service Connect."""
+    offered = deployment.connect.services if deployment.connect is not None else ()
+    return (
+        *((one.arn, one.told_port) for one in deployment.registries),
+        *((one.registry, one.told_port) for one in offered),
+    )
+
+
+def _held(call: Call, service: Service, deployment: Deployment) -> dict[str, int]:
+    """How many tasks of a deployment each capacity provider has."""
     held: dict[str, int] = {}
     for task in rows.list_tasks(call.tx, service=service.arn):
-        if task.deployment == service.primary.id and task.stop is None:
+        if task.deployment == deployment.id and task.stop is None:
             name = task.launched_by.removeprefix("provider:")
             held[name] = held.get(name, 0) + 1
     return held
@@ -83,25 +96,30 @@ def _held(call: Call, service: Service) -> dict[str, int]:
 
 @operation("_StartServiceTasks")
 def start_service_tasks(call: Call, request: Request) -> Response:
-    """Start tasks of the PRIMARY deployment; ``{Service, Count, Replaced}``."""
-    service = _service(call, request)
-    launch = _launch(call, service)
-    started = tasks.start(call, launch, request["Count"])
+    """Start tasks of a deployment; ``{Service, Deployment, Count, Replaced}``."""
+    service = service_in(call, request)
+    deployment = next(one for one in service.deployments if one.id == request["Deployment"])
+    launch = _launch(call, service, deployment)
+    started, refusal = tasks.start_what_fits(call, launch, request["Count"])
     message = f"has started {len(started)} tasks: {_named(started)}."
     if request.get("Replaced"):
         message += f" Amazon ECS replaced {request['Replaced']} tasks due to an unhealthy status."
-    _note(call, service, message)
-    deployments.note_start(call, service.primary)
+    note(call, service, message)
+    if refusal:
+        note(call, service, f"was unable to place a task. Reason: {refusal}")
+        events.tell_action(call, service, "SERVICE_TASK_PLACEMENT_FAILURE", refusal)
+    if deployment is service.primary:
+        deployments.note_start(call, deployment)
     return {"Tasks": [task.arn for task in started]}
 
 
 @operation("_RebalanceService")
 def rebalance_service(call: Call, request: Request) -> Response:
     """Start a task in the poorest zone; ``{Service, Zone, Message}`` (how the tasks are spread)."""
-    service, zone = _service(call, request), request["Zone"]
-    [task] = tasks.start(call, _launch(call, service, zone))
-    _note(call, service, request["Message"])
-    _note(call, service, f"has started 1 tasks in {zone} to AZ Rebalance: {_named([task])}.")
+    service, zone = service_in(call, request), request["Zone"]
+    [task] = tasks.start(call, _launch(call, service, service.primary, zone))
+    note(call, service, request["Message"])
+    note(call, service, f"has started 1 tasks in {zone} to AZ Rebalance: {_named([task])}.")
     events.tell_action(call, service, "SERVICE_REBALANCING_STARTED")
     return {"Tasks": [task.arn]}
 
@@ -109,11 +127,11 @@ def rebalance_service(call: Call, request: Request) -> Response:
 @operation("_EndRebalancing")
 def end_rebalancing(call: Call, request: Request) -> Response:
     """The zones are even again; ``{Service, Message}``."""
-    service = _service(call, request)
+    service = service_in(call, request)
     for task in rows.list_tasks(call.tx, service=service.arn):
         if task.rebalances:
             rows.put_task(call.tx, replace(task, rebalances=False))
-    _note(call, service, request["Message"])
+    note(call, service, request["Message"])
     events.tell_action(call, service, "SERVICE_REBALANCING_COMPLETED")
     return {}
 
@@ -137,7 +155,7 @@ def stop_service_tasks(call: Call, request: Request) -> Response:
 
     ``Failed`` counts them as failures of their deployment (they were found unhealthy).
     """
-    service = _service(call, request)
+    service = service_in(call, request)
     running: list[Task] = []
     pending: list[Task] = []
     for item in request["Tasks"]:
@@ -145,16 +163,17 @@ def stop_service_tasks(call: Call, request: Request) -> Response:
         if task is None or task.stop is not None:
             continue
         status = sight.view(call.tx, task).status
-        drain = status == "RUNNING" and bool(_deployment_balancers(service, task))
+        found = _deployment_balancers(service, task) or bool(task.registrations)
+        drain = status == "RUNNING" and found
         stop = Stop(call.now, "ServiceSchedulerInitiated", item["Reason"], drain)
         rows.put_task(call.tx, replace(task, stop=stop))
         (running if status == "RUNNING" else pending).append(task)
         if request.get("Failed"):
-            service = _change(call, service, task.deployment, _failed_once)
+            service = change(call, service, task.deployment, _failed_once)
     if running:
-        _note(call, service, f"has stopped {len(running)} running tasks: {_named(running)}.")
+        note(call, service, f"has stopped {len(running)} running tasks: {_named(running)}.")
     if pending:
-        _note(call, service, f"stopped {len(pending)} pending tasks.")
+        note(call, service, f"stopped {len(pending)} pending tasks.")
     return {}
 
 
@@ -180,21 +199,21 @@ def release_task(call: Call, request: Request) -> Response:
 @operation("_RegisterServiceTargets")
 def register_service_targets(call: Call, request: Request) -> Response:
     """Register running tasks in a target group; ``{Service, TargetGroupArn, Targets}``."""
-    service = _service(call, request)
+    service = service_in(call, request)
     group, targets = request["TargetGroupArn"], request["Targets"]
     call.invoke("elbv2", "RegisterTargets", {"TargetGroupArn": group, "Targets": targets})
-    _note(call, service, f"registered {len(targets)} targets in (target-group {group})")
+    note(call, service, f"registered {len(targets)} targets in (target-group {group})")
     return {}
 
 
 @operation("_DeregisterServiceTargets")
 def deregister_service_targets(call: Call, request: Request) -> Response:
     """Let a target group drain tasks that end; ``{Service, TargetGroupArn, Targets, TaskSet}``."""
-    service = _service(call, request)
+    service = service_in(call, request)
     group, targets = request["TargetGroupArn"], request["Targets"]
     call.invoke("elbv2", "DeregisterTargets", {"TargetGroupArn": group, "Targets": targets})
-    _note(call, service, f"deregistered {len(targets)} targets in (target-group {group})")
-    _note(call, service, f"has begun draining connections on {len(targets)} tasks.")
+    note(call, service, f"deregistered {len(targets)} targets in (target-group {group})")
+    note(call, service, f"has begun draining connections on {len(targets)} tasks.")
     return {}
 
 
@@ -204,75 +223,26 @@ def note_service_event(call: Call, request: Request) -> Response:
 
     ``Event`` is the name by which EventBridge is told of it, if it is.
     """
-    service = _service(call, request)
-    _note(call, service, request["Message"])
+    service = service_in(call, request)
+    note(call, service, request["Message"])
     if request.get("Event"):
         events.tell_action(call, service, request["Event"], request.get("Reason") or "")
     return {}
 
 
-@operation("_CompleteDeployment")
-def complete_deployment(call: Call, request: Request) -> Response:
-    """The PRIMARY deployment has all its tasks and no other has any; ``{Service}``."""
-    service = _service(call, request)
-    done = replace(service.primary, completed_at=call.now, updated_at=call.now)
-    service = replace(service, deployments=(done, *service.deployments[1:]), last_completed=done)
-    rows.put_service(call.tx, service)
-    deployments.note_completion(call, done)
-    events.tell_deployment(call, service.arn, done, "SERVICE_DEPLOYMENT_COMPLETED")
-    _note(call, service, f"(deployment {done.id}) deployment completed.")
-    return {}
-
-
-@operation("_FailDeployment")
-def fail_deployment(call: Call, request: Request) -> Response:
-    """The circuit breaker opens; with ``rollback`` a new deployment goes back; ``{Service}``."""
-    service = _service(call, request)
-    # A rollback that fails as well is not rolled back: it would go round for ever.
-    back = service.rollback and not service.primary.rolling_back_to
-    _give_up(call, service, deployments.BREAKER, back=back)
-    return {}
-
-
-@operation("_RollBackDeployment")
-def roll_back_deployment(call: Call, request: Request) -> Response:
-    """A user wants the PRIMARY deployment undone; ``{Service}``."""
-    service = _service(call, request)
-    if service.primary.rollback_requested and service.primary.rollout == "IN_PROGRESS":
-        _give_up(call, service, deployments.USER, back=True)
-    return {}
-
-
-def _give_up(call: Call, service: Service, why: str, *, back: bool) -> None:
-    """End the PRIMARY deployment, and go ``back`` if there is anything to go back to."""
-    user = "" if why == deployments.BREAKER else why
-    failed = replace(service.primary, failed_at=call.now, updated_at=call.now, why=user)
-    service = replace(service, deployments=(failed, *service.deployments[1:]))
-    line = f"deployment failed: {user or 'tasks failed to start.'}"
-    _note(call, service, f"(deployment {failed.id}) {line}")
-    events.tell_deployment(call, service.arn, failed, "SERVICE_DEPLOYMENT_FAILED")
-    candidate = service.last_completed if back else None
-    if candidate is None:
-        deployments.note_failure(call, failed, why, wanted_back=back)
-    else:
-        service = deployments.roll_back(call, service, candidate, why)
-        _note(call, service, f"rolling back to deployment {candidate.id}.")
-    rows.put_service(call.tx, service)
-
-
 @operation("_ResolveImages")
 def resolve_images(call: Call, request: Request) -> Response:
     """Pin the PRIMARY deployment's images; ``{Service, Digests}`` (by container)."""
-    service = _service(call, request)
+    service = service_in(call, request)
     resolved = deployments.resolve(call, service.primary, dict(request["Digests"]))
-    _change(call, service, resolved.id, lambda _: resolved)
+    change(call, service, resolved.id, lambda _: resolved)
     return {}
 
 
 @operation("_DropDeployments")
 def drop_deployments(call: Call, request: Request) -> Response:
     """Forget ACTIVE deployments whose last task has stopped; ``{Service, Deployments}``."""
-    service = _service(call, request)
+    service = service_in(call, request)
     gone = set(request["Deployments"])
     kept = tuple(one for one in service.deployments if one.id not in gone or one is service.primary)
     rows.put_service(call.tx, replace(service, deployments=kept))
@@ -285,14 +255,14 @@ def reset_failures(call: Call, request: Request) -> Response:
 
     The circuit breaker goes on counting when it was told not to start anew.
     """
-    service = _service(call, request)
+    service = service_in(call, request)
     keep = service.reset_on_healthy is False
 
     def reset(one: Deployment) -> Deployment:
         failed = one.failed_tasks if keep else 0
         return replace(one, failed_tasks=failed, start_failures=0, last_failure_at=0.0)
 
-    _change(call, service, service.primary.id, reset)
+    change(call, service, service.primary.id, reset)
     return {}
 
 
@@ -328,7 +298,7 @@ def end_task(call: Call, request: Request) -> Response:
                 last_failure_at=call.now,
             )
 
-        _change(call, service, task.deployment, failed)
+        change(call, service, task.deployment, failed)
     return {}
 
 

@@ -44,6 +44,21 @@ class TaskSeen:
     seen_at: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class ProxySeen:
+    """A task's Service Connect proxy that runs, and the places that it may send to.
+
+    ``servers`` are pairs of a Cloud Map service's id and an address with its port. Only
+    ``reconcile.connect`` writes these rows.
+    """
+
+    eni_id: str
+    pid: int
+    servers: tuple[tuple[str, str], ...]
+    seen_at: float
+
+
+PROXIES_SEEN = Table("ecs_proxy_seen", ProxySeen, key=("eni_id",))
 TASKS_SEEN = Table("ecs_task_seen", TaskSeen, key=("task_arn",))
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hiyoko.api import Call, Request, Response, operation, unsupported
-from hiyoko.services.ecs import deployment_views, names, rows, sight, views
+from hiyoko.services.ecs import deployment_views, deployments, names, rows, sight, views
 from hiyoko.services.ecs.errors import (
     Conflict,
     InvalidParameter,
     ServiceDeploymentNotFound,
     ServiceNotFound,
 )
-from hiyoko.services.ecs.model import Service, ServiceDeployment
+from hiyoko.services.ecs.model import Service
+from hiyoko.services.ecs.rollout import ServiceDeployment
 
 DESCRIBED_MAX = 20
 
@@ -107,3 +108,24 @@ def _request_rollback(call: Call, service: Service, one: ServiceDeployment) -> N
     )
     primary = replace(service.primary, rollback_requested=True, updated_at=call.now)
     rows.put_service(call.tx, replace(service, deployments=(primary, *service.deployments[1:])))
+
+
+@operation("ContinueServiceDeployment")
+def continue_service_deployment(call: Call, request: Request) -> Response:
+    """Answer a deployment that waits at a pause hook: go on, or back."""
+    arn = request["serviceDeploymentArn"]
+    one = rows.SERVICE_DEPLOYMENTS.find(call.tx, arn=arn)
+    if one is None or not _own(call, arn):
+        raise ServiceDeploymentNotFound
+    service = rows.find_service(call.tx, one.service)
+    assert service is not None, "a service's history goes with it"
+    pauses = service.primary.pauses if service.primary.record == arn and not one.ended else ()
+    pause = next((p for p in pauses if p.id == request["hookId"]), None)
+    if pause is None:
+        raise InvalidParameter(f"The hook {request['hookId']} was not found.")
+    if not pause.waits or one.status != "IN_PROGRESS":
+        raise InvalidParameter(f"The hook {pause.id} is not in the AWAITING_ACTION status.")
+    action = request.get("action") or "CONTINUE"
+    status = "SUCCEEDED" if action == "CONTINUE" else "FAILED"
+    deployments.answer_pause(call, service, pause, action, status)
+    return {"serviceDeploymentArn": arn}

@@ -8,6 +8,8 @@ from dataclasses import replace
 from hiyoko.api import Call, Request, Response, operation, unsupported
 from hiyoko.services.ecs import (
     capacity,
+    connect,
+    connect_views,
     deployment_views,
     deployments,
     names,
@@ -18,7 +20,14 @@ from hiyoko.services.ecs import (
     views,
 )
 from hiyoko.services.ecs.errors import InvalidParameter, ServiceNotActive, ServiceNotFound
-from hiyoko.services.ecs.model import BY_PROVIDER, Cluster, Service, TaskDefinition
+from hiyoko.services.ecs.model import (
+    BY_PROVIDER,
+    Cluster,
+    LoadBalancer,
+    Service,
+    TaskDefinition,
+)
+from hiyoko.services.ecs.registries import registries_in
 from hiyoko.services.ecs.service_parse import (
     Rollout,
     load_balancers_in,
@@ -59,11 +68,12 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> tuple[Service, de
         raise InvalidParameter("TaskDefinition can not be blank.")
     definition = names.usable_definition(call, request["taskDefinition"])
     tasks.refuse_ineffective(request, ())
-    kind, strategy = capacity.launched_in(request, cluster)
+    launched_by, strategy = capacity.launched_in(request, cluster)
     network, _ = networks.network_in(call, request)
-    balancers = load_balancers_in(call, request.get("loadBalancers"), definition)
-    grace = _grace(request, bool(balancers))
     rollout = rollout_in(request.get("deploymentConfiguration") or {}, Rollout())
+    kind = rollout.strategy.kind
+    balancers = load_balancers_in(call, request.get("loadBalancers"), definition, kind)
+    grace = _grace(request, bool(balancers))
     version = request.get("platformVersion") or "LATEST"
     service = Service(
         account=call.account,
@@ -75,7 +85,7 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> tuple[Service, de
         created_by=call.principal,
         desired_count=_required_count(request),
         deployments=(),
-        launched_by=kind,
+        launched_by=launched_by,
         strategy=strategy,
         platform_version=version,
         minimum_percent=rollout.minimum,
@@ -88,9 +98,15 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> tuple[Service, de
         propagate_tags=request.get("propagateTags") or "NONE",
         managed_tags=bool(request.get("enableECSManagedTags")),
         rebalancing=rebalancing_in(request, rollout.maximum, None),
+        deployment_strategy=rollout.strategy,
         tags=names.tags_in(request),
     )
-    return service, deployments.Content(definition, network, balancers, version)
+    registries = registries_in(call, request.get("serviceRegistries"), definition)
+    offered = connect.connect_in(
+        call, request.get("serviceConnectConfiguration"), cluster, definition, service.arn
+    )
+    content = deployments.Content(definition, network, balancers, version, registries, offered)
+    return service, content
 
 
 def _required_count(request: Request) -> int:
@@ -125,11 +141,24 @@ def _same(old: Service, new: Service, content: deployments.Content) -> bool:
             (one.minimum_percent, one.maximum_percent, one.breaker, one.rollback),
             one.grace_s,
             (one.rebalancing, one.threshold, one.reset_on_healthy),
+            one.deployment_strategy,
         )
 
     primary = old.primary
-    had = (primary.definition_arn, primary.network, primary.load_balancers)
-    wanted = (content.definition.arn, content.network, content.load_balancers)
+    had = (
+        primary.definition_arn,
+        primary.network,
+        primary.load_balancers,
+        primary.registries,
+        primary.connect,
+    )
+    wanted = (
+        content.definition.arn,
+        content.network,
+        content.load_balancers,
+        content.registries,
+        content.connect,
+    )
     return settings(old) == settings(new) and had == wanted
 
 
@@ -177,6 +206,7 @@ def _settings(call: Call, request: Request, service: Service) -> Service:
         service.rollback,
         service.threshold,
         service.reset_on_healthy,
+        service.deployment_strategy,
     )
     rollout = rollout_in(request.get("deploymentConfiguration") or {}, old)
     desired = _desired(request, service.desired_count)
@@ -194,6 +224,7 @@ def _settings(call: Call, request: Request, service: Service) -> Service:
         threshold=rollout.threshold,
         reset_on_healthy=rollout.reset_on_healthy,
         rebalancing=rebalancing_in(request, rollout.maximum, service.rebalancing),
+        deployment_strategy=rollout.strategy,
         propagate_tags=request.get("propagateTags") or service.propagate_tags,
         managed_tags=service.managed_tags if managed is None else managed,
     )
@@ -207,28 +238,46 @@ def _deployed(
     network, balancers = primary.network, primary.load_balancers
     if request.get("networkConfiguration"):
         network, _ = networks.network_in(call, request)
+    kind = service.deployment_strategy.kind
     if request.get("loadBalancers") is not None:
-        balancers = load_balancers_in(call, request["loadBalancers"], definition)
-    elif definition.arn != primary.definition_arn:
+        balancers = load_balancers_in(call, request["loadBalancers"], definition, kind)
+    elif definition.arn != primary.definition_arn or not _shifts(kind, balancers):
         shown = views.load_balancers(primary.load_balancers)
-        balancers = load_balancers_in(call, shown, definition)
+        balancers = load_balancers_in(call, shown, definition, kind)
+    registries = primary.registries
+    if request.get("serviceRegistries") is not None:
+        registries = registries_in(call, request["serviceRegistries"], definition)
+    offered = primary.connect
+    given = request.get("serviceConnectConfiguration")
+    if given is None and definition.arn != primary.definition_arn:
+        given = connect_views.shown(primary.connect)
+    if given is not None:
+        cluster = names.cluster_of(call, service.cluster)
+        offered = connect.connect_in(call, given, cluster, definition, service.arn)
     grace = _grace(request, bool(balancers))
     if not balancers:
         service = replace(service, grace_s=None)
     elif grace is not None or service.grace_s is None:
         service = replace(service, grace_s=grace or 0)
     version = request.get("platformVersion") or service.platform_version
-    wanted = (definition.arn, network, balancers, version)
+    wanted = (definition.arn, network, balancers, version, registries, offered)
     current = (
         primary.definition_arn,
         primary.network,
         primary.load_balancers,
         service.platform_version,
+        primary.registries,
+        primary.connect,
     )
     if wanted == current and not request.get("forceNewDeployment"):
         return service
-    content = deployments.Content(definition, network, balancers, version)
+    content = deployments.Content(definition, network, balancers, version, registries, offered)
     return deployments.begin(call, service, content)
+
+
+def _shifts(kind: str, balancers: tuple[LoadBalancer, ...]) -> bool:
+    """Whether load balancers that were checked before have what a strategy needs of them."""
+    return kind == "ROLLING" or (bool(balancers) and all(one.advanced for one in balancers))
 
 
 @operation("DeleteService")
@@ -291,6 +340,14 @@ def list_services(call: Call, request: Request) -> Response:
         for service in rows.list_services(call.tx, cluster=cluster.arn)
         if service.deleted_at is None and strategy == "REPLICA" and kind == "FARGATE"
     ]
+    return names.page(arns, request, "serviceArns", size=10)
+
+
+@operation("ListServicesByNamespace")
+def list_services_by_namespace(call: Call, request: Request) -> Response:
+    """ARNs of the services that are in a namespace by Service Connect, of every cluster."""
+    namespace = connect.find_namespace(call, request["namespace"])
+    arns = [one.arn for one in connect.services_in(call, namespace["Arn"])]
     return names.page(arns, request, "serviceArns", size=10)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hiyoko.services.ec2.seen import INTERFACES_SEEN
 from hiyoko.services.ecs import rows
 from hiyoko.services.ecs.model import Cluster, Service, Task, TaskView
+from hiyoko.services.ecs.seen import PROXIES_SEEN
 from hiyoko.store.database import Transaction
 
 PENDING = ("PROVISIONING", "PENDING", "ACTIVATING")
@@ -33,6 +34,7 @@ def view(tx: Transaction, task: Task) -> TaskView:
         rows.find_seen(tx, task.arn),
         interface.seen_at if interface is not None else None,
         told.version if told is not None else None,
+        PROXIES_SEEN.find(tx, eni_id=task.eni_id) if task.proxy else None,
     )
 
 

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hiyoko.api import AwsError, Call, Request, Response, operation, unsupported
-from hiyoko.services.ecs import capacity, definition_parse, names, networks, rows, sight, views
-from hiyoko.services.ecs.errors import InvalidParameter, ServiceNotFound
+from hiyoko.services.ecs import (
+    capacity,
+    connect,
+    definition_parse,
+    names,
+    networks,
+    rows,
+    sight,
+    views,
+)
+from hiyoko.services.ecs.errors import (
+    InvalidParameter,
+    NoAddressLeft,
+    RoleNotAssumable,
+    ServiceNotFound,
+)
 from hiyoko.services.ecs.model import (
     Cluster,
+    ConnectService,
     ContainerOverride,
     Network,
     Overrides,
@@ -20,7 +35,10 @@ from hiyoko.services.ecs.model import (
     Task,
     TaskDefinition,
 )
+from hiyoko.services.iam import rows as iam
 
+TASKS = "ecs-tasks.amazonaws.com"
+"""The service that a task's roles have to trust."""
 PLATFORM_VERSIONS = ("LATEST", "1.4.0")
 
 
@@ -45,6 +63,11 @@ class Launch:
     client_token: str = ""
     digests: Tags = ()
     rebalances: bool = False
+    registrations: tuple[tuple[str, int], ...] = ()
+    proxied: bool = False
+    """With Service Connect."""
+    endpoints: tuple[ConnectService, ...] = ()
+    ingress: tuple[tuple[int, int], ...] = ()
 
 
 def refuse_ineffective(request: Request, members: tuple[str, ...]) -> None:
@@ -125,22 +148,60 @@ def _started_with(
     return found
 
 
+def _check_roles(call: Call, launch: Launch) -> None:
+    """Both roles must be there and trust ECS's tasks.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
+    """
+    definition, overrides = launch.definition, launch.overrides
+    for arn in (
+        overrides.execution_role or definition.execution_role,
+        overrides.task_role or definition.task_role,
+    ):
+        role = iam.find_role_by_arn(call.tx, arn) if arn else None
+        if arn and (role is None or not role.trusts(TASKS)):
+            raise RoleNotAssumable(arn)
+
+
 def start(call: Call, launch: Launch, count: int = 1) -> list[Task]:
-    """Write the wishes for so many tasks, spread over capacity providers as the strategy says."""
+    """Write the wishes for so many tasks, spread over capacity providers as the strategy says.
+
+    RoleNotAssumable; NoAddressLeft when there is no place for all of them.
+    """
+    _check_roles(call, launch)
+    return [_start(call, launch, launched_by) for launched_by in _spread(launch, count)]
+
+
+def start_what_fits(call: Call, launch: Launch, count: int) -> tuple[list[Task], str]:
+    """As ``start``, but as many as have a place, and why the others have none."""
+    _check_roles(call, launch)
+    started: list[Task] = []
+    for launched_by in _spread(launch, count):
+        try:
+            started.append(_start(call, launch, launched_by))
+        except NoAddressLeft as error:
+            if not started:
+                raise
+            return started, error.message
+    return started, ""
+
+
+def _spread(launch: Launch, count: int) -> list[str]:
+    """What launches each of so many tasks."""
     if not launch.strategy:
-        return [_start(call, launch, launch.launched_by) for _ in range(count)]
-    providers = capacity.spread(launch.strategy, launch.held, count)
-    return [_start(call, launch, f"provider:{name}") for name in providers]
+        return [launch.launched_by] * count
+    return [f"provider:{name}" for name in capacity.spread(launch.strategy, launch.held, count)]
 
 
 def _start(call: Call, launch: Launch, launched_by: str) -> Task:
     """Write the wish for one task and for its interface."""
     near = rows.list_tasks(call.tx, cluster=launch.cluster.arn, service=launch.service)
     siblings = [task for task in near if task.group == launch.group and task.stop is None]
-    subnet = networks.choose_subnet(launch.subnets, siblings)
     attachment = call.ids.uuid()
-    interface = networks.create_interface(call, launch.network, subnet, attachment)
+    subnet, interface = _place(call, launch, siblings, attachment)
     task_id = call.ids.hex(32)
+    proxy = f"{connect.PROXY_NAME}{call.ids.hex(5)}" if launch.proxied else ""
+    containers = (*(one.name for one in launch.definition.containers), proxy)
     task = Task(
         account=call.account,
         region=call.region,
@@ -161,7 +222,7 @@ def _start(call: Call, launch: Launch, launched_by: str) -> Task:
         attachment_id=attachment,
         cpu=launch.overrides.cpu or launch.definition.cpu,
         memory=launch.overrides.memory or launch.definition.memory,
-        container_ids=tuple((one.name, call.ids.uuid()) for one in launch.definition.containers),
+        container_ids=tuple((name, call.ids.uuid()) for name in containers if name),
         service=launch.service,
         deployment=launch.deployment,
         started_by=launch.started_by,
@@ -171,9 +232,28 @@ def _start(call: Call, launch: Launch, launched_by: str) -> Task:
         client_token=launch.client_token,
         digests=launch.digests,
         rebalances=launch.rebalances,
+        registrations=launch.registrations,
+        proxy=proxy,
+        endpoints=launch.endpoints,
+        ingress=launch.ingress,
     )
     rows.put_task(call.tx, task)
     return task
+
+
+def _place(
+    call: Call, launch: Launch, siblings: Sequence[Task], attachment: str
+) -> tuple[networks.Subnet, Mapping[str, Any]]:
+    """The best subnet that still has an address, and the interface in it."""
+    subnets = launch.subnets
+    while True:
+        subnet = networks.choose_subnet(subnets, siblings)
+        try:
+            return subnet, networks.create_interface(call, launch.network, subnet, attachment)
+        except NoAddressLeft:
+            subnets = tuple(one for one in subnets if one.id != subnet.id)
+            if not subnets:
+                raise
 
 
 def overrides_in(request: Mapping[str, Any], definition: TaskDefinition) -> Overrides:

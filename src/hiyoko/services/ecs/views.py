@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hiyoko.services.ecs import connect_views
 from hiyoko.services.ecs.model import (
     Cluster,
     ContainerDefinition,
@@ -15,6 +16,7 @@ from hiyoko.services.ecs.model import (
     LoadBalancer,
     Network,
     Overrides,
+    Registry,
     RestartPolicy,
     Service,
     Tags,
@@ -24,6 +26,7 @@ from hiyoko.services.ecs.model import (
 from hiyoko.services.ecs.names import tags_out
 
 if TYPE_CHECKING:
+    from hiyoko.services.ecs.rollout import DeploymentStrategy
     from hiyoko.services.ecs.seen import ContainerSeen
     from hiyoko.services.ecs.sight import Counts
 
@@ -70,7 +73,14 @@ def cluster(one: Cluster, counts: Counts, include: Container[str]) -> Shape:
         else [],
         "capacityProviders": list(one.capacity_providers),
         "defaultCapacityProviderStrategy": strategy(one.strategy),
+        **_connect_defaults(one),
     }
+
+
+def _connect_defaults(one: Cluster) -> Shape:
+    if not one.connect_namespace:
+        return {}
+    return {"serviceConnectDefaults": {"namespace": one.connect_namespace}}
 
 
 def definition(one: TaskDefinition) -> Shape:
@@ -221,7 +231,10 @@ def task(view: TaskView, include: Container[str] = ()) -> Shape:
         "clusterArn": one.cluster,
         "connectivity": "CONNECTED" if view.attached_at is not None else None,
         "connectivityAt": view.attached_at,
-        "containers": [_container(view, container, sight) for container, sight in view.pairs],
+        "containers": [
+            *(_container(view, container, sight) for container, sight in view.pairs),
+            *_proxy(view),
+        ],
         "cpu": one.cpu,
         "createdAt": one.created_at,
         "desiredStatus": view.desired_status,
@@ -319,6 +332,27 @@ def _container(view: TaskView, one: ContainerDefinition, seen: ContainerSeen | N
     return _without_none(shape)
 
 
+def _proxy(view: TaskView) -> list[Shape]:
+    """Service Connect's container. It has no image that anybody could pull."""
+    one = view.task
+    if not one.proxy:
+        return []
+    running = "RUNNING" if view.proxy is not None else "PENDING"
+    shape: Shape = {
+        "containerArn": one.container_arn(one.proxy),
+        "taskArn": one.arn,
+        "name": one.proxy,
+        "lastStatus": "STOPPED" if view.status in ("STOPPED", "DEPROVISIONING") else running,
+        "networkBindings": [],
+        "networkInterfaces": [
+            {"attachmentId": one.attachment_id, "privateIpv4Address": one.address}
+        ],
+        "healthStatus": "HEALTHY" if view.proxy is not None else "UNKNOWN",
+        "cpu": "0",
+    }
+    return [shape]
+
+
 def _overrides(definition_row: TaskDefinition, one: Overrides) -> Shape:
     return _without_none(
         {
@@ -360,8 +394,37 @@ def network(one: Network) -> Shape:
 
 def load_balancers(items: tuple[LoadBalancer, ...]) -> list[Shape]:
     """A service's ``loadBalancers``."""
+    return [_load_balancer(one) for one in items]
+
+
+def _load_balancer(one: LoadBalancer) -> Shape:
+    shape: Shape = {
+        "targetGroupArn": one.group_arn,
+        "containerName": one.container,
+        "containerPort": one.port,
+    }
+    if one.advanced is not None:
+        advanced = {
+            "alternateTargetGroupArn": one.advanced.alternate_arn,
+            "productionListenerRule": one.advanced.production_rule,
+            "testListenerRule": one.advanced.test_rule or None,
+            "roleArn": one.advanced.role,
+        }
+        shape["advancedConfiguration"] = _without_none(advanced)
+    return shape
+
+
+def registries(items: tuple[Registry, ...]) -> list[Shape]:
+    """A service's ``serviceRegistries``."""
     return [
-        {"targetGroupArn": one.group_arn, "containerName": one.container, "containerPort": one.port}
+        _without_none(
+            {
+                "registryArn": one.arn,
+                "port": one.port or None,
+                "containerName": one.container or None,
+                "containerPort": one.container_port or None,
+            }
+        )
         for one in items
     ]
 
@@ -375,7 +438,7 @@ def service(one: Service, status: str, tasks: Sequence[TaskView], events: Sequen
         "serviceName": one.name,
         "clusterArn": one.cluster,
         "loadBalancers": load_balancers(primary.load_balancers),
-        "serviceRegistries": [],
+        "serviceRegistries": registries(primary.registries),
         "status": status,
         "desiredCount": one.desired_count,
         "runningCount": running,
@@ -425,9 +488,43 @@ def deployment_configuration(one: Service) -> Shape:
         "deploymentCircuitBreaker": breaker,
         "maximumPercent": one.maximum_percent,
         "minimumHealthyPercent": one.minimum_percent,
-        "strategy": "ROLLING",
-        "bakeTimeInMinutes": 0,
+        **_strategy(one.deployment_strategy),
     }
+
+
+def _strategy(one: DeploymentStrategy) -> Shape:
+    shape: Shape = {"strategy": one.kind, "bakeTimeInMinutes": one.bake_min or 0}
+    if one.alarms is not None:
+        shape["alarms"] = {
+            "alarmNames": list(one.alarms.names),
+            "enable": one.alarms.enabled,
+            "rollback": one.alarms.rollback,
+        }
+    if one.step is not None:
+        name = "step" if one.kind == "LINEAR" else "canary"
+        shape[f"{one.kind.lower()}Configuration"] = {
+            f"{name}Percent": one.step.percent,
+            f"{name}BakeTimeInMinutes": one.step.bake_min,
+        }
+    if one.hooks:
+        shape["lifecycleHooks"] = [
+            {
+                "targetType": "PAUSE",
+                "lifecycleStages": list(hook.stages),
+                "timeoutConfiguration": {
+                    "timeoutInMinutes": hook.timeout_min,
+                    "action": hook.action,
+                },
+            }
+            for hook in one.hooks
+        ]
+    if one.early is not None:
+        shape["earlySuccessCriteria"] = {
+            "enable": True,
+            "healthyPercent": one.early.percent,
+            "sourceServiceRevisionCleanup": "DEFERRED" if one.early.deferred else "BLOCKING",
+        }
+    return shape
 
 
 def counts(tasks: Sequence[TaskView]) -> tuple[int, int]:
@@ -444,7 +541,7 @@ def _deployment(one: Service, item: Deployment, tasks: Sequence[TaskView]) -> Sh
         "id": item.id,
         "status": "PRIMARY" if primary else "ACTIVE",
         "taskDefinition": item.definition_arn,
-        "desiredCount": one.desired_count if primary else 0,
+        "desiredCount": one.desired_count if item.id in one.kept else 0,
         "pendingCount": pending,
         "runningCount": running,
         "failedTasks": item.failed_tasks,
@@ -456,6 +553,9 @@ def _deployment(one: Service, item: Deployment, tasks: Sequence[TaskView]) -> Sh
         "rolloutState": item.rollout,
         "rolloutStateReason": rollout_reason(item),
     }
+    if item.connect is not None:
+        shape["serviceConnectConfiguration"] = connect_views.shown(item.connect)
+        shape["serviceConnectResources"] = connect_views.resources(item.connect)
     if one.strategy:
         shape["capacityProviderStrategy"] = strategy(one.strategy)
     else:

@@ -8,6 +8,7 @@ targets, authentication and JWT actions, health check logs, IPv6. States are com
 
 - ``load_balancers`` ``target_groups`` ``targets`` ``listeners`` ``rules`` ``trust_stores``
   ``tags`` ``limits``  operations, one file per noun
+- ``traffic``  shares of a rule's traffic, moved for ECS
 - ``log_delivery``  the bucket that logs are delivered to
 - ``actions`` (``forwards`` ``redirects``) ``conditions`` ``transforms`` (``regexes``)
   ``attributes`` ``requests`` ``mutual_authentication`` ``pem_bundles``  what is parsed and checked
@@ -25,5 +26,6 @@ from hiyoko.services.elbv2 import (  # noqa: F401  importing registers the opera
     tags,
     target_groups,
     targets,
+    traffic,
     trust_stores,
 )

@@ -53,7 +53,8 @@ def create_rule(call: Call, request: Request) -> Response:
     return {"Rules": [views.rule(row)]}
 
 
-def _listener_of_default_rule(call: Call, arn: str) -> Listener | None:
+def listener_of_default_rule(call: Call, arn: str) -> Listener | None:
+    """The listener whose default rule has this ARN; None for any other rule's."""
     path = arn.split(":listener-rule/", 1)[1].rpartition("/")[0]
     listener = rows.LISTENERS.find(
         call.tx, arn=arn.split(":listener-rule/", 1)[0] + ":listener/" + path
@@ -75,7 +76,7 @@ def describe_rules(call: Call, request: Request) -> Response:
         shapes.append(views.default_rule(listener))
     for arn in arns:
         check_arn("listener rule", arn)
-        owner = _listener_of_default_rule(call, arn)
+        owner = listener_of_default_rule(call, arn)
         shapes.append(
             views.default_rule(owner) if owner else views.rule(rows.get_rule(call.tx, arn))
         )
@@ -90,7 +91,7 @@ def modify_rule(call: Call, request: Request) -> Response:
     check_arn("listener rule", request["RuleArn"])
     if request.get("ResetTransforms") and request.get("Transforms"):
         raise errors.validation("Transforms and ResetTransforms cannot be specified together")
-    if _listener_of_default_rule(call, request["RuleArn"]):
+    if listener_of_default_rule(call, request["RuleArn"]):
         raise errors.operation_not_permitted(
             f"Default rule '{request['RuleArn']}' cannot be modified"
         )
@@ -116,7 +117,7 @@ def delete_rule(call: Call, request: Request) -> Response:
     """Delete a rule; the default one goes with its listener only."""
     arn = request["RuleArn"]
     check_arn("listener rule", arn)
-    if _listener_of_default_rule(call, arn):
+    if listener_of_default_rule(call, arn):
         raise errors.operation_not_permitted(f"Default rule '{arn}' cannot be deleted")
     rows.RULES.delete(call.tx, arn=rows.get_rule(call.tx, arn).arn)
     return {}
@@ -129,7 +130,7 @@ def set_rule_priorities(call: Call, request: Request) -> Response:
     for pair in request["RulePriorities"]:
         arn = pair.get("RuleArn") or ""
         check_arn("listener rule", arn)
-        if _listener_of_default_rule(call, arn):
+        if listener_of_default_rule(call, arn):
             raise errors.operation_not_permitted(
                 f"The priority of the default rule '{arn}' is fixed"
             )

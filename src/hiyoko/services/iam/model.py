@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 REGION = "aws-global"
@@ -37,6 +38,21 @@ class Role:
     def arn(self) -> str:
         """``arn:aws:iam::ACCOUNT:role/path/name``."""
         return f"arn:aws:iam::{self.account}:role{self.path}{self.name}"
+
+    def trusts(self, service: str) -> bool:
+        """Whether its trust policy names a service (``ecs-tasks.amazonaws.com``), or everybody."""
+        statements = json.loads(self.trust_policy)["Statement"]
+        listed = statements if isinstance(statements, list) else [statements]
+        allowed = [one.get("Principal") for one in listed if one.get("Effect") == "Allow"]
+        return any({service, "*"} & _principals(principal) for principal in allowed)
+
+
+def _principals(principal: object) -> set[str]:
+    """Whom a Principal element names: ``"*"``, or names by their kind, one or several."""
+    if not isinstance(principal, dict):
+        return {str(principal)}
+    values = principal.values()
+    return {name for one in values for name in ([one] if isinstance(one, str) else one)}
 
 
 @dataclass(frozen=True, slots=True)

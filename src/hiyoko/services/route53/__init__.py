@@ -6,7 +6,8 @@
 - ``rows``, ``seen``  what is stored: wishes, and what the zone reconciler saw
 - ``hosted_zones``, ``zone_vpcs``, ``record_sets``, ``changes``, ``health_checks``,
   ``cidr_collections``, ``traffic_policies``, ``query_logging``, ``limits``, ``resource_tags``,
-  ``dnssec``  the operations
+  ``dnssec``, ``delegation_sets``, ``dns_answers``, ``geo_locations``  the operations
+- ``alarm_checks``  which alarms a health check can follow
 - ``traffic_documents``  a traffic policy's document as a tree  (pure)
 - ``routing``  a set's routing policy: what fits together  (pure)
 - ``pages``    lists in pages
@@ -14,10 +15,9 @@
 
 Works: public and private zones; simple, weighted, latency, failover, geolocation, geoproximity,
 multivalue and IP-based routing; traffic policies; query logging; health checks of endpoints and
-calculated ones; aliases to load balancers and inside a zone; tags; DNSSEC signing with
-keys in KMS.
-Refused by name: Local Zones, health checks of alarms and routing controls, reusable delegation
-sets.
+alarms, and calculated ones; aliases to load balancers and inside a zone; tags; DNSSEC signing with
+keys in KMS; reusable delegation sets; TestDNSAnswer.
+Refused by name: Local Zones, health checks of routing controls.
 
 Reference: https://docs.aws.amazon.com/Route53/latest/APIReference/
 """
@@ -25,7 +25,10 @@ Reference: https://docs.aws.amazon.com/Route53/latest/APIReference/
 from . import (
     changes,
     cidr_collections,
+    delegation_sets,
+    dns_answers,
     dnssec,
+    geo_locations,
     health_checks,
     hosted_zones,
     limits,
@@ -39,7 +42,10 @@ from . import (
 __all__ = [
     "changes",
     "cidr_collections",
+    "delegation_sets",
+    "dns_answers",
     "dnssec",
+    "geo_locations",
     "health_checks",
     "hosted_zones",
     "limits",

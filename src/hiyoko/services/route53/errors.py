@@ -15,6 +15,15 @@ def no_such_hosted_zone(zone_id: str) -> AwsError:
     return AwsError("NoSuchHostedZone", f"No hosted zone found with ID: {zone_id}", status=404)
 
 
+def managed_elsewhere(zone_id: str, owner: str) -> AwsError:
+    """The zone belongs to another service, which alone changes what is in it."""
+    return AwsError(
+        "AccessDenied",
+        f"The resource hostedzone/{zone_id} can only be managed through AWS Cloud Map ({owner})",
+        status=403,
+    )
+
+
 def no_such_change(change_id: str) -> AwsError:
     """The account made no change of this id."""
     return AwsError("NoSuchChange", f"Could not find resource with ID: {change_id}", status=404)
@@ -86,6 +95,60 @@ def delegation_set_not_available() -> AwsError:
     return AwsError(
         "DelegationSetNotAvailable",
         "Amazon Route 53 could not find a delegation set that does not conflict.",
+    )
+
+
+def no_such_delegation_set(set_id: str) -> AwsError:
+    """The account has no reusable set of this id."""
+    return AwsError("NoSuchDelegationSet", f"No delegation set found with ID: {set_id}")
+
+
+def delegation_set_already_created() -> AwsError:
+    """The caller reference has made a set."""
+    return AwsError(
+        "DelegationSetAlreadyCreated",
+        "A delegation set with the same owner and caller reference combination has already been"
+        " created.",
+    )
+
+
+def delegation_set_already_reusable() -> AwsError:
+    """The zone's name servers are a reusable set's."""
+    return AwsError(
+        "DelegationSetAlreadyReusable",
+        "The specified delegation set has already been marked as reusable.",
+    )
+
+
+def delegation_set_in_use() -> AwsError:
+    """Zones are answered by the set's name servers."""
+    return AwsError(
+        "DelegationSetInUse",
+        "The specified delegation set contains associated hosted zones, which must be deleted"
+        " before the delegation set can be deleted.",
+    )
+
+
+def hosted_zone_not_found(zone_id: str) -> AwsError:
+    """The zone whose name servers are to be a reusable set's is not there."""
+    return AwsError("HostedZoneNotFound", f"The hosted zone {zone_id} can't be found.")
+
+
+def conflicting_name_servers(name: str, other: str) -> AwsError:
+    """Zones of one name, or one right above the other, share no name server."""
+    return AwsError(
+        "ConflictingDomainExists",
+        f"The hosted zone {name} would share name servers with the hosted zone {other}. Use another"
+        " delegation set.",
+    )
+
+
+def no_such_geo_location() -> AwsError:
+    """Route 53 knows no such place."""
+    return AwsError(
+        "NoSuchGeoLocation",
+        "The geographic location that you specified is not supported.",
+        status=404,
     )
 
 

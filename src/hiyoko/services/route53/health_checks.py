@@ -13,7 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from hiyoko.api import Call, Request, Response, operation, unsupported
+from hiyoko.services.cloudwatch.model import Alarm
 from hiyoko.services.route53 import errors, rows, views
+from hiyoko.services.route53.alarm_checks import ALARM_TYPE, LAST_KNOWN, followed, identifier
 from hiyoko.services.route53.model import (
     CHECKER_ADDRESSES,
     CHECKER_REGIONS,
@@ -31,14 +33,10 @@ CHILDREN_MAX = 255
 CHECKS_MAX = 200
 INTERVALS_S = (10, 30)
 
-_TYPES = HTTP_TYPES | HTTPS_TYPES | {"TCP", "CALCULATED"}
-_REFUSED = (
-    "AlarmIdentifier",
-    "InsufficientDataHealthStatus",
-    "RoutingControlArn",
-    "HealthCheckSourceId",
-)
+_TYPES = HTTP_TYPES | HTTPS_TYPES | {"TCP", "CALCULATED", ALARM_TYPE}
+_REFUSED = ("RoutingControlArn", "HealthCheckSourceId")
 _CALCULATED_ONLY = ("HealthThreshold", "ChildHealthChecks")
+_ALARM_ONLY = ("AlarmIdentifier", "InsufficientDataHealthStatus")
 _ENDPOINT_ONLY = (
     "IPAddress",
     "Port",
@@ -51,6 +49,11 @@ _ENDPOINT_ONLY = (
     "Regions",
     "MeasureLatency",
 )
+_FOREIGN = {
+    "CALCULATED": (*_ENDPOINT_ONLY, *_ALARM_ONLY),
+    ALARM_TYPE: (*_ENDPOINT_ONLY, *_CALCULATED_ONLY),
+}
+"""What is not for a type; an endpoint's has neither what is calculated nor an alarm."""
 _RESET: dict[str, tuple[str, Any]] = {
     "FullyQualifiedDomainName": ("domain", None),
     "Regions": ("regions", CHECKER_REGIONS),
@@ -70,6 +73,8 @@ _UPDATED: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "ChildHealthChecks": ("children", tuple),
     "EnableSNI": ("sni", bool),
     "Regions": ("regions", tuple),
+    "AlarmIdentifier": ("alarm", identifier),
+    "InsufficientDataHealthStatus": ("insufficient_data", str),
 }
 
 
@@ -78,7 +83,7 @@ def create_health_check(call: Call, request: Request) -> Response:
     """A new check; the same request again finds the one that it made."""
     reference = request["CallerReference"]
     config = _config(request["HealthCheckConfig"])
-    _check_config(call, config)
+    alarm = _checked(call, config)
     mine = rows.list_checks(call.tx, call.account)
     for check in mine:
         if check.caller_reference == reference and check.config == config:
@@ -95,6 +100,7 @@ def create_health_check(call: Call, request: Request) -> Response:
         version=1,
         config=config,
         created_at=call.now,
+        followed=alarm,
     )
     rows.insert_check_reference(call.tx, CallerReference(call.account, GLOBAL, reference))
     rows.put_check(call.tx, check)
@@ -152,8 +158,9 @@ def update_health_check(call: Call, request: Request) -> Response:
         if request.get(member) is not None:
             changes[name] = kind(request[member])
     config = replace(check.config, **changes)
-    _check_config(call, config)
-    check = replace(check, config=config, version=check.version + 1)
+    check = replace(
+        check, config=config, version=check.version + 1, followed=_checked(call, config)
+    )
     rows.put_check(call.tx, check)
     return {"HealthCheck": views.health_check(check)}
 
@@ -227,7 +234,9 @@ def _config(given: Mapping[str, Any]) -> HealthCheckConfig:
         for member, (name, convert) in _UPDATED.items()
         if given.get(member) is not None
     }
-    if kind != "CALCULATED":
+    if kind == ALARM_TYPE:
+        settings.setdefault("insufficient_data", LAST_KNOWN)
+    elif kind != "CALCULATED":
         ports = {"port": 443 if kind in HTTPS_TYPES else 80} if kind != "TCP" else {}
         settings = {**ports, "regions": CHECKER_REGIONS, **settings}
         settings["interval_s"] = int(given.get("RequestInterval") or 30)
@@ -236,19 +245,22 @@ def _config(given: Mapping[str, Any]) -> HealthCheckConfig:
 
 
 def _check_members(kind: str, given: Mapping[str, Any]) -> None:
-    foreign = _ENDPOINT_ONLY if kind == "CALCULATED" else _CALCULATED_ONLY
-    for name in foreign:
+    for name in _FOREIGN.get(kind, (*_CALCULATED_ONLY, *_ALARM_ONLY)):
         if given.get(name) is not None:
             raise errors.invalid_input(f"{name} is not allowed for health checks of type {kind}.")
 
 
-def _check_config(call: Call, config: HealthCheckConfig) -> None:
+def _checked(call: Call, config: HealthCheckConfig) -> Alarm | None:
+    """The alarm that the check follows, if it does. Raises for settings that don't fit."""
+    if config.type == ALARM_TYPE:
+        return followed(call, config)
     wrong = _wrong_calculated(config) if config.type == "CALCULATED" else _wrong_endpoint(config)
     if wrong:
         raise errors.invalid_input(wrong)
     for child in config.children:
         if rows.get_check(call.tx, call.account, child).config.type == "CALCULATED":
             raise unsupported("ChildHealthChecks of Type", "CALCULATED")
+    return None
 
 
 def _wrong_calculated(config: HealthCheckConfig) -> str | None:

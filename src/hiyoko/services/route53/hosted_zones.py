@@ -8,6 +8,7 @@ from typing import Any
 from hiyoko.api import Call, Request, Response, operation, unsupported
 from hiyoko.services.route53 import errors, names, rows, views
 from hiyoko.services.route53.changes import submit
+from hiyoko.services.route53.delegation_sets import free_servers, servers_for
 from hiyoko.services.route53.model import (
     GLOBAL,
     CallerReference,
@@ -23,11 +24,14 @@ _LOCATION = "https://route53.amazonaws.com/2013-04-01/hostedzone/"
 @operation("CreateHostedZone")
 def create_hosted_zone(call: Call, request: Request) -> Response:
     """Record a zone with its SOA and NS; a public one gets four name servers of its own."""
-    for member in ("DelegationSetId", "EnablePublicDNSFallback", "ChangeGuardrails"):
+    for member in ("EnablePublicDNSFallback", "ChangeGuardrails"):
         if request.get(member):
             raise unsupported(member)
+    return _create(call, request, _zone_name(request["Name"]))
+
+
+def _create(call: Call, request: Request, name: str, linked: str = "") -> Response:
     config = request.get("HostedZoneConfig") or {}
-    name = _zone_name(request["Name"])
     if rows.find_reference(call.tx, call.account, request["CallerReference"]) is not None:
         raise errors.hosted_zone_already_exists()
     vpcs = (checked_vpc(call, request["VPC"], name),) if request.get("VPC") else ()
@@ -36,6 +40,9 @@ def create_hosted_zone(call: Call, request: Request) -> Response:
             "When you're creating a private hosted zone (when you specify true for PrivateZone),"
             " you must also specify values for VPCId and VPCRegion."
         )
+    set_id = rows.bare_id(request.get("DelegationSetId") or "")
+    if set_id and vpcs:
+        raise errors.invalid_input("A private hosted zone can't have a reusable delegation set.")
     zone = HostedZone(
         account=call.account,
         region=GLOBAL,
@@ -43,10 +50,12 @@ def create_hosted_zone(call: Call, request: Request) -> Response:
         name=name,
         caller_reference=request["CallerReference"],
         private=bool(vpcs),
-        servers=() if vpcs else _free_servers(call, name),
+        servers=() if vpcs else _servers(call, set_id, name),
         vpcs=vpcs,
         created_at=call.now,
         comment=config.get("Comment") or None,
+        delegation_set=set_id,
+        linked=linked,
     )
     rows.insert_zone(call.tx, zone)
     rows.insert_reference(
@@ -60,6 +69,17 @@ def create_hosted_zone(call: Call, request: Request) -> Response:
         "Location": _LOCATION + zone.zone_id,
     }
     return response | _servers_or_vpc(zone)
+
+
+def _servers(call: Call, set_id: str, name: str) -> tuple[int, ...]:
+    """The set's name servers, or four that no other zone of the name has."""
+    if set_id:
+        return servers_for(call, set_id, name)
+    taken = {n for zone in rows.list_zones_named(call.tx, name) for n in zone.servers}
+    servers = free_servers(call, taken)
+    if servers is None:
+        raise errors.delegation_set_not_available()
+    return servers
 
 
 def _servers_or_vpc(zone: HostedZone) -> dict[str, Any]:
@@ -87,9 +107,10 @@ def get_hosted_zone_count(call: Call, request: Request) -> Response:
 @operation("ListHostedZones")
 def list_hosted_zones(call: Call, request: Request) -> Response:
     """The account's zones, a page at a time; the marker is the next page's first zone."""
-    if request.get("DelegationSetId"):
-        raise unsupported("DelegationSetId")
     zones = sorted(rows.list_zones(call.tx, call.account), key=lambda z: z.zone_id)
+    if request.get("DelegationSetId"):
+        wanted = rows.get_delegation_set(call.tx, call.account, request["DelegationSetId"])
+        zones = [zone for zone in zones if zone.delegation_set == wanted.set_id]
     if request.get("HostedZoneType") == "PrivateHostedZone":
         zones = [zone for zone in zones if zone.private]
     marker = request.get("Marker") or ""
@@ -140,7 +161,7 @@ def list_hosted_zones_by_name(call: Call, request: Request) -> Response:
 @operation("UpdateHostedZoneComment")
 def update_hosted_zone_comment(call: Call, request: Request) -> Response:
     """Replace the comment; without one it is removed."""
-    zone = rows.get_zone(call.tx, call.account, request["Id"])
+    zone = rows.get_own_zone(call.tx, call.account, request["Id"])
     zone = replace(zone, comment=request.get("Comment") or None)
     rows.put_zone(call.tx, zone)
     return {"HostedZone": _shown(call, zone)}
@@ -149,7 +170,10 @@ def update_hosted_zone_comment(call: Call, request: Request) -> Response:
 @operation("DeleteHostedZone")
 def delete_hosted_zone(call: Call, request: Request) -> Response:
     """Delete a zone that holds nothing but its apex SOA and NS."""
-    zone = rows.get_zone(call.tx, call.account, request["Id"])
+    return _delete(call, rows.get_own_zone(call.tx, call.account, request["Id"]))
+
+
+def _delete(call: Call, zone: HostedZone) -> Response:
     for record in rows.list_records(call.tx, zone.zone_id):
         if record.name != zone.name or record.type not in {"NS", "SOA"}:
             raise errors.hosted_zone_not_empty()
@@ -160,6 +184,24 @@ def delete_hosted_zone(call: Call, request: Request) -> Response:
     rows.QUERY_LOGGING.delete(call.tx, zone_id=zone.zone_id)
     rows.delete_zone(call.tx, zone)
     return {"ChangeInfo": submit(call)}
+
+
+@operation("_CreateLinkedZone")
+def create_linked_zone(call: Call, request: Request) -> Response:
+    """Record another service's zone: CreateHostedZone's request with ``Owner`` (an ARN).
+
+    A private one may have a name of a single label.
+    """
+    name = _parsed(request["Name"])
+    return _create(
+        call, request, name if request.get("VPC") else _zone_name(name), request["Owner"]
+    )
+
+
+@operation("_DeleteLinkedZone")
+def delete_linked_zone(call: Call, request: Request) -> Response:
+    """Delete another service's empty zone; ``{Id}``."""
+    return _delete(call, rows.get_zone(call.tx, call.account, request["Id"]))
 
 
 def _shown(call: Call, zone: HostedZone) -> dict[str, Any]:
@@ -178,21 +220,3 @@ def _zone_name(text: str) -> str:
     if name.count(".") < 2 or name.startswith("\\052."):
         raise errors.invalid_domain_name(text)
     return name
-
-
-def _free_servers(call: Call, name: str) -> tuple[int, ...]:
-    """One server below each top-level domain, none of which serves another zone of the name.
-
-    The first is named in the zone's SOA; Route 53's sets are in no order, so the chance decides.
-    """
-    taken = {n for zone in rows.list_zones_named(call.tx, name) for n in zone.servers}
-    chosen = []
-    for block in range(len(names.NAME_SERVER_TLDS)):
-        start = int(call.ids.hex(8), 16)
-        free = (block * 512 + (start + step) % 512 for step in range(512))
-        number = next((n for n in free if n not in taken), None)
-        if number is None:
-            raise errors.delegation_set_not_available()
-        chosen.append(number)
-    turn = int(call.ids.hex(8), 16) % len(chosen)
-    return (*chosen[turn:], *chosen[:turn])

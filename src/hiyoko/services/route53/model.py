@@ -8,6 +8,7 @@ import re
 import struct
 from dataclasses import dataclass
 
+from hiyoko.services.cloudwatch.model import Alarm
 from hiyoko.services.route53.names import NAME_SERVER_TLDS
 
 GLOBAL = "aws-global"
@@ -27,6 +28,9 @@ CHECKER_REGIONS = (
 
 CHECKER_ADDRESSES = tuple(f"198.18.0.{128 + n}" for n in range(len(CHECKER_REGIONS)))
 """Where their checkers ask from, in the same order; a test compares them with the plane's."""
+
+VIRGINIA_RESOLVER = "198.18.130.53"
+"""A resolver in us-east-1: who asks when nobody else is named. A test compares it with the map."""
 
 KMS_REGION = "us-east-1"
 """Where the keys are that sign for zones."""
@@ -60,6 +64,7 @@ class HostedZone:
     """A hosted zone. ``servers`` are the numbers N of its ``ns-N.awsdns-...``; none when private.
 
     ``zone_id`` is bare (``Z...``), ``name`` absolute and as stored. ``signing``: DNSSEC is enabled.
+    ``delegation_set`` is the reusable one that its name servers are of, if they are.
     """
 
     account: str
@@ -74,11 +79,25 @@ class HostedZone:
     comment: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
     signing: bool = False
+    delegation_set: str = ""
+    linked: str = ""
+    """ARN of the Cloud Map namespace that made the zone, and alone may change its records."""
 
     @property
     def name_servers(self) -> tuple[str, ...]:
         """The zone's name servers, absolute."""
         return tuple(server_name(n) for n in self.servers) or PRIVATE_NAME_SERVERS
+
+
+@dataclass(frozen=True, slots=True)
+class DelegationSet:
+    """A reusable delegation set. ``set_id`` is bare (``N...``), ``servers`` are as a zone's."""
+
+    account: str
+    region: str
+    set_id: str
+    caller_reference: str
+    servers: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +186,19 @@ class RecordSet:
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmIdentifier:
+    """A CloudWatch alarm of the check's account."""
+
+    region: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class HealthCheckConfig:
     """What a health check asks. ``regions`` are the checkers'; ``interval_s`` is 10 or 30.
 
     A CALCULATED one has ``children`` of which ``health_threshold`` must be healthy, and no target.
+    A CLOUDWATCH_METRIC one has an ``alarm``, and what it is while that has too little data.
     """
 
     type: str
@@ -188,11 +216,17 @@ class HealthCheckConfig:
     regions: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     health_threshold: int = 0
+    alarm: AlarmIdentifier | None = None
+    insufficient_data: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """A health check. ``version`` grows with each update."""
+    """A health check. ``version`` grows with each update.
+
+    ``followed`` is its alarm as that was when the check was made or updated last: a later change of
+    the alarm, and its end too, is nothing to the check.
+    """
 
     account: str
     region: str
@@ -202,6 +236,7 @@ class HealthCheck:
     config: HealthCheckConfig
     created_at: float
     tags: tuple[tuple[str, str], ...] = ()
+    followed: Alarm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +353,30 @@ class CallerReference:
     account: str
     region: str
     reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class DnsQuestion:
+    """A question for the server ``ns-NUMBER``. ``name`` is as Route 53 stores it.
+
+    ``resolver`` is the address that it comes from, ``subnet`` the client's network when that is
+    told (RFC 7871).
+    """
+
+    number: int
+    name: str
+    type: str
+    resolver: str
+    subnet: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DnsAnswer:
+    """What came back: the code's name, the answer section's values, ``UDP`` or ``TCP``."""
+
+    code: str
+    values: tuple[str, ...]
+    protocol: str
 
 
 def server_name(number: int) -> str:

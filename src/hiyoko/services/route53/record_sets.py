@@ -29,7 +29,16 @@ _ALIAS_TYPES = frozenset({"A", "AAAA"})
 @operation("ChangeResourceRecordSets")
 def change_resource_record_sets(call: Call, request: Request) -> Response:
     """Apply the batch: every change or none."""
-    zone = rows.get_zone(call.tx, call.account, request["HostedZoneId"])
+    return _change(call, rows.get_own_zone(call.tx, call.account, request["HostedZoneId"]), request)
+
+
+@operation("_ChangeLinkedRecordSets")
+def change_linked_record_sets(call: Call, request: Request) -> Response:
+    """ChangeResourceRecordSets by the service that a zone belongs to."""
+    return _change(call, rows.get_zone(call.tx, call.account, request["HostedZoneId"]), request)
+
+
+def _change(call: Call, zone: HostedZone, request: Request) -> Response:
     batch = request["ChangeBatch"]
     changes = [_wanted(zone, change) for change in batch["Changes"]]
     _check_health_checks(call, changes)

@@ -11,11 +11,11 @@ from typing import Any
 
 from hiyoko.api import unsupported
 from hiyoko.services.route53 import errors
+from hiyoko.services.route53.geo_locations import CONTINENTS, COUNTRIES, SUBDIVISIONS
 from hiyoko.services.route53.model import CidrRouting, GeoLocation, GeoProximity
 
 SIMPLE_ONLY_TYPES = frozenset({"NS", "SOA", "DS"})
 DEFAULT_COUNTRY = "*"
-CONTINENTS = frozenset({"AF", "AN", "AS", "EU", "NA", "OC", "SA"})
 _REGIONS = """
     us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 ca-west-1 mx-central-1 sa-east-1
     eu-west-1 eu-west-2 eu-west-3 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2
@@ -26,8 +26,6 @@ _REGIONS = """
 """
 PROXIMITY_REGIONS = frozenset(_REGIONS.split())
 """Regions that a resource may be in: Route 53's own list for latency."""
-SUBDIVIDED = frozenset({"US"})
-"""Countries whose subdivisions this cloud's places have."""
 
 _REFUSED = ("TrafficPolicyInstanceId", "AZAffinity")
 _POLICIES = (
@@ -100,8 +98,13 @@ def parse_place(given: Mapping[str, Any]) -> GeoLocation:
         raise _invalid("Expected exactly one of [ContinentCode, CountryCode] in GeoLocation")
     if continent and continent not in CONTINENTS:
         raise _invalid(f"{continent} is not a valid ContinentCode")
-    if subdivision and country not in SUBDIVIDED:
+    if country and country not in COUNTRIES:
+        raise _invalid(f"{country} is not a valid CountryCode")
+    known = SUBDIVISIONS.get(country or "")
+    if subdivision and known is None:
         raise unsupported("GeoLocation.SubdivisionCode with CountryCode", country)
+    if subdivision and known is not None and subdivision not in known:
+        raise _invalid(f"{subdivision} is not a valid SubdivisionCode of {country}")
     return GeoLocation(continent, country, subdivision)
 
 

@@ -7,6 +7,7 @@ from hiyoko.services.route53.model import (
     CallerReference,
     Change,
     CidrCollection,
+    DelegationSet,
     HealthCheck,
     HostedZone,
     KeySigningKey,
@@ -29,6 +30,9 @@ CHECK_REFERENCES = Table(
     "route53_health_check_reference", CallerReference, key=("account", "reference")
 )
 
+DELEGATION_SETS = Table(
+    "route53_delegation_set", DelegationSet, key=("set_id",), index=("account",)
+)
 CIDR_COLLECTIONS = Table(
     "route53_cidr_collection", CidrCollection, key=("collection_id",), index=("account",)
 )
@@ -52,6 +56,14 @@ def get_zone(tx: Transaction, account: str, zone_id: str) -> HostedZone:
     zone = ZONES.find(tx, zone_id=bare)
     if zone is None or zone.account != account:
         raise errors.no_such_hosted_zone(bare)
+    return zone
+
+
+def get_own_zone(tx: Transaction, account: str, zone_id: str) -> HostedZone:
+    """The account's zone, where it may change it. Raises NoSuchHostedZone and AccessDenied."""
+    zone = get_zone(tx, account, zone_id)
+    if zone.linked:
+        raise errors.managed_elsewhere(zone.zone_id, zone.linked)
     return zone
 
 
@@ -180,6 +192,17 @@ def newest_change_revision(tx: Transaction) -> int:
     """The store revision of the newest change, 0 when there is none."""
     found = tx.execute(f"SELECT max(revision) FROM {CHANGES.name}").fetchone()[0]
     return int(found or 0)
+
+
+def get_delegation_set(tx: Transaction, account: str, set_id: str) -> DelegationSet:
+    """The account's reusable set; its id bare or as ``/delegationset/N...``.
+
+    Raises NoSuchDelegationSet.
+    """
+    found = DELEGATION_SETS.find(tx, set_id=bare_id(set_id))
+    if found is None or found.account != account:
+        raise errors.no_such_delegation_set(bare_id(set_id))
+    return found
 
 
 def get_collection(tx: Transaction, account: str, collection_id: str) -> CidrCollection:

@@ -140,7 +140,7 @@ def list_traffic_policy_versions(call: Call, request: Request) -> Response:
 @operation("CreateTrafficPolicyInstance")
 def create_traffic_policy_instance(call: Call, request: Request) -> Response:
     """Let a policy answer for a name of a zone."""
-    zone = rows.get_zone(call.tx, call.account, request["HostedZoneId"])
+    zone = rows.get_own_zone(call.tx, call.account, request["HostedZoneId"])
     policy = rows.get_policy(
         call.tx,
         call.account,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from hiyoko.services.cloudwatch.model import Alarm
 from hiyoko.services.route53.model import (
     Change,
+    DelegationSet,
     HealthCheck,
     HealthCheckConfig,
     HostedZone,
     RecordSet,
     ZoneVpc,
+    server_name,
 )
 
 
@@ -19,18 +22,35 @@ def hosted_zone(zone: HostedZone, record_count: int) -> dict[str, Any]:
     config: dict[str, Any] = {"PrivateZone": zone.private}
     if zone.comment:
         config["Comment"] = zone.comment
-    return {
+    shown: dict[str, Any] = {
         "Id": f"/hostedzone/{zone.zone_id}",
         "Name": zone.name,
         "CallerReference": zone.caller_reference,
         "Config": config,
         "ResourceRecordSetCount": record_count,
     }
+    if zone.linked:
+        principal = "servicediscovery.amazonaws.com"
+        shown["LinkedService"] = {"ServicePrincipal": principal, "Description": zone.linked}
+    return shown
 
 
 def delegation_set(zone: HostedZone) -> dict[str, Any]:
     """A DelegationSet: the names without their final dot."""
-    return {"NameServers": [name.rstrip(".") for name in zone.name_servers]}
+    return _reusable_of(zone) | {"NameServers": [name.rstrip(".") for name in zone.name_servers]}
+
+
+def _reusable_of(zone: HostedZone) -> dict[str, Any]:
+    return {"Id": f"/delegationset/{zone.delegation_set}"} if zone.delegation_set else {}
+
+
+def reusable_set(found: DelegationSet) -> dict[str, Any]:
+    """A reusable DelegationSet."""
+    return {
+        "Id": f"/delegationset/{found.set_id}",
+        "CallerReference": found.caller_reference,
+        "NameServers": [server_name(number).rstrip(".") for number in found.servers],
+    }
 
 
 def vpc(member: ZoneVpc) -> dict[str, str]:
@@ -100,11 +120,27 @@ def _proximity(record: RecordSet) -> dict[str, Any] | None:
 
 def health_check(check: HealthCheck) -> dict[str, Any]:
     """A HealthCheck."""
-    return {
+    shown = {
         "Id": check.check_id,
         "CallerReference": check.caller_reference,
         "HealthCheckConfig": _check_config(check.config),
         "HealthCheckVersion": check.version,
+    }
+    if check.followed is not None:
+        shown["CloudWatchAlarmConfiguration"] = _alarm_configuration(check.followed)
+    return shown
+
+
+def _alarm_configuration(alarm: Alarm) -> dict[str, Any]:
+    return {
+        "EvaluationPeriods": alarm.evaluation_periods,
+        "Threshold": alarm.threshold,
+        "ComparisonOperator": alarm.comparison,
+        "Period": alarm.period_s,
+        "MetricName": alarm.metric_name,
+        "Namespace": alarm.namespace,
+        "Statistic": alarm.statistic,
+        "Dimensions": [{"Name": name, "Value": value} for name, value in alarm.dimensions],
     }
 
 
@@ -122,6 +158,9 @@ def _check_config(config: HealthCheckConfig) -> dict[str, Any]:
     if config.type == "CALCULATED":
         shown["HealthThreshold"] = config.health_threshold
         shown["ChildHealthChecks"] = list(config.children)
+    elif config.alarm is not None:
+        shown["AlarmIdentifier"] = {"Region": config.alarm.region, "Name": config.alarm.name}
+        shown["InsufficientDataHealthStatus"] = config.insufficient_data
     else:
         shown["RequestInterval"] = config.interval_s
         shown["FailureThreshold"] = config.failure_threshold

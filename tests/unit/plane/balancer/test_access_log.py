@@ -80,6 +80,13 @@ def test_a_request_over_http_is_told_as_in_aws_s_example() -> None:
     )
 
 
+def test_a_login_that_failed_tells_why() -> None:
+    for mark, told in ((b"-", "-"), (b"AuthInvalidCookie", "AuthInvalidCookie")):
+        raw = PLAIN.replace(b'"" "" "www', b'"" "" R=%s "www' % mark)
+        assert fields(line(raw))[24] == told
+        assert fields(line(raw))[12] == fields(line())[12]
+
+
 def test_what_is_counted_is_the_head_of_the_line() -> None:
     block = PLAIN + b"\n" + PLAIN + b"\ncut off | A \nA no end"
     assert HEAD.findall(block) == [b"0123abcd 80 200 -- tg.my 10.0.0.1:80 3 1 34 366"] * 2

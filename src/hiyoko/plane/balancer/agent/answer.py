@@ -65,8 +65,17 @@ PROVIDER_SAID_NO = Refuse("561 Authentication Error")
 
 
 class Refused(Exception):
-    """Ends a flow with an answer; the text goes to the log."""
+    """Ends a flow with an answer; the text goes to the log.
 
-    def __init__(self, answer: Refuse, why: str) -> None:
+    ``reason`` is the access log's code for it, where AWS has one; of a provider's answer, until it
+    is known what was asked, ``FAILED_THERE``, ``NO_ANSWER``, ``SENSELESS`` or ``BAD_GRANT``.
+    """
+
+    def __init__(self, answer: Refuse, why: str, reason: str = "") -> None:
         super().__init__(f"{answer.title}: {why}")
         self.answer = answer
+        self.why = why
+        self.reason = reason
+
+
+FAILED_THERE, NO_ANSWER, SENSELESS, BAD_GRANT = "failed", "no answer", "senseless", "bad grant"

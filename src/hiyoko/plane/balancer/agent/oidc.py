@@ -12,7 +12,9 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any
@@ -23,8 +25,12 @@ import jwt
 from hiyoko.blueprint.balancers import Oidc
 from hiyoko.clock import Clock
 from hiyoko.plane.balancer.agent.answer import (
+    BAD_GRANT,
     FAILED,
+    FAILED_THERE,
+    NO_ANSWER,
     PROVIDER_SAID_NO,
+    SENSELESS,
     UNAUTHORIZED,
     Answer,
     Asked,
@@ -33,6 +39,14 @@ from hiyoko.plane.balancer.agent.answer import (
     Refused,
 )
 from hiyoko.plane.balancer.agent.identity import Signer
+from hiyoko.plane.balancer.agent.metrics import (
+    FAILURE,
+    LATENCY,
+    REFRESHED,
+    SUCCESS,
+    TOO_LARGE,
+    Metrics,
+)
 from hiyoko.plane.balancer.agent.provider import Provider, accepted, text_of
 from hiyoko.plane.balancer.agent.seal import Seal, gathered, shards
 
@@ -48,6 +62,19 @@ SKEW_S = 60
 RENEWED_S = 30.0
 """A page asks for many things at once: each comes with the session as it was before."""
 _STATE = "login"
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html#error-reason-codes
+_TOKEN = {
+    FAILED_THERE: "AuthTokenEpRequestFailed",
+    NO_ANSWER: "AuthTokenEpRequestTimeout",
+    SENSELESS: "AuthInvalidTokenResponse",
+    BAD_GRANT: "AuthInvalidGrantError",
+}
+_USER_INFO = {
+    FAILED_THERE: "AuthUserinfoEpRequestFailed",
+    NO_ANSWER: "AuthUserinfoEpRequestTimeout",
+    SENSELESS: "AuthInvalidUserinfoResponse",
+    BAD_GRANT: "AuthUserinfoEpRequestFailed",
+}
 _HEADER_BREAKS = ("\r", "\n", "\0")
 
 
@@ -70,6 +97,7 @@ class Login:
     seal: Seal
     signer: Signer
     clock: Clock
+    metrics: Metrics = field(default_factory=Metrics)
     renewing: dict[str, tuple[float, asyncio.Task[Session | None]]] = field(default_factory=dict)
 
     async def check(self, rule: str, guard: Oidc, asked: Asked) -> Answer:
@@ -96,29 +124,44 @@ class Login:
         query = dict(parse_qsl(urlsplit(asked.path).query, keep_blank_values=True))
         state = self.seal.open(_STATE, query.get("state", ""))
         if state is None:
-            raise Refused(UNAUTHORIZED, "the state is missing or not ours")
+            given = "Invalid" if query.get("state") else "Missing"
+            raise Refused(
+                UNAUTHORIZED, "the state is missing or not ours", f"Auth{given}StateParam"
+            )
         guard = guards.get(state["rule"])
         now = self.clock.now()
         if not isinstance(guard, Oidc) or state["host"] != asked.host:
-            raise Refused(UNAUTHORIZED, "the state is of another rule or host")
+            raise Refused(
+                UNAUTHORIZED, "the state is of another rule or host", "AuthInvalidStateParam"
+            )
         if now - state["at"] > LOGIN_S:
             raise Refused(UNAUTHORIZED, "the login took too long")
         if not secrets.compare_digest(state["nonce"], asked.cookies.get(NONCE_COOKIE, "")):
-            raise Refused(UNAUTHORIZED, f"no {NONCE_COOKIE} cookie, or that of another login")
+            raise Refused(
+                UNAUTHORIZED,
+                f"no {NONCE_COOKIE} cookie, or that of another login",
+                "AuthInvalidCookie",
+            )
         if "error" in query:
+            self.metrics.note(FAILURE)
             denied = query["error"] == "access_denied"
             answer = UNAUTHORIZED if denied else PROVIDER_SAID_NO
             raise Refused(answer, f"the provider said {query['error']}")
         if not query.get("code"):
-            raise Refused(UNAUTHORIZED, "there is no code")
-        session = await self._redeem(guard, asked, query["code"], now)
+            raise Refused(UNAUTHORIZED, "there is no code", "AuthMissingCodeParam")
+        session = await self._redeemed(guard, asked, query["code"], now)
         over = f"{NONCE_COOKIE}=; Expires={formatdate(0, usegmt=True)}; {_attributes(asked)}"
         cookies = self._cookies(guard, session, asked, now)
+        self.metrics.note(SUCCESS)
         return Refuse("302 Found", f"https://{asked.host}{state['path']}", (*cookies, over))
 
     def _begin(self, rule: str, guard: Oidc, asked: Asked, now: float) -> Refuse:
         if not asked.host:
-            raise Refused(UNAUTHORIZED, "without a Host there is nowhere to come back to")
+            raise Refused(
+                UNAUTHORIZED,
+                "without a Host there is nowhere to come back to",
+                "AuthMissingHostHeader",
+            )
         nonce = secrets.token_urlsafe(24)
         state = {"rule": rule, "host": asked.host, "path": asked.path, "nonce": nonce, "at": now}
         parts = urlsplit(guard.authorization_endpoint)
@@ -134,14 +177,27 @@ class Login:
         place = urlunsplit(parts._replace(query=urlencode(parameters)))
         return Refuse("302 Found", place, (f"{NONCE_COOKIE}={nonce}; {_attributes(asked)}",))
 
+    async def _redeemed(self, guard: Oidc, asked: Asked, code: str, now: float) -> Session:
+        """The session that a code is good for; what came of it and how long it took is counted."""
+        begun = time.monotonic()
+        try:
+            return await self._redeem(guard, asked, code, now)
+        except Refused as refused:
+            self.metrics.refused(refused.answer)
+            raise
+        finally:
+            self.metrics.note(LATENCY, round((time.monotonic() - begun) * 1000))
+
     async def _redeem(self, guard: Oidc, asked: Asked, code: str, now: float) -> Session:
         form = {
             "grant_type": "authorization_code",
             "code": code,
             "redirect_uri": _redirect_uri(asked),
         }
-        tokens = await self._tokens(guard, form)
-        subject = _subject(guard, text_of(tokens, "id_token"))
+        with _asking(_TOKEN):
+            tokens = await self._tokens(guard, form)
+            id_token = text_of(tokens, "id_token")
+        subject = _subject(guard, id_token)
         until = now + guard.timeout_s
         return await self._filled(guard, tokens, until, subject, "")
 
@@ -154,15 +210,27 @@ class Login:
         self, guard: Oidc, tokens: Mapping[str, Any], until: float, subject: str, refresh: str
     ) -> Session:
         """A session of these tokens, with what the user info endpoint tells of the user."""
-        token = text_of(tokens, "access_token")
-        bearer = {"Authorization": f"Bearer {_one_line(token)}"}
-        said = await self.provider.get(guard.user_info_endpoint, bearer)
-        claims = accepted(said, "user info")
+        with _asking(_TOKEN):
+            token = _one_line(text_of(tokens, "access_token"))
+        with _asking(_USER_INFO):
+            bearer = {"Authorization": f"Bearer {token}"}
+            said = await self.provider.get(guard.user_info_endpoint, bearer)
+            claims = accepted(said, "user info")
+            named = text_of(claims, "sub")
         if len(said.body) + len(token) > CLAIMS_BYTES_MAX:
-            raise Refused(FAILED, f"claims and access token exceed {CLAIMS_BYTES_MAX} bytes")
+            self.metrics.note(TOO_LARGE)
+            raise Refused(
+                FAILED,
+                f"claims and access token exceed {CLAIMS_BYTES_MAX} bytes",
+                "AuthUserinfoResponseSizeExceeded",
+            )
         # OpenID Connect Core 1.0, section 5.3.2: claims of another subject must not be used.
-        if text_of(claims, "sub") != subject:
-            raise Refused(UNAUTHORIZED, "the claims are another user's than the ID token")
+        if named != subject:
+            raise Refused(
+                UNAUTHORIZED,
+                "the claims are another user's than the ID token",
+                _USER_INFO[SENSELESS],
+            )
         fresh = _fresh_until(tokens.get("expires_in"), self.clock.now())
         return Session(until, token, claims, str(tokens.get("refresh_token") or refresh), fresh)
 
@@ -183,13 +251,16 @@ class Login:
         """The session with new claims; None when the provider says that the user is gone."""
         form = {"grant_type": "refresh_token", "refresh_token": old.refresh_token}
         try:
-            tokens = await self._tokens(guard, form)
+            with _asking(_TOKEN):
+                tokens = await self._tokens(guard, form)
             subject = str(old.claims["sub"])
-            return await self._filled(guard, tokens, old.until, subject, old.refresh_token)
+            new = await self._filled(guard, tokens, old.until, subject, old.refresh_token)
         except Refused as refused:
             if refused.answer is FAILED:
                 raise
             return None
+        self.metrics.note(REFRESHED)
+        return new
 
     def _shared(self, at: float, task: asyncio.Task[Session | None], now: float) -> bool:
         """Whether what a renewal brings is still good for whoever has the session of before."""
@@ -228,6 +299,16 @@ class Login:
         )
 
 
+@contextmanager
+def _asking(codes: Mapping[str, str]) -> Iterator[None]:
+    """Whatever an endpoint refuses, or says without sense, gets the access log's code for it."""
+    try:
+        yield
+    except Refused as refused:
+        code = codes.get(refused.reason, refused.reason)
+        raise Refused(refused.answer, refused.why, code) from refused
+
+
 def _purpose(guard: Oidc) -> str:
     """A session is one with a provider as a client; rules that agree in both share it."""
     return json.dumps(["session", guard.issuer, guard.client_id, guard.cookie])
@@ -263,14 +344,16 @@ def _subject(guard: Oidc, token: str) -> str:
             leeway=SKEW_S,
         )
     except jwt.PyJWTError as error:
-        raise Refused(UNAUTHORIZED, f"the ID token is not good: {error}") from error
+        raise Refused(
+            UNAUTHORIZED, f"the ID token is not good: {error}", "AuthInvalidIdToken"
+        ) from error
     return str(claims["sub"])
 
 
 def _one_line(text: str) -> str:
     """A text as the value of a header. Raises Refused when it can be none."""
     if any(mark in text for mark in _HEADER_BREAKS):
-        raise Refused(FAILED, "the provider's answer has a line break where none may be")
+        raise Refused(FAILED, "the provider's answer has a line break where none may be", SENSELESS)
     return text
 
 

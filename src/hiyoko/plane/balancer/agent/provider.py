@@ -12,7 +12,16 @@ from typing import Any
 import aiohttp
 
 from hiyoko.plane.addresses import VPC_RESOLVER_LINK_LOCAL
-from hiyoko.plane.balancer.agent.answer import FAILED, PROVIDER_SAID_NO, UNAUTHORIZED, Refused
+from hiyoko.plane.balancer.agent.answer import (
+    BAD_GRANT,
+    FAILED,
+    FAILED_THERE,
+    NO_ANSWER,
+    PROVIDER_SAID_NO,
+    SENSELESS,
+    UNAUTHORIZED,
+    Refused,
+)
 from hiyoko.plane.containers.sockets import TaskResolver, session
 from hiyoko.plane.error import PlaneError
 
@@ -77,12 +86,14 @@ class Provider:
                 async for chunk in response.content.iter_any():
                     body += chunk
                     if len(body) > BODY_BYTES_MAX:
-                        raise Refused(FAILED, f"{url} says more than {BODY_BYTES_MAX} bytes")
+                        raise Refused(
+                            FAILED, f"{url} says more than {BODY_BYTES_MAX} bytes", SENSELESS
+                        )
                 return Said(response.status, bytes(body))
         except TimeoutError as error:
-            raise Refused(FAILED, f"{url} did not answer in {TIMEOUT_S:g} s") from error
+            raise Refused(FAILED, f"{url} did not answer in {TIMEOUT_S:g} s", NO_ANSWER) from error
         except (aiohttp.ClientError, OSError, PlaneError, ValueError) as error:
-            raise Refused(FAILED, f"{method} {url}: {error}") from error
+            raise Refused(FAILED, f"{method} {url}: {error}", FAILED_THERE) from error
 
     def _session(self) -> aiohttp.ClientSession:
         if self._client is None:
@@ -98,10 +109,13 @@ def accepted(said: Said, what: str) -> dict[str, Any]:
     """The object of a good answer; Refused with 561 when the provider says no, 500 otherwise."""
     if 400 <= said.status < 500:
         reason = (said.json() or {}).get("error", "")
-        raise Refused(PROVIDER_SAID_NO, f"the {what} endpoint said {said.status} {reason}")
+        kind = BAD_GRANT if reason == "invalid_grant" else FAILED_THERE
+        raise Refused(PROVIDER_SAID_NO, f"the {what} endpoint said {said.status} {reason}", kind)
+    if said.status != 200:
+        raise Refused(FAILED, f"the {what} endpoint said {said.status}", FAILED_THERE)
     found = said.json()
-    if said.status != 200 or found is None:
-        raise Refused(FAILED, f"the {what} endpoint said {said.status}, or no JSON object")
+    if found is None:
+        raise Refused(FAILED, f"the {what} endpoint said no JSON object", SENSELESS)
     return found
 
 
@@ -109,5 +123,5 @@ def text_of(found: Mapping[str, Any], name: str) -> str:
     """A text of an answer; Refused with 401 when it is missing."""
     value = found.get(name)
     if not isinstance(value, str) or not value:
-        raise Refused(UNAUTHORIZED, f"the identity provider's answer has no {name}")
+        raise Refused(UNAUTHORIZED, f"the identity provider's answer has no {name}", SENSELESS)
     return value

@@ -3,7 +3,8 @@
 A question is a GET with ``x-rule`` (a rule's ARN, or ``callback``) and what the rule may need:
 ``x-host``, ``x-uri``, ``x-cookie``, ``x-authorization``, ``x-origin``. The answer is 200, with
 ``x-set: name: value`` for each header that the request gets, or another status with ``x-title`` and
-``x-location``; each ``x-cookie`` is a Set-Cookie of the answer to the client.
+``x-location``, and with ``x-reason`` for the access log; each ``x-cookie`` is a Set-Cookie of the
+answer to the client.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from hiyoko.plane.balancer.agent.answer import FAILED, Answer, Asked, Pass, Refu
 from hiyoko.plane.balancer.agent.bearer import Bearers
 from hiyoko.plane.balancer.agent.config import FILE, Config, ConfigFile
 from hiyoko.plane.balancer.agent.identity import Signer
+from hiyoko.plane.balancer.agent.metrics import Metrics
 from hiyoko.plane.balancer.agent.oidc import Login
 from hiyoko.plane.balancer.agent.provider import Provider
 from hiyoko.plane.balancer.agent.seal import Seal
@@ -45,6 +47,7 @@ class Agent:
     """Answers by the configuration as it is now."""
 
     file: ConfigFile
+    metrics: Metrics = field(default_factory=Metrics)
     clock: Clock = field(default_factory=SystemClock)
     _parts: _Parts | None = None
 
@@ -63,7 +66,7 @@ class Agent:
         except Refused as refused:
             # Without the query: that of a callback has the code.
             _log.warning("%s %s%s: %s", rule, asked.host, asked.path.partition("?")[0], refused)
-            answer = refused.answer
+            return _response(refused.answer, refused.reason)
         return _response(answer)
 
     async def answer(self, rule: str, asked: Asked) -> Answer:
@@ -72,7 +75,7 @@ class Agent:
         parts = self._parts
         if parts is None or parts.identity != config.identity:
             await self.close()
-            self._parts = parts = _Parts.of(config, self.clock)
+            self._parts = parts = _Parts.of(config, self.clock, self.metrics)
         if rule == CALLBACK_RULE:
             return await parts.login.callback(config.guards, asked)
         guard = config.guards.get(rule)
@@ -98,16 +101,18 @@ class _Parts:
     bearers: Bearers
 
     @classmethod
-    def of(cls, config: Config, clock: Clock) -> _Parts:
+    def of(cls, config: Config, clock: Clock, metrics: Metrics) -> _Parts:
         provider = Provider(config.eni_id, Path(config.trust))
         pem = Path(config.signing_key).read_text()
         signer = Signer.of(pem, config.kid, config.balancer_arn)
-        login = Login(provider, Seal(config.key), signer, clock)
+        login = Login(provider, Seal(config.key), signer, clock, metrics)
         return cls(config.identity, provider, login, Bearers(provider, clock))
 
 
-def _response(answer: Answer) -> web.Response:
+def _response(answer: Answer, reason: str = "") -> web.Response:
     headers: CIMultiDict[str] = CIMultiDict()
+    if reason.startswith("Auth"):
+        headers["x-reason"] = reason
     for cookie in answer.cookies:
         headers.add("x-cookie", cookie)
     if isinstance(answer, Pass):
@@ -120,8 +125,10 @@ def _response(answer: Answer) -> web.Response:
     return web.Response(status=int(answer.title[:3]), headers=headers)
 
 
-async def serve(directory: Path, ready: Path | None) -> None:
-    """Serve until SIGTERM. ``ready`` is a socket of whoever wants to know when we do."""
+async def serve(directory: Path, node: Path | None, ready: Path | None) -> None:
+    """Serve until SIGTERM. ``node`` is the directory of the node that asks, ``ready`` a socket of
+    whoever wants to know when we do.
+    """
     os.chdir(directory)  # the socket's path may be no longer than 107 bytes, wherever we are
     kept = RotatingFileHandler(LOG, maxBytes=LOG_BYTES_MAX, backupCount=1)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=[kept])
@@ -132,7 +139,7 @@ async def serve(directory: Path, ready: Path | None) -> None:
     os.write(held, str(os.getpid()).encode())
     with suppress(FileNotFoundError):
         os.unlink(SOCKET)  # noqa: PTH108 - once, before anything is served
-    agent = Agent(ConfigFile(Path(FILE)))
+    agent = Agent(ConfigFile(Path(FILE)), Metrics(node))
     server = web.Server(
         agent.handle,
         access_log=None,

@@ -1,0 +1,189 @@
+"""Proxies as processes: started in their tasks' namespaces, told of servers, adopted, stopped.
+
+Each has a directory named by the task's interface, as a balancer's node has. Its structure is
+settled when the task starts, so it is never reloaded; where it differs (another version of the
+program wrote it), the proxy is started anew.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hiyoko.blueprint.proxies import Proxy
+from hiyoko.blueprint.step import Step
+from hiyoko.plane.balancer.events import Events, notify_path, readiness
+from hiyoko.plane.balancer.master import (
+    CONFIG,
+    LOG,
+    MASTER_SOCKET,
+    PID_FILE,
+    START_TIMEOUT_S,
+    check,
+    end,
+    find_pid,
+    last_words,
+    write,
+)
+from hiyoko.plane.balancer.observe import parse_info
+from hiyoko.plane.balancer.render import digest_of
+from hiyoko.plane.balancer.socket import ask_worker
+from hiyoko.plane.connect.render import render_proxy, render_redirections
+from hiyoko.plane.connect.servers import Key, ServerSeen, parse_servers, server_changes
+from hiyoko.plane.error import PlaneError
+from hiyoko.plane.process import NETNS_DIR, run, spawn_detached
+
+_EXPECTED = (
+    *("New server registered", "Server deleted"),
+    # Done before, by one who was killed right after.
+    *("Already exists a server", "No such server"),
+    # Sessions that just begin to end: looked at again.
+    "Server still has connections attached",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyObserved:
+    """A running proxy: the digest of its structure, and its servers."""
+
+    pid: int
+    digest: str
+    servers: Mapping[Key, ServerSeen] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StartProxy(Step):
+    """Lead the aliases to the proxy, and start it in the task's namespace."""
+
+    proxy: Proxy
+
+    def __str__(self) -> str:
+        """The step in words."""
+        return f"start {self.proxy.name} on {self.proxy.eni_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeProxy(Step):
+    """Tell a running proxy of its servers."""
+
+    proxy: Proxy
+    commands: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """The step in words."""
+        return f"{self.proxy.name} on {self.proxy.eni_id}: {'; '.join(self.commands[:3])}"
+
+
+@dataclass(frozen=True, slots=True)
+class StopProxy(Step):
+    """End a proxy whose task is gone, or that is another than the wished one."""
+
+    eni_id: str
+
+    def __str__(self) -> str:
+        """The step in words."""
+        return f"stop the proxy on {self.eni_id}"
+
+
+ProxyStep = StartProxy | ChangeProxy | StopProxy
+
+
+def steps(wished: Mapping[str, Proxy], observed: Mapping[str, ProxyObserved]) -> list[ProxyStep]:
+    """What makes the observed proxies the wished ones, by interface: puts before drops."""
+    found: list[ProxyStep] = []
+    for eni_id, proxy in sorted(wished.items()):
+        seen = observed.get(eni_id)
+        if seen is None:
+            found.append(StartProxy(proxy))
+        elif seen.digest != digest_of(render_proxy(proxy)):
+            found += [StopProxy(eni_id), StartProxy(proxy)]
+        elif commands := server_changes(proxy, seen.servers):
+            found.append(ChangeProxy(proxy, tuple(commands)))
+    found += [StopProxy(eni_id) for eni_id in sorted(observed) if eni_id not in wished]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyPlane:
+    """All proxies below ``directory``. With ``events`` their end, and health, is heard."""
+
+    directory: Path
+    events: Events | None = None
+
+    @classmethod
+    def hearing(cls, directory: Path, wake: Callable[[], None]) -> ProxyPlane:
+        """A plane that calls ``wake`` when a server's check ends otherwise, or a proxy ends."""
+        return cls(directory, Events(directory, wake))
+
+    async def observe(self) -> dict[str, ProxyObserved]:
+        """Every proxy that runs. One that does not answer has an empty digest."""
+        if not self.directory.is_dir():
+            return {}
+        if self.events is not None:
+            self.events.open()
+        found: dict[str, ProxyObserved] = {}
+        for place in sorted(path for path in self.directory.iterdir() if path.is_dir()):
+            pid = await find_pid(place)
+            if pid is not None:
+                found[place.name] = await _observe(place, pid)
+        if self.events is not None:
+            self.events.watch({seen.pid for seen in found.values()})
+        return found
+
+    async def apply(self, step: ProxyStep) -> None:
+        """Take one step; taking it again does nothing more. Raises PlaneError."""
+        match step:
+            case StartProxy(proxy):
+                await self._start(proxy)
+            case ChangeProxy(proxy, commands):
+                place = self.directory / proxy.eni_id
+                # First what a restart reads.
+                write(place / CONFIG, render_proxy(proxy))
+                said = await ask_worker(place / MASTER_SOCKET, commands)
+                lines = {line for line in said.splitlines() if line}
+                wrong = sorted(line for line in lines if not line.startswith(_EXPECTED))
+                if wrong:
+                    raise PlaneError(f"{step}: {' '.join(wrong)}")
+            case StopProxy(eni_id):
+                place = self.directory / eni_id
+                pid = await find_pid(place)
+                if pid is not None:
+                    await end(pid)
+                shutil.rmtree(place, ignore_errors=True)
+
+    async def _start(self, proxy: Proxy) -> None:
+        place, text = self.directory / proxy.eni_id, render_proxy(proxy)
+        if not (NETNS_DIR / proxy.eni_id).exists():
+            raise PlaneError(f"start {proxy.name}: {proxy.eni_id} has no namespace yet")
+        place.mkdir(parents=True, mode=0o700, exist_ok=True)
+        if self.events is not None:
+            self.events.open()
+        for name in (PID_FILE, MASTER_SOCKET):
+            (place / name).unlink(missing_ok=True)
+        await check(place, text)
+        write(place / CONFIG, text)
+        await run("nft", "-f", "-", stdin=render_redirections(proxy), netns=proxy.eni_id)
+        try:
+            async with readiness(proxy.eni_id, START_TIMEOUT_S):
+                await spawn_detached(
+                    *("env", f"NOTIFY_SOCKET={notify_path(proxy.eni_id)}"),
+                    *("haproxy", "-Ws", "-S", f"unix@{MASTER_SOCKET},mode,600"),
+                    *("-p", PID_FILE, "-f", str(place / CONFIG)),
+                    netns=proxy.eni_id,
+                    log=place / LOG,
+                    cwd=place,
+                )
+        except PlaneError as error:
+            raise PlaneError(f"start {proxy.name}: {error}: {last_words(place)}") from error
+
+
+async def _observe(place: Path, pid: int) -> ProxyObserved:
+    try:
+        said = await ask_worker(place / MASTER_SOCKET, ["show info", "show stat"])
+    except PlaneError:
+        return ProxyObserved(pid, "")
+    info, _, stat = said.partition("\n\n")
+    digest = parse_info(info).get("description", "")
+    return ProxyObserved(pid, digest, parse_servers(stat.strip()))

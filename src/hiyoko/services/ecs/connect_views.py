@@ -1,0 +1,43 @@
+"""Service Connect as the API shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hiyoko.services.ecs.model import Connect, ConnectService
+
+
+def shown(one: Connect | None) -> dict[str, Any]:
+    """A ``serviceConnectConfiguration``."""
+    if one is None:
+        return {"enabled": False}
+    return {
+        "enabled": True,
+        "namespace": one.given or one.namespace,
+        "services": [_shown_service(service) for service in one.services],
+    }
+
+
+def _shown_service(one: ConnectService) -> dict[str, Any]:
+    alias: dict[str, Any] = {"port": one.alias_port}
+    if one.alias_given:
+        alias["dnsName"] = one.alias_name
+    item: dict[str, Any] = {
+        "portName": one.port_name,
+        "discoveryName": one.discovery_name,
+        "clientAliases": [alias],
+    }
+    if one.ingress_port:
+        item["ingressPortOverride"] = one.ingress_port
+    timeout = {"idleTimeoutSeconds": one.idle_s, "perRequestTimeoutSeconds": one.request_s}
+    timeout = {name: value for name, value in timeout.items() if value is not None}
+    return item | ({"timeout": timeout} if timeout else {})
+
+
+def resources(one: Connect | None) -> list[dict[str, Any]]:
+    """A deployment's ``serviceConnectResources``."""
+    found = one.services if one is not None else ()
+    return [
+        {"discoveryName": service.discovery_name, "discoveryArn": service.registry}
+        for service in found
+    ]

@@ -1,0 +1,45 @@
+"""A proxy's blueprint, the configuration that HAProxy gets, and the rules that lead to it."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from tests.golden.golden import check_golden
+
+from hiyoko.blueprint.proxies import Proxy, ProxyListener, ProxyServer
+from hiyoko.plane.connect.render import render_proxy, render_redirections
+
+
+def listener(number: int, name: str, protocol: str, *servers: str) -> ProxyListener:
+    return ProxyListener(
+        name=name,
+        address=IPv4Address("127.255.0.0") + number,
+        port=80,
+        local_port=15000 + number,
+        registry=f"srv-{number}",
+        protocol=protocol,
+        idle_s=3600 if protocol == "tcp" else 300,
+        request_s=0 if protocol == "grpc" else 15,
+        servers=tuple(ProxyServer(IPv4Address(one), 8080) for one in servers),
+    )
+
+
+PROXY = Proxy(
+    "eni-1",
+    "arn:aws:ecs:ap-northeast-1:123456789012:task/c/1",
+    "ecs-service-connect-abcde",
+    (
+        listener(1, "api", "http", "10.0.1.5", "10.0.2.6"),
+        listener(2, "calls.shop.internal", "grpc", "10.0.1.7"),
+        listener(3, "db", "tcp"),
+    ),
+    ((8443, 80),),
+)
+
+
+def test_the_configuration_of_a_proxy() -> None:
+    check_golden("connect/proxy.cfg", render_proxy(PROXY))
+
+
+def test_the_rules_that_lead_to_it() -> None:
+    check_golden("connect/redirections.nft", render_redirections(PROXY))

@@ -1,0 +1,185 @@
+"""A Service Connect proxy with real packets: aliases, servers that come and go, and fail."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+from tests.plane.balancer_world import OK, Scripted
+
+from hiyoko.blueprint.proxies import Proxy, ProxyListener, ProxyServer
+from hiyoko.plane.connect.plane import ProxyPlane, StartProxy, StopProxy, steps
+from hiyoko.plane.connect.render import NOBODY
+from hiyoko.plane.connect.servers import server_changes
+from hiyoko.plane.namespaces import in_namespace
+from hiyoko.plane.process import NETNS_DIR, run
+
+ENI = "eni-connect"
+ALIAS = IPv4Address("127.255.0.1")
+PLACES = ("10.9.0.2", "10.9.0.3")
+GET = b"GET / HTTP/1.1\r\nHost: api\r\nConnection: close\r\n\r\n"
+POST = b"POST" + GET.removeprefix(b"GET")
+BROKEN = b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno"
+
+pytestmark = pytest.mark.plane
+
+
+def listener(*places: str, protocol: str = "http") -> ProxyListener:
+    servers = tuple(ProxyServer(IPv4Address(one), 8080) for one in places)
+    return ProxyListener("api", ALIAS, 80, 15001, "srv-1", protocol, 300, 15, servers)
+
+
+def proxy(*places: str, protocol: str = "http") -> Proxy:
+    return Proxy(ENI, "arn:task", "proxy", (listener(*places, protocol=protocol),), ((9090, 80),))
+
+
+@dataclass
+class Ground:
+    """A task's namespace: two servers, a container that listens on the alias's port, a proxy."""
+
+    plane: ProxyPlane
+    servers: dict[str, Scripted] = field(default_factory=dict)
+    own: Scripted = field(default_factory=Scripted)
+
+    async def become(self, wished: Proxy) -> None:
+        """Take steps until none is left."""
+        async with asyncio.timeout(20):
+            while taken := steps({ENI: wished}, await self.plane.observe()):
+                for step in taken:
+                    await self.plane.apply(step)
+
+    async def ask(self, address: str = str(ALIAS), port: int = 80, request: bytes = GET) -> bytes:
+        """One request of a container, and all that comes back."""
+        made = in_namespace(
+            NETNS_DIR / ENI, lambda: socket.create_connection((address, port), timeout=5)
+        )
+        reader, writer = await asyncio.open_connection(sock=made)
+        writer.write(request)
+        async with asyncio.timeout(20):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            body = await reader.readexactly(length)
+        writer.close()
+        return head + body
+
+    def asked(self) -> Counter[str]:
+        return Counter({place: len(one.heads) for place, one in self.servers.items()})
+
+
+def listening(address: str, port: int) -> socket.socket:
+    made: socket.socket = in_namespace(
+        NETNS_DIR / ENI, lambda: socket.create_server((address, port))
+    )
+    return made
+
+
+@pytest.fixture
+async def ground(tmp_path: Path) -> AsyncIterator[Ground]:
+    await run("ip", "netns", "add", ENI)
+    await run("ip", "-n", ENI, "link", "set", "lo", "up")
+    made = Ground(ProxyPlane(tmp_path / "connect"))
+    serving = [await asyncio.start_server(made.own.serve, sock=listening("0.0.0.0", 80))]
+    for place in PLACES:
+        await run("ip", "-n", ENI, "address", "add", f"{place}/32", "dev", "lo")
+        one = made.servers[place] = Scripted()
+        serving.append(await asyncio.start_server(one.serve, sock=listening(place, 8080)))
+    yield made
+    await made.plane.apply(StopProxy(ENI))
+    for server in serving:
+        server.close()
+    for one in (made.own, *made.servers.values()):
+        await one.end()
+    await run("ip", "netns", "del", ENI)
+
+
+async def test_an_alias_leads_to_its_servers_and_not_to_the_container(ground: Ground) -> None:
+    await ground.become(proxy())
+    answer = await ground.ask()
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert answer.endswith(NOBODY.encode())
+    await ground.become(proxy(*PLACES))
+    for _ in range(4):
+        assert (await ground.ask()).endswith(b"ok")
+    assert ground.asked() == dict.fromkeys(PLACES, 2)
+    assert ground.own.heads == []
+    # Others reach the container by the ingress port.
+    assert (await ground.ask(PLACES[0], 9090)).endswith(b"ok")
+    assert len(ground.own.heads) == 1
+    # A daemon that starts anew finds it as it should be.
+    assert steps({ENI: proxy(*PLACES)}, await ground.plane.observe()) == []
+    assert steps({ENI: proxy(protocol="tcp")}, await ground.plane.observe()) == [
+        StopProxy(ENI),
+        StartProxy(proxy(protocol="tcp")),
+    ]
+
+
+async def test_a_server_that_leaves_ends_what_it_began_and_gets_nothing_new(ground: Ground) -> None:
+    first, second = PLACES
+    began, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        began.set()
+        await go_on.wait()
+        writer.write(OK)
+        await writer.drain()
+
+    ground.servers[first].reply = lambda _: slow
+    await ground.become(proxy(first))
+    asked = asyncio.create_task(ground.ask())
+    await began.wait()
+    for step in steps({ENI: proxy(second)}, await ground.plane.observe()):
+        await ground.plane.apply(step)
+    for _ in range(3):
+        assert (await ground.ask()).endswith(b"ok")
+    assert ground.asked() == {first: 1, second: 3}
+    seen = (await ground.plane.observe())[ENI].servers
+    assert seen["sc.api.80", f"{first}:8080"].maintenance
+    changes = server_changes(proxy(second), seen)
+    assert not any(f"/{first}" in command for command in changes)
+    go_on.set()
+    assert (await asked).endswith(b"ok")
+    await ground.become(proxy(second))
+    seen = (await ground.plane.observe())[ENI].servers
+    assert {name for _, name in seen} == {f"{second}:8080", f"spare:{second}:8080"}
+
+
+async def test_a_server_that_fails_is_left_alone_and_a_lost_request_is_tried_again(
+    ground: Ground,
+) -> None:
+    first, second = PLACES
+    await ground.become(proxy(*PLACES))
+
+    async def nothing(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+        return
+
+    ground.servers[first].reply = lambda _: nothing
+    for _ in range(4):
+        assert (await ground.ask()).endswith(b"ok")
+    assert ground.asked()[second] == 4
+    # What may have been done is not done again.
+    answers = {(await ground.ask(request=POST)).split()[1] for _ in range(2)}
+    assert answers == {b"200", b"502"}
+    ground.servers[first].reply = lambda _: BROKEN
+    for _ in range(20):
+        await ground.ask()
+    # Five times since; without being left alone it would be ten.
+    assert ground.asked()[first] <= 10
+    ground.servers[second].reply = lambda _: BROKEN
+    for _ in range(12):
+        assert b"500" in await ground.ask()
+    # All are left alone by now, so all are used.
+    before = ground.asked()
+    assert b"500" in await ground.ask()
+    assert ground.asked() != before
+
+
+async def test_bytes_pass_as_they_are(ground: Ground) -> None:
+    await ground.become(proxy(PLACES[0], protocol="tcp"))
+    assert (await ground.ask()).endswith(b"ok")
+    assert ground.servers[PLACES[0]].heads == [GET]
