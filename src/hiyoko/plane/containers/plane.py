@@ -46,7 +46,7 @@ from hiyoko.plane.containers.layers import resolve
 from hiyoko.plane.containers.pull import PulledImage, Puller
 from hiyoko.plane.containers.runtime import Runtime, StartFailed, wait_end
 from hiyoko.plane.containers.usage import TaskUsage, task_usage
-from hiyoko.plane.containers.volumes import make_volumes
+from hiyoko.plane.containers.volumes import check_places, make_volumes
 from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import NETNS_DIR
@@ -362,6 +362,7 @@ class ContainerPlane:
         fetched = self._fetched.pop(files.cid, None)
         if fetched is None:
             fetched = await self._puller.variables(task, container)
+        check_places(container, files.rootfs)
         await asyncio.to_thread(make_volumes, directory.volumes, container, files.rootfs)
         self._write_bundle(task, container, files, image, fetched)
         await self._runtime.create(files)
