@@ -9,7 +9,8 @@ from aiohttp.web import SockSite
 
 from hiyoko import api
 from hiyoko.clock import Clock
-from hiyoko.gateway import acme, layer_bucket, public_keys
+from hiyoko.gateway import acme, data_channel, layer_bucket, public_keys
+from hiyoko.gateway.data_channel import DataChannels
 from hiyoko.gateway.local import LocalRoutes
 from hiyoko.gateway.public_images import HOSTS as PUBLIC_HOSTS
 from hiyoko.gateway.registry import RegistryHandler
@@ -41,6 +42,7 @@ from hiyoko.reconcile.ecs_services import EcsServicesReconciler
 from hiyoko.reconcile.endpoints import EndpointReconciler
 from hiyoko.reconcile.health_checks import HealthCheckReconciler
 from hiyoko.reconcile.image_store import ImageStoreReconciler
+from hiyoko.reconcile.log_retention import LogRetention
 from hiyoko.reconcile.loop import Loop
 from hiyoko.reconcile.name_servers import name_servers
 from hiyoko.reconcile.network import NetworkReconciler
@@ -67,7 +69,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
     """AWS's API over a store, and the reconcilers that make its wishes true. Nothing runs yet."""
     trust = root_certificate_path(settings)
     keys = role_keys(store, clock)
-    containers = ContainerPlane(settings, trust, lambda: loop.wake_one("tasks"), keys)
+    containers = ContainerPlane(settings, trust, lambda: loop.wake_one("tasks"), keys, clock)
     collector = Collector(settings.image_dir)
     neighbours = Neighbours(write_log=event_log(store, clock))
     api.use_neighbours(neighbours.ask)
@@ -106,12 +108,13 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
             AlarmReconciler(store, clock),
             RegistryReconciler(store, heard, clock),
             ImageStoreReconciler(store, containers, collector, clock),
+            LogRetention(store, clock),
             ScalingReconciler(store, clock),
         ]
     )
 
     def status() -> dict[str, object]:
-        told = describe(store, loop, containers.limits_enforced()) | neighbours.describe()
+        told = describe(store, loop, *containers.enforced()) | neighbours.describe()
         return told | {"images": describe_images(collector.observe())}
 
     async def settle() -> None:
@@ -127,6 +130,9 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
     for host in REGISTRY_HOSTS:
         gateway.register_host(host, registry.handle)
     gateway.register_registry(registry.handle)
+    channels = DataChannels(store, clock, containers.open_terminal)
+    gateway.register_host(data_channel.HOST, channels.handle)
+    gateway.register_channels(channels.handle)
     gateway.register_host(layer_bucket.HOST, layer_bucket.LayerBucket(store, settings).handle)
     gateway.register_host(public_keys.HOST, public_keys.PublicKeys(find_key).handle)
     local = LocalRoutes(store, settings, status, settle, balancer_logs.plane.ask)

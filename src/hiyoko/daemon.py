@@ -18,11 +18,12 @@ from pathlib import Path
 
 from hiyoko import services
 from hiyoko.blueprint.service_addresses import service_addresses
-from hiyoko.clock import SystemClock
+from hiyoko.clock import SteadyClock
 from hiyoko.compose import compose
 from hiyoko.gateway.browser_proxy import BrowserProxy
 from hiyoko.plane.addresses import AWS_ENDPOINT, CLIENT, INTERNET_RESOLVER
 from hiyoko.plane.ca.endpoints import ENDPOINT_NAMES, endpoint_context
+from hiyoko.plane.containers import blobs
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.network.internet import prepare_internet
 from hiyoko.settings import READY, Settings
@@ -43,10 +44,11 @@ def options() -> tuple[Settings, argparse.Namespace]:
 async def serve(settings: Settings, given: argparse.Namespace) -> None:
     """Run until told to end."""
     services.load()
-    clock = SystemClock()
+    clock = SteadyClock(_last_write(settings))
     with _told(given.ready_fd):
         store = Store.open(settings.database)
         await prepare_internet()
+        _sweep(settings)
     gateway, loop = compose(store, settings, clock)
     await gateway.serve(socket.socket(fileno=given.api_fd))
     context = endpoint_context(settings, ENDPOINT_NAMES)
@@ -70,12 +72,28 @@ async def serve(settings: Settings, given: argparse.Namespace) -> None:
         store.close()
 
 
+def _last_write(settings: Settings) -> float:
+    """When the database was written last: no time before that can be now."""
+    wal = settings.database.with_name(f"{settings.database.name}-wal")
+    return max((one.stat().st_mtime for one in (settings.database, wal) if one.exists()), default=0)
+
+
+def _sweep(settings: Settings) -> None:
+    """Once in each world's life: what its predecessor was in the middle of when it ended."""
+    swept = settings.run_dir / "swept"
+    if not swept.exists():
+        left = blobs.sweep(settings.image_dir)
+        if left:
+            logging.getLogger(__name__).info("%d half-written images deleted", left)
+        swept.touch()
+
+
 @contextmanager
 def _told(ready_fd: int) -> Iterator[None]:
     """Tell who waits for us why we cannot be ready."""
     try:
         yield
-    except (StoreError, PlaneError) as error:
+    except (StoreError, PlaneError, OSError) as error:
         logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - the text says it all
         os.write(ready_fd, str(error).encode())
         raise SystemExit(1) from error

@@ -33,6 +33,7 @@ from hiyoko.settings import READY, Settings
 READY_S = 30.0
 FREE_BYTES_MIN = 32_000_000
 """Below this a start is refused: a database that cannot grow is of no use to anybody."""
+FREE_FILES_MIN = 300
 PROGRAMS = {
     "unshare": "util-linux",
     "nsenter": "util-linux",
@@ -233,12 +234,20 @@ def _lock(settings: Settings) -> Iterator[int]:
 
 
 def _check_space(settings: Settings) -> None:
-    free = shutil.disk_usage(settings.state_dir).free
+    disk = os.statvfs(settings.state_dir)
+    free = disk.f_bavail * disk.f_frsize
     if free < FREE_BYTES_MIN:
         raise LaunchError(
             f"the disk of the state directory {settings.state_dir} is full: {free / 1e6:.0f} MB"
             f" are free, and at least {FREE_BYTES_MIN / 1e6:.0f} MB are needed;"
             " make room, or choose another place with --state-dir"
+        )
+    # Some file systems make inodes as they need them, and count none.
+    if disk.f_files and disk.f_favail < FREE_FILES_MIN:
+        raise LaunchError(
+            f"the disk of the state directory {settings.state_dir} is out of inodes:"
+            f" {disk.f_favail} more files fit on it, and at least {FREE_FILES_MIN} are needed;"
+            " delete some, or choose another place with --state-dir"
         )
 
 

@@ -203,7 +203,7 @@ class Cloud:
         return str(task["stoppedReason"]) if failed else ""
 
     def balance(self, group: str, state: str, reason: str = "", description: str = "") -> None:
-        """Every node of the balancer sees all targets of the group in this state."""
+        """Every node sees all targets of the group in this state, and knows which ones drain."""
         answer = self("DescribeTargetHealth", "elbv2", TargetGroupArn=group)
         found = self("DescribeNetworkInterfaces", "ec2")["NetworkInterfaces"]
         nodes = [one for one in found if one["Description"].startswith("ELB ")]
@@ -215,12 +215,21 @@ class Cloud:
                         one["Target"]["Id"],
                         one["Target"]["Port"],
                         node["NetworkInterfaceId"],
-                        state,
+                        "draining" if one["TargetHealth"]["State"] == "draining" else state,
                         reason,
                         description,
                         self.clock.now(),
                     )
-                    TARGETS_SEEN.put(tx, row)
+                    old = TARGETS_SEEN.find(
+                        tx,
+                        group_arn=row.group_arn,
+                        target_id=row.target_id,
+                        port=row.port,
+                        eni_id=row.eni_id,
+                    )
+                    # What drains does so since it was first seen to.
+                    if old is None or old.state != row.state:
+                        TARGETS_SEEN.put(tx, row)
 
     def schedule(self) -> Report:
         """Let the scheduler act until there is nothing left for it to do at this moment."""

@@ -159,7 +159,7 @@ def test_fargate_refuses_a_definition_in_aws_words(
 @pytest.mark.parametrize(
     ("member", "value"),
     [
-        ("pseudoTerminal", True),
+        ("disableNetworking", True),
         ("firelensConfiguration", {"type": "fluentbit"}),
     ],
 )
@@ -178,7 +178,12 @@ FULL = {
     "mountPoints": [{"sourceVolume": "data", "containerPath": "/data", "readOnly": True}],
     "ulimits": [{"name": "core", "softLimit": 0, "hardLimit": -1}],
     "systemControls": [{"namespace": "net.core.somaxconn", "value": "512"}],
-    "linuxParameters": {"initProcessEnabled": True, "capabilities": {"add": ["SYS_PTRACE"]}},
+    "linuxParameters": {
+        "initProcessEnabled": True,
+        "capabilities": {"add": ["SYS_PTRACE"], "drop": ["NET_RAW"]},
+    },
+    "interactive": True,
+    "pseudoTerminal": False,
     "startTimeout": 30,
     "versionConsistency": "enabled",
     "restartPolicy": {"enabled": True, "ignoredExitCodes": [0, 3], "restartAttemptPeriod": 60},
@@ -247,6 +252,99 @@ def test_what_does_not_fit_together_is_refused(
         executionRoleArn=ROLE,
     )
     assert told == text
+
+
+def test_the_task_s_own_settings_are_shown_by_the_definition_and_the_task(cloud: Cloud) -> None:
+    platform = {"cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX"}
+    storage = {"sizeInGiB": 30}
+    cloud.define(pidMode="task", ephemeralStorage=storage, runtimePlatform=platform)
+    shown = cloud("DescribeTaskDefinition", taskDefinition="app")["taskDefinition"]
+    assert (shown["pidMode"], shown["ephemeralStorage"]) == ("task", storage)
+    assert shown["runtimePlatform"] == platform
+    (first,) = cloud.run_task()
+    assert first["attributes"] == [{"name": "ecs.cpu-architecture", "value": "arm64"}]
+    assert first["ephemeralStorage"] == first["fargateEphemeralStorage"] == storage
+    (second,) = cloud.run_task(overrides={"ephemeralStorage": {"sizeInGiB": 40}})
+    assert second["ephemeralStorage"] == second["overrides"]["ephemeralStorage"]
+    assert second["ephemeralStorage"] == {"sizeInGiB": 40}
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (
+            {"pidMode": "host"},
+            "Fargate compatible task definitions do not support pidMode host",
+        ),
+        ({"ephemeralStorage": {"sizeInGiB": 20}}, "EphemeralStorage size should be at least 21."),
+        ({"ephemeralStorage": {"sizeInGiB": 201}}, "EphemeralStorage size should be at most 200."),
+    ],
+)
+def test_a_setting_of_the_task_that_fargate_does_not_take_is_refused(
+    cloud: Cloud, changes: dict[str, Any], text: str
+) -> None:
+    assert define_refusal(cloud, **changes) == text
+
+
+AWSLOGS = {
+    "awslogs-group": "/app",
+    "awslogs-region": "ap-northeast-1",
+    "awslogs-stream-prefix": "ecs",
+}
+
+
+@pytest.mark.parametrize(
+    ("driver", "options", "text"),
+    [
+        (
+            "json-file",
+            {},
+            "json-file is not a valid log driver. Must be one of [awslogs,splunk,awsfirelens]",
+        ),
+        (
+            "splunk",
+            {},
+            "hiyoko does not implement containerDefinitions.logConfiguration.logDriver='splunk'.",
+        ),
+        (
+            "awsfirelens",
+            {},
+            "hiyoko does not implement containerDefinitions.logConfiguration.logDriver="
+            "'awsfirelens'.",
+        ),
+        (
+            "awslogs",
+            AWSLOGS | {"awslogs-endpoint": "x"},
+            "Log driver awslogs disallows options: awslogs-endpoint",
+        ),
+        (
+            "awslogs",
+            {"awslogs-region": "ap-northeast-1"},
+            "Log driver awslogs requires options: awslogs-region, awslogs-group",
+        ),
+        (
+            "awslogs",
+            AWSLOGS | {"awslogs-datetime-format": "%Y", "awslogs-multiline-pattern": "^x"},
+            "You cannot configure log opt 'awslogs-datetime-format' and"
+            " 'awslogs-multiline-pattern' at the same time.",
+        ),
+        (
+            "awslogs",
+            AWSLOGS | {"mode": "async"},
+            "Invalid value for log option mode: async. Valid values are blocking and non-blocking.",
+        ),
+        (
+            "awslogs",
+            AWSLOGS | {"max-buffer-size": "much"},
+            "Invalid value for log option max-buffer-size: much.",
+        ),
+    ],
+)
+def test_a_log_configuration_that_cannot_be_is_refused(
+    cloud: Cloud, driver: str, options: dict[str, str], text: str
+) -> None:
+    container = {**CONTAINER, "logConfiguration": {"logDriver": driver, "options": options}}
+    assert define_refusal(cloud, containerDefinitions=[container], executionRoleArn=ROLE) == text
 
 
 def test_secrets_need_a_role_that_may_read_them(cloud: Cloud) -> None:
@@ -337,6 +435,48 @@ def interfaces(cloud: Cloud) -> list[dict[str, Any]]:
     return found
 
 
+def test_a_task_goes_through_its_states_and_each_sets_its_time(cloud: Cloud) -> None:
+    stamps = (
+        *("createdAt", "connectivityAt", "pullStartedAt", "pullStoppedAt", "startedAt"),
+        *("stoppingAt", "executionStoppedAt", "stoppedAt"),
+    )
+    (task,) = cloud.run_task()
+    arn, told = task["taskArn"], []
+
+    def look(**more: Any) -> None:
+        shown = cloud.task(arn)
+        told.append((shown["lastStatus"], [name for name in stamps if name in shown]))
+        for name, value in more.items():
+            assert shown[name] == value
+        cloud.clock.time += 1
+
+    look(desiredStatus="RUNNING")
+    cloud.attach(task)
+    cloud.see(task, ContainerSeen("web", "PENDING"), pull_started_at=cloud.clock.now())
+    look(connectivity="CONNECTED")
+    pulled = {"pull_started_at": cloud.clock.now() - 1, "pull_stopped_at": cloud.clock.now()}
+    began = cloud.clock.now()
+    cloud.see(task, ContainerSeen("web", "RUNNING", started_at=began), **pulled)
+    look(startedAt=began)
+    cloud("StopTask", cluster="c", task=arn, reason="enough")
+    look(desiredStatus="STOPPED", stopCode="UserInitiated", stoppedReason="enough")
+    ended = ContainerSeen(
+        "web", "STOPPED", exit_code=143, started_at=began, finished_at=cloud.clock.now()
+    )
+    cloud.see(task, ended, **pulled, gone=True)
+    look()
+    cloud.schedule()
+    look()
+    assert told == [
+        ("PROVISIONING", [*stamps[:1]]),
+        ("PENDING", [*stamps[:3]]),
+        ("RUNNING", [*stamps[:5]]),
+        ("STOPPING", [*stamps[:6]]),
+        ("DEPROVISIONING", [*stamps[:7]]),
+        ("STOPPED", [*stamps]),
+    ]
+
+
 def test_a_stopped_task_is_described_for_an_hour(cloud: Cloud) -> None:
     (task,) = cloud.run_task()
     cloud("StopTask", cluster="c", task=task["taskArn"])
@@ -417,11 +557,51 @@ def test_an_unknown_subnet_is_named(cloud: Cloud) -> None:
     assert cloud.tasks() == []
 
 
-def test_execute_command_and_ec2_are_refused_by_name(cloud: Cloud) -> None:
-    code, message = refusal(
-        cloud, "ExecuteCommand", cluster="c", command="sh", interactive=True, task="t"
+def test_a_session_is_given_out_where_the_agent_runs(cloud: Cloud) -> None:
+    def refused(**changes: Any) -> tuple[str, str]:
+        asked = {"cluster": "c", "command": "sh", "interactive": True, "task": arn}
+        return refusal(cloud, "ExecuteCommand", **asked | changes)
+
+    cloud.define(taskRoleArn=ROLE)
+    (task,) = cloud.run_task(enableExecuteCommand=True)
+    arn = task["taskArn"]
+    assert task["containers"][0]["managedAgents"][0]["lastStatus"] == "PENDING"
+    cloud.attach(task)
+    cloud.see(task, ContainerSeen("web", "RUNNING", "r-1", started_at=1.0, agent_at=2.0))
+    (container,) = cloud.task(arn)["containers"]
+    agent = {"name": "ExecuteCommandAgent", "lastStatus": "RUNNING", "lastStartedAt": 2.0}
+    assert container["managedAgents"] == [agent]
+    answer = cloud("ExecuteCommand", cluster="c", command="sh", interactive=True, task=arn)
+    assert answer["containerArn"] == container["containerArn"]
+    session = answer["session"]
+    assert session["streamUrl"] == (
+        "wss://ssmmessages.ap-northeast-1.amazonaws.com/v1/data-channel/"
+        f"{session['sessionId']}?role=publish_subscribe"
     )
-    assert (code, "ExecuteCommand" in message) == ("NotImplemented", True)
+    assert refused(interactive=False)[1] == "Interactive is the only mode supported currently."
+    assert refused(task="0" * 32)[1] == "The referenced task was not found."
+    assert refused(container="other")[0] == "InvalidParameterException"
+    (plain,) = cloud.run_task()
+    cloud.run(plain)
+    code, message = refused(task=plain["taskArn"])
+    assert code == "InvalidParameterException"
+    assert message.startswith("The execute command failed because execute command was not enabled")
+    assert "managedAgents" not in cloud.task(plain["taskArn"])["containers"][0]
+
+
+def test_a_service_gives_its_tasks_the_agent(cloud: Cloud) -> None:
+    with pytest.raises(AwsError, match="valid taskRoleArn"):
+        cloud.serve(enableExecuteCommand=True)
+    cloud.define(taskRoleArn=ROLE)
+    assert cloud.serve(enableExecuteCommand=True)["enableExecuteCommand"]
+    cloud.schedule()
+    assert all(task["enableExecuteCommand"] for task in cloud.tasks())
+    cloud("UpdateService", cluster="c", service="web", enableExecuteCommand=False)
+    assert not cloud.service()["enableExecuteCommand"]
+    assert len(cloud.service()["deployments"]) == 1
+
+
+def test_ec2_is_refused_by_name(cloud: Cloud) -> None:
     with pytest.raises(AwsError) as refused:
         cloud.run_task(launchType="EC2")
     assert "launchType" in refused.value.message

@@ -209,6 +209,7 @@ def test_a_new_definition_rolls_out_without_losing_a_healthy_task(cloud: Cloud, 
     assert targets(cloud, group)[address(old)] == "draining"
     assert cloud.service()["deployments"][0]["rolloutState"] == "COMPLETED"
     assert cloud.schedule().again_s == 1
+    cloud.balance(group, "healthy")
     cloud.clock.time += GROUP_DELAY_S
     cloud.schedule()
     assert cloud.task(old["taskArn"])["lastStatus"] == "STOPPING"
@@ -338,6 +339,10 @@ def test_a_deleted_service_drains_and_becomes_inactive(cloud: Cloud, group: str)
     cloud("DeleteService", cluster="c", service="web", force=True)
     cloud.schedule()
     assert cloud.service()["status"] == "DRAINING"
+    cloud.clock.time += GROUP_DELAY_S
+    cloud.schedule()
+    assert set(targets(cloud, group).values()) == {"draining"}  # the nodes do not know yet
+    cloud.balance(group, "healthy")
     cloud.clock.time += GROUP_DELAY_S
     cloud.schedule()
     cloud.leave()

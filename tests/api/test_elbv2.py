@@ -69,9 +69,8 @@ class Cloud:
         with self.store.transaction() as tx:
             nodes = rows.get_load_balancer(tx, balancer).nodes
             for node, state in zip(nodes, states, strict=False):
-                row = TargetSeen(
-                    group, "10.0.1.9", 80, node.eni_id, state, "Target.Timeout", "D", 0.0
-                )
+                key = (group, "10.0.1.9", 80, node.eni_id)
+                row = TargetSeen(*key, state, "Target.Timeout", "D", self.clock.now())
                 TARGETS_SEEN.put(tx, row)
 
 
@@ -195,6 +194,15 @@ def test_target_health_follows_use_sightings_and_draining(cloud: Cloud) -> None:
     cloud("DeregisterTargets", TargetGroupArn=group, Targets=[{"Id": "10.0.1.9"}])
     assert cloud.health(group) == [("draining", "Target.DeregistrationInProgress")]
     cloud.clock.time += 300
+    # Its nodes send it requests: the delay begins when they do so no longer.
+    assert cloud.health(group) == [("draining", "Target.DeregistrationInProgress")]
+    cloud.see(group, balancer, "draining", "draining")
+    cloud("RegisterTargets", TargetGroupArn=group, Targets=[{"Id": "10.0.1.9"}])
+    assert cloud.health(group) == [("initial", "Elb.RegistrationInProgress")]  # taken back
+    cloud("DeregisterTargets", TargetGroupArn=group, Targets=[{"Id": "10.0.1.9"}])
+    cloud.clock.time += 299
+    assert cloud.health(group) == [("draining", "Target.DeregistrationInProgress")]
+    cloud.clock.time += 1
     assert cloud.health(group) == []
     named = cloud("DescribeTargetHealth", TargetGroupArn=group, Targets=[{"Id": "10.0.1.9"}])
     shown = named["TargetHealthDescriptions"][0]["TargetHealth"]

@@ -9,6 +9,7 @@ import pytest
 
 import hiyoko.services.logs  # noqa: F401  registers the operations
 from hiyoko.api import AwsError, invoke
+from hiyoko.reconcile.log_retention import LogRetention
 from hiyoko.services.logs.model import DAY_MS
 from hiyoko.store.database import Store
 
@@ -145,6 +146,38 @@ def test_expired_events_are_not_shown_and_then_removed(logs: Logs) -> None:
     assert messages(logs.find()) == []
     assert logs("_ExpireLogEvents") == {"Removed": 1}
     assert logs("_ExpireLogEvents") == {"Removed": 0}
+
+
+@pytest.mark.parametrize(("token", "count"), [("awslogs/c/1/0", 1), ("49590302", 2)])
+def test_a_batch_of_the_log_driver_is_taken_once_and_anybody_else_s_each_time(
+    logs: Logs, token: str, count: int
+) -> None:
+    event = {"timestamp": logs.ms, "message": "a"}
+    batch = {"logGroupName": "app", "logStreamName": "web", "logEvents": [event]}
+    for _ in range(2):
+        logs("PutLogEvents", **batch, sequenceToken=token)
+    assert messages(logs.get()) == ["a"] * count
+    logs("PutLogEvents", **batch, sequenceToken=f"{token}1")
+    assert len(messages(logs.get())) == count + 1
+
+
+async def test_expired_events_go_away_by_the_clock(logs: Logs) -> None:
+    logs.put("old")
+    logs("PutRetentionPolicy", logGroupName="app", retentionInDays=1)
+    retention = LogRetention(logs.store, logs.clock)
+    woken: list[int] = []
+    logs.store.watch(lambda: woken.append(1))
+
+    def stored() -> int:
+        group = logs("DescribeLogGroups")["logGroups"][0]
+        return int(group["storedBytes"])
+
+    await retention.activate()
+    logs.clock.time += 1.5 * DAY_MS / 1000
+    assert stored() > 0
+    await retention.activate()
+    assert stored() == 0
+    assert woken == []  # no reconciler looks at log lines
 
 
 def test_a_retention_that_aws_does_not_have_is_refused(logs: Logs) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -165,3 +166,33 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     after = traces()
     left = {kind: after[kind] - before[kind] for kind in after if after[kind] - before[kind]}
     assert not left
+
+
+@contextmanager
+def small_disk(place: Path, megabytes: int, files: int = 0) -> Iterator[Path]:
+    """A file system of its own with so much room; 0 files: as many as there is room for."""
+    place.mkdir()
+    options = f"size={megabytes}m,nr_inodes={files}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", place], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def fill(place: Path) -> Path:
+    """Take every byte that is left on a disk."""
+    ballast = place / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12, 1):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                continue
+    return ballast
+
+
+def world_init(cloud: Cloud) -> int:
+    """The pid of the world's init: with it everything in the world ends at once."""
+    return int(json.loads((cloud.state_dir / "run" / "world.json").read_text())[1])

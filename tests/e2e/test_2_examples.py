@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import queue
+import subprocess
+import threading
+import time
+from typing import IO
 
 from tests.e2e.conftest import Cloud
 
@@ -18,7 +23,44 @@ def test_a_task_with_a_public_address_is_reached_by_it(cloud: Cloud) -> None:
     assert code == 0
     assert "nginx" in page.lower()
     assert json.loads(cloud.hiyoko("check", "--json", PUBLIC))["ok"]
+    follow_logs(cloud)
     assert "nothing is left" in cloud.hiyoko("down", "--yes", PUBLIC)
+
+
+def follow_logs(cloud: Cloud) -> None:
+    """A line is on the terminal a moment after it was written."""
+    command = cloud.command("logs", "--follow", "--json", "--file", PUBLIC, "web")
+    following = subprocess.Popen(
+        command, env=cloud.environment(), stdout=subprocess.PIPE, text=True
+    )
+    assert following.stdout is not None
+    lines: queue.SimpleQueue[tuple[float, str]] = queue.SimpleQueue()
+
+    def read(output: IO[str]) -> None:
+        for line in output:
+            lines.put((time.time() * 1000, line))
+
+    reader = threading.Thread(target=read, args=(following.stdout,))
+    reader.start()
+    address = json.loads(cloud.hiyoko("status", "--json", PUBLIC))["tasks"][0]["public_address"]
+    latencies: list[float] = []
+    try:
+        lines.get(timeout=20)  # it follows
+        for number in range(4):
+            cloud.curl(f"http://{address}/follow-{number}")
+            while True:
+                came_ms, line = lines.get(timeout=20)
+                event = json.loads(line)
+                if f"/follow-{number}" in event["message"]:
+                    latencies.append(came_ms - event["timestamp"])
+                    break
+    finally:
+        following.kill()
+        following.wait()
+        reader.join()
+        following.stdout.close()
+    # Least of a few, because a machine that does other work is late now and then.
+    assert min(latencies) < 100
 
 
 def test_several_services_are_chosen_by_path_and_host(cloud: Cloud) -> None:

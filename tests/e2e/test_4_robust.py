@@ -12,13 +12,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import botocore.exceptions
 import pytest
-from tests.e2e.conftest import Cloud, free_port, left_by, until
+from tests.e2e.conftest import Cloud, fill, free_port, left_by, small_disk, until, world_init
 
 SITE = "examples/2-https/site.yaml"
 URL = "https://hello-aws.my-project.jp/"
@@ -41,34 +40,6 @@ def own(tmp_path: Path) -> Iterator[Cloud]:
     made.run("cloud", "stop")
     assert not left_by(made)
     assert str(tmp_path) not in Path("/proc/mounts").read_text()
-
-
-@contextmanager
-def small_disk(place: Path, megabytes: int) -> Iterator[Path]:
-    place.mkdir()
-    options = f"size={megabytes}m"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", place], check=True)
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", place], check=True)
-
-
-def fill(place: Path) -> Path:
-    """Take every byte that is left on a disk."""
-    ballast = place / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        for size in (1 << 20, 1 << 12, 1):
-            try:
-                while True:
-                    file.write(b"x" * size)
-            except OSError:
-                continue
-    return ballast
-
-
-def world_init(cloud: Cloud) -> int:
-    return int(json.loads((cloud.state_dir / "run" / "world.json").read_text())[1])
 
 
 # --- bad machines

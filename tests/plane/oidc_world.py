@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.plane.balancer_world import ADDRESS, ENI
 
 from hiyoko.plane.addresses import VPC_RESOLVER_LINK_LOCAL
-from hiyoko.plane.containers.sockets import inside, socket_in
+from hiyoko.plane.namespaces import inside, socket_in
 from hiyoko.plane.process import run
 
 HOST, ADDRESS_OF_IDP = "idp.test", "10.0.0.20"

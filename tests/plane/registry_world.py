@@ -7,7 +7,10 @@ import datetime
 import gzip
 import hashlib
 import io
+import json
+import os
 import re
+import signal
 import ssl
 import tarfile
 from collections.abc import AsyncIterator
@@ -33,6 +36,8 @@ from hiyoko.gateway.public_images import Porter
 from hiyoko.gateway.registry import RegistryHandler
 from hiyoko.gateway.server import Gateway
 from hiyoko.neighbours import Neighbours
+from hiyoko.plane.awslogs.control import AwslogsPlane
+from hiyoko.plane.awslogs.lines import parse_lines
 from hiyoko.plane.containers.blobs import (
     Blobs,
     BuildFailed,
@@ -42,7 +47,6 @@ from hiyoko.plane.containers.blobs import (
     FetchFailed,
 )
 from hiyoko.plane.containers.directory import ContainerState, Progress, task_id
-from hiyoko.plane.containers.logs import LogFile
 from hiyoko.plane.containers.plane import ContainerPlane, ContainersState, steps
 from hiyoko.plane.containers.uploads import Uploads
 from hiyoko.plane.process import run
@@ -57,7 +61,9 @@ ECR = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 ECR_API = f"api.ecr.{REGION}.amazonaws.com"
 LAYERS = f"prod-{REGION}-starport-layer-bucket.s3.{REGION}.amazonaws.com"
 LOGS = f"logs.{REGION}.amazonaws.com"
-KEEPERS = tuple(f"{name}.{REGION}.amazonaws.com" for name in ("s3", "ssm", "secretsmanager"))
+KEEPERS = tuple(
+    f"{name}.{REGION}.amazonaws.com" for name in ("s3", "ssm", "secretsmanager", "ssmmessages")
+)
 ENDPOINT = "198.18.0.80"
 ENI = "eni-0123456789abcdef0"
 APPLETS = (
@@ -116,11 +122,21 @@ def make_certificate(directory: Path, names: tuple[str, ...]) -> tuple[Path, Pat
     return trust, both
 
 
-def add_busybox(blobs: Blobs, command: tuple[str, ...]) -> dict[str, Any]:
-    """An image of busybox alone, in the store; its manifest's digest, type and size."""
+def add_busybox(
+    blobs: Blobs, command: tuple[str, ...], machine: int | None = None
+) -> dict[str, Any]:
+    """An image of busybox alone, in the store; its manifest's digest, type and size.
+
+    ``machine``: its ELF header says that it is for another one (elf(5), e_machine).
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        archive.add("/bin/busybox", "bin/busybox")
+        program = bytearray(Path("/bin/busybox").read_bytes())
+        if machine is not None:
+            program[18:20] = machine.to_bytes(2, "little")
+        binary = tarfile.TarInfo("bin/busybox")
+        binary.size, binary.mode = len(program), 0o755
+        archive.addfile(binary, io.BytesIO(program))
         for name in APPLETS:
             link = tarfile.TarInfo(f"bin/{name}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
@@ -147,8 +163,39 @@ def add_busybox(blobs: Blobs, command: tuple[str, ...]) -> dict[str, Any]:
 
 def push(store: Store, settings: Settings, name: str, tag: str, command: tuple[str, ...]) -> str:
     """A busybox image in an ECR repository; its digest."""
+    image = add_busybox(Blobs(settings.image_dir), command)
+    return put_manifest(store, settings, name, tag, image)
+
+
+def push_index(
+    store: Store, settings: Settings, name: str, tag: str, command: tuple[str, ...]
+) -> str:
+    """The image for amd64 beside one for arm64, which can't run here; the index's digest."""
     blobs = Blobs(settings.image_dir)
-    image = add_busybox(blobs, command)
+    members = []
+    for architecture, machine in (("amd64", None), ("arm64", 183)):
+        image = add_busybox(blobs, command, machine)
+        put_manifest(store, settings, name, "", image)
+        members.append(
+            {
+                "mediaType": image["media_type"],
+                "digest": image["digest"],
+                "size": image["size"],
+                "platform": {"os": "linux", "architecture": architecture},
+            }
+        )
+    media_type = "application/vnd.oci.image.index.v1+json"
+    index = {"schemaVersion": 2, "mediaType": media_type, "manifests": members}
+    body = json.dumps(index).encode()
+    made = {"digest": blobs.add(body), "media_type": media_type, "size": len(body)}
+    return put_manifest(store, settings, name, tag, made)
+
+
+def put_manifest(
+    store: Store, settings: Settings, name: str, tag: str, image: dict[str, Any]
+) -> str:
+    """A manifest that is in the blob store becomes an image of a repository; its digest."""
+    blobs = Blobs(settings.image_dir)
     with store.reading() as tx:
         known = find_repository(tx, ACCOUNT, REGION, name)
     if known is None:
@@ -159,7 +206,7 @@ def push(store: Store, settings: Settings, name: str, tag: str, command: tuple[s
         "_PutManifest",
         {
             "repositoryName": name,
-            "tag": tag,
+            **({"tag": tag} if tag else {}),
             "digest": image["digest"],
             "mediaType": image["media_type"],
             "size": image["size"],
@@ -248,11 +295,19 @@ async def registry_world(
     try:
         yield RegistryWorld(store, settings, trust, neighbours)
     finally:
+        end_log_driver(settings)
         names.close()
         await runner.cleanup()
         await run("ip", "link", "delete", "e-test")
         await run("ip", "netns", "delete", ENI)
         store.close()
+
+
+def end_log_driver(settings: Settings) -> None:
+    """What ends with the world ends with the test."""
+    pid = AwslogsPlane(settings.task_dir, settings.run_dir / "awslogs").pid()
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)
 
 
 def make_task(number: int, *containers: Container, run: bool = True) -> Task:
@@ -330,11 +385,14 @@ class Driver:
                     await self.woken.wait()
 
     async def until(self, task: Task, status: str) -> ContainerState:
+        return await self.until_container(task, "web", status)
+
+    async def until_container(self, task: Task, name: str, status: str) -> ContainerState:
         async with asyncio.timeout(20):
             while True:
                 self.woken.clear()
                 seen = await self.settle(task)
-                found = seen.tasks[task_id(task.arn)].containers["web"]
+                found = seen.tasks[task_id(task.arn)].containers[name]
                 if found.status == status:
                     return found
                 await self.woken.wait()
@@ -346,11 +404,10 @@ class Driver:
 
     async def line(self, task: Task, pattern: str) -> str:
         """Wait until the container has printed such a line."""
-        log = LogFile(self.plane.directory(task.arn).container(task.arn, "web").log)
+        log = self.plane.directory(task.arn).container(task.arn, "web").log
         async with asyncio.timeout(10):
             while True:
-                self.woken.clear()
-                for line in log.unread()[0]:
+                for line in parse_lines(log.read_bytes() if log.exists() else b""):
                     if re.search(pattern, line.message):
                         return line.message
-                await self.woken.wait()
+                await asyncio.sleep(0.02)

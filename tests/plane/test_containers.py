@@ -426,7 +426,8 @@ async def test_a_task_reads_of_itself_and_finds_its_roles_keys(driver: Driver) -
     task = replace(make_task(25, make_container(IMAGE, "sh", "-c", script)), identity=identity)
     asked = []
 
-    def keys(of: Task) -> dict[str, object]:
+    def keys(of: Task, wanted: str) -> dict[str, object]:
+        assert wanted == role
         asked.append(of.arn)
         return {
             "AccessKeyId": "ASIA1", "SecretAccessKey": "s", "Token": "t",

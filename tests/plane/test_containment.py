@@ -29,13 +29,13 @@ from tests.plane.registry_world import make_container, make_task
 
 from hiyoko.blueprint import example
 from hiyoko.blueprint.network import UDP, Network, SecurityGroup, Vpc
+from hiyoko.plane.awslogs.lines import parse_lines
 from hiyoko.plane.containers import bundle
 from hiyoko.plane.containers.blobs import ImageConfig
 from hiyoko.plane.containers.bundle import CAPABILITIES, Identity, render_config
 from hiyoko.plane.containers.cgroups import limits_enforced, own_group, remove_groups
 from hiyoko.plane.containers.directory import ContainerDirectory, runtime_id
 from hiyoko.plane.containers.layers import unpack
-from hiyoko.plane.containers.logs import LogFile
 from hiyoko.plane.containers.plane import PROCESSES_MAX
 from hiyoko.plane.containers.runtime import Runtime, wait_end
 from hiyoko.plane.namespaces import in_namespace
@@ -278,7 +278,8 @@ async def run_in_container(settings: Settings, script: tuple[str, ...]) -> dict[
         address=example.TASK_A.address,
     )
     cid = runtime_id(task.arn, container.name)
-    files = ContainerDirectory(settings.task_dir / "1" / "web", "web", cid)
+    place = settings.task_dir / "1" / "web"
+    files = ContainerDirectory(place, "web", cid, place)
     etc = files.path / "etc"
     etc.mkdir(parents=True)
     for name in ("resolv.conf", "hosts", "hostname", "trust.pem"):
@@ -307,7 +308,7 @@ async def run_in_container(settings: Settings, script: tuple[str, ...]) -> dict[
         await runtime.delete(files)
         await runtime.unmount(files)
         remove_groups(settings)
-    said = read("\n".join(line.message for line in LogFile(files.log).unread()[0]))
+    said = read("\n".join(line.message for line in parse_lines(files.log.read_bytes())))
     assert "children" in said, said
     return said
 

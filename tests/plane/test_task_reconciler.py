@@ -9,14 +9,24 @@ from typing import Any
 
 import pytest
 from tests.api.ecs_cloud import ROLE, Cloud
-from tests.plane.registry_world import ECR, ENI, RegistryWorld, push, registry_world
+from tests.plane.registry_world import (
+    ECR,
+    ENI,
+    RegistryWorld,
+    push,
+    registry_world,
+)
 
-import hiyoko.services.logs  # noqa: F401 - registers the operations
+import hiyoko.services.iam
+import hiyoko.services.logs
+import hiyoko.services.sts  # noqa: F401 - registers the operations
 from hiyoko import api
+from hiyoko.clock import SystemClock
 from hiyoko.plane.containers.cgroups import remove_groups
 from hiyoko.plane.containers.plane import ContainerPlane
 from hiyoko.plane.process import NETNS_DIR, run
 from hiyoko.reconcile.report import Report
+from hiyoko.reconcile.role_keys import role_keys
 from hiyoko.reconcile.tasks import TaskReconciler
 from hiyoko.services.ec2.seen import INTERFACES_SEEN, InterfaceSeen
 
@@ -37,7 +47,8 @@ class Hatchery:
 
     def again(self) -> None:
         """A reconciler that remembers nothing."""
-        self.plane = ContainerPlane(self.world.settings, self.world.trust, self.woken.set)
+        keys = role_keys(self.world.store, SystemClock())
+        self.plane = ContainerPlane(self.world.settings, self.world.trust, self.woken.set, keys)
         self.reconciler = TaskReconciler(self.world.store, self.plane)
 
     async def activate(self) -> Report:
@@ -46,6 +57,10 @@ class Hatchery:
         return report
 
     async def until(self, arn: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        with self.world.store.listening(lambda _: self.woken.set()):
+            return await self._until(arn, wanted)
+
+    async def _until(self, arn: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         async with asyncio.timeout(20):
             while True:
                 self.woken.clear()
@@ -68,6 +83,11 @@ class Hatchery:
         }
         self.cloud.define(containerDefinitions=[container, *others], executionRoleArn=ROLE)
         task = self.cloud.run_task()[0]
+        await self.attach_one(task)
+        arn: str = task["taskArn"]
+        return arn
+
+    async def attach_one(self, task: dict[str, Any]) -> None:
         details = {one["name"]: one["value"] for one in task["attachments"][0]["details"]}
         eni = details["networkInterfaceId"]
         # The test's one namespace under the name of the task's interface.
@@ -76,13 +96,14 @@ class Hatchery:
         await run("mount", "--bind", str(NETNS_DIR / ENI), str(self.handles[-1]))
         with self.world.store.transaction() as tx:
             INTERFACES_SEEN.put(tx, InterfaceSeen(eni, 1.0))
-        arn: str = task["taskArn"]
-        return arn
 
     def logged(self, arn: str) -> list[str]:
         stream = f"ecs/web/{arn.rpartition('/')[2]}"
         request = {"logGroupName": "/app", "logStreamName": stream, "startFromHead": True}
-        events = api.invoke(self.world.store, "logs", "GetLogEvents", request)["events"]
+        try:
+            events = api.invoke(self.world.store, "logs", "GetLogEvents", request)["events"]
+        except api.AwsError:  # the stream is made just before the container starts
+            return []
         return [event["message"] for event in events]
 
 

@@ -95,6 +95,13 @@ def test_a_file_that_is_no_database_is_named_with_the_way_out(tmp_path: Path) ->
         Store.open(path)
 
 
+def test_a_database_that_cannot_be_made_is_no_reason_to_move_one_away(tmp_path: Path) -> None:
+    """Out of inodes, for one: SQLite says only that it is unable to open the file."""
+    with pytest.raises(StoreError, match="its disk has room") as refused:
+        Store.open(tmp_path / "missing" / "hiyoko.db")
+    assert "move it away" not in str(refused.value)
+
+
 def test_a_database_that_cannot_grow_refuses_the_write_and_keeps_the_rest(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "hiyoko.db")
     pages = store.connection.execute("PRAGMA page_count").fetchone()[0]

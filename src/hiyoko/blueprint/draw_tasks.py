@@ -105,6 +105,10 @@ def _task(view: model.TaskView, vpc: IPv4Network, subnet: str) -> Task:
         aliases=tuple(
             (name, str(address)) for name, address in alias_addresses(task.endpoints).items()
         ),
+        architecture="arm64" if view.architecture == "arm64" else "amd64",
+        shared_pids=view.definition.pid_mode == "task",
+        storage_gib=view.ephemeral_gib,
+        exec_enabled=task.exec_enabled,
     )
 
 
@@ -121,6 +125,7 @@ def _identity(view: model.TaskView, subnet: str) -> Identity:
         mac=task.mac,
         subnet_cidr=subnet,
         tags=task.tags,
+        execution_role=task.overrides.execution_role or view.definition.execution_role,
     )
 
 
@@ -180,6 +185,9 @@ def _container(
         system_controls=definition.system_controls,
         init_process=definition.init_process,
         capabilities=definition.capabilities,
+        dropped=definition.dropped,
+        interactive=bool(definition.interactive),
+        terminal=bool(definition.pseudo_terminal),
         arn=task.container_arn(definition.name),
         start_timeout_s=definition.start_timeout_s,
         restart_period_s=restart.period_s if restart is not None and restart.enabled else None,
@@ -212,4 +220,17 @@ def _log(task: model.Task, definition: model.ContainerDefinition) -> LogTarget |
         stream=f"{prefix}/{definition.name}/{task.task_id}",
         region=log.option("awslogs-region"),
         create_group=log.option("awslogs-create-group", "false") == "true",
+        multiline_pattern=log.option("awslogs-multiline-pattern"),
+        datetime_format=log.option("awslogs-datetime-format"),
+        # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-account-settings.html:
+        # the default of new accounts since June 2025.
+        blocking=log.option("mode", "non-blocking") == "blocking",
+        buffer_bytes=_bytes(log.option("max-buffer-size", "10m")),
     )
+
+
+def _bytes(size: str) -> int:
+    """``10m``, ``512 KB`` or ``1048576``: powers of 1024, as Docker reads sizes."""
+    number = size.rstrip("bBiIkKmMgG ")
+    unit = size[len(number) :].strip().lower()[:1]
+    return int(number) << {"k": 10, "m": 20, "g": 30}.get(unit, 0)

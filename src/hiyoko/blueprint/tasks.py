@@ -8,12 +8,22 @@ from ipaddress import IPv4Address
 
 @dataclass(frozen=True, slots=True)
 class LogTarget:
-    """Where a container's output goes: CloudWatch Logs (awslogs)."""
+    """Where a container's output goes: CloudWatch Logs (awslogs).
+
+    An event of several lines begins with ``multiline_pattern``, or with a time of
+    ``datetime_format``; with neither, each line is an event.
+    ``blocking``: output that cannot be sent makes the container wait; else what is beyond
+    ``buffer_bytes`` is lost.
+    """
 
     group: str
     stream: str
     region: str
     create_group: bool = False
+    multiline_pattern: str = ""
+    datetime_format: str = ""
+    blocking: bool = False
+    buffer_bytes: int = 10 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +43,8 @@ class Container:
     with the ARN or name of their value; ``environment_files`` ARNs of S3 objects; ``ulimits``
     name, soft and hard limit. ``restart_period_s`` is how long a container must have run to be
     started again when it ends (not by an exit code of ``restart_ignores``); None: it never is.
-    Explicit variables win over those of files, the first file over later ones.
+    Explicit variables win over those of files, the first file over later ones. ``dropped`` are
+    capabilities; ``interactive`` keeps the input open, ``terminal`` makes it one.
     """
 
     name: str
@@ -67,6 +78,9 @@ class Container:
     start_timeout_s: int | None = None
     restart_period_s: int | None = None
     restart_ignores: tuple[int, ...] = ()
+    dropped: tuple[str, ...] = ()
+    interactive: bool = False
+    terminal: bool = False
 
     @property
     def reference(self) -> str:
@@ -78,6 +92,7 @@ class Container:
 class Identity:
     """What a task is told of itself. ``service`` and ``role`` (an ARN) are empty without one.
 
+    ``execution_role`` is the agent's, for what is done before and around the containers.
     ``credentials_id`` is the last part of the path at which it finds its role's keys.
     """
 
@@ -91,11 +106,17 @@ class Identity:
     mac: str = ""
     subnet_cidr: str = ""
     tags: tuple[tuple[str, str], ...] = ()
+    execution_role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task and whether it shall run. ``registry_token`` of ECR pulls is the account's."""
+    """A task and whether it shall run.
+
+    ``architecture`` is the one that its images must have, as an OCI platform names it.
+    ``shared_pids``: its containers see each other's processes. ``storage_gib``: what they may write
+    in all; None is no limit but the disk's.
+    """
 
     arn: str
     account: str
@@ -114,6 +135,10 @@ class Task:
     identity: Identity = Identity()
     aliases: tuple[tuple[str, str], ...] = ()
     """Names of Service Connect with their addresses, for /etc/hosts."""
+    architecture: str = "amd64"
+    shared_pids: bool = False
+    storage_gib: int | None = None
+    exec_enabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import Event
 from time import time
 from typing import Any
 
+from botocore.exceptions import EventStreamError
+
 from hiyoko.cli.balancer_logs import balancer_logs
 from hiyoko.cli.duration import seconds
 from hiyoko.cli.errors import CommandError
 from hiyoko.cli.stack import SiteStack
-from hiyoko.cli.target import choose
+from hiyoko.cli.target import Target, choose
 from hiyoko.settings import Settings
 from hiyoko.site.load import load_site
+
+POLL_S = 2.0
 
 
 def logs(options: argparse.Namespace, settings: Settings) -> int:
@@ -35,32 +41,82 @@ def logs(options: argparse.Namespace, settings: Settings) -> int:
         raise CommandError(f"{site.name} is not deployed; deploy it with: hiyoko up")
     if options.alb:
         return balancer_logs(options, settings, target, resources)
-    client = target.client("logs")
+    wanted = Wanted(target, group, options.service, options.json)
     since = int((time() - seconds(options.since)) * 1000)
-    shown: set[str] = set()
-    while True:
-        for event in _events(client, group, options.service, since):
-            if event["eventId"] not in shown:
-                shown.add(event["eventId"])
-                since = max(since, event["timestamp"])
-                _print(event, options.json)
-        if not options.follow:
-            return 0
-        Event().wait(0.3 if target.local else 2.0)
+    if options.follow and target.local:
+        wanted.follow(since)
+    elif options.follow:
+        wanted.look_again_and_again(since)
+    else:
+        for event in wanted.events(since):
+            wanted.show(event)
+    return 0
 
 
-def _events(client: Any, group: str, service: str | None, since: int) -> Iterator[dict[str, Any]]:
-    arguments: dict[str, Any] = {"logGroupName": group, "startTime": since}
-    if service is not None:
-        arguments["logStreamNamePrefix"] = f"{service}/"
-    for page in client.get_paginator("filter_log_events").paginate(**arguments):
-        yield from page["events"]
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Lines of a log group, of one service or of all."""
+
+    target: Target
+    group: str
+    service: str | None
+    as_json: bool
+
+    def events(self, since: int) -> Iterator[dict[str, Any]]:
+        """What is there since a time (epoch milliseconds)."""
+        arguments: dict[str, Any] = {"logGroupName": self.group, "startTime": since}
+        if self.service is not None:
+            arguments["logStreamNamePrefix"] = f"{self.service}/"
+        client = self.target.client("logs")
+        for page in client.get_paginator("filter_log_events").paginate(**arguments):
+            yield from page["events"]
+
+    def follow(self, since: int) -> None:
+        """What is there, then each line when it is written: a live tail, begun before the look."""
+        client = self.target.client("logs")
+        found = client.describe_log_groups(logGroupNamePrefix=self.group)["logGroups"]
+        arn = next(one["logGroupArn"] for one in found if one["logGroupName"] == self.group)
+        prefixes = {"logStreamNamePrefixes": [f"{self.service}/"]} if self.service else {}
+        while True:
+            began = time()
+            stream = client.start_live_tail(logGroupIdentifiers=[arn], **prefixes)["responseStream"]
+            shown: Counter[tuple[str, int, str]] = Counter()
+            for event in self.events(since):
+                self.show(event)
+                # A session hears of what is written from its begin on: these it may show too.
+                if event["ingestionTime"] >= int(began * 1000):
+                    shown[_identity(event)] += 1
+            try:
+                for update in stream:
+                    for event in update.get("sessionUpdate", {}).get("sessionResults", ()):
+                        if shown[_identity(event)] > 0:
+                            shown[_identity(event)] -= 1
+                        else:
+                            self.show(event)
+            except EventStreamError:
+                pass  # the three hours of a session are over
+            since = int(time() * 1000)
+
+    def look_again_and_again(self, since: int) -> None:
+        """The same on AWS, where a live tail is paid by the minute."""
+        shown: set[str] = set()
+        while True:
+            for event in self.events(since):
+                if event["eventId"] not in shown:
+                    shown.add(event["eventId"])
+                    since = max(since, event["timestamp"])
+                    self.show(event)
+            Event().wait(POLL_S)
+
+    def show(self, event: dict[str, Any]) -> None:
+        """Print one line."""
+        if self.as_json:
+            print(json.dumps(event), flush=True)
+            return
+        at = datetime.fromtimestamp(event["timestamp"] / 1000).astimezone()
+        service, _, task = event["logStreamName"].partition("/")
+        print(f"{at:%H:%M:%S} {service}/{task[-32:][:8]} {event['message'].rstrip()}", flush=True)
 
 
-def _print(event: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(event), flush=True)
-        return
-    at = datetime.fromtimestamp(event["timestamp"] / 1000).astimezone()
-    service, _, task = event["logStreamName"].partition("/")
-    print(f"{at:%H:%M:%S} {service}/{task[-32:][:8]} {event['message'].rstrip()}", flush=True)
+def _identity(event: dict[str, Any]) -> tuple[str, int, str]:
+    return event["logStreamName"], event["timestamp"], event["message"]

@@ -38,6 +38,8 @@ class Target:
             retries={"mode": "standard", "max_attempts": 2 if self.local else 5},
             connect_timeout=5,
             read_timeout=60,
+            # A live tail is asked of another host at AWS; here there is one for all.
+            inject_host_prefix=not self.local,
         )
         try:
             return self.session.create_client(

@@ -18,7 +18,7 @@ from aiohttp.streams import StreamReader
 
 from hiyoko.api import AwsError
 from hiyoko.clock import Clock, Ids, RandomIds, SystemClock
-from hiyoko.gateway import hosts, render
+from hiyoko.gateway import data_channel, hosts, live_tail, render
 from hiyoko.gateway.chain import CHAIN, find_service, read_signature, service_name
 from hiyoko.gateway.exchange import Context, Exchange
 from hiyoko.neighbours import Neighbours
@@ -67,6 +67,7 @@ class Gateway:
         self._public: set[str] = set()
         self._hosts: list[tuple[re.Pattern[str], LocalHandler]] = []
         self._registry: LocalHandler | None = None
+        self._channels: LocalHandler | None = None
         self._runner: web.ServerRunner | None = None
         for route, handler in (routes or {}).items():
             method, path = route.split(" ", 1)
@@ -96,6 +97,10 @@ class Gateway:
     def register_registry(self, handler: LocalHandler) -> None:
         """Serve ``/v2/…`` on the loopback: an image registry for clients without our resolver."""
         self._registry = handler
+
+    def register_channels(self, handler: LocalHandler) -> None:
+        """Serve data channels on the loopback, for clients without our resolver."""
+        self._channels = handler
 
     async def serve(
         self, listener: socket.socket, ssl_context: ssl.SSLContext | None = None
@@ -143,13 +148,25 @@ class Gateway:
         service = service_name(read)
         if self._neighbours.serves(service):
             answer = await self._ask_neighbour(service, read)
+        elif live_tail.wanted(read):
+            exchange = self._exchange(read)
+            answer = self._answer(exchange)
+            if answer.status == 200:
+                return await live_tail.stream(request, exchange)
         else:
             answer = self.answer(read)
+            if hosts.on_loopback(request.transport):
+                answer = data_channel.reachable(read, answer)
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         """Answer one API request: through the chain, then rendered. Never raises."""
-        exchange = Exchange(self._context, request, self._context.ids.uuid())
+        return self._answer(self._exchange(request))
+
+    def _exchange(self, request: HttpRequest) -> Exchange:
+        return Exchange(self._context, request, self._context.ids.uuid())
+
+    def _answer(self, exchange: Exchange) -> HttpResponse:
         try:
             for step in CHAIN:
                 step(exchange)
@@ -158,11 +175,8 @@ class Gateway:
             answer = render.refusal(exchange, error)
             level, outcome = logging.INFO, _code(error)
         except Exception as bug:  # the one place that turns a bug into InternalFailure
-            if _disk_full(bug):
-                answer = render.refusal(exchange, _unavailable(bug))
-            else:
-                answer = render.failure(exchange, bug)
-            level, outcome = logging.ERROR, "InternalFailure"
+            answer, outcome = _failed(exchange, bug)
+            level = logging.ERROR
         else:
             level, outcome = logging.DEBUG, "done"
         self._tell(exchange, answer, level, outcome)
@@ -170,7 +184,7 @@ class Gateway:
 
     async def _ask_neighbour(self, service: str, request: HttpRequest) -> HttpResponse:
         """Answer a request for a service that is not ours. Never raises."""
-        exchange = Exchange(self._context, request, self._context.ids.uuid())
+        exchange = self._exchange(request)
         level, outcome = logging.DEBUG, "done"
         try:
             find_service(exchange)
@@ -184,8 +198,8 @@ class Gateway:
             answer = render.refusal(exchange, error)
             level, outcome = logging.INFO, error.code
         except Exception as bug:
-            answer = render.failure(exchange, bug)
-            level, outcome = logging.ERROR, "InternalFailure"
+            answer, outcome = _failed(exchange, bug)
+            level = logging.ERROR
         self._tell(exchange, answer, level, outcome)
         return answer
 
@@ -208,6 +222,8 @@ class Gateway:
             if pattern.fullmatch(host):
                 return handler
         path = request.raw_path.partition("?")[0]
+        if path.startswith(data_channel.PREFIX):
+            return self._channels
         if path.startswith("/_hiyoko"):
             if path not in self._public and not _from_the_user(request, host):
                 return _not_for_you
@@ -219,15 +235,31 @@ class Gateway:
         return None
 
 
-def _disk_full(error: Exception) -> bool:
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return isinstance(error, StoreError)
+def _failed(exchange: Exchange, bug: Exception) -> tuple[HttpResponse, str]:
+    """What the machine lacks is told with the way out; everything else is a bug of ours."""
+    lack = _lack(bug)
+    if not lack:
+        return render.failure(exchange, bug), "InternalFailure"
+    # As AWS says that a service cannot answer now: clients try again.
+    refusal = AwsError("ServiceUnavailable", lack, status=503, fault="Receiver")
+    return render.refusal(exchange, refusal), "ServiceUnavailable"
 
 
-def _unavailable(error: Exception) -> AwsError:
-    """A disk that takes no more, as AWS says that a service cannot answer now."""
-    return AwsError("ServiceUnavailable", str(error), status=503, fault="Receiver")
+def _lack(error: BaseException | None) -> str:
+    """What the machine has no more of, if that is why; also as the cause of something else."""
+    match error:
+        case None:
+            return ""
+        case StoreError():
+            return str(error)
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return f"{error}; make room on the disk of the state directory, then try again"
+        case OSError(errno=errno.EMFILE | errno.ENFILE):
+            return f"{error}; raise the limit of open files (ulimit -n) and start the cloud again"
+        case OSError(errno=errno.EAGAIN) | RuntimeError(args=("can't start new thread",)):
+            return "the machine takes no more processes; end some, then try again"
+        case _:
+            return _lack(error.__cause__)
 
 
 def _code(error: AwsError | RequestFault | UnknownOperation) -> str:

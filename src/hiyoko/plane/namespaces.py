@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import ctypes
 import os
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from hiyoko.plane.error import PlaneError
+from hiyoko.plane.process import NETNS_DIR
 
 IP_FREEBIND = 15
 """linux/in.h: Python 3.11 does not name it."""
@@ -60,3 +63,32 @@ def identity(namespace: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
+
+
+@contextmanager
+def inside(netns: str) -> Iterator[None]:
+    """Be in a named network namespace for a moment. Nothing may be awaited meanwhile."""
+    try:
+        there = os.open(NETNS_DIR / netns, os.O_RDONLY)
+    except OSError as error:
+        raise PlaneError(f"enter network namespace {netns}: {error.strerror}") from error
+    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        if _libc.setns(there, _CLONE_NEWNET) != 0:
+            raise PlaneError(f"enter network namespace {netns}: {os.strerror(ctypes.get_errno())}")
+        try:
+            yield
+        finally:
+            back = _libc.setns(here, _CLONE_NEWNET)
+            assert back == 0, "could not return to the daemon's network namespace"
+    finally:
+        os.close(there)
+        os.close(here)
+
+
+def socket_in(netns: str, kind: socket.SocketKind) -> socket.socket:
+    """A non-blocking IPv4 socket of that namespace."""
+    with inside(netns):
+        made = socket.socket(socket.AF_INET, kind)
+    made.setblocking(False)
+    return made

@@ -33,13 +33,14 @@ from hiyoko.reconcile.balancer_agents import BalancerAgents
 from hiyoko.reconcile.balancer_tls import BalancerTls, observe_tls
 from hiyoko.reconcile.report import Report
 from hiyoko.services.elbv2 import rows
-from hiyoko.services.elbv2.seen import NODES_SEEN, TARGETS_SEEN, NodeSeen, TargetSeen
+from hiyoko.services.elbv2.seen import NODES_SEEN, TARGETS_SEEN, NodeSeen, TargetSeen, told
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store, Transaction
 
 AGAIN_S = 10.0
 """How often nodes are looked at though they have said nothing: a datagram may get lost."""
 SOON_S = 0.1
+DRAINING = ("draining", "", "")
 INITIAL = ("initial", "Elb.InitialHealthChecking", "Initial health checks in progress")
 THREADS_MAX = 4
 
@@ -75,6 +76,9 @@ class BalancerReconciler:
         with self.store.reading() as tx:
             wishes = balancer_rows(tx)
             known = {_key(row): row for row in TARGETS_SEEN.list(tx)}
+            wishes = replace(
+                wishes, registrations=tuple(told(tx, row) for row in wishes.registrations)
+            )
             wished_before = {row.eni_id: row for row in NODES_SEEN.list(tx)}
         observed = await self.plane.observe()
         before = {key: row for key, row in known.items() if _knows(observed, key)}
@@ -233,6 +237,7 @@ def _targets_seen(
     before: Mapping[TargetKey, TargetSeen],
     now: float,
 ) -> dict[TargetKey, TargetSeen]:
+    """A target that drains is seen too: until its server takes no more requests, it does not."""
     seen: dict[TargetKey, TargetSeen] = {}
     for node in nodes:
         there = observed.get(node.eni_id)
@@ -240,20 +245,22 @@ def _targets_seen(
             continue
         for group, target in _targets(node):
             server = there.servers.get(server_key(group.arn, target.address, target.port))
-            if server is None:
-                continue
             key = (group.arn, target.target_id, target.port, node.eni_id)
             old = before.get(key)
-            verdict = judge(server, group.health_check, old, now)
+            if target.draining and (server is None or server.maintenance):
+                verdict = DRAINING
+            elif server is None:
+                continue
+            else:
+                old = None if old is not None and old.state == "draining" else old
+                verdict = judge(server, group.health_check, old, now)
             same = old is not None and (old.state, old.reason, old.description) == verdict
             seen[key] = old if same and old is not None else TargetSeen(*key, *verdict, now)
     return seen
 
 
 def _targets(node: BalancerNode) -> list[tuple[TargetGroup, Target]]:
-    return [
-        (group, target) for group in node.groups for target in group.targets if not target.draining
-    ]
+    return [(group, target) for group in node.groups for target in group.targets]
 
 
 def patience_s(check: HealthCheck) -> int:

@@ -18,11 +18,20 @@ NO_LIMITS = (
 )
 
 
-def describe(store: Store, loop: Loop, limits_enforced: bool) -> dict[str, Any]:
+NO_STORAGE = (
+    "ephemeralStorage of tasks is not enforced: that takes a cloud started by root,"
+    " /dev/loop-control and mkfs.ext4."
+)
+
+
+def describe(
+    store: Store, loop: Loop, limits_enforced: bool, storage_enforced: bool
+) -> dict[str, Any]:
     """The daemon, the reconcilers, the registrar's delegations; JSON-ready."""
     with store.reading() as tx:
         revision = tx.revision
         notes = [] if limits_enforced else [NO_LIMITS]
+        notes += [] if storage_enforced else [NO_STORAGE]
         notes += tls_notes(tx)
         delegations = {row.zone_id: row.parent for row in DELEGATIONS_SEEN.list(tx)}
     return {

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
+from hiyoko.plane.error import PlaneError, words_of
 from hiyoko.reconcile.report import Reconciler, Report
+from hiyoko.store.database import StoreError
 
 log = logging.getLogger("hiyoko.reconcile")
 
@@ -40,6 +42,8 @@ class Driver:
         begun = monotonic()
         try:
             report = await self.reconciler.activate()
+        except (PlaneError, StoreError, OSError) as error:
+            report = Report(refusals={"activate": words_of(error)})
         except Exception as error:
             report = Report(refusals={"activate": f"{type(error).__name__}: {error}"})
             if self.report.refusals != report.refusals:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hiyoko.plane.error import PlaneError
+from hiyoko.plane.error import PlaneError, words_of
 
 
 @dataclass(slots=True)
@@ -30,21 +30,24 @@ class Report:
 
     @contextmanager
     def attempt(self, step: object) -> Iterator[None]:
-        """Note the step as done, or as refused when a PlaneError comes out of the block."""
+        """Note the step as done, or as refused when the world says no to what is in the block.
+
+        A disk that is full says no to any step that writes; the other steps go on.
+        """
         try:
             yield
-        except PlaneError as error:
-            self.refusals[str(step)] = str(error)
+        except (PlaneError, OSError) as error:
+            self.refusals[str(step)] = words_of(error)
         else:
             self.steps.append(str(step))
 
     @contextmanager
     def refusing(self, attempt: str) -> Iterator[None]:
-        """Note a PlaneError of an attempt that is no step (a look); success is not noted."""
+        """Note the world's no to an attempt that is no step (a look); success is not noted."""
         try:
             yield
-        except PlaneError as error:
-            self.refusals[attempt] = str(error)
+        except (PlaneError, OSError) as error:
+            self.refusals[attempt] = words_of(error)
 
 
 class Reconciler(Protocol):

@@ -1,4 +1,4 @@
-"""The keys of a task's role: a session of STS's, as ECS gets one for each task.
+"""The keys of a task's roles: sessions of STS's, as ECS gets them for each task.
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
 """
@@ -16,10 +16,10 @@ from hiyoko.store.database import Store
 
 
 def role_keys(store: Store, clock: Clock) -> RoleKeys:
-    """Assume a task's role; the session is named after the task."""
+    """Assume a role of a task's; the session is named after the task."""
 
-    def keys(task: Task) -> Mapping[str, object]:
-        request = {"RoleArn": task.identity.role, "RoleSessionName": task_id(task.arn)}
+    def keys(task: Task, role: str) -> Mapping[str, object]:
+        request = {"RoleArn": role, "RoleSessionName": task_id(task.arn)}
         try:
             answer = api.invoke(
                 store,

@@ -10,23 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network
 
-from hiyoko.api import AwsError
 from hiyoko.blueprint.draw_tasks import Known, draw_tasks
 from hiyoko.blueprint.tasks import Container, Task, Tasks
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.containers.dependencies import restarts, timeout_left_s
 from hiyoko.plane.containers.directory import ContainerState, Progress, runtime_id, task_id
-from hiyoko.plane.containers.logs import LogFile
 from hiyoko.plane.containers.plane import (
     ContainerPlane,
     ContainersState,
-    FailTask,
-    PullImages,
     TaskState,
     steps,
 )
+from hiyoko.plane.error import PlaneError
 from hiyoko.reconcile.report import Report
-from hiyoko.reconcile.task_logs import deliver_log, prepare_logs
 from hiyoko.services.ec2.rows import SUBNETS, VPCS
 from hiyoko.services.ec2.seen import INTERFACES_SEEN
 from hiyoko.services.ecs import rows
@@ -77,39 +73,29 @@ class TaskReconciler:
             standing = frozenset(row.eni_id for row in INTERFACES_SEEN.list(tx)) - _proxyless(tx)
         seen = await self.plane.observe()
         seen = replace(seen, namespaces=seen.namespaces & standing)
-        keep = self._deliver(desired, report)
+        keep = await self._deliver(desired, seen, report)
         now = self.clock.now()
         for step in steps(desired, seen, keep, now):
-            if isinstance(step, PullImages):
-                reason = prepare_logs(self.store, step.task, self.clock)
-                step = FailTask(step.task, reason) if reason else step
             with report.attempt(step):
                 await self.plane.apply(step)
         after = await self.plane.observe()
         self.plane.check_health(desired.tasks, after)
+        self.plane.check_agents(desired.tasks, after)
         await self.plane.tell_tasks(desired.tasks, after.namespaces)
         self._wake_for_timeouts(desired, after, report)
-        report.refusals.update(self.plane.refusals)
-        self.plane.refusals.clear()
+        report.refusals.update(self.plane.refusals(desired))
         self._record(desired, seen, after, report)
         return report
 
-    def _deliver(self, desired: Tasks, report: Report) -> frozenset[str]:
-        """Send the containers' output; the tasks whose directories are still needed for that."""
-        keep = set()
-        for task in desired.tasks:
-            directory = self.plane.directory(task.arn)
-            for container in task.containers:
-                log = LogFile(directory.container(task.arn, container.name).log)
-                try:
-                    done = deliver_log(self.store, task, container, log, self.clock)
-                except AwsError as error:
-                    report.refusals[f"send log of {container.name} in {task.arn}"] = str(error)
-                    done = False
-                if not done:
-                    keep.add(task_id(task.arn))
-                    report.again_s = 0.1
-        return frozenset(keep)
+    async def _deliver(
+        self, desired: Tasks, seen: ContainersState, report: Report
+    ) -> frozenset[str]:
+        """The tasks whose directories are still needed for their logs."""
+        try:
+            return await self.plane.deliver_logs(desired.tasks, seen)
+        except PlaneError as error:
+            report.refusals["send logs"] = str(error)
+            return frozenset(seen.tasks)
 
     def _wake_for_timeouts(self, desired: Tasks, seen: ContainersState, report: Report) -> None:
         """A start timeout ends by itself: nobody else would wake us."""
@@ -192,4 +178,5 @@ def _container(
         health=state.health,
         started_at=state.first_started_at or state.started_at,
         finished_at=state.finished_at,
+        agent_at=state.agent_at,
     )

@@ -62,8 +62,9 @@ class Archive:
             if attempt == 2 or not path.exists():
                 try:
                     _cut(service, path)
-                except subprocess.CalledProcessError:
-                    # A full disk, for one. The cache saves memory; it works without it too.
+                except (subprocess.CalledProcessError, OSError):
+                    # A full disk, or no process to be had. The cache saves memory; it works
+                    # without it too.
                     return cls._read(build(service))
             try:
                 return cls._read(_mapped(path))
@@ -228,4 +229,7 @@ def _write_atomically(path: Path, content: bytes) -> None:
 
 
 if __name__ == "__main__":
-    _write_atomically(Path(sys.argv[2]), build(sys.argv[1]))
+    try:
+        _write_atomically(Path(sys.argv[2]), build(sys.argv[1]))
+    except OSError as error:
+        sys.exit(f"{sys.argv[2]} is not kept: {error.strerror}")

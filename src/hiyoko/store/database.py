@@ -36,6 +36,12 @@ class Transaction:
     revision: int
     images: Images
     undone: int = 0
+    said: list[object] | None = None
+
+    def say(self, news: object) -> None:
+        """Something for those who listen, and no row of theirs: they hear it after the commit."""
+        if self.said is not None:
+            self.said.append(news)
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run one statement with its values bound."""
@@ -73,12 +79,16 @@ class Transaction:
 
 @dataclass(slots=True)
 class Store:
-    """The database. ``watch`` registers who wants to be woken after a commit."""
+    """The database. ``watch`` registers who wants to be woken after a commit.
+
+    ``listening`` hears what transactions say.
+    """
 
     connection: sqlite3.Connection
     path: str = ":memory:"
     _images: Images = field(default_factory=Images)
     _watchers: list[Callable[[], None]] = field(default_factory=list)
+    _listeners: list[Callable[[object], None]] = field(default_factory=list)
     _open: Transaction | None = None
 
     @classmethod
@@ -89,7 +99,13 @@ class Store:
         """
         try:
             return cls._open_file(path)
-        except (sqlite3.DatabaseError, OSError) as error:
+        except (sqlite3.OperationalError, OSError) as error:
+            raise StoreError(
+                f"{path} cannot be opened or written: {error}; see that its disk has room, also for"
+                " more files, and that it is ours to write, or choose another state directory with"
+                " --state-dir"
+            ) from error
+        except sqlite3.DatabaseError as error:
             raise StoreError(
                 f"{path} cannot be used as hiyoko's database: {error}; move it away to begin with"
                 " an empty cloud, or choose another state directory with --state-dir"
@@ -121,6 +137,15 @@ class Store:
         self._watchers.append(wake)
 
     @contextmanager
+    def listening(self, hear: Callable[[object], None]) -> Iterator[None]:
+        """Call ``hear`` with what transactions say from here to the end of the block."""
+        self._listeners.append(hear)
+        try:
+            yield
+        finally:
+            self._listeners.remove(hear)
+
+    @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """All or nothing: commits at the end of the block, rolls back when it raises.
 
@@ -128,10 +153,13 @@ class Store:
         """
         assert self._open is None, "a transaction inside a transaction"
         changes = self.connection.total_changes
-        self.connection.execute("BEGIN IMMEDIATE")
-        revision = self.connection.execute("SELECT number FROM revision").fetchone()[0] + 1
-        self._open = Transaction(self.connection, revision, self._images)
+        said: list[object] = []
         try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            revision = self.connection.execute("SELECT number FROM revision").fetchone()[0] + 1
+            self._open = Transaction(
+                self.connection, revision, self._images, said=said if self._listeners else None
+            )
             yield self._open
             wrote = self.connection.total_changes - changes != self._open.undone
             if wrote:
@@ -150,6 +178,9 @@ class Store:
         if wrote:
             for wake in self._watchers:
                 wake()
+        for news in said:
+            for hear in list(self._listeners):
+                hear(news)
 
     def _explained(self, error: sqlite3.OperationalError) -> Exception:
         """What the disk refused, with the way out; any other error as it is."""
@@ -164,9 +195,12 @@ class Store:
     def reading(self) -> Iterator[Transaction]:
         """A consistent view for reading; what is written through it is rolled back."""
         assert self._open is None, "a reading inside a transaction"
-        self.connection.execute("BEGIN")
+        try:
+            self.connection.execute("BEGIN")
+            revision = self.connection.execute("SELECT number FROM revision").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            raise self._explained(error) from error
         changes = self.connection.total_changes
-        revision = self.connection.execute("SELECT number FROM revision").fetchone()[0]
         self._open = Transaction(self.connection, revision, self._images)
         try:
             yield self._open

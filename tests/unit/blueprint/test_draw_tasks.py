@@ -53,6 +53,22 @@ def test_a_task_knows_its_name_its_resolver_and_its_log() -> None:
     assert dict(container.environment)["AWS_EXECUTION_ENV"] == "AWS_ECS_FARGATE"
 
 
+def test_the_log_s_options_are_read() -> None:
+    options = (
+        *(("awslogs-group", "g"), ("awslogs-region", "r"), ("awslogs-stream-prefix", "p")),
+        *(("mode", "blocking"), ("max-buffer-size", "4m"), ("awslogs-create-group", "true")),
+        ("awslogs-multiline-pattern", "^x"),
+    )
+    (container,) = DEFINITION.containers
+    container = replace(container, log=model.LogConfiguration("awslogs", options))
+    definition = replace(DEFINITION, containers=(container,))
+    vpcs = {"vpc-1": IPv4Network("10.0.0.0/16")}
+    (task,) = draw_tasks([ROW], {"d": definition}, vpcs, {}).tasks
+    assert task.containers[0].log == LogTarget(
+        "g", "p/web/0123", "r", True, "^x", "", blocking=True, buffer_bytes=4 << 20
+    )
+
+
 def test_an_override_wins_over_the_definition() -> None:
     override = model.ContainerOverride("web", command=("sh",), environment=(("B", "3"),))
     (task,) = draw(replace(ROW, overrides=model.Overrides((override,))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from dataclasses import dataclass, field
 
 import pytest
@@ -110,3 +111,24 @@ async def test_a_turn_that_began_before_does_not_count_as_settled() -> None:
     assert seen == [1, 2]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_full_disk_is_told_with_the_way_out_and_without_a_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    driver = Loop.of([Fake("a", [full, full])]).drivers[0]
+    for _ in range(2):
+        report = await driver.turn()
+        assert "make room" in report.refusals["activate"]
+    assert [record.exc_info for record in caplog.records] == [None]  # and once
+
+
+def test_a_step_that_the_disk_refuses_stops_no_other() -> None:
+    report = Report()
+    for step in ("one", "two"):
+        with report.attempt(step):
+            if step == "one":
+                raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(report.refusals) == ["one"]
+    assert report.steps == ["two"]

@@ -159,6 +159,10 @@ def test_a_task_without_a_service_is_nobodys(world: World) -> None:
 
 
 def test_the_status_says_where_there_is_no_metric(world: World) -> None:
-    told = describe(world.cloud.store, Loop.of([]), limits_enforced=False)
+    told = describe(world.cloud.store, Loop.of([]), limits_enforced=False, storage_enforced=True)
     assert any("no metrics AWS/ECS CPUUtilization" in note for note in told["notes"])
-    assert describe(world.cloud.store, Loop.of([]), limits_enforced=True)["notes"] == []
+    loop = Loop.of([])
+    told = describe(world.cloud.store, loop, limits_enforced=True, storage_enforced=False)
+    assert any("ephemeralStorage" in note for note in told["notes"])
+    told = describe(world.cloud.store, loop, limits_enforced=True, storage_enforced=True)
+    assert told["notes"] == []

@@ -11,7 +11,7 @@ import signal
 from pathlib import Path
 
 from hiyoko.plane.error import PlaneError
-from hiyoko.plane.process import command_line, run
+from hiyoko.plane.process import command_line, parent_of, run
 
 CONFIG, MASTER_SOCKET, PID_FILE, LOG = "haproxy.cfg", "master.sock", "haproxy.pid", "haproxy.log"
 START_TIMEOUT_S = 10.0
@@ -55,10 +55,25 @@ async def find_pid(place: Path) -> int | None:
     """
     for _ in range(_LOOKS):
         pid = _pid(place)
-        if pid is not None or not (place / PID_FILE).exists():
+        if pid is not None:
             return pid
+        if not (place / PID_FILE).exists():
+            break
         await asyncio.sleep(_POLL_S)
-    return None
+    return _find_unnamed(place)
+
+
+def _find_unnamed(place: Path) -> int | None:
+    """A master that still loads, and so has written no pid file: whoever started it may be dead.
+
+    A second one would share its port, and the first would go on with what it knows for good.
+    """
+    found = set()
+    for path in Path("/proc").glob("[0-9]*"):
+        argv = command_line(int(path.name))
+        if argv[:1] == ("haproxy",) and str(place / CONFIG) in argv:
+            found.add(int(path.name))
+    return next((pid for pid in sorted(found) if parent_of(pid) not in found), None)
 
 
 async def check(place: Path, text: str) -> None:

@@ -234,7 +234,12 @@ class BalancerPlane:
 
     async def _change(self, place: Path, text: str, changes: Sequence[Change]) -> None:
         # First what a restart reads: killed in between, the next look finds HAProxy behind it.
-        write(place / CONFIG, text)
+        # But on a full disk the process that runs is told all the same.
+        unwritten: OSError | None = None
+        try:
+            write(place / CONFIG, text)
+        except OSError as error:
+            unwritten = error
         master = place / MASTER_SOCKET
         ended = {change.ends for change in changes if change.ends is not None}
         for worker in await old_workers(master) if ended else ():
@@ -247,6 +252,8 @@ class BalancerPlane:
         wrong = {line for line in said.splitlines() if line and not line.startswith(_EXPECTED)}
         if wrong:
             raise PlaneError(f"change servers in {place}: {' '.join(sorted(wrong))}")
+        if unwritten is not None:
+            raise PlaneError(f"write {place / CONFIG}: {unwritten.strerror}") from unwritten
 
     async def _stop(self, eni_id: str) -> None:
         place = self.directory / eni_id

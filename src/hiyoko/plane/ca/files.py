@@ -6,6 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
+from hiyoko.plane.durable import sync_directory
 from hiyoko.plane.error import PlaneError
 
 DIRECTORY_MODE = 0o700
@@ -37,6 +38,7 @@ def write_whole(path: Path, data: bytes, mode: int = KEY_MODE) -> None:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
+        sync_directory(path.parent)
     except OSError as error:
         fresh.unlink(missing_ok=True)
         raise PlaneError(f"write {path}: {error}") from error

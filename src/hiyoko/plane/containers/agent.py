@@ -102,27 +102,6 @@ async def registry_token(
         ) from error
 
 
-async def reach_logs(client: aiohttp.ClientSession, region: str) -> None:
-    """Whether the task's packets reach CloudWatch Logs. Raises TaskFailed."""
-
-    async def ask(_: int) -> None:
-        try:
-            async with client.get(f"https://logs.{region}.amazonaws.com/"):
-                return  # any answer is one: its network is all that is asked about
-        except aiohttp.ClientError as error:
-            raise Unreachable(str(error)) from error
-
-    try:
-        await retried(ask)
-    except Unreachable as error:
-        raise TaskFailed(
-            "ResourceInitializationError: failed to validate logger args: The task cannot find the"
-            " Amazon CloudWatch log group defined in the task definition. There is a connection"
-            " issue between the task and Amazon CloudWatch. Check your network configuration. :"
-            " signal: killed"
-        ) from error
-
-
 def message(body: bytes) -> str:
     """The registry's own words: the OCI error form, or plain text."""
     try:

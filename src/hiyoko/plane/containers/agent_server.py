@@ -20,6 +20,7 @@ from functools import partial
 from aiohttp import web
 
 from hiyoko.blueprint.tasks import Task
+from hiyoko.clock import Clock
 from hiyoko.plane.addresses import AGENT_ADDRESS
 from hiyoko.plane.containers.directory import (
     ContainerDirectory,
@@ -46,13 +47,15 @@ class NoKeys(Exception):
     """The role can't be assumed; the text says why."""
 
 
-RoleKeys = Callable[[Task], Mapping[str, object]]
-"""A task's role's keys: AccessKeyId, SecretAccessKey, Token, Expiration (s). Raises NoKeys."""
+RoleKeys = Callable[[Task, str], Mapping[str, object]]
+"""The keys of a role (its ARN) for a task: AccessKeyId, SecretAccessKey, Token, Expiration (s).
+
+Raises NoKeys."""
 
 
-def no_keys(task: Task) -> Mapping[str, object]:
+def no_keys(task: Task, role: str) -> Mapping[str, object]:
     """No role can be assumed."""
-    raise NoKeys(f"nobody gives keys to {task.arn}")
+    raise NoKeys(f"nobody gives keys of {role} to {task.arn}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class AgentServer:
 
     settings: Settings
     keys: RoleKeys
+    clock: Clock
     _tasks: dict[tuple[str, str], Task] = field(default_factory=dict)
     _open: dict[str, _Open] = field(default_factory=dict)
     _kept: dict[str, Mapping[str, object]] = field(default_factory=dict)
@@ -115,9 +119,9 @@ class AgentServer:
         if task is None or not name or task.identity.credentials_id != name:
             return _credentials_refused("InvalidIdInRequest", "Credentials not found", 400)
         kept = self._kept.get(task.arn)
-        if kept is None or float(str(kept["Expiration"])) - KEYS_RENEWED_S < time.time():
+        if kept is None or float(str(kept["Expiration"])) - KEYS_RENEWED_S < self.clock.now():
             try:
-                kept = self._kept[task.arn] = self.keys(task)
+                kept = self._kept[task.arn] = self.keys(task, task.identity.role)
             except NoKeys as error:
                 return _credentials_refused("AccessDenied", str(error), 400)
         ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(float(str(kept["Expiration"]))))
@@ -144,7 +148,7 @@ class AgentServer:
                 return self._usage(files.get(name))
             case ["task"] | ["taskWithTags"]:
                 tags = rest == ["taskWithTags"]
-                return task_metadata(task, progress, states, tags=tags, now=time.time())
+                return task_metadata(task, progress, states, tags=tags, now=self.clock.now())
             case ["task", "stats"]:
                 return {one.cid: self._usage(one) for one in files.values()}
             case _:

@@ -11,12 +11,15 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
+
+from hiyoko.plane.durable import sync_directory
 
 _READ_BYTES = 1 << 20
 
@@ -112,6 +115,7 @@ class BlobWriter:
         os.fsync(self._file.fileno())
         self._file.close()
         self.path.rename(target)
+        sync_directory(target.parent)
 
     def discard(self) -> None:
         """Forget the blob."""
@@ -200,6 +204,7 @@ class Blobs:
             os.fsync(file.fileno())
         self.directory.mkdir(parents=True, exist_ok=True)
         source.rename(self.path(digest))
+        sync_directory(self.directory)
         return found
 
     def config(self, digest: str) -> ImageConfig:
@@ -219,6 +224,25 @@ class Blobs:
         )
 
 
+def sweep(image_dir: Path) -> int:
+    """Delete what was half done when the world ended; how many there were.
+
+    Only for whoever knows that nobody works in the store at this moment.
+    """
+    left = [
+        *image_dir.glob("incoming/*"),
+        *image_dir.glob("layers/.*"),
+        *image_dir.glob(".import-*"),
+        *image_dir.glob(".build-*"),
+    ]
+    for path in left:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return len(left)
+
+
 def links(body: bytes, digest: str) -> Manifest:
     """The links of an image manifest (OCI or Docker schema 2). Raises ValueError for others."""
     document = json.loads(body)
@@ -231,8 +255,8 @@ def links(body: bytes, digest: str) -> Manifest:
     )
 
 
-def platform_digest(body: bytes) -> str | None:
-    """The linux/amd64 member of an index or manifest list; None when ``body`` is neither.
+def platform_digest(body: bytes, architecture: str = "amd64") -> str | None:
+    """An index's or manifest list's member for Linux; None when ``body`` is neither.
 
     Raises ValueError when the index has no such member.
     """
@@ -241,7 +265,9 @@ def platform_digest(body: bytes) -> str | None:
         return None
     for member in document["manifests"]:
         platform = member.get("platform") or {}
-        if platform.get("os") == "linux" and platform.get("architecture") == "amd64":
+        if platform.get("os") == "linux" and platform.get("architecture") == architecture:
             digest: str = member["digest"]
             return digest
-    raise ValueError("image Manifest does not contain descriptor matching platform 'linux/amd64'")
+    raise ValueError(
+        f"image Manifest does not contain descriptor matching platform 'linux/{architecture}'"
+    )

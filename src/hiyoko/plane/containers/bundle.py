@@ -203,7 +203,7 @@ def _bounded(limit: int) -> int:
 
 
 def _resources(task: Task, container: Container) -> dict[str, Any]:
-    """cgroup limits: CPU weight within the task, its hard cap, memory, processes, devices."""
+    """cgroup limits: CPU weight within the task, whose group has the cap; memory, processes."""
     memory = container.memory_mib or task.memory_mib
     resources: dict[str, Any] = {
         "cpu": {"shares": max(2, container.cpu_shares)},
@@ -211,9 +211,6 @@ def _resources(task: Task, container: Container) -> dict[str, Any]:
         "pids": {"limit": PROCESSES},
         "devices": [{"allow": False, "access": "rwm"}],
     }
-    if task.cpu_units:
-        # 1024 CPU units are one vCPU: so many microseconds of each period.
-        resources["cpu"] |= {"period": 100_000, "quota": task.cpu_units * 100_000 // 1024}
     return resources
 
 
@@ -230,18 +227,23 @@ def render_config(
     open_files: int = OPEN_FILES,
     processes: int | None = None,
     fetched: Mapping[str, str] = MappingProxyType({}),
+    shared_pids: str = "",
 ) -> dict[str, Any]:
     """``config.json``. ``files`` holds resolv.conf, hosts, hostname; no ``cgroup``: no limits
     but ``processes``, which then counts all of the user's in this world.
 
-    ``fetched`` are the variables of secrets and environment files.
+    ``fetched`` are the variables of secrets and environment files. ``shared_pids`` is the path of
+    the pid namespace that the task's containers share.
     """
     capabilities = [*CAPABILITIES, *(f"CAP_{name}" for name in container.capabilities)]
+    if "ALL" in container.dropped:
+        capabilities = [f"CAP_{name}" for name in container.capabilities]
+    capabilities = [name for name in capabilities if name[4:] not in container.dropped]
     if cgroup is None:
-        capabilities.remove(_NEEDS_DEVICE_RULES)
+        capabilities = [name for name in capabilities if name != _NEEDS_DEVICE_RULES]
     linux: dict[str, Any] = {
         "namespaces": [
-            {"type": "pid"},
+            {"type": "pid"} | ({"path": shared_pids} if shared_pids else {}),
             {"type": "mount"},
             {"type": "ipc"},
             {"type": "uts"},
@@ -265,7 +267,7 @@ def render_config(
         "hostname": task.hostname,
         "root": {"path": str(rootfs), "readonly": container.read_only_root},
         "process": {
-            "terminal": False,
+            "terminal": container.terminal,
             "user": {
                 "uid": identity.uid,
                 "gid": identity.gid,

@@ -11,9 +11,11 @@ import os
 from pathlib import Path
 
 from hiyoko.plane.addresses import MARK
+from hiyoko.plane.error import PlaneError
 from hiyoko.settings import Settings
 
 CGROUPS = Path("/sys/fs/cgroup")
+PERIOD_US = 100_000
 _WHOLE = ["0", "0", "4294967295"]
 
 
@@ -30,13 +32,57 @@ def _hierarchies() -> list[Path]:
     return [path for path in CGROUPS.iterdir() if path.is_dir()] if CGROUPS.is_dir() else []
 
 
+def real_root() -> bool:
+    """Whether we are root of the host and not of a user namespace."""
+    return os.geteuid() == 0 and Path("/proc/self/uid_map").read_text().split() == _WHOLE
+
+
+def task_group(settings: Settings, task: str) -> str:
+    """The name of the group that a task's containers share, by its id."""
+    return f"{own_group(settings)}/{task}"
+
+
+def limit_task(settings: Settings, task: str, cpu_units: int, memory_mib: int) -> None:
+    """Make the group of a task: what its containers may use together. Raises PlaneError."""
+    group = task_group(settings, task)
+    # 1024 CPU units are one vCPU: so many microseconds of each period.
+    quota = cpu_units * PERIOD_US // 1024 if cpu_units else 0
+    try:
+        if _hierarchies() == [CGROUPS]:
+            limits = {
+                "memory.max": str(memory_mib << 20) if memory_mib else "max",
+                "cpu.max": f"{quota or 'max'} {PERIOD_US}",
+            }
+            (CGROUPS / group).mkdir(parents=True, exist_ok=True)
+            for above in (CGROUPS, CGROUPS / own_group(settings)):
+                (above / "cgroup.subtree_control").write_text("+cpu +memory +pids")
+            for name, value in limits.items():
+                (CGROUPS / group / name).write_text(value)
+            return
+        memory, cpu = CGROUPS / "memory" / group, CGROUPS / "cpu" / group
+        memory.mkdir(parents=True, exist_ok=True)
+        cpu.mkdir(parents=True, exist_ok=True)
+        limit = memory_mib << 20 if memory_mib else -1
+        (memory / "memory.limit_in_bytes").write_text(str(limit))
+        (cpu / "cpu.cfs_period_us").write_text(str(PERIOD_US))
+        (cpu / "cpu.cfs_quota_us").write_text(str(quota or -1))
+    except OSError as error:
+        raise PlaneError(f"make the control group of task {task}: {error}") from error
+
+
+def remove_task_group(settings: Settings, task: str) -> None:
+    """Remove a task's group from every hierarchy; one with living processes stays."""
+    for hierarchy in _hierarchies():
+        _remove(hierarchy / task_group(settings, task))
+
+
 def limits_enforced() -> bool:
     """Whether CPU and memory limits of tasks are real on this host.
 
     Only for real root and where the hierarchy can be written: in a user namespace the host's
     groups aren't ours.
     """
-    if Path("/proc/self/uid_map").read_text().split() != _WHOLE:
+    if not real_root():
         return False
     hierarchies = _hierarchies()
     if hierarchies == [CGROUPS]:
@@ -47,9 +93,12 @@ def limits_enforced() -> bool:
 def remove_groups(settings: Settings) -> None:
     """Remove this cloud's groups from every hierarchy; those with living processes stay."""
     for hierarchy in _hierarchies():
-        top = hierarchy / own_group(settings)
-        for directory, _, _ in os.walk(top, topdown=False):
-            try:
-                Path(directory).rmdir()
-            except OSError:
-                continue
+        _remove(hierarchy / own_group(settings))
+
+
+def _remove(top: Path) -> None:
+    for directory, _, _ in os.walk(top, topdown=False):
+        try:
+            Path(directory).rmdir()
+        except OSError:
+            continue

@@ -56,6 +56,7 @@ class ContainerState:
     finished_at: float | None = None
     restarts: int = 0
     first_started_at: float | None = None
+    agent_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +104,12 @@ def _number(path: Path) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class ContainerDirectory:
-    """One container's files."""
+    """One container's files. Below ``writable`` is what it writes itself."""
 
     path: Path
     name: str
     cid: str
+    writable: Path
 
     @property
     def bundle(self) -> Path:
@@ -176,6 +178,10 @@ class ContainerDirectory:
         _write(self.path / "restarts", _converter.dumps(Restarts(before.count + 1, first, started)))
         (self.path / "health").unlink(missing_ok=True)
 
+    def mark_agent(self, now: float) -> None:
+        """Note that ECS Exec has its way to AWS."""
+        _write(self.path / "agent", repr(now))
+
     def write_health(self, health: str) -> bool:
         """Note what the health check found; True when it is news."""
         if self.health() == health:
@@ -204,6 +210,7 @@ class ContainerDirectory:
             self._run(restarts),
             restarts=restarts.count,
             first_started_at=restarts.first_started_at,
+            agent_at=_number(self.path / "agent"),
         )
 
     def _run(self, restarts: Restarts) -> ContainerState:
@@ -215,7 +222,8 @@ class ContainerDirectory:
             return ContainerState(self.name, monitor=monitor)
         code = _number(self.exit_file)
         if code is not None:
-            oom = (self.bundle / "oom").exists()
+            # With a limit of the whole task, conmon hears of it for each of the containers.
+            oom = int(code) == LOST and (self.bundle / "oom").exists()
             return ContainerState(
                 self.name,
                 "STOPPED",
@@ -268,11 +276,23 @@ class TaskDirectory:
     @property
     def volumes(self) -> Path:
         """The task's own volumes, a directory each. The name is no container's: it has a dot."""
-        return self.path / "volumes.d"
+        return self.writable / "volumes.d"
+
+    @property
+    def storage(self) -> Path:
+        """Where a file system is mounted that is as large as what the task may write."""
+        return self.path / "storage.d"
+
+    @property
+    def writable(self) -> Path:
+        """Below this the task's containers write, whether or not there is a limit."""
+        return self.storage if self.storage.is_dir() else self.path
 
     def container(self, arn: str, name: str) -> ContainerDirectory:
         """The directory of a container, there or not."""
-        return ContainerDirectory(self.path / name, name, runtime_id(arn, name))
+        return ContainerDirectory(
+            self.path / name, name, runtime_id(arn, name), self.writable / name
+        )
 
     def containers(self, arn: str) -> list[ContainerDirectory]:
         """The containers that were begun."""
@@ -280,5 +300,5 @@ class TaskDirectory:
             return []
         with os.scandir(self.path) as entries:
             names = sorted(entry.name for entry in entries if entry.is_dir())
-        names = [name for name in names if name != self.volumes.name]
+        names = [name for name in names if not name.endswith(".d")]
         return [self.container(arn, name) for name in names]

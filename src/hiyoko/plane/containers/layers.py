@@ -16,8 +16,11 @@ import shutil
 import stat
 import sys
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from hiyoko.plane.durable import sync_filesystem
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
@@ -134,15 +137,18 @@ def unpack(blob: Path, root: Path) -> None:
 
 
 def unpack_once(blob: Path, directory: Path) -> None:
-    """Unpack into a temporary neighbour and rename: the directory is whole, or isn't there."""
+    """Unpack into a temporary neighbour and rename: the directory is whole, or isn't there.
+
+    Also after a power cut: its files are on disk before it has its name.
+    """
     if directory.is_dir():
         return
     directory.parent.mkdir(parents=True, exist_ok=True)
-    work = directory.with_name(f".{directory.name}.{os.getpid()}")
-    work.mkdir()
+    work = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
         unpack(blob, work)
         work.chmod(0o755)
+        sync_filesystem(work)
         try:
             work.rename(directory)
         except OSError:

@@ -21,6 +21,8 @@ from typing import assert_never
 from hiyoko.blueprint.step import Step
 from hiyoko.blueprint.tasks import Container, Task, Tasks
 from hiyoko.clock import Clock, SystemClock
+from hiyoko.plane.awslogs.control import AwslogsPlane
+from hiyoko.plane.awslogs.order import POSITION, sent
 from hiyoko.plane.containers.agent import TaskFailed
 from hiyoko.plane.containers.agent_server import AgentServer, RoleKeys, no_keys
 from hiyoko.plane.containers.bundle import (
@@ -30,7 +32,13 @@ from hiyoko.plane.containers.bundle import (
     render_config,
     resolv_conf,
 )
-from hiyoko.plane.containers.cgroups import limits_enforced, own_group, remove_groups
+from hiyoko.plane.containers.cgroups import (
+    limit_task,
+    limits_enforced,
+    remove_groups,
+    remove_task_group,
+    task_group,
+)
 from hiyoko.plane.containers.dependencies import outlook, restarts
 from hiyoko.plane.containers.directory import (
     ContainerDirectory,
@@ -41,20 +49,27 @@ from hiyoko.plane.containers.directory import (
     runtime_id,
     task_id,
 )
+from hiyoko.plane.containers.exec import Terminal, watch_agent
 from hiyoko.plane.containers.health import watch_health
 from hiyoko.plane.containers.layers import resolve
 from hiyoko.plane.containers.pull import PulledImage, Puller
 from hiyoko.plane.containers.runtime import Runtime, StartFailed, wait_end
+from hiyoko.plane.containers.shared_pids import end_shared_pids, shared_pids
+from hiyoko.plane.containers.storage import mount_storage, storage_enforced, unmount_storage
+from hiyoko.plane.containers.task_logs import TaskLogs
 from hiyoko.plane.containers.usage import TaskUsage, task_usage
 from hiyoko.plane.containers.volumes import check_places, make_volumes
 from hiyoko.plane.containers.watch import Watch
-from hiyoko.plane.error import PlaneError
+from hiyoko.plane.error import PlaneError, words_of
 from hiyoko.plane.process import NETNS_DIR
 from hiyoko.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+RETRY_S = 1.0
+"""How long a task is left alone after a step that the world refused."""
 PROCESSES_MAX = 16_384
+"""Where no control group counts: of a container's user, in all of the world."""
 USER_FILE_BYTES_MAX = 1 << 20
 KILL_TIMEOUT_S = 10.0
 """SIGKILL can't be refused; what takes longer hangs in the kernel and is reported."""
@@ -203,9 +218,11 @@ class ContainerPlane:
     wake: Callable[[], None] = lambda: None
     keys: RoleKeys = no_keys
     clock: Clock = field(default_factory=SystemClock)
-    refusals: dict[str, str] = field(default_factory=dict)
+    _refused: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """By task what could not be done and will be tried again, and why."""
     _jobs: dict[str, tuple[ContainerStep, asyncio.Task[None]]] = field(default_factory=dict)
     _checks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _agents: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _fetched: dict[str, dict[str, str]] = field(default_factory=dict)
     """Variables of containers that have not started yet: of secrets, which no file holds before."""
 
@@ -213,14 +230,20 @@ class ContainerPlane:
         self._puller = Puller(self.settings.image_dir, self.trust)
         self._runtime = Runtime(self.settings.run_dir / "runc")
         self._watch = Watch(self._woken)
-        self._agent = AgentServer(self.settings, self.keys)
+        self._agent = AgentServer(self.settings, self.keys, self.clock)
+        driver = AwslogsPlane(self.settings.task_dir, self.settings.run_dir / "awslogs")
+        self._logs = TaskLogs(driver, self.trust, self.keys)
 
     def _woken(self) -> None:
         self.wake()
 
-    def limits_enforced(self) -> bool:
-        """Whether CPU and memory limits of tasks are real here."""
-        return limits_enforced()
+    def enforced(self) -> tuple[bool, bool]:
+        """Whether limits of CPU and memory, and of ephemeral storage, are real here."""
+        return limits_enforced(), storage_enforced()
+
+    async def open_terminal(self, cid: str, argv: list[str]) -> Terminal:
+        """A command in a running container. Raises OSError or PlaneError."""
+        return await Terminal.open(self.settings.run_dir / "runc", cid, argv)
 
     @property
     def pulling(self) -> bool:
@@ -242,10 +265,9 @@ class ContainerPlane:
         return task_usage(self.settings, self.directory(arn).containers(arn))
 
     async def observe(self) -> ContainersState:
-        """What is on disk and what runs; exits and log growth from here on wake us."""
+        """What is on disk and what runs; exits from here on wake us."""
         tasks: dict[str, TaskState] = {}
         monitors: list[int] = []
-        logs: list[Path] = []
         top = self.settings.task_dir
         for path in sorted(top.iterdir()) if top.is_dir() else []:
             directory = TaskDirectory(path)
@@ -256,10 +278,8 @@ class ContainerPlane:
                 containers[container.name] = state
                 if state.monitor is not None:
                     monitors.append(state.monitor)
-                    logs.append(container.log)
             tasks[path.name] = TaskState(progress, containers)
-        self._watch.processes(monitors)
-        self._watch.logs(logs)
+        self._watch.processes((*monitors, *self._logs.process))
         return ContainersState(
             tasks,
             frozenset(path.name for path in NETNS_DIR.iterdir())
@@ -285,6 +305,7 @@ class ContainerPlane:
             case RemoveTask(name):
                 top = self.settings.task_dir
                 await asyncio.to_thread(shutil.rmtree, top / name)
+                remove_task_group(self.settings, name)
                 # With the last task goes the cloud's own control group; never beside a start.
                 if not self._jobs and not any(top.iterdir()):
                     remove_groups(self.settings)
@@ -297,22 +318,41 @@ class ContainerPlane:
         job.add_done_callback(partial(self._done, arn, step))
 
     def _done(self, arn: str, step: ContainerStep, job: asyncio.Task[None]) -> None:
+        error = None if job.cancelled() else job.exception()
+        refusal = self._refusal(arn, step, error) if error is not None else ""
+        if refusal:
+            self._refused[arn] = (str(step), refusal)
+            asyncio.get_running_loop().call_later(RETRY_S, self._let_go, arn, job)
+            self.wake()
+            return
+        self._refused.pop(arn, None)
+        self._let_go(arn, job)
+
+    def _let_go(self, arn: str, job: asyncio.Task[None]) -> None:
+        """The task's next step may come."""
         current = self._jobs.get(arn)
         if current is not None and current[1] is job:
             del self._jobs[arn]
-        if job.cancelled():
-            return
-        error = job.exception()
-        if error is None:
-            self.refusals.pop(str(step), None)
-        elif isinstance(step, StopTask):
-            # A stop is tried again until nothing is left.
-            self.refusals[str(step)] = str(error)
-        else:
-            if not isinstance(error, PlaneError):
-                logger.error("%s failed", step, exc_info=error)
-            self._note(arn, failure=self._failure(step, error))
         self.wake()
+
+    def _refusal(self, arn: str, step: ContainerStep, error: BaseException) -> str:
+        """Why a step is to be tried again; empty when it made the task fail instead."""
+        if isinstance(step, StopTask):  # until nothing is left
+            return words_of(error)
+        if not isinstance(error, PlaneError | OSError):
+            logger.error("%s failed", step, exc_info=error)
+        try:
+            self._note(arn, failure=self._failure(step, error))
+        except OSError as full:
+            # Nobody would know of the failure: so it is none.
+            return f"{error}; its failure cannot be noted: {words_of(full)}"
+        return ""
+
+    def refusals(self, wished: Tasks) -> dict[str, str]:
+        """The steps that will be tried again, and why; forgotten with the task."""
+        known = {task.arn for task in wished.tasks} | self._jobs.keys()
+        self._refused = {arn: one for arn, one in self._refused.items() if arn in known}
+        return dict(self._refused.values())
 
     @staticmethod
     def _failure(step: ContainerStep, error: BaseException) -> str:
@@ -344,7 +384,7 @@ class ContainerPlane:
         for container in task.containers:
             cid = runtime_id(task.arn, container.name)
             self._fetched[cid] = await self._puller.variables(task, container)
-        await self._puller.reach_logs(task)
+        await self._logs.prepare(task)
         self._note(task.arn, images=tuple(images.values()), pull_stopped_at=self.clock.now())
 
     async def _start(self, task: Task, container: Container) -> None:
@@ -352,6 +392,8 @@ class ContainerPlane:
         progress = directory.read()
         image = progress.image(container.reference) if progress is not None else None
         assert image is not None, "a container is started after its pull"
+        if task.storage_gib is not None and storage_enforced():
+            await mount_storage(directory, task.storage_gib)
         files = directory.container(task.arn, container.name)
         if files.state().status == "STOPPED":
             files.begin_restart()
@@ -364,8 +406,12 @@ class ContainerPlane:
             fetched = await self._puller.variables(task, container)
         check_places(container, files.rootfs)
         await asyncio.to_thread(make_volumes, directory.volumes, container, files.rootfs)
-        self._write_bundle(task, container, files, image, fetched)
-        await self._runtime.create(files)
+        pids = await shared_pids(directory) if task.shared_pids else ""
+        self._write_bundle(task, container, files, image, fetched, pids)
+        await self._runtime.create(
+            files, interactive=container.interactive, terminal=container.terminal
+        )
+        await self._logs.take(task, container, files.path)
         await self._runtime.start(files)
         files.mark_started(self.clock.now())
 
@@ -376,6 +422,7 @@ class ContainerPlane:
         files: ContainerDirectory,
         image: PulledImage,
         fetched: Mapping[str, str],
+        pids: str,
     ) -> None:
         try:
             config = self._puller.blobs.config(image.config)
@@ -392,7 +439,11 @@ class ContainerPlane:
         (etc / "hosts").write_text(hosts(task))
         (etc / "hostname").write_text(f"{task.hostname}\n")
         (etc / "trust.pem").write_bytes(self.trust.read_bytes())
-        group = f"/{own_group(self.settings)}/{files.cid}" if self.limits_enforced() else None
+        group = None
+        if limits_enforced():
+            name = task_id(task.arn)
+            limit_task(self.settings, name, task.cpu_units, task.memory_mib)
+            group = f"/{task_group(self.settings, name)}/{files.cid}"
         document = render_config(
             task,
             container,
@@ -405,6 +456,7 @@ class ContainerPlane:
             open_files=_open_files(),
             processes=_processes(),
             fetched=fetched,
+            shared_pids=pids,
         )
         config_file = files.bundle / "config.json"
         config_file.touch(mode=0o600)
@@ -441,6 +493,8 @@ class ContainerPlane:
                 ended[files.name].set()
 
         await asyncio.gather(*(stop(one) for one in containers))
+        end_shared_pids(self.directory(arn))
+        await unmount_storage(self.directory(arn))
         self._note(arn, stopped=True)
 
     async def _stop_container(self, files: ContainerDirectory) -> None:
@@ -475,13 +529,55 @@ class ContainerPlane:
                 watch_health(self._runtime, container, files, self.wake, self.clock)
             )
 
+    def check_agents(self, tasks: Iterable[Task], seen: ContainersState) -> None:
+        """See whether ECS Exec has its way, for each running container that is to have it."""
+        wanted: dict[str, tuple[Task, ContainerDirectory]] = {}
+        for task in tasks:
+            state = seen.tasks.get(task_id(task.arn))
+            for name, found in state.containers.items() if state is not None else ():
+                runs = task.run and found.status == "RUNNING"
+                if runs and task.exec_enabled and found.agent_at is None:
+                    files = self.directory(task.arn).container(task.arn, name)
+                    wanted[files.cid] = task, files
+        over = {cid for cid, check in self._agents.items() if check.done()}
+        for cid in (self._agents.keys() - wanted.keys()) | over:
+            self._agents.pop(cid).cancel()
+        for cid in wanted.keys() - self._agents.keys():
+            job = watch_agent(*wanted[cid], self.trust, self.wake, self.clock)
+            self._agents[cid] = asyncio.get_running_loop().create_task(job)
+
+    async def deliver_logs(self, tasks: Iterable[Task], seen: ContainersState) -> frozenset[str]:
+        """See that logs are sent; the tasks whose directories are still needed for that.
+
+        Raises PlaneError when there is no log driver to do it.
+        """
+        running: dict[Path, Task] = {}
+        ended: set[Path] = set()
+        for task in tasks:
+            state = seen.tasks.get(task_id(task.arn))
+            for container in task.containers if state is not None else ():
+                files = self.directory(task.arn).container(task.arn, container.name)
+                found = state.containers.get(container.name) if state is not None else None
+                if container.log is None or found is None:
+                    continue
+                if found.monitor is not None:
+                    running[files.path] = task
+                elif not task.run and not sent(files.path):
+                    ended.add(files.path)
+        # Watched before it is looked at once more: what is sent from here on wakes us.
+        self._watch.files(path / POSITION for path in ended)
+        ended = {path for path in ended if not sent(path)}
+        await self._logs.keep(running, ended)
+        return frozenset(path.parent.name for path in (*running, *ended))
+
     async def tell_tasks(self, tasks: Iterable[Task], namespaces: frozenset[str]) -> None:
         """Answer each running task at 169.254.170.2, in whose VPC a router is among these."""
         await self._agent.serve([task for task in tasks if task.run], namespaces)
 
     async def close(self) -> None:
         """Stop watching and let go of unfinished steps; containers go on."""
-        jobs = [job for _, job in self._jobs.values()] + list(self._checks.values())
+        jobs = [job for _, job in self._jobs.values()]
+        jobs += [*self._checks.values(), *self._agents.values()]
         for job in jobs:
             job.cancel()
         if jobs:

@@ -81,7 +81,7 @@ class Puller:
         client = sockets.session(task.eni_id, names, self.trust, CONNECT_TIMEOUT_S)
         async with client:
             auth = await self._authorized(client, names, reference)
-            pull = _Pull(self.blobs, client, names, reference, auth)
+            pull = _Pull(self.blobs, client, names, reference, auth, task.architecture)
             manifest, digest = await pull.resolve()
             blobs = (manifest.config, *manifest.layers)
             missing = [blob for blob in blobs if not self.blobs.keep(blob)]
@@ -110,17 +110,6 @@ class Puller:
         async with client:
             return await SecretFetcher(client, task).variables(container)
 
-    async def reach_logs(self, task: Task) -> None:
-        """Make sure that the task can deliver its logs. Raises TaskFailed with AWS's reason."""
-        regions = {container.log.region for container in task.containers if container.log}
-        if not regions:
-            return
-        names = sockets.TaskResolver(task.eni_id, task.resolver)
-        client = sockets.session(task.eni_id, names, self.trust, CONNECT_TIMEOUT_S)
-        async with client:
-            for region in sorted(regions):
-                await agent.reach_logs(client, region)
-
     async def _unpack(self, layer: str) -> None:
         # One unpacking at a time: a second one would only do the same work.
         async with self._unpacking.setdefault(layer, asyncio.Lock()):
@@ -146,13 +135,14 @@ class _Pull:
     names: sockets.TaskResolver
     reference: Reference
     auth: dict[str, str]
+    architecture: str
 
     async def resolve(self) -> tuple[Manifest, str]:
-        """The manifest for this machine, and the digest that the name itself has."""
+        """The manifest for the task's architecture, and the digest that the name itself has."""
         body = await self._manifest(self.reference.version)
         digest = self.blobs.add(body)
         try:
-            member = platform_digest(body)
+            member = platform_digest(body, self.architecture)
             if member is not None:
                 body = await self._manifest(member)
                 self.blobs.add(body)

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hiyoko.plane.awslogs.tail import FILE_BYTES_MAX
 from hiyoko.plane.containers.directory import ContainerDirectory
-from hiyoko.plane.containers.logs import FILE_BYTES_MAX
 from hiyoko.plane.containers.overlay import mount_overlay
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
@@ -29,7 +29,8 @@ class StartFailed(PlaneError):
     """The runtime could not make the container; the text is the runtime's."""
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
+    """Where a program is. Raises PlaneError when it is not installed."""
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if found is None:
         raise PlaneError(f"{name} is not installed")
@@ -69,11 +70,11 @@ class Runtime:
     async def mount(self, container: ContainerDirectory, layers: list[Path]) -> None:
         """Mount the container's root: a writable layer over the image's, lowest layer last."""
         for name in ("upper", "work"):
-            (container.path / name).mkdir(parents=True, exist_ok=True)
+            (container.writable / name).mkdir(parents=True, exist_ok=True)
         container.rootfs.mkdir(parents=True, exist_ok=True)
         if _is_mounted(container.rootfs):
             return
-        upper, work = container.path / "upper", container.path / "work"
+        upper, work = container.writable / "upper", container.writable / "work"
         await mount_overlay(layers, upper, work, container.rootfs)
 
     async def unmount(self, container: ContainerDirectory) -> None:
@@ -81,8 +82,15 @@ class Runtime:
         if _is_mounted(container.rootfs):
             await run("umount", "--lazy", str(container.rootfs))
 
-    async def create(self, container: ContainerDirectory) -> None:
-        """Make the container, its process waiting at the door. Raises StartFailed."""
+    async def create(
+        self, container: ContainerDirectory, *, interactive: bool = False, terminal: bool = False
+    ) -> None:
+        """Make the container, its process waiting at the door. Raises StartFailed.
+
+        ``interactive``: its input stays open, though nobody writes to it. ``terminal``: the bundle
+        wants one.
+        """
+        options = ("--stdin",) * interactive + ("--terminal",) * terminal
         self.root.mkdir(parents=True, exist_ok=True)
         container.exit_file.parent.mkdir(exist_ok=True)
         container.exit_file.unlink(missing_ok=True)
@@ -90,7 +98,7 @@ class Runtime:
         reader, writer = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
-                *self._conmon(container),
+                *(*self._conmon(container), *options),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
@@ -115,9 +123,9 @@ class Runtime:
             raise StartFailed(_reason(str(answer.get("message", ""))))
 
     def _conmon(self, container: ContainerDirectory) -> list[str]:
-        runc = _program("runc")
+        runc = program("runc")
         return [
-            *(_program("conmon"), "--api-version", "1", "--cid", container.cid),
+            *(program("conmon"), "--api-version", "1", "--cid", container.cid),
             *("--cuuid", container.cid, "--name", container.name),
             *("--bundle", str(container.bundle), "--runtime", runc),
             *("--runtime-arg", f"--root={self.root}"),
@@ -163,7 +171,7 @@ class Runtime:
         return True
 
     async def _runc(self, *arguments: str, timeout_s: float = CREATE_TIMEOUT_S) -> str:
-        return await run(_program("runc"), f"--root={self.root}", *arguments, timeout_s=timeout_s)
+        return await run(program("runc"), f"--root={self.root}", *arguments, timeout_s=timeout_s)
 
 
 def _end_leftover(pid_file: Path, init_file: Path) -> None:

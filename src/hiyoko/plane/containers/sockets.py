@@ -7,13 +7,10 @@ daemon can talk with a task's own packets without a process there.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import secrets
 import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -27,43 +24,11 @@ import dns.rdatatype
 from aiohttp.abc import AbstractCookieJar, AbstractResolver, ResolveResult
 
 from hiyoko.plane.error import PlaneError
-from hiyoko.plane.process import NETNS_DIR
+from hiyoko.plane.namespaces import socket_in
 
-CLONE_NEWNET = 0x40000000
 DNS_TIMEOUT_S = 2.0
 DNS_ATTEMPTS = 2
 """A task's own resolv.conf says the same (``bundle.resolv_conf``)."""
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-@contextmanager
-def inside(netns: str) -> Iterator[None]:
-    """Be in a named network namespace for a moment. Nothing may be awaited meanwhile."""
-    try:
-        there = os.open(NETNS_DIR / netns, os.O_RDONLY)
-    except OSError as error:
-        raise PlaneError(f"enter network namespace {netns}: {error.strerror}") from error
-    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    try:
-        if _libc.setns(there, CLONE_NEWNET) != 0:
-            raise PlaneError(f"enter network namespace {netns}: {os.strerror(ctypes.get_errno())}")
-        try:
-            yield
-        finally:
-            back = _libc.setns(here, CLONE_NEWNET)
-            assert back == 0, "could not return to the daemon's network namespace"
-    finally:
-        os.close(there)
-        os.close(here)
-
-
-def socket_in(netns: str, kind: socket.SocketKind) -> socket.socket:
-    """A non-blocking IPv4 socket of that namespace."""
-    with inside(netns):
-        made = socket.socket(socket.AF_INET, kind)
-    made.setblocking(False)
-    return made
 
 
 class LookupFailed(Exception):

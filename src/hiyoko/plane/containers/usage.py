@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from hiyoko.plane.containers.cgroups import CGROUPS, own_group
+from hiyoko.plane.containers.cgroups import CGROUPS, task_group
 from hiyoko.plane.containers.directory import ContainerDirectory
 from hiyoko.settings import Settings
 
@@ -77,7 +77,7 @@ def _inactive(stats: dict[str, int]) -> int:
 
 
 def _counted(settings: Settings, container: ContainerDirectory) -> Shape | None:
-    group = f"{own_group(settings)}/{container.cid}"
+    group = f"{task_group(settings, container.path.parent.name)}/{container.cid}"
     unified = CGROUPS / group
     return _unified(unified) if unified.is_dir() else _split(group)
 

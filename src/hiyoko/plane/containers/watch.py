@@ -1,4 +1,4 @@
-"""Exits and log lines wake the reconciler: pidfds and inotify on the daemon's event loop.
+"""Exits and notes of the log driver wake the reconciler: pidfds and inotify on our event loop.
 
 Only waking: whatever was missed while nobody watched is found by observing.
 """
@@ -15,21 +15,18 @@ from pathlib import Path
 IN_MODIFY = 0x2
 IN_NONBLOCK = os.O_NONBLOCK
 IN_CLOEXEC = os.O_CLOEXEC
-GATHER_S = 0.5
-"""Log lines are sent together, so that a busy container wakes us twice a second at most."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass
 class Watch:
-    """Calls ``wake`` when a watched process ends or a watched log grows."""
+    """Calls ``wake`` when a watched process ends or a watched file is written."""
 
     wake: Callable[[], None]
     _processes: dict[int, int] = field(default_factory=dict)
-    _logs: dict[Path, int] = field(default_factory=dict)
+    _files: dict[Path, int] = field(default_factory=dict)
     _inotify: int = -1
-    _gathering: asyncio.TimerHandle | None = None
 
     def processes(self, pids: Iterable[int]) -> None:
         """Watch exactly these processes."""
@@ -54,41 +51,33 @@ class Watch:
         asyncio.get_running_loop().remove_reader(handle)
         os.close(handle)
 
-    def logs(self, paths: Iterable[Path]) -> None:
-        """Watch exactly these log files."""
+    def files(self, paths: Iterable[Path]) -> None:
+        """Watch exactly these files, as far as they are there."""
         wanted = set(paths)
         if wanted and self._inotify < 0:
             self._inotify = _libc.inotify_init1(IN_NONBLOCK | IN_CLOEXEC)
             if self._inotify < 0:
                 raise OSError(ctypes.get_errno(), "inotify_init1")
-            asyncio.get_running_loop().add_reader(self._inotify, self._grown)
-        # All of them every time: a log that reached its limit is a new file of the same name.
+            asyncio.get_running_loop().add_reader(self._inotify, self._written)
         for path in wanted:
             number = _libc.inotify_add_watch(self._inotify, os.fsencode(path), IN_MODIFY)
             if number >= 0:
-                self._logs[path] = number
-        for path in self._logs.keys() - wanted:
-            _libc.inotify_rm_watch(self._inotify, self._logs.pop(path))
+                self._files[path] = number
+        for path in self._files.keys() - wanted:
+            _libc.inotify_rm_watch(self._inotify, self._files.pop(path))
 
-    def _grown(self) -> None:
+    def _written(self) -> None:
         try:
             os.read(self._inotify, 1 << 16)
         except BlockingIOError:
             return
-        if self._gathering is None:
-            self._gathering = asyncio.get_running_loop().call_later(GATHER_S, self._gathered)
-
-    def _gathered(self) -> None:
-        self._gathering = None
         self.wake()
 
     def close(self) -> None:
         """Stop watching."""
         self.processes(())
-        if self._gathering is not None:
-            self._gathering.cancel()
         if self._inotify >= 0:
             asyncio.get_running_loop().remove_reader(self._inotify)
             os.close(self._inotify)
             self._inotify = -1
-        self._logs.clear()
+        self._files.clear()

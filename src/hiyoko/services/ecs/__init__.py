@@ -4,7 +4,7 @@
 - ``rows`` ``seen``     tables: wishes, and what the task reconciler saw
 - ``sight``             both brought together
 - ``clusters`` ``task_definitions`` ``tasks`` ``services`` ``service_deployments`` ``tagging``
-  the operations
+  ``execute_command`` the operations
 - ``capacity``          FARGATE and FARGATE_SPOT; ``spot`` the end of a Spot task
 - ``deployments``       how a deployment begins and ends, and what remains of it
 - ``rollout``           strategies and their settings; ``shifting`` moves traffic, ``alarms`` end it
@@ -17,8 +17,8 @@
 - ``definition_parse`` ``definition_checks`` ``service_parse`` ``rollout_parse`` ``networks``
   ``names`` ``views`` ``deployment_views`` ``errors``
 
-Refused by name: launch type EC2, EFS volumes, FireLens, ExecuteCommand, TLS and logs of Service
-Connect, task sets, lifecycle hooks that are Lambda functions.
+Refused by name: launch type EC2, EFS volumes, FireLens, TLS and logs of Service Connect, task sets,
+lifecycle hooks that are Lambda functions.
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/
 """
 
@@ -27,6 +27,7 @@ from hiyoko.services.ecs import (
     clusters,
     deployment_steps,
     events,
+    execute_command,
     registries,
     scheduling,
     service_deployments,
@@ -42,6 +43,7 @@ __all__ = [
     "clusters",
     "deployment_steps",
     "events",
+    "execute_command",
     "registries",
     "scheduling",
     "service_deployments",

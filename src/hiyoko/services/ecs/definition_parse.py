@@ -8,10 +8,10 @@ from typing import Any
 
 from hiyoko.api import Request, unsupported
 from hiyoko.services.ecs.errors import ClientException
+from hiyoko.services.ecs.log_options import log_configuration
 from hiyoko.services.ecs.model import (
     ContainerDefinition,
     HealthCheck,
-    LogConfiguration,
     MountPoint,
     PortMapping,
     RestartPolicy,
@@ -30,23 +30,23 @@ NOT_ON_FARGATE = (
 )
 """AWS refuses these itself; its text is recorded for ``privileged`` only."""
 
+DROPPABLE = {
+    *("ALL", "AUDIT_CONTROL", "AUDIT_WRITE", "BLOCK_SUSPEND", "CHOWN", "DAC_OVERRIDE"),
+    *("DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER", "KILL", "LEASE"),
+    *("LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN"),
+    *("NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW", "SETFCAP", "SETGID", "SETPCAP"),
+    *("SETUID", "SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT"),
+    *("SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "SYSLOG"),
+    *("WAKE_ALARM",),
+}
+"""https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_KernelCapabilities.html"""
+
 NOT_HERE = (
     "firelensConfiguration",
     "repositoryCredentials",
     "resourceRequirements",
-    "interactive",
-    "pseudoTerminal",
     "disableNetworking",
     "credentialSpecs",
-)
-
-LOG_OPTIONS = (
-    "awslogs-group",
-    "awslogs-region",
-    "awslogs-stream-prefix",
-    "awslogs-create-group",
-    "mode",
-    "max-buffer-size",
 )
 
 
@@ -71,7 +71,7 @@ def container(request: Mapping[str, Any]) -> ContainerDefinition:
         working_directory=request.get("workingDirectory") or "",
         read_only_root=request.get("readonlyRootFilesystem"),
         stop_timeout_s=request.get("stopTimeout"),
-        log=_log(request.get("logConfiguration")),
+        log=log_configuration(request.get("logConfiguration")),
         health=_health(health) if health else None,
         depends_on=tuple(
             (one["containerName"], one["condition"]) for one in request.get("dependsOn") or ()
@@ -98,6 +98,9 @@ def container(request: Mapping[str, Any]) -> ContainerDefinition:
         system_controls=tuple(map(_system_control, request.get("systemControls") or ())),
         init_process=bool(linux.get("initProcessEnabled")),
         capabilities=tuple((linux.get("capabilities") or {}).get("add") or ()),
+        dropped=tuple((linux.get("capabilities") or {}).get("drop") or ()),
+        interactive=request.get("interactive"),
+        pseudo_terminal=request.get("pseudoTerminal"),
         start_timeout_s=request.get("startTimeout"),
         restart=_restart(request.get("restartPolicy")),
         version_consistency=request.get("versionConsistency") or "",
@@ -159,8 +162,9 @@ def _check_linux(request: Mapping[str, Any]) -> None:
         raise ClientException(
             "Fargate compatible task definitions can add only the SYS_PTRACE capability"
         )
-    if capabilities.get("drop"):
-        raise unsupported("containerDefinitions.linuxParameters.capabilities.drop")
+    for name in capabilities.get("drop") or ():
+        if name not in DROPPABLE:
+            raise ClientException(f"Invalid capability to drop: {name}.")
 
 
 def environment(request: Mapping[str, Any]) -> Tags:
@@ -194,31 +198,6 @@ def _port(request: Mapping[str, Any]) -> PortMapping:
         request.get("name") or "",
         request.get("appProtocol") or "",
     )
-
-
-def _log(request: Mapping[str, Any] | None) -> LogConfiguration | None:
-    if not request:
-        return None
-    driver = request["logDriver"]
-    if driver not in ("awslogs", "splunk", "awsfirelens"):
-        raise ClientException(
-            f"{driver} is not a valid log driver. Must be one of [awslogs,splunk,awsfirelens]"
-        )
-    if driver != "awslogs" or request.get("secretOptions"):
-        member = "secretOptions" if driver == "awslogs" else "logDriver"
-        raise unsupported(f"containerDefinitions.logConfiguration.{member}", driver)
-    options = request.get("options") or {}
-    for name in options:
-        if name not in LOG_OPTIONS:
-            raise unsupported(f"containerDefinitions.logConfiguration.options.{name}")
-    required = ("awslogs-region", "awslogs-group")
-    if any(not options.get(name) for name in required):
-        raise ClientException(f"Log driver awslogs requires options: {', '.join(required)}")
-    if not options.get("awslogs-stream-prefix"):
-        raise ClientException(
-            "Log driver awslogs requires option awslogs-stream-prefix for Fargate tasks."
-        )
-    return LogConfiguration(driver, tuple(options.items()))
 
 
 def _health(request: Mapping[str, Any]) -> HealthCheck:
@@ -276,10 +255,8 @@ def refuse_task_level(request: Request) -> None:
     """Refuse what has no effect outside the containers."""
     for member in (
         "ipcMode",
-        "pidMode",
         "proxyConfiguration",
         "inferenceAccelerators",
-        "ephemeralStorage",
         "enableFaultInjection",
         "trustedExecutionConfiguration",
     ):
@@ -289,10 +266,36 @@ def refuse_task_level(request: Request) -> None:
         raise ClientException(
             "Fargate compatible task definitions do not support placementConstraints"
         )
+    # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html
+    if request.get("pidMode") not in (None, "", "task"):
+        raise ClientException(
+            f"Fargate compatible task definitions do not support pidMode {request['pidMode']}"
+        )
+    if request.get("pidMode") == "task" and any(map(_traces, request["containerDefinitions"])):
+        # The process that holds the shared namespace is the world's: whoever may trace it is out.
+        raise unsupported(
+            "containerDefinitions.linuxParameters.capabilities.add", "SYS_PTRACE with pidMode task"
+        )
     platform = request.get("runtimePlatform") or {}
-    if platform.get("cpuArchitecture", "X86_64") != "X86_64":
-        raise unsupported("runtimePlatform.cpuArchitecture", platform["cpuArchitecture"])
     if platform.get("operatingSystemFamily", "LINUX") != "LINUX":
         raise unsupported(
             "runtimePlatform.operatingSystemFamily", platform["operatingSystemFamily"]
         )
+
+
+def _traces(container: Mapping[str, Any]) -> bool:
+    capabilities = (container.get("linuxParameters") or {}).get("capabilities") or {}
+    return "SYS_PTRACE" in (capabilities.get("add") or ())
+
+
+def ephemeral_gib(request: Mapping[str, Any]) -> int | None:
+    """The size of ``ephemeralStorage``; None when it is not given."""
+    storage = request.get("ephemeralStorage")
+    if not storage:
+        return None
+    size = int(storage["sizeInGiB"])
+    if size < 21:
+        raise ClientException("EphemeralStorage size should be at least 21.")
+    if size > 200:
+        raise ClientException("EphemeralStorage size should be at most 200.")
+    return size

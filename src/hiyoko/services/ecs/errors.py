@@ -67,6 +67,16 @@ class ServiceDeploymentNotFound(AwsError):
         )
 
 
+class TargetNotConnected(AwsError):
+    """ECS Exec does not reach the container."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "TargetNotConnectedException",
+            "The execute command failed due to an internal error. Try again later.",
+        )
+
+
 class Conflict(AwsError):
     """The resource is in a state that the request does not fit."""
 

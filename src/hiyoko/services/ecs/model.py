@@ -138,6 +138,11 @@ class ContainerDefinition:
 
     start_timeout_s: int | None = None
     restart: RestartPolicy | None = None
+    dropped: tuple[str, ...] = ()
+    """Capabilities that the container shall not have."""
+
+    interactive: bool | None = None
+    pseudo_terminal: bool | None = None
 
     @property
     def pins(self) -> bool:
@@ -168,6 +173,8 @@ class TaskDefinition:
     deregistered_at: float | None = None
     delete_requested_at: float | None = None
     tags: Tags = ()
+    pid_mode: str = ""
+    ephemeral_gib: int | None = None
 
     @property
     def status(self) -> str:
@@ -221,6 +228,7 @@ class Overrides:
     memory: str = ""
     task_role: str = ""
     execution_role: str = ""
+    ephemeral_gib: int | None = None
 
     def container(self, name: str) -> ContainerOverride:
         """The override of this container; an empty one when there is none."""
@@ -279,6 +287,7 @@ class Task:
     tags: Tags = ()
     digests: Tags = ()
     """Containers whose image is pinned, and to which digest."""
+    exec_enabled: bool = False
     rebalances: bool = False
     """Started to even out the zones; until it is healthy it is one more than desired."""
     registrations: tuple[tuple[str, int], ...] = ()
@@ -450,6 +459,7 @@ class Service:
     reset_on_healthy: bool | None = None
     rebalancing: bool = False
     """availabilityZoneRebalancing."""
+    exec_enabled: bool = False
     deployment_strategy: DeploymentStrategy = rollout.ROLLING
     deleted_at: float | None = None
     tags: Tags = ()
@@ -551,6 +561,16 @@ class TaskView:
     """How many states of it were told; None before the first."""
     proxy: ProxySeen | None = None
     """Service Connect's proxy, while it runs."""
+
+    @property
+    def architecture(self) -> str:
+        """The processor that the task runs on, as an attribute's value."""
+        return "arm64" if self.definition.cpu_architecture == "ARM64" else "x86_64"
+
+    @property
+    def ephemeral_gib(self) -> int | None:
+        """The ephemeral storage that was asked for."""
+        return self.task.overrides.ephemeral_gib or self.definition.ephemeral_gib
 
     @property
     def fingerprint(self) -> str:

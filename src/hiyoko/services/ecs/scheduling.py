@@ -67,6 +67,7 @@ def _launch(call: Call, service: Service, deployment: Deployment, zone: str = ""
         deployment=deployment.id,
         tags=_task_tags(service, definition.tags, cluster.name),
         digests=deployment.digests,
+        exec_enabled=service.exec_enabled,
         rebalances=bool(zone),
         registrations=_registrations(deployment),
         proxied=deployment.connect is not None,

@@ -12,7 +12,8 @@ from hiyoko.store.table import Table
 class ContainerSeen:
     """A container as the runtime tells it: ``status`` is PENDING, RUNNING or STOPPED.
 
-    ``health`` is HEALTHY, UNHEALTHY or UNKNOWN (no check, or not settled).
+    ``health`` is HEALTHY, UNHEALTHY or UNKNOWN (no check, or not settled). ``agent_at``: since when
+    the agent of ECS Exec has its way to AWS.
     """
 
     name: str
@@ -25,6 +26,7 @@ class ContainerSeen:
     health: str = "UNKNOWN"
     started_at: float | None = None
     finished_at: float | None = None
+    agent_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

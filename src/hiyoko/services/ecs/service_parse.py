@@ -18,7 +18,6 @@ ECS = "ecs.amazonaws.com"
 NOT_HERE = (
     "placementConstraints",
     "placementStrategy",
-    "enableExecuteCommand",
     "volumeConfigurations",
     "vpcLatticeConfigurations",
     "role",

@@ -68,6 +68,7 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> tuple[Service, de
         raise InvalidParameter("TaskDefinition can not be blank.")
     definition = names.usable_definition(call, request["taskDefinition"])
     tasks.refuse_ineffective(request, ())
+    tasks.check_exec(bool(request.get("enableExecuteCommand")), definition.task_role)
     launched_by, strategy = capacity.launched_in(request, cluster)
     network, _ = networks.network_in(call, request)
     rollout = rollout_in(request.get("deploymentConfiguration") or {}, Rollout())
@@ -98,6 +99,7 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> tuple[Service, de
         propagate_tags=request.get("propagateTags") or "NONE",
         managed_tags=bool(request.get("enableECSManagedTags")),
         rebalancing=rebalancing_in(request, rollout.maximum, None),
+        exec_enabled=bool(request.get("enableExecuteCommand")),
         deployment_strategy=rollout.strategy,
         tags=names.tags_in(request),
     )
@@ -140,7 +142,7 @@ def _same(old: Service, new: Service, content: deployments.Content) -> bool:
             one.platform_version,
             (one.minimum_percent, one.maximum_percent, one.breaker, one.rollback),
             one.grace_s,
-            (one.rebalancing, one.threshold, one.reset_on_healthy),
+            (one.rebalancing, one.threshold, one.reset_on_healthy, one.exec_enabled),
             one.deployment_strategy,
         )
 
@@ -175,6 +177,7 @@ def update_service(call: Call, request: Request) -> Response:
         else rows.get_definition(call.tx, service.primary.definition_arn)
     )
     service = _settings(call, request, service)
+    tasks.check_exec(service.exec_enabled, definition.task_role)
     service = _deployed(call, request, service, definition)
     rows.put_service(call.tx, service)
     return {"service": _view(call, service)}
@@ -214,6 +217,7 @@ def _settings(call: Call, request: Request, service: Service) -> Service:
         primary = replace(service.primary, updated_at=call.now)
         service = replace(service, deployments=(primary, *service.deployments[1:]))
     managed = request.get("enableECSManagedTags")
+    exec_enabled = request.get("enableExecuteCommand")
     return replace(
         service,
         desired_count=desired,
@@ -227,6 +231,7 @@ def _settings(call: Call, request: Request, service: Service) -> Service:
         deployment_strategy=rollout.strategy,
         propagate_tags=request.get("propagateTags") or service.propagate_tags,
         managed_tags=service.managed_tags if managed is None else managed,
+        exec_enabled=service.exec_enabled if exec_enabled is None else exec_enabled,
     )
 
 

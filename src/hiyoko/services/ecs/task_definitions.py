@@ -49,6 +49,8 @@ def register_task_definition(call: Call, request: Request) -> Response:
         operating_system=platform.get("operatingSystemFamily", ""),
         volumes=volumes,
         tags=names.tags_in(request),
+        pid_mode=request.get("pidMode") or "",
+        ephemeral_gib=definition_parse.ephemeral_gib(request),
     )
     rows.DEFINITIONS.insert(call.tx, definition)
     answer: Response = {"taskDefinition": views.definition(definition)}

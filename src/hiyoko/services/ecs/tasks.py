@@ -68,6 +68,7 @@ class Launch:
     """With Service Connect."""
     endpoints: tuple[ConnectService, ...] = ()
     ingress: tuple[tuple[int, int], ...] = ()
+    exec_enabled: bool = False
 
 
 def refuse_ineffective(request: Request, members: tuple[str, ...]) -> None:
@@ -86,7 +87,6 @@ def run_task(call: Call, request: Request) -> Response:
     refuse_ineffective(
         request,
         (
-            "enableExecuteCommand",
             "placementConstraints",
             "placementStrategy",
             "volumeConfigurations",
@@ -122,8 +122,19 @@ def run_task(call: Call, request: Request) -> Response:
         overrides=overrides_in(request.get("overrides") or {}, definition),
         tags=tuple(tags.items()),
         client_token=token,
+        exec_enabled=bool(request.get("enableExecuteCommand")),
     )
+    check_exec(launch.exec_enabled, launch.overrides.task_role or definition.task_role)
     return _ran(call, start(call, launch, count))
+
+
+def check_exec(enabled: bool, task_role: str) -> None:
+    """ECS Exec takes a task role: its agent opens its channel with that."""
+    if enabled and not task_role:
+        raise InvalidParameter(
+            "The service couldn't be created because a valid taskRoleArn is not being used."
+            " Specify a valid task role in your task definition and try again."
+        )
 
 
 def _ran(call: Call, tasks: list[Task]) -> Response:
@@ -236,6 +247,7 @@ def _start(call: Call, launch: Launch, launched_by: str) -> Task:
         proxy=proxy,
         endpoints=launch.endpoints,
         ingress=launch.ingress,
+        exec_enabled=launch.exec_enabled,
     )
     rows.put_task(call.tx, task)
     return task
@@ -258,9 +270,8 @@ def _place(
 
 def overrides_in(request: Mapping[str, Any], definition: TaskDefinition) -> Overrides:
     """The ``overrides`` of RunTask."""
-    for member in ("inferenceAcceleratorOverrides", "ephemeralStorage"):
-        if request.get(member):
-            raise unsupported(f"overrides.{member}")
+    if request.get("inferenceAcceleratorOverrides"):
+        raise unsupported("overrides.inferenceAcceleratorOverrides")
     containers = []
     for one in request.get("containerOverrides") or ():
         for member in ("environmentFiles", "resourceRequirements"):
@@ -287,6 +298,7 @@ def overrides_in(request: Mapping[str, Any], definition: TaskDefinition) -> Over
         definition_parse.memory_mib(request["memory"]) if request.get("memory") else "",
         request.get("taskRoleArn") or "",
         request.get("executionRoleArn") or "",
+        definition_parse.ephemeral_gib(request),
     )
 
 
@@ -354,10 +366,3 @@ def list_tasks(call: Call, request: Request) -> Response:
         if wanted and sight.view(call.tx, task).desired_status == desired:
             arns.append(task.arn)
     return names.page(arns, request, "taskArns")
-
-
-@operation("ExecuteCommand")
-def execute_command(call: Call, request: Request) -> Response:
-    """Refused: the agent that it talks to does not exist here."""
-    del call, request
-    raise unsupported("ecs:ExecuteCommand")

@@ -105,6 +105,8 @@ def definition(one: TaskDefinition) -> Shape:
         "requiresCompatibilities": list(one.requires) or None,
         "deregisteredAt": one.deregistered_at,
         "deleteRequestedAt": one.delete_requested_at,
+        "pidMode": one.pid_mode or None,
+        "ephemeralStorage": {"sizeInGiB": one.ephemeral_gib} if one.ephemeral_gib else None,
     }
     platform = {
         "cpuArchitecture": one.cpu_architecture or None,
@@ -182,6 +184,8 @@ def _container_definition(one: ContainerDefinition) -> Shape:
         "startTimeout": one.start_timeout_s,
         "restartPolicy": _restart(one.restart) if one.restart else None,
         "versionConsistency": one.version_consistency or None,
+        "interactive": one.interactive,
+        "pseudoTerminal": one.pseudo_terminal,
     }
     if one.log is not None:
         shape["logConfiguration"] = {
@@ -196,8 +200,11 @@ def _linux(one: ContainerDefinition) -> Shape | None:
     shape: Shape = {}
     if one.init_process:
         shape["initProcessEnabled"] = True
-    if one.capabilities:
-        shape["capabilities"] = {"add": list(one.capabilities)}
+    if one.capabilities or one.dropped:
+        shape["capabilities"] = {
+            **({"add": list(one.capabilities)} if one.capabilities else {}),
+            **({"drop": list(one.dropped)} if one.dropped else {}),
+        }
     return shape or None
 
 
@@ -226,7 +233,7 @@ def task(view: TaskView, include: Container[str] = ()) -> Shape:
     one, stop, seen = view.task, view.stop, view.seen
     shape: Shape = {
         "attachments": [_attachment(view)],
-        "attributes": [{"name": "ecs.cpu-architecture", "value": "x86_64"}],
+        "attributes": [{"name": "ecs.cpu-architecture", "value": view.architecture}],
         "availabilityZone": one.zone,
         "clusterArn": one.cluster,
         "connectivity": "CONNECTED" if view.attached_at is not None else None,
@@ -238,9 +245,9 @@ def task(view: TaskView, include: Container[str] = ()) -> Shape:
         "cpu": one.cpu,
         "createdAt": one.created_at,
         "desiredStatus": view.desired_status,
-        "enableExecuteCommand": False,
-        "ephemeralStorage": {"sizeInGiB": EPHEMERAL_GIB},
-        "fargateEphemeralStorage": {"sizeInGiB": EPHEMERAL_GIB},
+        "enableExecuteCommand": one.exec_enabled,
+        "ephemeralStorage": {"sizeInGiB": view.ephemeral_gib or EPHEMERAL_GIB},
+        "fargateEphemeralStorage": {"sizeInGiB": view.ephemeral_gib or EPHEMERAL_GIB},
         "group": one.group,
         "healthStatus": view.health,
         "lastStatus": view.status,
@@ -302,6 +309,27 @@ def _attachment(view: TaskView) -> Shape:
     }
 
 
+def agent_status(view: TaskView, seen: ContainerSeen | None) -> str:
+    """How the agent of ECS Exec is in a container: PENDING, RUNNING or STOPPED."""
+    if view.status in ("STOPPED", "DEPROVISIONING") or (seen and seen.status == "STOPPED"):
+        return "STOPPED"
+    return "PENDING" if seen is None or seen.agent_at is None else "RUNNING"
+
+
+def _agents(view: TaskView, seen: ContainerSeen | None) -> list[Shape] | None:
+    if not view.task.exec_enabled:
+        return None
+    return [
+        _without_none(
+            {
+                "name": "ExecuteCommandAgent",
+                "lastStatus": agent_status(view, seen),
+                "lastStartedAt": seen.agent_at if seen else None,
+            }
+        )
+    ]
+
+
 def _container(view: TaskView, one: ContainerDefinition, seen: ContainerSeen | None) -> Shape:
     task_row = view.task
     override = task_row.overrides.container(one.name)
@@ -324,7 +352,7 @@ def _container(view: TaskView, one: ContainerDefinition, seen: ContainerSeen | N
             {"attachmentId": task_row.attachment_id, "privateIpv4Address": task_row.address}
         ],
         "healthStatus": seen.health if seen is not None and one.health else "UNKNOWN",
-        "managedAgents": None,
+        "managedAgents": _agents(view, seen),
         "cpu": str(cpu),
         "memory": str(memory) if memory is not None else None,
         "memoryReservation": str(reservation) if reservation is not None else None,
@@ -364,6 +392,7 @@ def _overrides(definition_row: TaskDefinition, one: Overrides) -> Shape:
             "memory": one.memory or None,
             "taskRoleArn": one.task_role or None,
             "executionRoleArn": one.execution_role or None,
+            "ephemeralStorage": {"sizeInGiB": one.ephemeral_gib} if one.ephemeral_gib else None,
         }
     )
 
@@ -466,7 +495,7 @@ def service(one: Service, status: str, tasks: Sequence[TaskView], events: Sequen
         "createdBy": one.created_by,
         "enableECSManagedTags": one.managed_tags,
         "propagateTags": one.propagate_tags,
-        "enableExecuteCommand": False,
+        "enableExecuteCommand": one.exec_enabled,
         "availabilityZoneRebalancing": "ENABLED" if one.rebalancing else "DISABLED",
     }
     if one.strategy:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hiyoko.services.elbv2 import rows
 from hiyoko.services.elbv2.model import Listener, Registration, TargetGroup
-from hiyoko.services.elbv2.seen import TARGETS_SEEN
+from hiyoko.services.elbv2.seen import TARGETS_SEEN, told
 from hiyoko.store.database import Transaction
 
 
@@ -80,7 +80,7 @@ class HealthReader:
 
     def health(self, target: Registration | None) -> Health:
         """The state of a target; of None, that it is not registered."""
-        if target is None or target.expired(self.group, self.now):
+        if target is None or told(self.tx, target).expired(self.group, self.now):
             return NOT_REGISTERED
         if target.deregistered_at is not None:
             return DRAINING if self.users else NOT_REGISTERED
@@ -101,7 +101,8 @@ class HealthReader:
             for row in TARGETS_SEEN.list(
                 self.tx, group_arn=target.group_arn, target_id=target.target_id, port=target.port
             )
-            if row.eni_id in enis
+            # One that drained and was taken back is new to a node that has not heard of it yet.
+            if row.eni_id in enis and row.state != "draining"
         ]
         worst = min(seen, key=lambda h: _WORST_FIRST.index(h.state), default=REGISTERING)
         if worst.state == "healthy" and len(seen) < len(enis):

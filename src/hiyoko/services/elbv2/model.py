@@ -372,7 +372,8 @@ class Rule:
 class Registration:
     """A target of a group. ``zone`` None means every enabled zone (``all``).
 
-    A deregistered one drains until ``deregistered_at`` plus the group's delay.
+    A deregistered one drains until ``deregistered_at`` plus the group's delay; when that begins
+    is up to the nodes, see ``seen.as_told``.
     """
 
     group_arn: str

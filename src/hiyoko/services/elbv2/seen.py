@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
+from hiyoko.services.elbv2.model import Registration
+from hiyoko.store.database import Transaction
 from hiyoko.store.table import Table
 
 
@@ -28,7 +32,8 @@ class TargetSeen:
     """A target's health as one node's HAProxy sees it.
 
     ``state`` is AWS's (initial, healthy, unhealthy, draining); ``reason`` and ``description`` are
-    AWS's for that state, empty when it has none.
+    AWS's for that state, empty when it has none. ``draining``: it gets no new request from there,
+    since ``seen_at``.
     """
 
     group_arn: str
@@ -59,3 +64,23 @@ TARGETS_SEEN = Table(
     "elbv2_target_seen", TargetSeen, key=("group_arn", "target_id", "port", "eni_id")
 )
 TLS_LIBRARY_SEEN = Table("elbv2_tls_library_seen", TlsLibrarySeen, key=("program",))
+
+
+def as_told(row: Registration, seen: Iterable[TargetSeen]) -> Registration:
+    """A registration whose delay begins when the last node was told that the target drains.
+
+    ``seen``: what the nodes see of this target. As long as one sends it requests the delay has not
+    begun, whatever the time is: nobody may end the target under them.
+    """
+    if row.deregistered_at is None:
+        return row
+    known = [one.seen_at if one.state == "draining" else math.inf for one in seen]
+    return replace(row, deregistered_at=max(row.deregistered_at, *known, 0.0))
+
+
+def told(tx: Transaction, row: Registration) -> Registration:
+    """``as_told``, with what is written of the target."""
+    if row.deregistered_at is None:
+        return row
+    seen = TARGETS_SEEN.list(tx, group_arn=row.group_arn, target_id=row.target_id, port=row.port)
+    return as_told(row, seen)

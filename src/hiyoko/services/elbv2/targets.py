@@ -11,6 +11,7 @@ from hiyoko.services.elbv2 import errors, rows
 from hiyoko.services.elbv2.health import HealthReader
 from hiyoko.services.elbv2.model import Registration, TargetGroup
 from hiyoko.services.elbv2.requests import only
+from hiyoko.services.elbv2.seen import told
 
 TARGETS_MAX = 1000
 # A zonal shift overrides; there is none here.
@@ -119,7 +120,7 @@ def deregister_targets(call: Call, request: Request) -> Response:
     for target_id, port, row in _named(call, group, request["Targets"]):
         if row is None or row.deregistered_at is not None:
             continue
-        if in_use and group.deregistration_delay_s > 0:
+        if in_use:
             rows.REGISTRATIONS.put(call.tx, replace(row, deregistered_at=call.now))
         else:
             rows.REGISTRATIONS.delete(call.tx, group_arn=group.arn, target_id=target_id, port=port)
@@ -139,7 +140,7 @@ def describe_target_health(call: Call, request: Request) -> Response:
         named = [
             (row.target_id, row.port, row)
             for row in rows.list_registrations(call.tx, group.arn)
-            if not row.expired(group, call.now)
+            if not told(call.tx, row).expired(group, call.now)
         ]
     check_port = group.health_check.port
     shown = []
@@ -174,7 +175,7 @@ def expire_targets(call: Call, request: Request) -> Response:
     """Forget targets whose deregistration delay is over."""
     for row in rows.REGISTRATIONS.list(call.tx):
         group = rows.TARGET_GROUPS.find(call.tx, arn=row.group_arn)
-        if group is None or row.expired(group, call.now):
+        if group is None or told(call.tx, row).expired(group, call.now):
             rows.REGISTRATIONS.delete(
                 call.tx, group_arn=row.group_arn, target_id=row.target_id, port=row.port
             )

@@ -11,7 +11,7 @@ from hiyoko.api import Call, Request, Response, operation, unsupported
 from hiyoko.services.logs import patterns, rows
 from hiyoko.services.logs.errors import InvalidParameter
 from hiyoko.services.logs.groups import group_of, now_ms
-from hiyoko.services.logs.model import DAY_MS, LogEvent, LogGroup, LogStream
+from hiyoko.services.logs.model import DAY_MS, LogEvent, LogGroup, LogStream, NewEvents
 from hiyoko.services.logs.streams import upload_token
 
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
@@ -19,6 +19,8 @@ BATCH_BYTES_MAX = 1_048_576
 EVENT_OVERHEAD_BYTES = 26
 OLDEST_MS = 14 * DAY_MS
 NEWEST_MS = 2 * 3600 * 1000
+OUR_BATCH = "awslogs/"
+"""How the names begin that the log driver gives its batches (``plane/awslogs/tail.py``)."""
 
 PAGE_EVENTS = 10_000
 PAGE_BYTES = 1_048_576
@@ -30,13 +32,16 @@ _TOKEN = re.compile(r"([fb])/(\d{32})(\d{24})/s")
 def put_log_events(call: Call, request: Request) -> Response:
     """Add a batch; events that are too old or too new are left out and named.
 
-    A ``sequenceToken`` is taken and not looked at, as AWS does since 2023.
+    A ``sequenceToken`` is taken and not looked at, as AWS does since 2023; but for our own log
+    driver's, who sends a batch again when it has heard no answer.
     """
     if request.get("entity"):
         raise unsupported("entity")
     group = group_of(call, request)
     stream = rows.get_stream(call.tx, group, request["logStreamName"])
-    batch = request["logEvents"]
+    batch, token = request["logEvents"], request.get("sequenceToken") or ""
+    if token.startswith(OUR_BATCH) and token == stream.last_batch:
+        return {"nextSequenceToken": upload_token(stream)}
     _check_batch(batch)
     now = now_ms(call)
     expired = sum(1 for one in batch if one["timestamp"] < group.oldest_ms(now))
@@ -44,7 +49,7 @@ def put_log_events(call: Call, request: Request) -> Response:
     first = max(expired, too_old)
     last = sum(1 for one in batch if one["timestamp"] <= now + NEWEST_MS)
     with call.tx.unobserved():
-        stream = _add(call, stream, batch[first:last], now)
+        stream = _add(call, group, stream, batch[first:last], now, token)
         rows.delete_expired(call.tx, stream.stream_id, group.oldest_ms(now))
     rejected: dict[str, int] = {}
     if too_old:
@@ -59,19 +64,30 @@ def put_log_events(call: Call, request: Request) -> Response:
     return answer
 
 
-def _add(call: Call, stream: LogStream, taken: Sequence[Request], now: int) -> LogStream:
+def _add(
+    call: Call,
+    group: LogGroup,
+    stream: LogStream,
+    taken: Sequence[Request],
+    now: int,
+    token: str,
+) -> LogStream:
     """Write the events behind the stream's others; the stream as it is then."""
     if not taken:
         return stream
     number = stream.next_sequence
-    rows.insert_events(
-        call.tx,
-        (
-            LogEvent(stream.stream_id, one["timestamp"], number + i, now, one["message"])
-            for i, one in enumerate(taken)
-        ),
+    events = tuple(
+        LogEvent(stream.stream_id, one["timestamp"], number + i, now, one["message"])
+        for i, one in enumerate(taken)
     )
-    stream = replace(stream, next_sequence=number + len(taken), last_ingested_ms=now)
+    rows.insert_events(call.tx, events)
+    call.tx.say(NewEvents(group, stream, events))
+    stream = replace(
+        stream,
+        next_sequence=number + len(taken),
+        last_ingested_ms=now,
+        last_batch=token if token.startswith(OUR_BATCH) else stream.last_batch,
+    )
     rows.STREAMS.put(call.tx, stream)
     return stream
 

@@ -155,7 +155,8 @@ def expire(call: Call, group: LogGroup) -> int:
     if oldest <= 0:
         return 0
     streams = rows.list_streams(call.tx, group)
-    return sum(rows.delete_expired(call.tx, stream.stream_id, oldest) for stream in streams)
+    with call.tx.unobserved():
+        return sum(rows.delete_expired(call.tx, stream.stream_id, oldest) for stream in streams)
 
 
 @operation("_ExpireLogEvents")

@@ -26,7 +26,10 @@ class LogGroup:
 
 @dataclass(frozen=True, slots=True)
 class LogStream:
-    """A sequence of events from one source. ``stream_id`` is a decimal number of its own."""
+    """A sequence of events from one source. ``stream_id`` is a decimal number of its own.
+
+    ``last_batch`` is the name that the log driver gave its last batch.
+    """
 
     account: str
     region: str
@@ -37,6 +40,7 @@ class LogStream:
     created_ms: int
     next_sequence: int = 1
     last_ingested_ms: int | None = None
+    last_batch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +57,12 @@ class LogEvent:
     def place(self) -> tuple[int, str, int]:
         """Where it stands among the events of a group."""
         return self.timestamp, self.stream, self.sequence
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvents:
+    """What a stream has just been given, for those who watch it live."""
+
+    group: LogGroup
+    stream: LogStream
+    events: tuple[LogEvent, ...]

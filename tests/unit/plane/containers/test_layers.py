@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hiyoko.plane.containers.blobs import sweep
 from hiyoko.plane.containers.layers import resolve, unpack, unpack_once
 
 Fill = Callable[[tarfile.TarFile], None]
@@ -138,3 +139,22 @@ def test_no_file_of_the_hosts_is_linked_or_made_a_device(
     assert not (root / "disk").exists()
     with pytest.raises((ValueError, OSError)):
         unpack(layer(lambda tar: add(tar, "x", type=tarfile.LNKTYPE, linkname=str(outside))), root)
+
+
+def test_what_a_killed_unpacking_left_is_in_nobodys_way_and_swept(
+    layer: Callable[[Fill], Path], tmp_path: Path
+) -> None:
+    """The next world counts its processes from 1 again: the same pid comes by soon."""
+    images = tmp_path / "images"
+    target = images / "layers" / "root"
+    for name in (f".root.{os.getpid()}", ".root.1"):
+        (images / "layers" / name / "etc").mkdir(parents=True)
+    (images / "incoming").mkdir()
+    (images / "incoming" / "half").write_text("ha")
+    (images / ".import-x").mkdir()
+    unpack_once(layer(lambda tar: add(tar, "etc/hosts", "x")), target)
+    assert (target / "etc" / "hosts").read_text() == "x"
+    assert sweep(images) == 4
+    assert sorted(images.rglob("*")) == sorted(
+        [images / "incoming", images / "layers", target, target / "etc", target / "etc" / "hosts"]
+    )

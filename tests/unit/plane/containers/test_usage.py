@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hiyoko.plane.containers.cgroups import own_group
+from hiyoko.plane.containers.cgroups import task_group
 from hiyoko.plane.containers.directory import ContainerDirectory
 from hiyoko.plane.containers.usage import task_usage
 from hiyoko.settings import Settings
@@ -24,7 +24,7 @@ def top(settings: Settings) -> Path:
 
 
 def container(tmp_path: Path, name: str) -> ContainerDirectory:
-    return ContainerDirectory(tmp_path / name, name, f"cid-{name}")
+    return ContainerDirectory(tmp_path / "t" / name, name, f"cid-{name}", tmp_path / "t" / name)
 
 
 def write(path: Path, **files: str) -> None:
@@ -35,7 +35,7 @@ def write(path: Path, **files: str) -> None:
 
 def unified(settings: Settings, name: str, cpu_us: int, memory: int, inactive: int) -> None:
     write(
-        top(settings) / own_group(settings) / f"cid-{name}",
+        top(settings) / task_group(settings, "t") / f"cid-{name}",
         cpu__stat=f"usage_usec {cpu_us}\n",
         memory__max="max\n",
         memory__current=f"{memory}\n",
@@ -56,7 +56,7 @@ def test_memory_leaves_out_what_the_kernel_takes_back(settings: Settings, tmp_pa
 def test_the_older_hierarchy_has_one_directory_for_each_controller(
     settings: Settings, tmp_path: Path
 ) -> None:
-    group = f"{own_group(settings)}/cid-web"
+    group = f"{task_group(settings, 't')}/cid-web"
     write(top(settings) / "cpuacct" / group, cpuacct__usage="7000\n")
     write(
         top(settings) / "memory" / group,

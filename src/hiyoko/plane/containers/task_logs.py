@@ -1,0 +1,157 @@
+"""A task's logs from the daemon's side: streams made before a container starts, and its order.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html: a missing group
+stops the task before a container starts, unless ``awslogs-create-group`` is set.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from hiyoko.blueprint.tasks import Container, LogTarget, Task
+from hiyoko.plane.awslogs.client import Away, Denied, LogsClient
+from hiyoko.plane.awslogs.control import AwslogsPlane
+from hiyoko.plane.awslogs.formats import datetime_pattern
+from hiyoko.plane.awslogs.order import Order
+from hiyoko.plane.containers.agent import TaskFailed, Unreachable, retried
+from hiyoko.plane.containers.agent_server import KEYS_RENEWED_S, NoKeys, RoleKeys
+from hiyoko.plane.containers.directory import runtime_id
+
+_VALIDATE = "ResourceInitializationError: failed to validate logger args: "
+
+
+@dataclass(slots=True)
+class TaskLogs:
+    """Sends the output of this cloud's tasks. ``keys`` gives those of execution roles."""
+
+    driver: AwslogsPlane
+    trust: Path
+    keys: RoleKeys
+    _expires: dict[str, float] = field(default_factory=dict)
+
+    async def prepare(self, task: Task) -> None:
+        """Make the streams with the task's own packets. Raises TaskFailed with AWS's reason."""
+        for container in task.containers:
+            if container.log is None:
+                continue
+            order = self._order(task, container, container.log)
+            client = LogsClient()
+            try:
+                if container.log.create_group:
+                    await _make(client, order, "CreateLogGroup", {"logGroupName": order.group})
+                names = {"logGroupName": order.group, "logStreamName": order.stream}
+                await _make(client, order, "CreateLogStream", names)
+            finally:
+                client.close()
+
+    async def take(self, task: Task, container: Container, directory: Path) -> None:
+        """From here on the container's log is sent. Raises TaskFailed or PlaneError."""
+        if container.log is not None:
+            self._order(task, container, container.log).write(directory)
+            await self.driver.take(directory)
+
+    @property
+    def process(self) -> tuple[int, ...]:
+        """The driver's process, whose end is worth a look; none when it has none."""
+        pid = self.driver.pid()
+        return () if pid is None else (pid,)
+
+    async def keep(self, running: Mapping[Path, Task], ended: Collection[Path]) -> None:
+        """See that the driver works, with keys that last, where there are logs to send.
+
+        Raises PlaneError.
+        """
+        soon = time.time() + KEYS_RENEWED_S
+        some = bool(ended)
+        for directory, task in running.items():
+            cid = runtime_id(task.arn, directory.name)
+            if self._expires.get(cid, 0.0) < soon:
+                order = Order.read(directory)
+                if order is None:
+                    continue
+                if order.expires < soon:
+                    order = replace(order, **self._session(task))
+                    order.write(directory)
+                self._expires[cid] = order.expires
+            some = True
+        if some:
+            await self.driver.take()
+
+    def _order(self, task: Task, container: Container, log: LogTarget) -> Order:
+        order = Order(
+            cid=runtime_id(task.arn, container.name),
+            netns=task.eni_id,
+            resolver=str(task.resolver),
+            trust=str(self.trust.resolve()),
+            region=log.region or task.region,
+            group=log.group,
+            stream=log.stream,
+            start=_start(log),
+            blocking=log.blocking,
+            buffer_bytes=log.buffer_bytes,
+            **self._session(task),
+        )
+        self._expires[order.cid] = order.expires
+        return order
+
+    def _session(self, task: Task) -> dict[str, Any]:
+        role = task.identity.execution_role
+        try:
+            keys = self.keys(task, role)
+        except NoKeys as error:
+            raise TaskFailed(
+                f"ECS was unable to assume the role '{role}' that was provided for this task."
+                " Please verify that the role being passed has the proper trust relationship and"
+                " permissions and that your IAM user has permissions to pass this role."
+            ) from error
+        return {
+            "access_key": str(keys["AccessKeyId"]),
+            "secret_key": str(keys["SecretAccessKey"]),
+            "token": str(keys["Token"]),
+            "expires": float(str(keys["Expiration"])),
+        }
+
+
+def _start(log: LogTarget) -> str:
+    """What an event begins with. Raises TaskFailed for what is no pattern."""
+    try:
+        pattern = datetime_pattern(log.datetime_format) or log.multiline_pattern
+        re.compile(pattern)
+    except (ValueError, re.error) as error:
+        option = "datetime format" if log.datetime_format else "multiline pattern"
+        text = log.datetime_format or log.multiline_pattern
+        raise TaskFailed(
+            f'{_VALIDATE}awslogs could not parse {option} "{text}": {error}'
+        ) from error
+    return pattern
+
+
+async def _make(client: LogsClient, order: Order, operation: str, names: dict[str, str]) -> None:
+    """Make a group or a stream; one that is there already will do. Raises TaskFailed."""
+    what = "stream" if operation == "CreateLogStream" else "group"
+
+    async def ask(_: int) -> tuple[int, str, str]:
+        try:
+            answer = await client.call(order, operation, dict(names))
+        except (Denied, Away) as error:
+            raise Unreachable(str(error)) from error
+        return answer.status, answer.code, str(answer.body.get("message", ""))
+
+    try:
+        status, code, message = await retried(ask)
+    except Unreachable as error:
+        raise TaskFailed(
+            f"{_VALIDATE}The task cannot find the Amazon CloudWatch log group defined in the task"
+            " definition. There is a connection issue between the task and Amazon CloudWatch."
+            " Check your network configuration. : signal: killed"
+        ) from error
+    if status != 200 and code != "ResourceAlreadyExistsException":
+        raise TaskFailed(
+            f"{_VALIDATE}create {what} has been retried 1 times: failed to create Cloudwatch log"
+            f" {what}: {code}: {message}"
+        )
