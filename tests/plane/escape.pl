@@ -78,6 +78,7 @@ my @attempts = (
     ["the host's keyrings", sub { call(250, 0, -4, 1) }],
     ["a file by its handle", sub { call(304, -1, 0, 0) }],
     ["the ports of the machine", sub { call(172, 3) }],
+    ["a call of a later kernel", sub { call(999) }],
     ["the clock", sub { call(164, 0, 0) }],
     ["a restart", sub { call(169, 0, 0, 0, 0) }],
     ["a swap file", sub { call(167, "/none", 0) }],

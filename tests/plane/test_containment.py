@@ -64,6 +64,8 @@ WANTED = dict.fromkeys(
     f"errno {EPERM}",
 ) | {
     "a user namespace by clone3": f"errno {ENOSYS}",
+    # So that programs fall back, as on an older kernel.
+    "a call of a later kernel": f"errno {ENOSYS}",
     # Made where a control group says which devices may be opened, else refused at once.
     "a device in the image": f"errno {EACCES if limits_enforced() else EPERM}",
     "the memory as a file": "got 0 bytes" if KCORE.exists() else f"errno {ENOENT}",
@@ -87,6 +89,7 @@ LEFT_OUTSIDE = {
 """What the control does not do: it would leave something."""
 HOST_DEPENDENT = {
     "the kernel's ciphers", "the hypervisor's sockets", "the memory as a file", "the magic key",
+    "a call of a later kernel",
 }  # fmt: skip
 """What a host's kernel may lack, too."""
 
