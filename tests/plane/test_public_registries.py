@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import ssl
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -88,10 +89,9 @@ class Upstream:
         self.process = await asyncio.create_subprocess_exec(
             program, "serve", str(config), env=environment
         )
-        await run(
-            *("curl", "-sS", "-o", "/dev/null", "--retry", "50", "--retry-delay", "0"),
-            *("--retry-connrefused", "--cacert", str(self.trust), f"https://localhost:{PORT}/v2/"),
-        )
+        ask = f"curl -sS -o /dev/null --cacert {self.trust} https://localhost:{PORT}/v2/"
+        # It tells nobody that it listens.
+        await run("sh", "-c", f"until {ask}; do sleep 0.05; done", timeout_s=20)
 
     async def stop(self) -> None:
         assert self.process is not None
@@ -139,7 +139,7 @@ class Upstream:
 async def porter(settings_dir: Path, environment: dict[str, str]) -> AsyncIterator[None]:
     """The porter as ``launch`` starts it, but inside this world."""
     process = await asyncio.create_subprocess_exec(
-        *("python3", "-m", "hiyoko.porter"),
+        *(sys.executable, "-m", "hiyoko.porter"),
         *("--state-dir", str(settings_dir), "--keeper-pid", str(os.getpid())),
         env=dict(os.environ) | environment,
     )
@@ -161,10 +161,12 @@ async def upstream(tmp_path: Path) -> AsyncIterator[Upstream]:
     runner = web.ServerRunner(web.Server(upstream.token))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", TOKEN_PORT).start()
-    await upstream.start()
-    yield upstream
-    await upstream.stop()
-    await runner.cleanup()
+    try:
+        await upstream.start()
+        yield upstream
+    finally:
+        await upstream.stop()
+        await runner.cleanup()
 
 
 @asynccontextmanager
