@@ -254,6 +254,13 @@ def test_what_does_not_fit_together_is_refused(
     assert told == text
 
 
+TRACING = {
+    "name": "web",
+    "image": "nginx",
+    "linuxParameters": {"capabilities": {"add": ["SYS_PTRACE"]}},
+}
+
+
 def test_the_task_s_own_settings_are_shown_by_the_definition_and_the_task(cloud: Cloud) -> None:
     platform = {"cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX"}
     storage = {"sizeInGiB": 30}
@@ -275,6 +282,11 @@ def test_the_task_s_own_settings_are_shown_by_the_definition_and_the_task(cloud:
         (
             {"pidMode": "host"},
             "Fargate compatible task definitions do not support pidMode host",
+        ),
+        (
+            {"pidMode": "task", "containerDefinitions": [TRACING]},
+            "hiyoko does not implement containerDefinitions.linuxParameters.capabilities.add="
+            "'SYS_PTRACE with pidMode task'.",
         ),
         ({"ephemeralStorage": {"sizeInGiB": 20}}, "EphemeralStorage size should be at least 21."),
         ({"ephemeralStorage": {"sizeInGiB": 201}}, "EphemeralStorage size should be at most 200."),

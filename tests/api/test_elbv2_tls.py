@@ -564,7 +564,7 @@ def test_a_location_gives_what_is_kept_over_http(endpoint: Any, tmp_path: Path) 
         TrustStoreArn=arn, RevocationContents=[{"S3Bucket": "kept", "S3Key": "crl"}]
     )
     routes = LocalRoutes(endpoint.store, Settings(tmp_path), dict, asyncio.Event().wait)  # type: ignore[arg-type]
-    endpoint.gateway.register_local("/_hiyoko/trust-stores", "GET", routes.get_trust_store)
+    routes.register(endpoint.gateway)
 
     def fetch(location: str) -> str:
         host, _, path = location.removeprefix("https://").partition("/")

@@ -135,6 +135,17 @@ async def test_containers_see_each_other_s_processes_when_the_task_shares_them(
     assert task_id(shared.arn) not in await run("ps", "axww")
 
 
+async def test_what_holds_the_shared_processes_shows_nothing_of_the_host(driver: Driver) -> None:
+    look = "for what in root cwd exe fd/0 environ; do busybox ls -L /proc/1/$what; done 2>&1"
+    script = f"{look}; cat /proc/1/environ 2>&1; echo seen; exec sleep 60"
+    task = replace(make_task(1, container(IMAGE, "sh", "-c", script)), shared_pids=True)
+    await driver.until(task, "RUNNING")
+    assert await driver.line(task, "^seen")
+    said = driver.plane.directory(task.arn).container(task.arn, "web").log.read_text()
+    assert said.count("Permission denied") == 5, said
+    assert "PATH=" not in said
+
+
 async def test_dropped_capabilities_are_gone(driver: Driver) -> None:
     one = container(
         IMAGE, "sh", "-c", "cat /proc/self/status; exec sleep 60", dropped=("NET_RAW", "CHOWN")

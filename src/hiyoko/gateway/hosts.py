@@ -22,6 +22,16 @@ def host_name(header: str) -> str:
     return header.partition(":")[0].lower()
 
 
+def loopback(host: str) -> bool:
+    """Whether a host name is this machine's own, whatever a resolver says."""
+    return host in _LOOPBACK
+
+
+def no_page(origin: str | None, fetch_site: str | None) -> bool:
+    """Whether a request is no web page's: a program's, or an address that the user typed."""
+    return origin is None and fetch_site in (None, "none")
+
+
 def on_loopback(transport: BaseTransport | None) -> bool:
     """Whether a request came to the host's loopback: not from the simulated internet."""
     name = transport.get_extra_info("sockname") if transport else None

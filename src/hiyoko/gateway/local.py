@@ -55,7 +55,8 @@ class LocalRoutes:
         gateway.register_local("/_hiyoko/images", "GET", self.get_images)
         gateway.register_local("/_hiyoko/images", "POST", self.post_image)
         gateway.register_local("/_hiyoko/break/spot", "POST", self.post_break_spot)
-        gateway.register_local("/_hiyoko/trust-stores", "GET", self.get_trust_store)
+        # What a Location of elbv2 points to, which on AWS is a signed URL of S3.
+        gateway.register_local("/_hiyoko/trust-stores", "GET", self.get_trust_store, public=True)
 
     async def get_status(self, request: web.BaseRequest) -> web.StreamResponse:
         """What runs and what the reconcilers say."""

@@ -64,6 +64,7 @@ class Gateway:
             ids=ids or RandomIds(),
         )
         self._local: dict[tuple[str, str], LocalHandler] = {}
+        self._public: set[str] = set()
         self._hosts: list[tuple[re.Pattern[str], LocalHandler]] = []
         self._registry: LocalHandler | None = None
         self._channels: LocalHandler | None = None
@@ -77,9 +78,17 @@ class Gateway:
         """The service models that requests are read by, for whoever else needs them."""
         return self._context.specs
 
-    def register_local(self, path: str, method: str, handler: LocalHandler) -> None:
-        """Serve one of hiyoko's own paths (they start with ``/_hiyoko/``)."""
+    def register_local(
+        self, path: str, method: str, handler: LocalHandler, *, public: bool = False
+    ) -> None:
+        """Serve one of hiyoko's own paths (they start with ``/_hiyoko/``).
+
+        They are there for the user of this machine, on its loopback and under its name; for the
+        simulated internet, where tasks are, only what is ``public``.
+        """
         self._local[method.upper(), path] = handler
+        if public:
+            self._public.add(path)
 
     def register_host(self, pattern: str, handler: LocalHandler) -> None:
         """Serve requests whose Host matches a shell pattern (``*.dkr.ecr.*.amazonaws.com``)."""
@@ -216,6 +225,8 @@ class Gateway:
         if path.startswith(data_channel.PREFIX):
             return self._channels
         if path.startswith("/_hiyoko"):
+            if path not in self._public and not _from_the_user(request, host):
+                return _not_for_you
             return self._local.get((request.method, path), _no_such_route)
         # No API of AWS's that we serve lies under /v2/ (ECS, ECR and friends all post to ``/``).
         signed = request.headers.get("Authorization", "").startswith("AWS4-")
@@ -257,6 +268,21 @@ def _code(error: AwsError | RequestFault | UnknownOperation) -> str:
 
 async def _no_such_route(request: web.BaseRequest) -> web.StreamResponse:
     return web.Response(status=404, text=f"No {request.method} {request.path} here.\n")
+
+
+async def _not_for_you(request: web.BaseRequest) -> web.StreamResponse:
+    text = (
+        "hiyoko's own paths answer on 127.0.0.1 of the machine that it runs on, and to no web"
+        " page.\n"
+    )
+    return web.Response(status=403, text=text)
+
+
+def _from_the_user(request: web.BaseRequest, host: str) -> bool:
+    """On this machine, and not from a web page: also one of another local port is somebody's."""
+    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
+    here = hosts.on_loopback(request.transport) and hosts.loopback(host)
+    return here and hosts.no_page(origin, site)
 
 
 def _request(

@@ -99,7 +99,7 @@ class Store:
         """
         try:
             return cls._open_file(path)
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, OSError) as error:
             raise StoreError(
                 f"{path} cannot be opened or written: {error}; see that its disk has room, also for"
                 " more files, and that it is ours to write, or choose another state directory with"
@@ -113,6 +113,9 @@ class Store:
 
     @classmethod
     def _open_file(cls, path: Path | str) -> Store:
+        if path != ":memory:":
+            # Nobody else's to read, wherever its directory is; SQLite's other files follow it.
+            Path(path).touch(mode=0o600)
         connection = sqlite3.connect(str(path), isolation_level=None)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")

@@ -22,6 +22,10 @@ from hiyoko.plane.process import NETNS_DIR
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OPEN_FILES = 65535
+PROCESSES = 4096
+"""Of one container, threads too: so many that a program is not in want, and a fork bomb ends."""
+OOM_SCORE = 500
+"""Where memory has no limit, the kernel ends a task before it ends what carries everybody's."""
 INIT_PATH = "/dev/init"
 INIT_PROGRAM = "/usr/bin/tini-static"
 """What reaps orphans and passes signals on, when a definition asks for it."""
@@ -37,10 +41,13 @@ CAPABILITIES = tuple(
     )
 )  # fmt: skip
 """Docker's default set, which Fargate keeps."""
+_NEEDS_DEVICE_RULES = "CAP_MKNOD"
+"""Safe only where a control group says which devices may be opened."""
 
 MASKED = (
-    "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-    "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/firmware",
+    "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys",
+    "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
+    "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
 )  # fmt: skip
 READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
@@ -179,8 +186,10 @@ def _shared(container: Container, volumes: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _limits(container: Container, open_files: int) -> list[dict[str, Any]]:
+def _limits(container: Container, open_files: int, processes: int | None) -> list[dict[str, Any]]:
     limits = {"nofile": (open_files, open_files)}
+    if processes is not None:
+        limits["nproc"] = (processes, processes)
     limits.update({name: (soft, hard) for name, soft, hard in container.ulimits})
     return [
         {"type": f"RLIMIT_{name.upper()}", "soft": _bounded(soft), "hard": _bounded(hard)}
@@ -194,11 +203,12 @@ def _bounded(limit: int) -> int:
 
 
 def _resources(task: Task, container: Container) -> dict[str, Any]:
-    """cgroup limits: CPU weight within the task, whose group has the cap, and memory."""
+    """cgroup limits: CPU weight within the task, whose group has the cap; memory, processes."""
     memory = container.memory_mib or task.memory_mib
     resources: dict[str, Any] = {
         "cpu": {"shares": max(2, container.cpu_shares)},
         "memory": {"limit": memory << 20} if memory else {},
+        "pids": {"limit": PROCESSES},
         "devices": [{"allow": False, "access": "rwm"}],
     }
     return resources
@@ -215,10 +225,12 @@ def render_config(
     volumes: Path,
     cgroup: str | None,
     open_files: int = OPEN_FILES,
+    processes: int | None = None,
     fetched: Mapping[str, str] = MappingProxyType({}),
     shared_pids: str = "",
 ) -> dict[str, Any]:
-    """``config.json``. ``files`` holds resolv.conf, hosts, hostname; no ``cgroup``: no limits.
+    """``config.json``. ``files`` holds resolv.conf, hosts, hostname; no ``cgroup``: no limits
+    but ``processes``, which then counts all of the user's in this world.
 
     ``fetched`` are the variables of secrets and environment files. ``shared_pids`` is the path of
     the pid namespace that the task's containers share.
@@ -227,17 +239,20 @@ def render_config(
     if "ALL" in container.dropped:
         capabilities = [f"CAP_{name}" for name in container.capabilities]
     capabilities = [name for name in capabilities if name[4:] not in container.dropped]
+    if cgroup is None:
+        capabilities = [name for name in capabilities if name != _NEEDS_DEVICE_RULES]
     linux: dict[str, Any] = {
         "namespaces": [
             {"type": "pid"} | ({"path": shared_pids} if shared_pids else {}),
             {"type": "mount"},
             {"type": "ipc"},
             {"type": "uts"},
+            {"type": "cgroup"},
             {"type": "network", "path": str(NETNS_DIR / task.eni_id)},
         ],
         "maskedPaths": list(MASKED),
         "readonlyPaths": list(READ_ONLY),
-        "seccomp": seccomp_profile(),
+        "seccomp": seccomp_profile(container.capabilities),
         # Fargate lets any user bind low ports, as Docker does since 20.10.
         "sysctl": {
             "net.ipv4.ip_unprivileged_port_start": "0",
@@ -271,8 +286,9 @@ def render_config(
                 "effective": capabilities if identity.uid == 0 else [],
                 "permitted": capabilities if identity.uid == 0 else [],
             },
-            "rlimits": _limits(container, open_files),
+            "rlimits": _limits(container, open_files, processes if cgroup is None else None),
             "noNewPrivileges": True,
+            "oomScoreAdj": OOM_SCORE,
         },
         "mounts": [*_mounts(files), *_shared(container, volumes)],
         "linux": linux,

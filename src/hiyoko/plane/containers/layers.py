@@ -125,7 +125,10 @@ def unpack(blob: Path, root: Path) -> None:
             if name == OPAQUE:
                 os.setxattr(parent, "user.overlay.opaque", b"y")
             elif name.startswith(WHITEOUT):
-                hidden = parent / name.removeprefix(WHITEOUT)
+                # What is hidden is named without a slash, but it may be named "..".
+                if not (hides := _parts(name.removeprefix(WHITEOUT))):
+                    raise ValueError(f"{member.name!r} hides nothing")
+                hidden = parent / hides[0]
                 _clear(hidden)
                 os.mknod(hidden, stat.S_IFCHR | 0o600, os.makedev(0, 0))
             else:

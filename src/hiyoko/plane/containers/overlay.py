@@ -17,6 +17,8 @@ from pathlib import Path
 from hiyoko.plane.error import PlaneError
 
 _CLONE_FS = 0x200
+_MS_NODEV = 4
+"""A device that an image or its root makes there is none."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -54,7 +56,11 @@ def _mount_from(directory: Path, target: Path, options: str, outcome: _Outcome) 
         (
             "mount",
             lambda: _libc.mount(
-                b"overlay", os.fsencode(target), b"overlay", ctypes.c_ulong(0), options.encode()
+                b"overlay",
+                os.fsencode(target),
+                b"overlay",
+                ctypes.c_ulong(_MS_NODEV),
+                options.encode(),
             ),
         ),
     )

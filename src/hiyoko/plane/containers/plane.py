@@ -59,7 +59,7 @@ from hiyoko.plane.containers.storage import mount_storage, storage_enforced, unm
 from hiyoko.plane.containers.task_logs import TaskLogs
 from hiyoko.plane.containers.task_states import TaskState, TaskStates
 from hiyoko.plane.containers.usage import TaskUsage, task_usage
-from hiyoko.plane.containers.volumes import make_volumes
+from hiyoko.plane.containers.volumes import check_places, make_volumes
 from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.error import PlaneError, words_of
 from hiyoko.plane.process import NETNS_DIR
@@ -71,6 +71,9 @@ RETRY_S = 1.0
 """How long a task is left alone after a step that the world refused."""
 STARTS = max(4, 2 * (os.cpu_count() or 1))
 """How many containers are made at once: it is work for processors, and runc takes 30 MB for it."""
+PROCESSES_MAX = 16_384
+"""Where no control group counts: of a container's user, in all of the world."""
+USER_FILE_BYTES_MAX = 1 << 20
 KILL_TIMEOUT_S = 10.0
 """SIGKILL can't be refused; what takes longer hangs in the kernel and is reported."""
 
@@ -387,6 +390,7 @@ class ContainerPlane:
         fetched = self._fetched.pop(files.cid, None)
         if fetched is None:
             fetched = await self._puller.variables(task, container)
+        check_places(container, files.rootfs)
         await asyncio.to_thread(make_volumes, directory.volumes, container, files.rootfs)
         pids = await shared_pids(directory) if task.shared_pids else ""
         self._write_bundle(task, container, files, image, fetched, pids)
@@ -436,6 +440,7 @@ class ContainerPlane:
             volumes=self.directory(task.arn).volumes,
             cgroup=group,
             open_files=_open_files(),
+            processes=_processes(),
             fetched=fetched,
             shared_pids=pids,
         )
@@ -575,7 +580,19 @@ def _open_files() -> int:
     return OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
 
 
+def _processes() -> int:
+    """What a container's user may have where no control group counts: the rest is for the world."""
+    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    return PROCESSES_MAX if hard == resource.RLIM_INFINITY else min(PROCESSES_MAX, hard // 2)
+
+
 def _text(rootfs: Path, name: str) -> str:
-    """A user file of the image, never one outside of it. Empty when there is none."""
+    """A user file of the image, never one outside of it. Empty when there is none.
+
+    Its beginning: a run before this one may have made of it what it liked.
+    """
     path = resolve(rootfs, ["etc", name])
-    return path.read_text(errors="replace") if path.is_file() else ""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return file.read(USER_FILE_BYTES_MAX).decode(errors="replace")

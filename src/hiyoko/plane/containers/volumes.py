@@ -12,8 +12,34 @@ from pathlib import Path
 
 from hiyoko.blueprint.tasks import Container
 from hiyoko.plane.containers.layers import resolve
+from hiyoko.plane.containers.runtime import StartFailed
 
 MODE = 0o755
+_OWN = ("dev", "proc", "sys")
+_SHARED_MEMORY = ("dev", "shm")
+
+
+def check_places(container: Container, rootfs: Path) -> None:
+    """Refuse what would put another container's files in the runtime's way. Raises StartFailed.
+
+    The runtime covers paths of /proc with /dev/null when a container starts. Were /dev, or a link
+    on the way to a mount point, in a volume, who shares it could swap it at that moment.
+    """
+    for name in _OWN:
+        if (rootfs / name).is_symlink():
+            raise StartFailed(f"/{name} of the image is a link")
+    places = {
+        mount.path: resolve(rootfs, mount.path.strip("/").split("/")).relative_to(rootfs).parts
+        for mount in container.mounts
+    }
+    for path, place in places.items():
+        if not place or (place[0] in _OWN and place != _SHARED_MEMORY):
+            raise StartFailed(f"no volume can be mounted at {path}: it is the container's own")
+        for outer, above in places.items():
+            if len(above) < len(place) and place[: len(above)] == above:
+                raise StartFailed(
+                    f"a volume at {path} inside the volume at {outer} is not supported"
+                )
 
 
 def make_volumes(top: Path, container: Container, rootfs: Path) -> None:

@@ -82,11 +82,14 @@ add rule {LANE} {GATEWAY_LINK}-to meta mark {_INSIDE} ip saddr vmap @departures
 WHOLE = f"add table {LANE}\ndelete table {LANE}\n"
 
 
-def lane_of(link: str, address: IPv4Address, public: IPv4Address | None, *, forwards: bool) -> str:
+def lane_of(
+    link: str, mac: str, address: IPv4Address, public: IPv4Address | None, *, forwards: bool
+) -> str:
     """What an interface's packets do. One that forwards others' packets has no lane."""
     rules: list[tuple[str, str]] = []
     if not forwards:
-        fast = f"ip saddr {address} {_PLAIN} fwd ip to ip daddr device {_FLOW} map @flows"
+        own = f"ether saddr {mac} ip saddr {address}"
+        fast = f"{own} {_PLAIN} fwd ip to ip daddr device {_FLOW} map @flows"
         rules.append(("from", fast))
         if public:
             arrived = f"ip saddr . tcp sport . {public} . tcp dport"

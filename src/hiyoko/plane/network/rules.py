@@ -35,6 +35,7 @@ from hiyoko.plane.network import lane
 from hiyoko.plane.network.names import (
     GATEWAY_LINK,
     TABLE,
+    endpoint_mac,
     fingerprint,
     fingerprint_key,
     interface_link,
@@ -44,6 +45,7 @@ from hiyoko.plane.network.names import (
 _SETS = """\
 add set ip hiyoko fingerprints { type ipv6_addr; }
 add set ip hiyoko addresses { type ifname . ipv4_addr; }
+add set ip hiyoko sources { type ifname . ether_addr . ipv4_addr; }
 add set ip hiyoko forwarders { type ifname; }
 add set ip hiyoko private { type ipv4_addr; }
 add set ip hiyoko public { type ipv4_addr; }
@@ -187,11 +189,14 @@ def _unlist(name: str, seen: str) -> Iterator[str]:
     if kind != "eni":
         return
     link = f'"{interface_link(owner)}"'
-    _, address, public, mark, forwards = seen.split(";")
+    # Before the hardware address was enforced, it was not noted.
+    _, address, public, mark, forwards, *macs = seen.split(";")
     for each in ("gate_in", "gate_out", "acl_in", "acl_out", "subnet_of"):
         yield f"delete element {TABLE} {each} {{ {link} }}\n"
     yield f"delete element {TABLE} same_subnet {{ {link} . {mark} }}\n"
     yield f"delete element {TABLE} addresses {{ {link} . {address} }}\n"
+    for mac in macs:
+        yield f"delete element {TABLE} sources {{ {link} . {mac} . {address} }}\n"
     if forwards == "forwards":
         yield f"delete element {TABLE} forwarders {{ {link} }}\n"
     if public != "-":
@@ -213,13 +218,13 @@ def _base(vpc: Vpc) -> Part:
     resolvers = f"{{ {vpc.resolver}, {VPC_RESOLVER_LINK_LOCAL} }}"
     rules: dict[str, list[str]] = {
         # Before conntrack sees it. The gateway takes only packets for a public address that is
-        # mapped, an interface sends only from its own address.
+        # mapped, an interface sends only from its own addresses, of Ethernet and of IP.
         "source_guard": [
             'iifname "lo" accept',
             f"iifname {igw} ip saddr {{ {cidrs} }} drop",
             f"iifname {igw} ip daddr @public accept",
             f"iifname {igw} drop",
-            "iifname . ip saddr @addresses accept",
+            "iifname . ether saddr . ip saddr @sources accept",
             "iifname @forwarders accept",
         ],
         "from_internet": [f"iifname {igw} dnat to ip daddr map @private_of"],
@@ -369,6 +374,7 @@ def _interface(interface: Interface, subnet: Subnet, known: frozenset[str]) -> P
     text += f"add element {TABLE} subnet_of {{ {link} : {mark} }}\n"
     text += f"add element {TABLE} same_subnet {{ {link} . {mark} }}\n"
     text += f"add element {TABLE} addresses {{ {link} . {address} }}\n"
+    text += f"add element {TABLE} sources {{ {link} . {interface.mac} . {address} }}\n"
     if interface.forwards:
         text += f"add element {TABLE} forwarders {{ {link} }}\n"
     public = str(interface.public_address) if interface.public_address else "-"
@@ -379,12 +385,13 @@ def _interface(interface: Interface, subnet: Subnet, known: frozenset[str]) -> P
         text += f"add element {TABLE} public {{ {public} }}\n"
     text += lane.lane_of(
         interface_link(eni),
+        interface.mac,
         interface.address,
         interface.public_address,
         forwards=interface.forwards,
     )
     forwards = "forwards" if interface.forwards else "-"
-    return Part.of(f"eni/{eni}", text, address, public, mark, forwards)
+    return Part.of(f"eni/{eni}", text, address, public, mark, forwards, interface.mac)
 
 
 @lru_cache(maxsize=256)
@@ -394,7 +401,7 @@ def _endpoint(endpoint: GatewayEndpoint) -> Part:
     It lies in no subnet; its own address stands where a subnet's mark does.
     """
     name, link = endpoint.endpoint_id, f'"{interface_link(endpoint.endpoint_id)}"'
-    address = str(endpoint.address)
+    address, mac = str(endpoint.address), endpoint_mac(name)
     mark = subnet_mark(IPv4Network(endpoint.address))
     text = ""
     for way in ("in", "out"):
@@ -404,5 +411,6 @@ def _endpoint(endpoint: GatewayEndpoint) -> Part:
     text += f"add element {TABLE} subnet_of {{ {link} : {mark} }}\n"
     text += f"add element {TABLE} same_subnet {{ {link} . {mark} }}\n"
     text += f"add element {TABLE} addresses {{ {link} . {address} }}\n"
-    text += lane.lane_of(interface_link(name), endpoint.address, None, forwards=False)
-    return Part.of(f"eni/{name}", text, address, "-", mark, "-")
+    text += f"add element {TABLE} sources {{ {link} . {mac} . {address} }}\n"
+    text += lane.lane_of(interface_link(name), mac, endpoint.address, None, forwards=False)
+    return Part.of(f"eni/{name}", text, address, "-", mark, "-", mac)

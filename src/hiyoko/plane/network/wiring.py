@@ -52,6 +52,9 @@ ROUTER_SYSCTLS = (
     "net.ipv4.conf.default.send_redirects=0",
     "net.ipv4.conf.all.accept_redirects=0",
     "net.ipv4.conf.default.accept_redirects=0",
+    # A packet that says itself which way it takes would be judged by another address.
+    "net.ipv4.conf.all.accept_source_route=0",
+    "net.ipv4.conf.default.accept_source_route=0",
     "net.ipv6.conf.all.disable_ipv6=1",
     "net.ipv6.conf.default.disable_ipv6=1",
 )

@@ -271,11 +271,21 @@ def refuse_task_level(request: Request) -> None:
         raise ClientException(
             f"Fargate compatible task definitions do not support pidMode {request['pidMode']}"
         )
+    if request.get("pidMode") == "task" and any(map(_traces, request["containerDefinitions"])):
+        # The process that holds the shared namespace is the world's: whoever may trace it is out.
+        raise unsupported(
+            "containerDefinitions.linuxParameters.capabilities.add", "SYS_PTRACE with pidMode task"
+        )
     platform = request.get("runtimePlatform") or {}
     if platform.get("operatingSystemFamily", "LINUX") != "LINUX":
         raise unsupported(
             "runtimePlatform.operatingSystemFamily", platform["operatingSystemFamily"]
         )
+
+
+def _traces(container: Mapping[str, Any]) -> bool:
+    capabilities = (container.get("linuxParameters") or {}).get("capabilities") or {}
+    return "SYS_PTRACE" in (capabilities.get("add") or ())
 
 
 def ephemeral_gib(request: Mapping[str, Any]) -> int | None:

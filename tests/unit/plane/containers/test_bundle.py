@@ -11,6 +11,7 @@ from tests.golden.golden import check_golden
 from hiyoko.blueprint.tasks import Container, Task
 from hiyoko.plane.containers.blobs import ImageConfig
 from hiyoko.plane.containers.bundle import Identity, arguments, find_identity, render_config
+from hiyoko.plane.containers.seccomp import ALLOWED
 
 CONTAINER = Container(
     name="web",
@@ -58,7 +59,28 @@ def test_a_container_is_rendered_whole() -> None:
         volumes=Path("/state/volumes"),
         cgroup="/hiyoko-0/1",
     )
+    allowed = config["linux"]["seccomp"]["syscalls"][0]
+    assert allowed["names"] == list(ALLOWED)
+    allowed["names"] = ["(all of seccomp.ALLOWED)"]
     check_golden("containers/config.json", json.dumps(config, indent=1) + "\n")
+
+
+def test_where_no_control_group_guards_there_are_no_devices_and_a_bound_on_processes() -> None:
+    config = render_config(
+        TASK,
+        CONTAINER,
+        IMAGE,
+        Identity(),
+        rootfs=Path("/state/rootfs"),
+        files=Path("/state/etc"),
+        volumes=Path("/state/volumes"),
+        cgroup=None,
+        processes=100,
+    )
+    process = config["process"]
+    assert "CAP_CHOWN" in process["capabilities"]["bounding"]
+    assert not [each for each in process["capabilities"].values() if "CAP_MKNOD" in each]
+    assert {"type": "RLIMIT_NPROC", "soft": 100, "hard": 100} in process["rlimits"]
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,46 @@ def test_a_circle_of_links_ends(tmp_path: Path) -> None:
         resolve(tmp_path, ["a", "c"])
 
 
+@pytest.mark.parametrize("name", ["way/.wh...", ".wh...", ".wh..", "way/.wh."])
+def test_a_whiteout_hides_nothing_but_a_name(
+    layer: Callable[[Fill], Path], tmp_path: Path, name: str
+) -> None:
+    def fill(tar: tarfile.TarFile) -> None:
+        add(tar, "way/file")
+        add(tar, name)
+
+    root, neighbour = tmp_path / "layers" / "root", tmp_path / "layers" / "neighbour"
+    root.mkdir(parents=True)
+    neighbour.mkdir()
+    with pytest.raises(ValueError, match=r"hides nothing|leaves the image"):
+        unpack(layer(fill), root)
+    assert neighbour.is_dir()
+    assert (root / "way" / "file").exists()
+
+
+def test_no_file_of_the_hosts_is_linked_or_made_a_device(
+    layer: Callable[[Fill], Path], tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("the host's")
+
+    def fill(tar: tarfile.TarFile) -> None:
+        add(tar, "link", type=tarfile.SYMTYPE, linkname=str(outside))
+        add(tar, "hard", type=tarfile.LNKTYPE, linkname="link")
+        add(tar, "disk", type=tarfile.BLKTYPE, devmajor=8, devminor=0)
+        add(tar, "link", "the image's")
+
+    root = tmp_path / "root"
+    root.mkdir()
+    unpack(layer(fill), root)
+    assert outside.read_text() == "the host's"
+    assert (root / "hard").is_symlink()
+    assert (root / "link").read_text() == "the image's"
+    assert not (root / "disk").exists()
+    with pytest.raises((ValueError, OSError)):
+        unpack(layer(lambda tar: add(tar, "x", type=tarfile.LNKTYPE, linkname=str(outside))), root)
+
+
 def test_what_a_killed_unpacking_left_is_in_nobodys_way_and_swept(
     layer: Callable[[Fill], Path], tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from hiyoko.blueprint.network import (
     SecurityGroup,
     Vpc,
 )
+from hiyoko.plane.network.names import interface_link
 from hiyoko.plane.network.rules import parts, render_changes, render_rules
 
 
@@ -85,6 +86,22 @@ def test_an_interface_that_has_gone_is_taken_out_by_the_keys_that_the_kernel_kep
     assert names == (f"+members/{example.BALANCER_GROUP}", f"-eni/{example.BALANCER.eni_id}")
     assert "delete element ip hiyoko private_of { 198.19.0.6 }\n" in text
     assert "delete element ip hiyoko public_of { 10.0.0.6 }\n" in text
+
+
+def test_what_an_older_version_left_has_no_hardware_address_to_take_out() -> None:
+    vpc = example.example_vpc()
+    older = {
+        name: print_.removesuffix(f";{example.TASK_A.mac}") for name, print_ in seen_of(vpc).items()
+    }
+    text, names = render_changes(parts(vpc), older)
+    assert names == (f"+eni/{example.TASK_A.eni_id}",)
+    link, mac = interface_link(example.TASK_A.eni_id), example.TASK_A.mac
+    assert "delete element ip hiyoko sources" not in text
+    element = f'sources {{ "{link}" . {mac} . {example.TASK_A.address} }}'
+    assert f"add element ip hiyoko {element}" in text
+    rest = tuple(each for each in vpc.interfaces if each != example.TASK_A)
+    gone, _ = render_changes(parts(replace(vpc, interfaces=rest)), seen_of(vpc))
+    assert f"delete element ip hiyoko {element}" in gone
 
 
 def test_an_interface_without_groups_passes_both_gates_and_one_with_none_passes_neither() -> None:

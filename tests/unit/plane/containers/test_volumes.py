@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.unit.plane.containers.test_bundle import CONTAINER
+
+from hiyoko.blueprint.tasks import Mount
+from hiyoko.plane.containers.runtime import StartFailed
+from hiyoko.plane.containers.volumes import check_places
+
+
+@pytest.fixture
+def rootfs(tmp_path: Path) -> Path:
+    for name in ("dev", "proc", "sys", "data", "var"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "var" / "devices").symlink_to("/dev")
+    return tmp_path
+
+
+def check(rootfs: Path, *paths: str) -> None:
+    mounts = tuple(Mount(f"v{number}", path) for number, path in enumerate(paths))
+    check_places(replace(CONTAINER, mounts=mounts), rootfs)
+
+
+def test_volumes_lie_beside_each_other(rootfs: Path) -> None:
+    check(rootfs, "/data", "/database", "/var/lib/x/", "/var/lib/y", "/dev/shm", "/new")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/dev", "/dev/null", "/proc", "/proc/sys", "/sys/fs/cgroup", "/var/devices/pts"]
+)
+def test_no_volume_takes_the_place_of_what_is_the_containers_own(rootfs: Path, path: str) -> None:
+    with pytest.raises(StartFailed, match=f"mounted at {path}: it is the container's own"):
+        check(rootfs, path)
+
+
+def test_no_volume_lies_in_another_where_its_way_could_be_a_link(rootfs: Path) -> None:
+    with pytest.raises(StartFailed, match="/data/x/y inside the volume at /data is not supported"):
+        check(rootfs, "/data/x/y", "/data")
+
+
+def test_an_image_whose_devices_are_elsewhere_does_not_start(rootfs: Path) -> None:
+    (rootfs / "dev").rmdir()
+    (rootfs / "dev").symlink_to("data")
+    with pytest.raises(StartFailed, match="/dev of the image is a link"):
+        check(rootfs)
