@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -132,3 +133,33 @@ def test_a_step_that_the_disk_refuses_stops_no_other() -> None:
                 raise OSError(errno.ENOSPC, "No space left on device")
     assert list(report.refusals) == ["one"]
     assert report.steps == ["two"]
+
+
+@dataclass
+class Slow:
+    """A reconciler that looks for a while, and is woken all the time."""
+
+    name: str = "slow"
+    look_s: float = 0.05
+    looking_s: float = 0.0
+
+    async def activate(self) -> Report:
+        begun = time.monotonic()
+        await asyncio.sleep(self.look_s)
+        self.looking_s += time.monotonic() - begun
+        return Report()
+
+
+async def test_a_long_look_is_followed_by_as_long_a_rest() -> None:
+    slow = Slow()
+    loop = Loop.of([slow])
+    running = asyncio.create_task(loop.run())
+    begun = time.monotonic()
+    while loop.drivers[0].activations < 4:
+        loop.wake()
+        await asyncio.sleep(0)
+    taken_s = time.monotonic() - begun
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    # Four looks with three rests between them, whoever else had the processor meanwhile.
+    assert taken_s >= slow.looking_s * 1.6
