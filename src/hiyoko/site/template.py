@@ -190,7 +190,8 @@ def _private(site: Site) -> dict[str, Node]:
                 "SubnetId": ref("PublicSubnet1"),
                 "Tags": _named("nat"),
             },
-            DependsOn="PublicDefaultRoute",
+            # Also when all of it goes: a task's last words leave through the gateway.
+            DependsOn=["PublicDefaultRoute", "PublicSubnet1RouteTableAssociation"],
         ),
         "PrivateRouteTable": _table("Private"),
         "PrivateDefaultRoute": _resource(
