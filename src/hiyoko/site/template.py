@@ -190,7 +190,7 @@ def _private(site: Site) -> dict[str, Node]:
                 "SubnetId": ref("PublicSubnet1"),
                 "Tags": _named("nat"),
             },
-            # Who leaves by it needs them to the end: a task's last lines of log, for one.
+            # Also when all of it goes: a task's last words leave through the gateway.
             DependsOn=["PublicDefaultRoute", "PublicSubnet1RouteTableAssociation"],
         ),
         "PrivateRouteTable": _table("Private"),
