@@ -18,6 +18,7 @@ from typing import Any
 
 from hiyoko import api
 from hiyoko.clock import Clock
+from hiyoko.reconcile.event_bus import put_event
 from hiyoko.services.acm import rows as acm
 from hiyoko.services.acm.model import DAY_S, Certificate, Kind, Status
 from hiyoko.services.acm.rows import Known
@@ -86,20 +87,9 @@ async def tell(store: Store, clock: Clock, wished: Iterable[Known], *, heard: bo
 
 def _put(event: Event, now: float) -> None:
     certificate = event.certificate
-    entry = {
-        "Time": datetime.fromtimestamp(now, UTC),
-        "Source": "aws.acm",
-        "Resources": [certificate.arn],
-        "DetailType": event.detail_type,
-        "Detail": json.dumps(event.detail),
-    }
-    api.ask_neighbour(
-        "events",
-        "PutEvents",
-        {"Entries": [entry]},
-        account=certificate.account,
-        region=certificate.region,
-    )
+    place = certificate.account, certificate.region
+    detail = json.dumps(event.detail)
+    put_event("aws.acm", event.detail_type, detail, now, place, [certificate.arn])
 
 
 def occasions(known: Known, now: float, days_before: int | None) -> Iterator[Event]:

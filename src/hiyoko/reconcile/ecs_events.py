@@ -10,11 +10,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from hiyoko import api
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.reconcile.ecs_services import task_views
+from hiyoko.reconcile.event_bus import put_event
 from hiyoko.reconcile.report import Report
 from hiyoko.services.ecs import rows
 from hiyoko.services.ecs.model import Notice
@@ -59,21 +59,9 @@ class EcsEventsReconciler:
         return report
 
     def _send(self, notice: Notice) -> None:
-        entry = {
-            "Time": datetime.fromtimestamp(notice.created_at, UTC),
-            "Source": "aws.ecs",
-            "DetailType": notice.kind,
-            "Resources": [notice.resource],
-            "Detail": notice.detail,
-        }
+        place, about = (notice.account, notice.region), [notice.resource]
         try:
-            api.ask_neighbour(
-                "events",
-                "PutEvents",
-                {"Entries": [entry]},
-                account=notice.account,
-                region=notice.region,
-            )
+            put_event("aws.ecs", notice.kind, notice.detail, notice.created_at, place, about)
         except api.AwsError as error:
             # A rule's target that the neighbour cannot reach. AWS does not tell the sender either.
             log.warning("an event of %s was dropped: %s", notice.resource, error.message)

@@ -10,10 +10,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from hiyoko import api
 from hiyoko.clock import Clock, SystemClock
+from hiyoko.reconcile.event_bus import put_event
 from hiyoko.reconcile.report import Report
 from hiyoko.services.ecr import rows
 from hiyoko.services.ecr.model import Notice
@@ -70,21 +70,9 @@ class RegistryReconciler:
 
     @staticmethod
     def _send(notice: Notice) -> None:
-        entry = {
-            "Time": datetime.fromtimestamp(notice.created_at, UTC),
-            "Source": "aws.ecr",
-            "DetailType": notice.kind,
-            "Resources": [],
-            "Detail": notice.detail,
-        }
+        place = notice.account, notice.region
         try:
-            api.ask_neighbour(
-                "events",
-                "PutEvents",
-                {"Entries": [entry]},
-                account=notice.account,
-                region=notice.region,
-            )
+            put_event("aws.ecr", notice.kind, notice.detail, notice.created_at, place)
         except api.AwsError as error:
             # A rule's target that the neighbour cannot reach. AWS does not tell the sender either.
             log.warning("an event of ECR was dropped: %s", error.message)

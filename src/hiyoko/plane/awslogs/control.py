@@ -8,12 +8,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from hiyoko.plane.background import Names
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import command_line, run
 
-SOCKET = "socket"
-LOCK = "lock"
-LOG = "log"
+NAMES = Names(lock="lock", socket="socket", log="log")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +35,12 @@ class AwslogsPlane:
             *("--tasks", str(self.tasks), "--directory", str(self.directory)),
         )
         if not self._tell(told):
-            raise PlaneError(f"the log driver does not run; see {self.directory / LOG}")
+            raise PlaneError(f"the log driver does not run; see {self.directory / NAMES.log}")
 
     def pid(self) -> int | None:
         """The driver's process, if there is one."""
         try:
-            pid = int((self.directory / LOCK).read_text())
+            pid = int((self.directory / NAMES.lock).read_text())
         except (OSError, ValueError):
             return None
         return pid if "hiyoko.plane.awslogs" in command_line(pid) else None
@@ -54,7 +53,7 @@ class AwslogsPlane:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
                 sock.setblocking(False)
-                sock.sendto(message, f"/proc/self/fd/{place}/{SOCKET}")
+                sock.sendto(message, f"/proc/self/fd/{place}/{NAMES.socket}")
         except (FileNotFoundError, ConnectionRefusedError):
             return False
         except OSError as error:

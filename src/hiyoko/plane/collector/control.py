@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hiyoko.plane.collector.files import SOCKET
+from hiyoko.plane.collector.files import NAMES
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
 
@@ -43,7 +43,7 @@ class CollectorPlane:
             return None
         try:
             reader, writer = await asyncio.open_unix_connection(
-                f"/proc/self/fd/{place}/{SOCKET}", limit=ANSWER_BYTES_MAX
+                f"/proc/self/fd/{place}/{NAMES.socket}", limit=ANSWER_BYTES_MAX
             )
         except (FileNotFoundError, ConnectionRefusedError):
             return None

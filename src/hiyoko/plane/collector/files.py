@@ -1,3 +1,5 @@
 """What the collector's directory holds: its socket, its lock, its log."""
 
-SOCKET, LOCK, LOG = "collector.sock", "collector.lock", "collector.log"
+from hiyoko.plane.background import Names
+
+NAMES = Names(lock="collector.lock", socket="collector.sock", log="collector.log")

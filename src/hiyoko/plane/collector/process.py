@@ -19,7 +19,7 @@ from hiyoko.plane.balancer.access_log import access_entry
 from hiyoko.plane.balancer.log_line import RequestLine, parse_line
 from hiyoko.plane.balancer.pipe import PIPE
 from hiyoko.plane.collector.counts import MINUTE_S, Counts
-from hiyoko.plane.collector.files import SOCKET
+from hiyoko.plane.collector.files import NAMES
 from hiyoko.plane.collector.nodes import HEADS_MAX, Node
 from hiyoko.plane.collector.recent import Recent
 from hiyoko.plane.collector.spool import Spool
@@ -247,7 +247,7 @@ def _converse(collector: Collector, control: socket.socket) -> None:
                 answer = {"error": f"{type(error).__name__}: {error}"}
             if collector.ended:  # whoever hears of the end finds nobody any more
                 control.close()
-                Path(SOCKET).unlink(missing_ok=True)
+                Path(NAMES.socket).unlink(missing_ok=True)
             client.sendall(json.dumps(answer).encode() + b"\n")
         except OSError:
             return  # whoever asked has gone
