@@ -24,8 +24,6 @@ from hiyoko.plane.process import command_line
 GATHER_S = 0.2
 """A line that comes after a silence is sent at once; those that follow gather for so long. The
 driver that AWS runs gathers for 5 seconds, or 1 MiB."""
-TOGETHER_S = 0.02
-"""Lines that come together (two nodes check a target at the same moment) leave together."""
 IDLE_S = 70.0
 """Then the connection is closed: not between two checks of a target, of which each is a line, and
 before the other side closes it. To open one costs both sides ten times as much as a line."""
@@ -119,9 +117,7 @@ class Tail:
                 batch, wait_s = self._next(order, over)
                 if batch is not None:
                     await self._gathered()
-                    batch, _ = self._next(order, over)  # with what has come meanwhile
-                    if batch is not None:
-                        await self._send(batch)
+                    await self._send(batch)
                 elif self._turned():
                     self._open()
                 elif over:
@@ -194,7 +190,8 @@ class Tail:
     async def _gathered(self) -> None:
         """Wait until it is time for another request."""
         left = self._sent_at + GATHER_S - time.monotonic()
-        await _within(self.ended, max(left, TOGETHER_S))
+        if left > 0:
+            await _within(self.ended, left)
 
     async def _idle(self, wait_s: float) -> None:
         if not await _within(self.changed, wait_s):
