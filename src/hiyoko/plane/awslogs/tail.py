@@ -114,11 +114,13 @@ class Tail:
                 order = Order.read(self.directory)
                 if order is None:
                     return
-                batch, wait_s = self._next(order, over)
+                # Asked before the file is read: whatever was written to it before is found there.
+                turned = self._turned()
+                batch, wait_s = self._next(order, last=over or turned)
                 if batch is not None:
                     await self._gathered()
                     await self._send(batch)
-                elif self._turned():
+                elif turned:
                     self._open()
                 elif over:
                     self._note(Position(self.position.inode, self._size()))
@@ -158,8 +160,11 @@ class Tail:
         self.position = position
         position.write(self.directory)
 
-    def _next(self, order: Order, over: bool) -> tuple[Batch | None, float]:
-        """The next batch, or none and how long an unfinished event may still wait."""
+    def _next(self, order: Order, *, last: bool) -> tuple[Batch | None, float]:
+        """The next batch, or none and how long an unfinished event may still wait.
+
+        ``last``: nothing more is going to be written to this file.
+        """
         if self._hole is not None and self.position.offset >= self._hole[0]:
             self._note(Position(self.position.inode, max(self.position.offset, self._hole[1])))
             self._hole = None
@@ -167,8 +172,6 @@ class Tail:
         limit = until - at if until else WINDOW_BYTES
         if self._hole is not None:
             limit = min(limit, self._hole[0] - at)
-        # Asked before the file is read: whatever was written before the end is in it.
-        last = over or self._turned()
         data = os.pread(self._file, limit, at)
         whole = bool(until) or (last and len(data) < limit)
         # A line longer than what is read at a time goes in pieces.

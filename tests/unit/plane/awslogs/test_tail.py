@@ -1,0 +1,56 @@
+"""A log file that conmon begins anew, at the moments at which it hurts."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from hiyoko.plane.awslogs.batches import Batch
+from hiyoko.plane.awslogs.order import LOG, Order, Position
+from hiyoko.plane.awslogs.tail import Tail
+
+ORDER = Order("cid", "eni-1", "10.0.0.2", "/trust", "r", "g", "s", "key", "secret", "token", 0.0)
+
+
+def lines(*words: str) -> str:
+    return "".join(f"2026-01-02T03:04:05.000000000Z stdout F {word}\n" for word in words)
+
+
+@dataclass(slots=True)
+class Hurried(Tail):
+    """conmon writes, and turns to another file, while it was just read that there is no more."""
+
+    taken: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=lambda: ["late"])
+
+    def _next(self, order: Order, *, last: bool) -> tuple[Batch | None, float]:
+        found = Tail._next(self, order, last=last)
+        if found[0] is None and self.left:
+            log = self.directory / LOG
+            with log.open("a") as old:
+                old.write(lines(self.left.pop()))
+            new = log.with_name("log.tmp")
+            new.write_text(lines("new"))
+            new.replace(log)
+            self.ended.set()
+            self.changed.set()
+        return found
+
+    async def _put(self, batch: Batch, begin: int) -> None:
+        self.taken += [text for _, text in batch.events]
+
+
+@pytest.mark.parametrize("first", [(), ("early",)])
+async def test_what_is_written_right_before_a_turn_is_sent(
+    tmp_path: Path, first: tuple[str, ...]
+) -> None:
+    ORDER.write(tmp_path)
+    (tmp_path / LOG).write_text(lines(*first))
+    tail = Hurried(tmp_path)
+    async with asyncio.timeout(10):
+        await tail.run()
+    assert tail.taken == [*first, "late", "new"]
+    assert Position.read(tmp_path).inode == (tmp_path / LOG).stat().st_ino
