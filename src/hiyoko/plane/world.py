@@ -22,6 +22,7 @@ from pathlib import Path
 
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.keeper import HOLD, READY
+from hiyoko.plane.process import command_line, parent_of
 
 _FLAGS, _STARTED = 6, 19
 _PF_EXITING = 4
@@ -94,6 +95,8 @@ class World:
             watch = os.pidfd_open(self.init)
         except ProcessLookupError:
             return
+        # Whoever made the world's namespaces waits for the init, and ends a moment after it.
+        holder = _open_holder(parent_of(self.init))
         try:
             # Asked only now that the pid cannot become another process's. A killed init is there
             # until every process of its world has ended.
@@ -101,10 +104,23 @@ class World:
                 signal.pidfd_send_signal(watch, signal.SIGKILL)
                 # A pidfd is readable once its process has ended.
                 select.select([watch], [], [], 30)
+                if holder is not None:
+                    select.select([holder], [], [], 30)
         except ProcessLookupError:
             return
         finally:
             os.close(watch)
+            if holder is not None:
+                os.close(holder)
+
+
+def _open_holder(pid: int | None) -> int | None:
+    if pid is None or command_line(pid)[:1] != ("unshare",):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
 
 
 def start_world(log: Path, file: Path) -> World:
