@@ -1,9 +1,10 @@
-"""Processes that say when they serve: started apart from the daemon, awaited without polling."""
+"""Processes of their own: started apart from the daemon, awaited and ended without polling."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,6 +43,28 @@ async def spawn_ready(*argv: str, what: str, log: Path, timeout_s: float) -> Non
                     started = False
     if not started:
         raise PlaneError(f"start {what}: it ended or took too long, see {log}")
+
+
+async def end(pid: int, what: str, timeout_s: float = 10.0) -> None:
+    """Ask a process to end (SIGTERM), and wait until it has. Raises PlaneError when it does not."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(process, ended.set)
+    try:
+        signal.pidfd_send_signal(process, signal.SIGTERM)
+        async with asyncio.timeout(timeout_s):
+            await ended.wait()
+    except ProcessLookupError:
+        return
+    except TimeoutError as error:
+        raise PlaneError(f"end {what} {pid}: still there after {timeout_s:g} s") from error
+    finally:
+        loop.remove_reader(process)
+        os.close(process)
 
 
 @contextmanager

@@ -7,6 +7,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hiyoko.plane.files import write_private
+
 LOG = "log"
 """conmon's file, beside these two."""
 ORDER = "awslogs.json"
@@ -46,10 +48,7 @@ class Order:
 
     def write(self, directory: Path) -> None:
         """Give the order. It holds keys, so nobody else may read it."""
-        part = directory / f".{ORDER}"
-        part.touch(mode=0o600)
-        part.write_text(json.dumps(asdict(self)))
-        part.replace(directory / ORDER)
+        write_private(directory / ORDER, json.dumps(asdict(self)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,7 @@ command line, as HAProxy is.
 
 from __future__ import annotations
 
-import asyncio
-import os
 import shutil
-import signal
 import sys
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
@@ -18,14 +15,13 @@ from pathlib import Path
 
 from hiyoko.blueprint.step import Step
 from hiyoko.plane.balancer.guards import AGENTS
-from hiyoko.plane.error import PlaneError
+from hiyoko.plane.files import write_private
 from hiyoko.plane.process import command_line
-from hiyoko.plane.ready import spawn_ready, when_ended
+from hiyoko.plane.ready import end, spawn_ready
 
 MODULE = "hiyoko.plane.balancer.agent"
 CONFIG, PID_FILE, LOG = "agent.json", "agent.pid", "agent.log"
 START_S = 20.0
-STOP_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +114,7 @@ class AgentPlane:
         match step:
             case StartAgent(_, text):
                 place.mkdir(parents=True, mode=0o700, exist_ok=True)
-                _write(place / CONFIG, text)
+                write_private(place / CONFIG, text)
                 if _pid(place) is None:
                     await spawn_ready(
                         *(sys.executable, "-m", MODULE, str(place)),
@@ -128,11 +124,11 @@ class AgentPlane:
                         timeout_s=START_S,
                     )
             case ConfigureAgent(_, text):
-                _write(place / CONFIG, text)
+                write_private(place / CONFIG, text)
             case StopAgent():
                 pid = _pid(place)
                 if pid is not None:
-                    await _end(pid)
+                    await end(pid, "agent")
                 shutil.rmtree(place, ignore_errors=True)
 
 
@@ -150,23 +146,3 @@ def _text(place: Path) -> str:
         return (place / CONFIG).read_text()
     except FileNotFoundError:
         return ""
-
-
-async def _end(pid: int) -> None:
-    ended = asyncio.Event()
-    with when_ended(pid, ended.set):
-        try:
-            os.kill(pid, signal.SIGTERM)
-            async with asyncio.timeout(STOP_S):
-                await ended.wait()
-        except ProcessLookupError:
-            return
-        except TimeoutError as error:
-            raise PlaneError(f"end agent {pid}: still there after {STOP_S:g} s") from error
-
-
-def _write(path: Path, text: str) -> None:
-    new = path.with_name(path.name + ".new")
-    new.touch(mode=0o600)
-    new.write_text(text)
-    new.replace(path)

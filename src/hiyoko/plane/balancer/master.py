@@ -1,4 +1,4 @@
-"""A HAProxy as master and worker in a directory of its own: found, checked, ended.
+"""A HAProxy as master and worker in a directory of its own: found, checked, started, told.
 
 ``haproxy.cfg`` is what the process reads, ``haproxy.pid`` and ``master.sock`` are what it makes.
 """
@@ -6,37 +6,25 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from hiyoko.plane.balancer.events import notify_path
+from hiyoko.plane.balancer.socket import ask_worker
 from hiyoko.plane.error import PlaneError
-from hiyoko.plane.process import command_line, parent_of, run
+from hiyoko.plane.files import write_private
+from hiyoko.plane.process import command_line, parent_of, run, spawn_detached
 
 CONFIG, MASTER_SOCKET, PID_FILE, LOG = "haproxy.cfg", "master.sock", "haproxy.pid", "haproxy.log"
 START_TIMEOUT_S = 10.0
 _POLL_S = 0.02
 _LOOKS = 6
-
-
-async def end(pid: int) -> None:
-    """Ask the master to end, with its workers, and wait until it has."""
-    try:
-        process = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_reader(process, ended.set)
-    try:
-        signal.pidfd_send_signal(process, signal.SIGTERM)
-        async with asyncio.timeout(START_TIMEOUT_S):
-            await ended.wait()
-    except TimeoutError as error:
-        raise PlaneError(f"end HAProxy {pid}: still there after {START_TIMEOUT_S:g} s") from error
-    finally:
-        loop.remove_reader(process)
-        os.close(process)
+_TOLD = (
+    *("New server registered", "Server deleted"),
+    # Done before, by one who was killed right after.
+    *("Already exists a server", "No such server"),
+)
 
 
 def _pid(place: Path) -> int | None:
@@ -79,10 +67,24 @@ def _find_unnamed(place: Path) -> int | None:
     return next((pid for pid in sorted(found) if parent_of(pid) not in found), None)
 
 
+def _directories(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.iterdir() if path.is_dir())
+
+
+async def find_all(directory: Path) -> dict[Path, int]:
+    """The masters that run below a directory, by their own one."""
+    found: dict[Path, int] = {}
+    for place in _directories(directory):
+        pid = await find_pid(place)
+        if pid is not None:
+            found[place] = pid
+    return found
+
+
 async def check(place: Path, text: str) -> None:
     """Refuse a configuration before the running process meets it."""
     trial = place / "trial.cfg"
-    write(trial, text)
+    write_private(trial, text)
     try:
         await run("sh", "-c", 'cd "$1" && exec haproxy -c -f "$2"', "sh", str(place), str(trial))
     finally:
@@ -95,9 +97,46 @@ def last_words(place: Path) -> str:
     return log.read_text(errors="replace")[-600:] if log.exists() else ""
 
 
-def write(path: Path, text: str) -> None:
-    """Put a file in its place, whole, for nobody else to read."""
-    new = path.with_name(path.name + ".new")
-    new.write_text(text)
-    new.chmod(0o600)
-    new.replace(path)
+async def spawn(place: Path, surroundings: Sequence[str] = ("env",)) -> None:
+    """Start the master in the namespace that its directory is named by.
+
+    ``surroundings``: what is before the program, with ``env`` and its variables last.
+    """
+    await spawn_detached(
+        *surroundings,
+        f"NOTIFY_SOCKET={notify_path(place.name)}",
+        *("haproxy", "-Ws", "-S", f"unix@{MASTER_SOCKET},mode,600"),
+        *("-p", PID_FILE, "-f", str(place / CONFIG)),
+        netns=place.name,
+        log=place / LOG,
+        cwd=place,
+    )
+
+
+@contextmanager
+def written(place: Path, text: str) -> Iterator[None]:
+    """What a restart reads, before the process that runs is told of it in the block.
+
+    Killed in between, the next look finds HAProxy behind it. On a full disk the process is told
+    all the same, and then PlaneError is raised.
+    """
+    unwritten: OSError | None = None
+    try:
+        write_private(place / CONFIG, text)
+    except OSError as error:
+        unwritten = error
+    yield
+    if unwritten is not None:
+        raise PlaneError(f"write {place / CONFIG}: {unwritten.strerror}") from unwritten
+
+
+async def change_servers(place: Path, commands: Sequence[str], *also: str) -> None:
+    """Tell the current worker of its servers; ``also``: beginnings of answers that are fine, too.
+
+    Raises PlaneError with what it said when that was something else.
+    """
+    said = await ask_worker(place / MASTER_SOCKET, commands)
+    fine = (*_TOLD, *also)
+    wrong = {line for line in said.splitlines() if line and not line.startswith(fine)}
+    if wrong:
+        raise PlaneError(f"change servers in {place}: {' '.join(sorted(wrong))}")

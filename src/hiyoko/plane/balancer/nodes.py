@@ -22,21 +22,22 @@ from pathlib import Path
 
 from hiyoko.blueprint.balancers import BalancerNode
 from hiyoko.blueprint.step import Step
-from hiyoko.plane.balancer.events import Events, notify_path, readiness
+from hiyoko.plane.balancer.events import Events, readiness
 from hiyoko.plane.balancer.log_context import FILE as CONTEXT_FILE
 from hiyoko.plane.balancer.log_context import LogContext
 from hiyoko.plane.balancer.log_line import LOG_FD
 from hiyoko.plane.balancer.master import (
     CONFIG,
-    LOG,
     MASTER_SOCKET,
     PID_FILE,
     START_TIMEOUT_S,
+    change_servers,
     check,
-    end,
+    find_all,
     find_pid,
     last_words,
-    write,
+    spawn,
+    written,
 )
 from hiyoko.plane.balancer.observe import (
     NodeObserved,
@@ -50,7 +51,9 @@ from hiyoko.plane.balancer.render import STATE_FILE, STATS_SOCKET, digest_of, wr
 from hiyoko.plane.balancer.servers import Change, server_changes
 from hiyoko.plane.balancer.socket import ask, ask_worker, old_workers
 from hiyoko.plane.error import PlaneError
-from hiyoko.plane.process import NETNS_DIR, spawn_detached
+from hiyoko.plane.files import write_private
+from hiyoko.plane.process import NETNS_DIR
+from hiyoko.plane.ready import end
 
 CONTEXTS_MAX = 20
 _WITH_PIPE = f'exec "$@" {LOG_FD}<>log.pipe'
@@ -62,11 +65,6 @@ SURROUNDINGS = (
     f"MALLOC_TRIM_THRESHOLD_={TRIM_BYTES}",
 )
 """What a node's HAProxy is started with: the pipe of its log, and how it keeps memory."""
-_EXPECTED = (
-    *("New server registered", "Server deleted"),
-    # Done before, by one who was killed right after.
-    *("Already exists a server", "No such server"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +160,8 @@ class BalancerPlane:
             return {}
         if self.events is not None:
             self.events.open()
-        found: dict[str, NodeObserved] = {}
-        for place in sorted(self.directory.iterdir()):
-            pid = await find_pid(place)
-            if pid is not None:
-                found[place.name] = await _observe(place, pid)
+        running = await find_all(self.directory)
+        found = {place.name: await _observe(place, pid) for place, pid in running.items()}
         if self.events is not None:
             self.events.watch({seen.pid for seen in found.values()})
         return found
@@ -181,7 +176,7 @@ class BalancerPlane:
         text = context.text()
         if not place.is_dir() or (path.exists() and path.read_text() == text):
             return
-        write(path, text)
+        write_private(path, text)
         old = sorted(place.glob(CONTEXT_FILE.format("*")), key=lambda one: one.stat().st_mtime)
         for gone in old[:-CONTEXTS_MAX]:
             gone.unlink()
@@ -207,60 +202,42 @@ class BalancerPlane:
             self.events.open()
         for name in (PID_FILE, MASTER_SOCKET, STATS_SOCKET):
             (place / name).unlink(missing_ok=True)
-        write(place / STATE_FILE, state_file(node))
+        write_private(place / STATE_FILE, state_file(node))
         await check(place, text)
-        write(place / CONFIG, text)
+        write_private(place / CONFIG, text)
         make_pipe(place)
         async with _loaded(place, text):
-            await spawn_detached(
-                *SURROUNDINGS,
-                f"NOTIFY_SOCKET={notify_path(node.eni_id)}",
-                *("haproxy", "-Ws", "-S", f"unix@{MASTER_SOCKET},mode,600"),
-                *("-p", PID_FILE, "-f", str(place / CONFIG)),
-                netns=node.eni_id,
-                log=place / LOG,
-                cwd=place,
-            )
+            await spawn(place, SURROUNDINGS)
 
     async def _reload(self, node: BalancerNode, text: str) -> None:
         place = self.directory / node.eni_id
         running = await ask_worker(place / MASTER_SOCKET, ["show servers state"])
         await _leave_counters(place)
         await check(place, text)
-        write(place / STATE_FILE, state_file(node, running))
-        write(place / CONFIG, text)
+        write_private(place / STATE_FILE, state_file(node, running))
+        write_private(place / CONFIG, text)
         async with _loaded(place, text):
             await ask(place / MASTER_SOCKET, "reload")
 
     async def _change(self, place: Path, text: str, changes: Sequence[Change]) -> None:
-        # First what a restart reads: killed in between, the next look finds HAProxy behind it.
-        # But on a full disk the process that runs is told all the same.
-        unwritten: OSError | None = None
-        try:
-            write(place / CONFIG, text)
-        except OSError as error:
-            unwritten = error
         master = place / MASTER_SOCKET
         ended = {change.ends for change in changes if change.ends is not None}
-        for worker in await old_workers(master) if ended else ():
-            # Its backends have stopped, so that it knows requests by their session only.
-            to = f"@!{worker}"
-            sessions = parse_sessions(await ask_worker(master, ["show sess"], to))
-            doomed = [session for session, server in sessions.items() if server in ended]
-            await ask_worker(master, [f"shutdown session {session}" for session in doomed], to)
-        said = await ask_worker(master, [text for change in changes for text in change.commands])
-        wrong = {line for line in said.splitlines() if line and not line.startswith(_EXPECTED)}
-        if wrong:
-            raise PlaneError(f"change servers in {place}: {' '.join(sorted(wrong))}")
-        if unwritten is not None:
-            raise PlaneError(f"write {place / CONFIG}: {unwritten.strerror}") from unwritten
+        with written(place, text):
+            for worker in await old_workers(master) if ended else ():
+                # Its backends have stopped, so that it knows requests by their session only.
+                to = f"@!{worker}"
+                sessions = parse_sessions(await ask_worker(master, ["show sess"], to))
+                doomed = [session for session, server in sessions.items() if server in ended]
+                await ask_worker(master, [f"shutdown session {one}" for one in doomed], to)
+            commands = [command for change in changes for command in change.commands]
+            await change_servers(place, commands)
 
     async def _stop(self, eni_id: str) -> None:
         place = self.directory / eni_id
         pid = await find_pid(place)
         if pid is not None:
             await _leave_counters(place)
-            await end(pid)
+            await end(pid, "HAProxy")
         for path in place.iterdir():
             path.unlink()
         place.rmdir()

@@ -23,7 +23,7 @@ from hiyoko.plane.balancer.protocols import check_options, endpoint_options
 OPEN = "open:"
 """What a server's name begins with that is used when all fail: without a check, always usable."""
 _OWN_PORT = "<own>"
-_AS_STATIC = "pool-purge-delay 5s pool-max-conn -1"
+AS_STATIC = "pool-purge-delay 5s pool-max-conn -1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,9 @@ def server_arguments(group: TargetGroup) -> tuple[str, str]:
     slow = f" slowstart {group.slow_start_s}s" if group.slow_start_s else ""
     usual = (
         f"check{port}{check_options(group)} inter {check.interval_s}s "
-        f"rise {check.healthy_threshold} fall {check.unhealthy_threshold}{slow} {_AS_STATIC}"
+        f"rise {check.healthy_threshold} fall {check.unhealthy_threshold}{slow} {AS_STATIC}"
     )
-    return usual, f"{_AS_STATIC} backup"
+    return usual, f"{AS_STATIC} backup"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from hiyoko.blueprint.step import Step
 from hiyoko.plane.balancer.paths import Paths
 from hiyoko.plane.error import PlaneError
+from hiyoko.plane.files import write_private
 
 
 def side_file(paths: Paths, text: str, suffix: str) -> tuple[str, str]:
@@ -73,10 +74,7 @@ class SideFiles:
             match step:
                 case PutFile(path, text):
                     self.directory.mkdir(parents=True, mode=0o700, exist_ok=True)
-                    new = self.directory / f".{Path(path).name}"
-                    new.write_text(text)
-                    new.chmod(0o600)
-                    new.replace(path)
+                    write_private(Path(path), text)
                 case DropFile(path):
                     Path(path).unlink(missing_ok=True)
         except OSError as error:

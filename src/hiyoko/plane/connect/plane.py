@@ -14,18 +14,19 @@ from pathlib import Path
 
 from hiyoko.blueprint.proxies import Proxy
 from hiyoko.blueprint.step import Step
-from hiyoko.plane.balancer.events import Events, notify_path, readiness
+from hiyoko.plane.balancer.events import Events, readiness
 from hiyoko.plane.balancer.master import (
     CONFIG,
-    LOG,
     MASTER_SOCKET,
     PID_FILE,
     START_TIMEOUT_S,
+    change_servers,
     check,
-    end,
+    find_all,
     find_pid,
     last_words,
-    write,
+    spawn,
+    written,
 )
 from hiyoko.plane.balancer.observe import parse_info
 from hiyoko.plane.balancer.render import digest_of
@@ -33,15 +34,12 @@ from hiyoko.plane.balancer.socket import ask_worker
 from hiyoko.plane.connect.render import render_proxy, render_redirections
 from hiyoko.plane.connect.servers import Key, ServerSeen, parse_servers, server_changes
 from hiyoko.plane.error import PlaneError
-from hiyoko.plane.process import NETNS_DIR, run, spawn_detached
+from hiyoko.plane.files import write_private
+from hiyoko.plane.process import NETNS_DIR, run
+from hiyoko.plane.ready import end
 
-_EXPECTED = (
-    *("New server registered", "Server deleted"),
-    # Done before, by one who was killed right after.
-    *("Already exists a server", "No such server"),
-    # Sessions that just begin to end: looked at again.
-    "Server still has connections attached",
-)
+_STILL_IN_USE = "Server still has connections attached"
+"""Sessions that just begin to end: looked at again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +121,8 @@ class ProxyPlane:
             return {}
         if self.events is not None:
             self.events.open()
-        found: dict[str, ProxyObserved] = {}
-        for place in sorted(path for path in self.directory.iterdir() if path.is_dir()):
-            pid = await find_pid(place)
-            if pid is not None:
-                found[place.name] = await _observe(place, pid)
+        running = await find_all(self.directory)
+        found = {place.name: await _observe(place, pid) for place, pid in running.items()}
         if self.events is not None:
             self.events.watch({seen.pid for seen in found.values()})
         return found
@@ -139,18 +134,13 @@ class ProxyPlane:
                 await self._start(proxy)
             case ChangeProxy(proxy, commands):
                 place = self.directory / proxy.eni_id
-                # First what a restart reads.
-                write(place / CONFIG, render_proxy(proxy))
-                said = await ask_worker(place / MASTER_SOCKET, commands)
-                lines = {line for line in said.splitlines() if line}
-                wrong = sorted(line for line in lines if not line.startswith(_EXPECTED))
-                if wrong:
-                    raise PlaneError(f"{step}: {' '.join(wrong)}")
+                with written(place, render_proxy(proxy)):
+                    await change_servers(place, commands, _STILL_IN_USE)
             case StopProxy(eni_id):
                 place = self.directory / eni_id
                 pid = await find_pid(place)
                 if pid is not None:
-                    await end(pid)
+                    await end(pid, "HAProxy")
                 shutil.rmtree(place, ignore_errors=True)
 
     async def _start(self, proxy: Proxy) -> None:
@@ -163,18 +153,11 @@ class ProxyPlane:
         for name in (PID_FILE, MASTER_SOCKET):
             (place / name).unlink(missing_ok=True)
         await check(place, text)
-        write(place / CONFIG, text)
+        write_private(place / CONFIG, text)
         await run("nft", "-f", "-", stdin=render_redirections(proxy), netns=proxy.eni_id)
         try:
             async with readiness(proxy.eni_id, START_TIMEOUT_S):
-                await spawn_detached(
-                    *("env", f"NOTIFY_SOCKET={notify_path(proxy.eni_id)}"),
-                    *("haproxy", "-Ws", "-S", f"unix@{MASTER_SOCKET},mode,600"),
-                    *("-p", PID_FILE, "-f", str(place / CONFIG)),
-                    netns=proxy.eni_id,
-                    log=place / LOG,
-                    cwd=place,
-                )
+                await spawn(place)
         except PlaneError as error:
             raise PlaneError(f"start {proxy.name}: {error}: {last_words(place)}") from error
 

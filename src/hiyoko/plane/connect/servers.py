@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hiyoko.blueprint.proxies import Proxy, ProxyListener
+from hiyoko.plane.balancer.servers import AS_STATIC
 
 SPARE = "spare:"
 EJECT_S = 30
 ERRORS_MAX = 5
 DRAIN_S = 15
 """As long as a request may take where nothing else was said."""
-_AS_STATIC = "pool-purge-delay 5s pool-max-conn -1"
 
 Key = tuple[str, str]
 """A backend and a server in it."""
@@ -61,9 +61,9 @@ def server_arguments(listener: ProxyListener) -> tuple[str, str]:
     layer = "layer4" if listener.protocol == "tcp" else "layer7"
     observed = (
         f"{version}check inter {EJECT_S}s fall 3 rise 1 observe {layer} error-limit {ERRORS_MAX}"
-        f" on-error mark-down {_AS_STATIC}"
+        f" on-error mark-down {AS_STATIC}"
     )
-    return observed, f"{version}{_AS_STATIC} backup"
+    return observed, f"{version}{AS_STATIC} backup"
 
 
 def listener_servers(listener: ProxyListener) -> list[Server]:
