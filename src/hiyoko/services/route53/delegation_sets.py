@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import replace
-from typing import Any
+from operator import attrgetter
 
 from hiyoko.api import Call, Request, Response, operation
 from hiyoko.services.route53 import errors, names, rows, views
 from hiyoko.services.route53.model import GLOBAL, DelegationSet, HostedZone
-from hiyoko.services.route53.pages import page_size
+from hiyoko.services.route53.pages import marker_page
 
 SETS_MAX = 100
 ZONES_MAX = 100
@@ -74,18 +74,8 @@ def get_reusable_delegation_set(call: Call, request: Request) -> Response:
 @operation("ListReusableDelegationSets")
 def list_reusable_delegation_sets(call: Call, request: Request) -> Response:
     """The account's sets, a page at a time; the marker is the first id of the next page."""
-    size, marker = page_size(request), request.get("Marker") or ""
     mine = rows.DELEGATION_SETS.list(call.tx, account=call.account)
-    found = [one for one in mine if one.set_id >= rows.bare_id(marker)]
-    response: dict[str, Any] = {
-        "DelegationSets": [views.reusable_set(one) for one in found[:size]],
-        "Marker": marker,
-        "IsTruncated": len(found) > size,
-        "MaxItems": str(size),
-    }
-    if len(found) > size:
-        response["NextMarker"] = found[size].set_id
-    return response
+    return marker_page(request, "DelegationSets", mine, attrgetter("set_id"), views.reusable_set)
 
 
 @operation("DeleteReusableDelegationSet")

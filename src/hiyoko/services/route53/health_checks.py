@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 from hiyoko.api import Call, Request, Response, operation, unsupported
@@ -24,7 +25,7 @@ from hiyoko.services.route53.model import (
     HealthCheck,
     HealthCheckConfig,
 )
-from hiyoko.services.route53.pages import page_size
+from hiyoko.services.route53.pages import marker_page
 from hiyoko.services.route53.seen import HEALTH_CHECKS_SEEN, CheckerSeen
 
 HTTP_TYPES = frozenset({"HTTP", "HTTP_STR_MATCH"})
@@ -117,17 +118,8 @@ def get_health_check(call: Call, request: Request) -> Response:
 @operation("ListHealthChecks")
 def list_health_checks(call: Call, request: Request) -> Response:
     """The account's checks, a page at a time; the marker is the first id of the next page."""
-    size, marker = page_size(request), request.get("Marker") or ""
-    found = [c for c in rows.list_checks(call.tx, call.account) if c.check_id >= marker]
-    response: dict[str, Any] = {
-        "HealthChecks": [views.health_check(check) for check in found[:size]],
-        "Marker": marker,
-        "IsTruncated": len(found) > size,
-        "MaxItems": str(size),
-    }
-    if len(found) > size:
-        response["NextMarker"] = found[size].check_id
-    return response
+    found = rows.list_checks(call.tx, call.account)
+    return marker_page(request, "HealthChecks", found, attrgetter("check_id"), views.health_check)
 
 
 @operation("GetHealthCheckCount")

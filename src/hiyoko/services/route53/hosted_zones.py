@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from hiyoko.api import Call, Request, Response, operation, unsupported
@@ -15,7 +17,7 @@ from hiyoko.services.route53.model import (
     HostedZone,
     default_records,
 )
-from hiyoko.services.route53.pages import page_size
+from hiyoko.services.route53.pages import marker_page, page_size
 from hiyoko.services.route53.zone_vpcs import checked_vpc
 
 _LOCATION = "https://route53.amazonaws.com/2013-04-01/hostedzone/"
@@ -113,18 +115,7 @@ def list_hosted_zones(call: Call, request: Request) -> Response:
         zones = [zone for zone in zones if zone.delegation_set == wanted.set_id]
     if request.get("HostedZoneType") == "PrivateHostedZone":
         zones = [zone for zone in zones if zone.private]
-    marker = request.get("Marker") or ""
-    size = page_size(request)
-    zones = [zone for zone in zones if zone.zone_id >= marker]
-    response: dict[str, Any] = {
-        "HostedZones": [_shown(call, zone) for zone in zones[:size]],
-        "Marker": marker,
-        "IsTruncated": len(zones) > size,
-        "MaxItems": str(size),
-    }
-    if len(zones) > size:
-        response["NextMarker"] = zones[size].zone_id
-    return response
+    return marker_page(request, "HostedZones", zones, attrgetter("zone_id"), partial(_shown, call))
 
 
 @operation("ListHostedZonesByName")

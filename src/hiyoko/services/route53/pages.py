@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from hiyoko.api import Request, Response
-from hiyoko.services.route53 import errors
+from hiyoko.services.route53 import errors, rows
 
 PAGE = 100
+T = TypeVar("T")
+View = Callable[[T], dict[str, Any]]
 
 
 def page_size(request: Request, most: int = PAGE) -> int:
@@ -17,6 +19,26 @@ def page_size(request: Request, most: int = PAGE) -> int:
     if not text.isdigit() or int(text) == 0:
         raise errors.invalid_input(f"Invalid value for maxitems: {text}")
     return min(int(text), most)
+
+
+def marker_page(
+    request: Request, member: str, items: Sequence[T], key: Callable[[T], str], view: View[T]
+) -> Response:
+    """One page under ``member`` of items in the order of their keys; a marker is the next key.
+
+    It may have a prefix, as every id may.
+    """
+    size, marker = page_size(request), request.get("Marker") or ""
+    found = [one for one in items if key(one) >= rows.bare_id(marker)]
+    response: Response = {
+        member: [view(one) for one in found[:size]],
+        "Marker": marker,
+        "IsTruncated": len(found) > size,
+        "MaxItems": str(size),
+    }
+    if len(found) > size:
+        response["NextMarker"] = key(found[size])
+    return response
 
 
 def token_page(request: Request, member: str, items: Sequence[dict[str, Any]]) -> Response:
