@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from tests.api.shapes import check_output
 from tests.golden.golden import CountingIds, FixedClock
 
@@ -103,3 +106,17 @@ def tcp(port: int, *, cidr: str = "", group: str = "") -> dict[str, Any]:
     if group:
         permission["UserIdGroupPairs"] = [{"GroupId": group}]
     return permission
+
+
+@pytest.fixture
+def ec2() -> Ec2:
+    return Ec2()
+
+
+@contextmanager
+def refused(code: str, text: str = "") -> Iterator[None]:
+    """What is in the block fails with this code, and a message that has this text."""
+    with pytest.raises(api.AwsError) as caught:
+        yield
+    assert caught.value.code == code
+    assert text in caught.value.message

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from tests.api.shapes import check_output
 from tests.golden.golden import CountingIds, FixedClock
 
@@ -243,3 +244,11 @@ class Cloud:
     def schedule_once(self) -> Report:
         """One activation of the scheduler."""
         return asyncio.run(EcsServicesReconciler(self.store, self.clock).activate())
+
+
+def refused(code: str, call: Any, *args: Any, **request: Any) -> str:
+    """The message with which a call fails, whose code is this."""
+    with pytest.raises(api.AwsError) as caught:
+        call(*args, **request)
+    assert caught.value.code == code
+    return caught.value.message

@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.api.conftest import Endpoint
-from tests.api.ecs_cloud import Cloud
+from tests.api.ecs_cloud import Cloud, refused
 from tests.api.shapes import check_output
 
 import hiyoko.api
 import hiyoko.services.application_autoscaling
 import hiyoko.services.cloudwatch
-from hiyoko.api import AwsError
 from hiyoko.reconcile.alarms import AlarmReconciler
 from hiyoko.reconcile.report import Report
 from hiyoko.reconcile.scaling import ScalingReconciler
@@ -108,13 +107,6 @@ class Scaling:
 @pytest.fixture
 def scaling() -> Scaling:
     return Scaling()
-
-
-def refused(code: str, call: Any, *args: Any, **request: Any) -> str:
-    with pytest.raises(AwsError) as caught:
-        call(*args, **request)
-    assert caught.value.code == code
-    return caught.value.message
 
 
 # Scalable targets.

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tests.api.ec2_cloud import Ec2, tcp
+from tests.api import ec2_cloud
+from tests.api.ec2_cloud import Ec2, refused, tcp
 
-from hiyoko.api import AwsError
 from hiyoko.services.ec2.seen import INTERFACES_SEEN, InterfaceSeen
 
-
-@pytest.fixture
-def ec2() -> Ec2:
-    return Ec2()
-
-
-@contextmanager
-def refused(code: str, text: str = "") -> Iterator[None]:
-    with pytest.raises(AwsError) as caught:
-        yield
-    assert caught.value.code == code
-    assert text in caught.value.message
+ec2 = ec2_cloud.ec2
 
 
 def by(name: str, *values: str) -> list[dict[str, Any]]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import pytest
-from tests.api.ec2_cloud import Ec2
+from tests.api import ec2_cloud
+from tests.api.ec2_cloud import Ec2, refused
 
-from hiyoko.api import AwsError
 from hiyoko.services.ec2.seen import (
     ENDPOINTS_SEEN,
     INTERFACES_SEEN,
@@ -20,18 +17,7 @@ from hiyoko.services.ec2.seen import (
 LOGS = "com.amazonaws.ap-northeast-1.logs"
 REGISTRY = "com.amazonaws.ap-northeast-1.ecr.dkr"
 
-
-@pytest.fixture
-def ec2() -> Ec2:
-    return Ec2()
-
-
-@contextmanager
-def refused(code: str, text: str = "") -> Iterator[None]:
-    with pytest.raises(AwsError) as caught:
-        yield
-    assert caught.value.code == code
-    assert text in caught.value.message
+ec2 = ec2_cloud.ec2
 
 
 def named_vpc(ec2: Ec2) -> str:

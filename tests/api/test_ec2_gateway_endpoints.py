@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import pytest
-from tests.api.ec2_cloud import Ec2, tcp
-
-from hiyoko.api import AwsError
+from tests.api import ec2_cloud
+from tests.api.ec2_cloud import Ec2, refused, tcp
 
 S3 = "com.amazonaws.ap-northeast-1.s3"
 DYNAMODB = "com.amazonaws.ap-northeast-1.dynamodb"
 
-
-@pytest.fixture
-def ec2() -> Ec2:
-    return Ec2()
-
-
-@contextmanager
-def refused(code: str, text: str = "") -> Iterator[None]:
-    with pytest.raises(AwsError) as caught:
-        yield
-    assert caught.value.code == code
-    assert text in caught.value.message
+ec2 = ec2_cloud.ec2
 
 
 def make(ec2: Ec2, vpc: str, *tables: str, service: str = S3, **more: Any) -> str:

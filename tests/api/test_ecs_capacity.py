@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api.ecs_cloud import Cloud
+from tests.api.ecs_cloud import Cloud, refused
 from tests.api.test_ecs_services import address, heal, targets
 
-from hiyoko.api import AwsError
 from hiyoko.gateway.local import LocalRoutes
 from hiyoko.services.ecs import rows
 from hiyoko.settings import Settings
@@ -48,13 +47,6 @@ def providers(cloud: Cloud) -> Counter[str]:
 
 def serve(cloud: Cloud, **changes: Any) -> dict[str, Any]:
     return cloud.serve(**{"launchType": None, "capacityProviderStrategy": MIXED} | changes)
-
-
-def refused(code: str, call: Any, *args: Any, **request: Any) -> str:
-    with pytest.raises(AwsError) as caught:
-        call(*args, **request)
-    assert caught.value.code == code
-    return caught.value.message
 
 
 def test_a_services_tasks_are_spread_by_base_and_weight(cloud: Cloud) -> None:

@@ -121,7 +121,7 @@ class EcsServicesReconciler:
         """What ECS made in Cloud Map goes with the last service that uses it."""
         with self.store.reading() as tx:
             made = load_made(tx)
-            gone = plan_sweep(rows.list_services(tx), task_views(tx), made) if made else []
+            gone = plan_sweep(rows.list_services(tx), self._task_views(tx), made) if made else []
         for one in gone:
             self._invoke(one, "_DropRegistry", {"Registry": one.arn}, report)
 
