@@ -15,6 +15,7 @@ from hiyoko.plane.balancer.capacity import consumed
 from hiyoko.plane.balancer.counting import from_json
 from hiyoko.plane.collector.control import CollectorPlane
 from hiyoko.reconcile.report import Report
+from hiyoko.reconcile.samples import MINUTE_S, record_samples, to_next_minute_s
 from hiyoko.services.elbv2 import rows
 from hiyoko.services.elbv2.model import LoadBalancer, used_groups
 from hiyoko.services.elbv2.seen import NODES_SEEN, TARGETS_SEEN, TargetSeen
@@ -24,9 +25,6 @@ from hiyoko.store.database import Store, Transaction
 log = logging.getLogger(__name__)
 
 NAMESPACE = "AWS/ApplicationELB"
-MINUTE_S = 60
-JUST_AFTER_S = 1.0
-"""A minute is taken when it is over."""
 Place = tuple[str, str]
 """Account and region."""
 
@@ -70,7 +68,7 @@ class BalancerLogsReconciler:
                 await self.plane.ask("end")
             return report
         self._record_health()
-        report.again_s = MINUTE_S - self.clock.now() % MINUTE_S + JUST_AFTER_S
+        report.again_s = to_next_minute_s(self.clock.now())
         return report
 
     async def take(self, report: Report, *, unfinished: bool = False) -> None:
@@ -98,22 +96,8 @@ class BalancerLogsReconciler:
     def _record(
         self, place: Place, source: str, sequence: int, samples: Iterable[Mapping[str, Any]]
     ) -> None:
-        account, region = place
-        request = {
-            "Namespace": NAMESPACE,
-            "Source": f"{source}/{account}/{region}",
-            "Sequence": sequence,
-            "Samples": list(samples),
-        }
-        api.invoke(
-            self.store,
-            "cloudwatch",
-            "_RecordSamples",
-            request,
-            account=account,
-            region=region,
-            clock=self.clock,
-        )
+        once = f"{source}/{place[0]}/{place[1]}", sequence
+        record_samples(self.store, self.clock, place, NAMESPACE, samples, once)
 
     def _record_health(self) -> None:
         """Once a minute: how many targets are healthy, by zone, of every group in use."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hiyoko import api
 from hiyoko.clock import Clock
+from hiyoko.reconcile.samples import record_samples
 from hiyoko.services.acm.model import DAY_S, Status
 from hiyoko.services.acm.rows import Known
 from hiyoko.services.cloudwatch import rows as cloudwatch
@@ -50,21 +50,8 @@ def _put(store: Store, clock: Clock, known: Known, half: int) -> None:
         "Timestamp": now,
         "Values": {days: 1.0},
     }
-    request = {
-        "Namespace": NAMESPACE,
-        "Source": _source(known),
-        "Sequence": half,
-        "Samples": [sample],
-    }
-    api.invoke(
-        store,
-        "cloudwatch",
-        "_RecordSamples",
-        request,
-        account=certificate.account,
-        region=certificate.region,
-        clock=clock,
-    )
+    place, once = (certificate.account, certificate.region), (_source(known), half)
+    record_samples(store, clock, place, NAMESPACE, [sample], once)
 
 
 def _source(known: Known) -> str:

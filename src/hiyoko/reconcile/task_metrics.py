@@ -12,19 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from hiyoko import api
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.containers.usage import TaskUsage
 from hiyoko.reconcile.ecs_services import task_views
 from hiyoko.reconcile.report import Report
+from hiyoko.reconcile.samples import MINUTE_S, record_samples, to_next_minute_s
 from hiyoko.services.ecs.model import Task
 from hiyoko.services.ecs.seen import USAGE_LOOKS, USAGE_SEEN, UsageLook, UsageSeen
 from hiyoko.store.database import Store, Transaction
 
 NAMESPACE = "AWS/ECS"
-MINUTE_S = 60
-JUST_AFTER_S = 1.0
-"""A minute is taken when it is over."""
 CPU_UNITS, MIB = 1024, 1024 * 1024
 
 Usage = Callable[[str], TaskUsage | None]
@@ -56,7 +53,7 @@ class TaskMetricsReconciler:
         if running or known:
             self._look(running, known, minute, report)
         if looked or running:
-            report.again_s = MINUTE_S - self.clock.now() % MINUTE_S + JUST_AFTER_S
+            report.again_s = to_next_minute_s(self.clock.now())
         return report
 
     def _look(
@@ -83,17 +80,8 @@ class TaskMetricsReconciler:
                 USAGE_SEEN.put(tx, row)
             for arn in known.keys() - {task.arn for task in tasks}:
                 USAGE_SEEN.delete(tx, task_arn=arn)
-        for (account, region), found in samples.items():
-            request = {"Namespace": NAMESPACE, "Samples": found}
-            api.invoke(
-                self.store,
-                "cloudwatch",
-                "_RecordSamples",
-                request,
-                account=account,
-                region=region,
-                clock=self.clock,
-            )
+        for place, found in samples.items():
+            record_samples(self.store, self.clock, place, NAMESPACE, found)
             report.saw_change = True  # alarms look again
 
 
