@@ -120,3 +120,8 @@ def refused(code: str, text: str = "") -> Iterator[None]:
         yield
     assert caught.value.code == code
     assert text in caught.value.message
+
+
+def by(name: str, *values: str) -> list[dict[str, Any]]:
+    """One filter, as the Describe operations take it."""
+    return [{"Name": name, "Values": list(values)}]
