@@ -13,8 +13,8 @@ from hiyoko.blueprint.proxies import Proxy
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.connect.plane import ProxyObserved, ProxyPlane, steps
 from hiyoko.plane.connect.servers import SPARE, drains
-from hiyoko.reconcile.ecs_services import task_views
 from hiyoko.reconcile.report import Report
+from hiyoko.reconcile.task_views import TaskViews
 from hiyoko.services.ec2.seen import INTERFACES_SEEN
 from hiyoko.services.ecs.rows import TASKS
 from hiyoko.services.ecs.seen import PROXIES_SEEN, ProxySeen
@@ -30,7 +30,7 @@ def load_proxies(tx: Transaction) -> dict[str, Proxy]:
     """The proxies that shall run, by interface: those whose namespace stands."""
     if not any(task.proxy and task.ended_at is None for task in TASKS.list(tx)):
         return {}
-    views = [view for view in task_views(tx) if view.task.proxy]
+    views = [view for view in TaskViews().read(tx) if view.task.proxy]
     wanted = {one.registry.rpartition("/")[2] for view in views for one in view.task.endpoints}
     instances = {one: discovery.list_instances(tx, one) for one in wanted}
     standing = {row.eni_id for row in INTERFACES_SEEN.list(tx)}

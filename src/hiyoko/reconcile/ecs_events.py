@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from hiyoko import api
 from hiyoko.clock import Clock, SystemClock
-from hiyoko.reconcile.ecs_services import task_views
 from hiyoko.reconcile.event_bus import put_event
 from hiyoko.reconcile.report import Report
+from hiyoko.reconcile.task_views import TaskViews
 from hiyoko.services.ecs import rows
 from hiyoko.services.ecs.model import Notice
 from hiyoko.store.database import Store
@@ -31,6 +31,7 @@ class EcsEventsReconciler:
     heard: Callable[[], bool]
     """Whether anybody has used EventBridge."""
     clock: Clock = field(default_factory=SystemClock)
+    _views: TaskViews = field(default_factory=TaskViews)
 
     @property
     def name(self) -> str:
@@ -43,7 +44,8 @@ class EcsEventsReconciler:
         heard = self.heard()
         with self.store.reading() as tx:
             told = {one.task_arn: one.told for one in rows.TOLD.list(tx)}
-            tasks = [v.task for v in task_views(tx) if told.get(v.task.arn) != v.fingerprint]
+            views = self._views.read(tx)
+            tasks = [view.task for view in views if told.get(view.task.arn) != view.fingerprint]
         for task in tasks:
             request = {"Task": task.arn, "Quiet": not heard}
             self._invoke("_TellTask", request, task.account, task.region)

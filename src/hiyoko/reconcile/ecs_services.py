@@ -7,7 +7,7 @@ plane. Nothing is awaited between reading and writing, so what was read still ho
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import hiyoko.services.ecs.rows as rows
@@ -30,10 +30,9 @@ from hiyoko.reconcile.ecs_discovery import (
     plan_sweep,
 )
 from hiyoko.reconcile.report import Report
+from hiyoko.reconcile.task_views import TaskViews
 from hiyoko.services.ec2.rows import SUBNETS
-from hiyoko.services.ec2.seen import INTERFACES_SEEN
 from hiyoko.services.ecs.model import Service, Task, TaskView
-from hiyoko.services.ecs.seen import TASKS_SEEN
 from hiyoko.services.servicediscovery.model import Service as CloudMapService
 from hiyoko.store.database import Store, Transaction
 
@@ -96,7 +95,7 @@ class EcsServicesReconciler:
 
     store: Store
     clock: Clock = field(default_factory=SystemClock)
-    _views: dict[str, TaskView] = field(default_factory=dict)
+    _views: TaskViews = field(default_factory=TaskViews)
     _resting: dict[str, _Rest] = field(default_factory=dict)
 
     @property
@@ -121,14 +120,14 @@ class EcsServicesReconciler:
         """What ECS made in Cloud Map goes with the last service that uses it."""
         with self.store.reading() as tx:
             made = load_made(tx)
-            gone = plan_sweep(rows.list_services(tx), self._task_views(tx), made) if made else []
+            gone = plan_sweep(rows.list_services(tx), self._views.read(tx), made) if made else []
         for one in gone:
             self._invoke(one, "_DropRegistry", {"Registry": one.arn}, report)
 
     def _tasks(self, report: Report) -> None:
         now = self.clock.now()
         with self.store.reading() as tx:
-            views = self._task_views(tx)
+            views = self._views.read(tx)
         for view in views:
             wanted = plan_task(view, now)
             if wanted:
@@ -136,15 +135,9 @@ class EcsServicesReconciler:
             elif view.task.ended_at is not None:
                 _wake(report, view.task.ended_at + KEEP_STOPPED_S - now)
 
-    def _task_views(self, tx: Transaction) -> list[TaskView]:
-        views = task_views(tx, self._views)
-        self._views.clear()
-        self._views.update((view.task.arn, view) for view in views)
-        return views
-
     def _looks(self, tx: Transaction) -> list[_Look]:
         of_service: dict[str, list[TaskView]] = {}
-        for view in self._task_views(tx):
+        for view in self._views.read(tx):
             of_service.setdefault(view.task.service, []).append(view)
         subnets = {one.subnet_id: one.zone for one in SUBNETS.table.list(tx)}
         looks = []
@@ -229,31 +222,6 @@ class EcsServicesReconciler:
         named = request.get("Service") or request.get("Task") or request.get("Registry")
         subject = str(named).rsplit("/", 1)[-1]
         report.steps.append(f"{operation.removeprefix('_')} {subject}")
-
-
-def task_views(tx: Transaction, known: Mapping[str, TaskView] | None = None) -> list[TaskView]:
-    """Every task with all that was seen of it, oldest first.
-
-    ``known``: views of before, by ARN; one whose rows are the same ones is given again.
-    """
-    known = known or {}
-    seen = {one.task_arn: one for one in TASKS_SEEN.list(tx)}
-    attached = {one.eni_id: one.seen_at for one in INTERFACES_SEEN.list(tx)}
-    definitions = {one.arn: one for one in rows.DEFINITIONS.list(tx)}
-    views = []
-    for task in rows.list_tasks(tx):
-        definition, sighting = definitions[task.definition_arn], seen.get(task.arn)
-        view, at = known.get(task.arn), attached.get(task.eni_id)
-        if (
-            view is None
-            or view.task is not task
-            or view.seen is not sighting
-            or view.definition is not definition
-            or view.attached_at != at
-        ):
-            view = TaskView(task, definition, sighting, at)
-        views.append(view)
-    return views
 
 
 def _call(tx: Transaction, service: Service, clock: Clock) -> api.Call:

@@ -14,9 +14,9 @@ from typing import Any
 
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.containers.usage import TaskUsage
-from hiyoko.reconcile.ecs_services import task_views
 from hiyoko.reconcile.report import Report
 from hiyoko.reconcile.samples import MINUTE_S, record_samples, to_next_minute_s
+from hiyoko.reconcile.task_views import TaskViews
 from hiyoko.services.ecs.model import Task
 from hiyoko.services.ecs.seen import USAGE_LOOKS, USAGE_SEEN, UsageLook, UsageSeen
 from hiyoko.store.database import Store, Transaction
@@ -87,7 +87,7 @@ class TaskMetricsReconciler:
 
 def _running(tx: Transaction) -> list[Task]:
     """The tasks of services that run."""
-    views = task_views(tx)
+    views = TaskViews().read(tx)
     return [view.task for view in views if view.task.service and view.status == "RUNNING"]
 
 

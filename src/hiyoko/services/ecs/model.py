@@ -572,7 +572,7 @@ class TaskView:
         """The ephemeral storage that was asked for."""
         return self.task.overrides.ephemeral_gib or self.definition.ephemeral_gib
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Its state in short: what a task's event is sent for when it changes."""
         containers = [
