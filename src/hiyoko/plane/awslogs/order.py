@@ -11,6 +11,9 @@ from hiyoko.plane.files import write_private
 
 LOG = "log"
 """conmon's file, beside these two."""
+HELD = "log.held"
+"""Another name of the file that is being sent: conmon, which begins a new one, takes its name away,
+and whoever goes on after a death finds the rest here."""
 ORDER = "awslogs.json"
 POSITION = "log.sent"
 

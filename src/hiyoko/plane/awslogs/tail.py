@@ -18,7 +18,7 @@ from pathlib import Path
 from hiyoko.plane.awslogs.batches import Batch, joined, next_batch
 from hiyoko.plane.awslogs.client import Away, Denied, LogsClient
 from hiyoko.plane.awslogs.lines import parse_lines
-from hiyoko.plane.awslogs.order import LOG, Order, Position
+from hiyoko.plane.awslogs.order import HELD, LOG, Order, Position
 from hiyoko.plane.process import command_line
 
 GATHER_S = 0.2
@@ -106,7 +106,7 @@ class Tail:
     async def run(self) -> None:
         """Until the container has ended and everything is sent, or has no way."""
         self.position = replace(Position.read(self.directory), given_up=False)
-        self._open()
+        self._open(HELD if self._inode(HELD) == self.position.inode else LOG)
         try:
             while True:
                 self.changed.clear()
@@ -121,7 +121,7 @@ class Tail:
                     await self._gathered()
                     await self._send(batch)
                 elif turned:
-                    self._open()
+                    self._open(LOG)
                 elif over:
                     self._note(Position(self.position.inode, self._size()))
                     return
@@ -136,22 +136,30 @@ class Tail:
             os.close(self._file)
             self._file = -1
 
-    def _open(self) -> None:
-        """conmon's present file; one that is not the file that we were in is read from its head."""
+    def _open(self, name: str) -> None:
+        """conmon's present file, or the one that we were in; another one is read from its head."""
         if self._file >= 0:
             os.close(self._file)
-        self._file = os.open(self.directory / LOG, os.O_RDONLY | os.O_CLOEXEC | os.O_CREAT, 0o600)
+        self._file = os.open(self.directory / name, os.O_RDONLY | os.O_CLOEXEC | os.O_CREAT, 0o600)
         inode = os.fstat(self._file).st_ino
         if inode != self.position.inode:
             self._note(Position(inode))
+        if self._inode(HELD) != inode:
+            (self.directory / HELD).unlink(missing_ok=True)
+            # Where conmon has turned right now, it is the next file's name: then it tells nobody of
+            # another one, and is made anew.
+            os.link(self.directory / LOG, self.directory / HELD)
         self._hole = self._lost_from = None
+
+    def _inode(self, name: str) -> int | None:
+        try:
+            return (self.directory / name).stat().st_ino
+        except FileNotFoundError:
+            return None
 
     def _turned(self) -> bool:
         """Whether conmon has begun another file."""
-        try:
-            return (self.directory / LOG).stat().st_ino != self.position.inode
-        except FileNotFoundError:
-            return False
+        return self._inode(LOG) not in (None, self.position.inode)
 
     def _size(self) -> int:
         return os.fstat(self._file).st_size

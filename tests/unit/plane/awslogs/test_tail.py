@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hiyoko.plane.awslogs.batches import Batch
-from hiyoko.plane.awslogs.order import LOG, Order, Position
+from hiyoko.plane.awslogs.order import LOG, Order, Position, sent
 from hiyoko.plane.awslogs.tail import Tail
 
 ORDER = Order("cid", "eni-1", "10.0.0.2", "/trust", "r", "g", "s", "key", "secret", "token", 0.0)
@@ -54,3 +54,29 @@ async def test_what_is_written_right_before_a_turn_is_sent(
         await tail.run()
     assert tail.taken == [*first, "late", "new"]
     assert Position.read(tmp_path).inode == (tmp_path / LOG).stat().st_ino
+
+
+class Dying(Hurried):
+    """The driver is killed with its first batch under way."""
+
+    async def _put(self, batch: Batch, begin: int) -> None:
+        raise asyncio.CancelledError
+
+
+async def test_a_file_that_was_left_while_nobody_read_it_is_sent_to_its_end(tmp_path: Path) -> None:
+    ORDER.write(tmp_path)
+    log = tmp_path / LOG
+    log.write_text(lines("first", "second"))
+    with pytest.raises(asyncio.CancelledError):
+        await Dying(tmp_path).run()
+    with log.open("a") as old:
+        old.write(lines("third"))
+    new = tmp_path / "log.tmp"
+    new.write_text(lines("fourth"))
+    new.replace(log)
+    tail = Hurried(tmp_path, left=[])
+    tail.ended.set()
+    async with asyncio.timeout(10):
+        await tail.run()
+    assert tail.taken == ["first", "second", "third", "fourth"]
+    assert sent(tmp_path)
