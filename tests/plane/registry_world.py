@@ -50,6 +50,7 @@ from hiyoko.plane.containers.directory import ContainerState, Progress, task_id
 from hiyoko.plane.containers.plane import ContainerPlane, ContainersState, steps
 from hiyoko.plane.containers.uploads import Uploads
 from hiyoko.plane.process import run
+from hiyoko.plane.ready import wait_end
 from hiyoko.porter.build import add_manifest
 from hiyoko.services.ecr.layer_store import use_layer_store
 from hiyoko.services.ecr.rows import find_repository
@@ -295,7 +296,7 @@ async def registry_world(
     try:
         yield RegistryWorld(store, settings, trust, neighbours)
     finally:
-        end_log_driver(settings)
+        await end_log_driver(settings)
         names.close()
         await runner.cleanup()
         await run("ip", "link", "delete", "e-test")
@@ -303,11 +304,15 @@ async def registry_world(
         store.close()
 
 
-def end_log_driver(settings: Settings) -> None:
+async def end_log_driver(settings: Settings) -> None:
     """What ends with the world ends with the test."""
     pid = AwslogsPlane(settings.task_dir, settings.run_dir / "awslogs").pid()
     if pid is not None:
         os.kill(pid, signal.SIGKILL)
+        await wait_end(pid, 5)
+    # Of connections that were being made the server hears in the loop's next turns.
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 def make_task(number: int, *containers: Container, run: bool = True) -> Task:

@@ -31,8 +31,8 @@ from hiyoko.plane.awslogs.control import AwslogsPlane
 from hiyoko.plane.awslogs.order import LOG, Order, Position, sent
 from hiyoko.plane.containers.cgroups import remove_groups
 from hiyoko.plane.containers.plane import ContainerPlane
-from hiyoko.plane.containers.runtime import wait_end
 from hiyoko.plane.process import run
+from hiyoko.plane.ready import wait_end
 
 NO_WAY = (
     "table ip way { chain out { type filter hook output priority 0;"

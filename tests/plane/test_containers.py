@@ -31,9 +31,9 @@ from hiyoko.plane.containers import pull
 from hiyoko.plane.containers.cgroups import limits_enforced, remove_groups
 from hiyoko.plane.containers.directory import task_id
 from hiyoko.plane.containers.plane import ContainerPlane
-from hiyoko.plane.containers.runtime import wait_end
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
+from hiyoko.plane.ready import wait_end
 
 IMAGE = f"{ECR}/app:1"
 FOREVER = ("sh", "-c", "trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.05; done")

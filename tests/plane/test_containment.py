@@ -37,11 +37,12 @@ from hiyoko.plane.containers.cgroups import limits_enforced, own_group, remove_g
 from hiyoko.plane.containers.directory import ContainerDirectory, runtime_id
 from hiyoko.plane.containers.layers import unpack
 from hiyoko.plane.containers.plane import PROCESSES_MAX
-from hiyoko.plane.containers.runtime import Runtime, wait_end
+from hiyoko.plane.containers.runtime import Runtime
 from hiyoko.plane.namespaces import in_namespace
 from hiyoko.plane.network import NetworkPlane, prepare_internet, steps
 from hiyoko.plane.network.names import interface_link
 from hiyoko.plane.process import NETNS_DIR
+from hiyoko.plane.ready import wait_end
 from hiyoko.settings import Settings
 
 SCRIPT = Path(__file__).with_name("escape.pl")

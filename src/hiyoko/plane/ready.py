@@ -48,23 +48,23 @@ async def spawn_ready(*argv: str, what: str, log: Path, timeout_s: float) -> Non
 async def end(pid: int, what: str, timeout_s: float = 10.0) -> None:
     """Ask a process to end (SIGTERM), and wait until it has. Raises PlaneError when it does not."""
     try:
-        process = os.pidfd_open(pid)
+        os.kill(pid, signal.SIGTERM)
     except ProcessLookupError:
         return
+    if not await wait_end(pid, timeout_s):
+        raise PlaneError(f"end {what} {pid}: still there after {timeout_s:g} s")
+
+
+async def wait_end(pid: int, timeout_s: float | None) -> bool:
+    """Wait for a process that is not our child to end; False when it did not in time."""
     ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_reader(process, ended.set)
-    try:
-        signal.pidfd_send_signal(process, signal.SIGTERM)
-        async with asyncio.timeout(timeout_s):
-            await ended.wait()
-    except ProcessLookupError:
-        return
-    except TimeoutError as error:
-        raise PlaneError(f"end {what} {pid}: still there after {timeout_s:g} s") from error
-    finally:
-        loop.remove_reader(process)
-        os.close(process)
+    with when_ended(pid, ended.set):
+        try:
+            async with asyncio.timeout(timeout_s):
+                await ended.wait()
+        except TimeoutError:
+            return False
+    return True
 
 
 @contextmanager

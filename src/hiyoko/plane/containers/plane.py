@@ -53,7 +53,7 @@ from hiyoko.plane.containers.exec import Terminal, watch_agent
 from hiyoko.plane.containers.health import watch_health
 from hiyoko.plane.containers.layers import resolve
 from hiyoko.plane.containers.pull import PulledImage, Puller
-from hiyoko.plane.containers.runtime import Runtime, StartFailed, wait_end
+from hiyoko.plane.containers.runtime import Runtime, StartFailed
 from hiyoko.plane.containers.shared_pids import end_shared_pids, shared_pids
 from hiyoko.plane.containers.storage import mount_storage, storage_enforced, unmount_storage
 from hiyoko.plane.containers.task_logs import TaskLogs
@@ -63,6 +63,7 @@ from hiyoko.plane.containers.volumes import check_places, make_volumes
 from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.error import PlaneError, words_of
 from hiyoko.plane.process import NETNS_DIR
+from hiyoko.plane.ready import wait_end
 from hiyoko.settings import Settings
 
 logger = logging.getLogger(__name__)

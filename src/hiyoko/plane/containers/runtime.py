@@ -41,26 +41,6 @@ def _is_mounted(path: Path) -> bool:
     return path.is_dir() and path.is_mount()
 
 
-async def wait_end(pid: int, timeout_s: float | None) -> bool:
-    """Wait for a process that is not our child to end; False when it did not in time."""
-    try:
-        watch = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    loop.add_reader(watch, ended.set)
-    try:
-        async with asyncio.timeout(timeout_s):
-            await ended.wait()
-    except TimeoutError:
-        return False
-    finally:
-        loop.remove_reader(watch)
-        os.close(watch)
-    return True
-
-
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """runc with its state under ``root``, which is worthless once the world has ended."""
