@@ -26,6 +26,7 @@ from hiyoko.plane.containers.pull import CONNECT_TIMEOUT_S
 from hiyoko.plane.containers.runtime import program
 
 AGAIN_S = 5.0
+"""Nothing tells that packets have a way now: it is tried."""
 READ_BYTES = 4096
 
 
