@@ -186,7 +186,8 @@ async def test_an_interrupted_spot_task_is_signalled_at_once_and_killed_in_time(
     [task] = site.cloud.run_task(launchType=None)
     await site.attach()
     arn = task["taskArn"]
-    await site.until(arn, lambda _: site.logged(arn) == ["up"])
+    # What it says may be read a moment before the daemon has seen that it runs.
+    await site.until(arn, lambda one: one["lastStatus"] == "RUNNING" and site.logged(arn) == ["up"])
     site.cloud("_InterruptSpot")
     await site.until(arn, lambda _: site.logged(arn) == ["up", "notice"])
     ended = await site.until(arn, lambda one: one["lastStatus"] == "DEPROVISIONING")
