@@ -258,7 +258,7 @@ class ContainerPlane:
 
     def usage(self, arn: str) -> TaskUsage | None:
         """What a task's containers use; None where the host gives them no control group."""
-        return task_usage(self.settings, self.directory(arn).containers(arn))
+        return task_usage(self.settings, task_id(arn))
 
     async def observe(self) -> ContainersState:
         """What is on disk and what runs; exits from here on wake us."""
