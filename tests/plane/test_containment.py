@@ -75,7 +75,7 @@ WANTED = dict.fromkeys(
     "a call of a later kernel": f"errno {ENOSYS}",
     # Made where a control group says which devices may be opened, else refused at once.
     "a device in the image": f"errno {EACCES if limits_enforced() else EPERM}",
-    "the network's settings": f"errno {EROFS}",
+    "the network's settings": f"errno {EROFS if REAL_ROOT else EACCES}",
     "the kernel's settings": f"errno {EROFS if REAL_ROOT else EACCES}",
     "the memory as a file": "got 0 bytes" if KCORE.exists() else f"errno {ENOENT}",
     # Root of a user namespace may not write there anyway.
