@@ -36,8 +36,6 @@ from hiyoko.gateway.public_images import Porter
 from hiyoko.gateway.registry import RegistryHandler
 from hiyoko.gateway.server import Gateway
 from hiyoko.neighbours import Neighbours
-from hiyoko.plane.awslogs.control import AwslogsPlane
-from hiyoko.plane.awslogs.lines import parse_lines
 from hiyoko.plane.containers.blobs import (
     Blobs,
     BuildFailed,
@@ -49,6 +47,8 @@ from hiyoko.plane.containers.blobs import (
 from hiyoko.plane.containers.directory import ContainerState, Progress, task_id
 from hiyoko.plane.containers.plane import ContainerPlane, ContainersState, steps
 from hiyoko.plane.containers.uploads import Uploads
+from hiyoko.plane.log_driver.control import LogDriverPlane
+from hiyoko.plane.log_driver.lines import parse_lines
 from hiyoko.plane.process import run
 from hiyoko.plane.ready import wait_end
 from hiyoko.porter.build import add_manifest
@@ -306,7 +306,7 @@ async def registry_world(
 
 async def end_log_driver(settings: Settings) -> None:
     """What ends with the world ends with the test."""
-    pid = AwslogsPlane(settings.task_dir, settings.run_dir / "awslogs").pid()
+    pid = LogDriverPlane(settings.task_dir, settings.run_dir / "log_driver").pid()
     if pid is not None:
         os.kill(pid, signal.SIGKILL)
         await wait_end(pid, 5)

@@ -27,10 +27,10 @@ from tests.plane.registry_world import (
 import hiyoko.services.logs  # noqa: F401 - registers the operations
 from hiyoko import api
 from hiyoko.blueprint.tasks import LogTarget, Task
-from hiyoko.plane.awslogs.control import AwslogsPlane
-from hiyoko.plane.awslogs.order import LOG, Order, Position, sent
 from hiyoko.plane.containers.cgroups import remove_groups
 from hiyoko.plane.containers.plane import ContainerPlane
+from hiyoko.plane.log_driver.control import LogDriverPlane
+from hiyoko.plane.log_driver.order import LOG, Order, Position, sent
 from hiyoko.plane.process import run
 from hiyoko.plane.ready import wait_end
 
@@ -53,7 +53,7 @@ class Printed:
         self.directory.mkdir(parents=True)
         self.log = self.directory / LOG
         self.log.touch()
-        self.driver = AwslogsPlane(world.settings.task_dir, world.settings.run_dir / "awslogs")
+        self.driver = LogDriverPlane(world.settings.task_dir, world.settings.run_dir / "log_driver")
         Order(
             "cid-1", ENI, "10.0.0.2", str(world.trust), REGION, "app", "web",
             ACCOUNT, "secret", "token", 1e12, **order,

@@ -22,8 +22,6 @@ from typing import assert_never
 from hiyoko.blueprint.step import Step
 from hiyoko.blueprint.tasks import Container, Task, Tasks
 from hiyoko.clock import Clock, SystemClock
-from hiyoko.plane.awslogs.control import AwslogsPlane
-from hiyoko.plane.awslogs.order import POSITION, sent
 from hiyoko.plane.containers.agent import TaskFailed
 from hiyoko.plane.containers.agent_server import AgentServer, RoleKeys, no_keys
 from hiyoko.plane.containers.bundle import (
@@ -62,6 +60,8 @@ from hiyoko.plane.containers.usage import TaskUsage, task_usage
 from hiyoko.plane.containers.volumes import check_places, make_volumes
 from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.error import PlaneError, words_of
+from hiyoko.plane.log_driver.control import LogDriverPlane
+from hiyoko.plane.log_driver.order import POSITION, sent
 from hiyoko.plane.process import NETNS_DIR
 from hiyoko.plane.ready import wait_end
 from hiyoko.settings import Settings
@@ -224,7 +224,7 @@ class ContainerPlane:
         self._states = TaskStates(self.settings.task_dir)
         self._starts = asyncio.Semaphore(STARTS)
         self._agent = AgentServer(self.settings, self.keys, self.clock)
-        driver = AwslogsPlane(self.settings.task_dir, self.settings.run_dir / "awslogs")
+        driver = LogDriverPlane(self.settings.task_dir, self.settings.run_dir / "log_driver")
         self._logs = TaskLogs(driver, self.trust, self.keys)
 
     def _woken(self) -> None:

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from hiyoko.blueprint.tasks import Container, LogTarget, Task
-from hiyoko.plane.awslogs.client import Away, Denied, LogsClient
-from hiyoko.plane.awslogs.control import AwslogsPlane
-from hiyoko.plane.awslogs.formats import datetime_pattern
-from hiyoko.plane.awslogs.order import Order
 from hiyoko.plane.containers.agent import TaskFailed, Unreachable, retried
 from hiyoko.plane.containers.agent_server import KEYS_RENEWED_S, NoKeys, RoleKeys
 from hiyoko.plane.containers.directory import runtime_id
+from hiyoko.plane.log_driver.client import Away, Denied, LogsClient
+from hiyoko.plane.log_driver.control import LogDriverPlane
+from hiyoko.plane.log_driver.formats import datetime_pattern
+from hiyoko.plane.log_driver.order import Order
 
 _VALIDATE = "ResourceInitializationError: failed to validate logger args: "
 
@@ -29,7 +29,7 @@ _VALIDATE = "ResourceInitializationError: failed to validate logger args: "
 class TaskLogs:
     """Sends the output of this cloud's tasks. ``keys`` gives those of execution roles."""
 
-    driver: AwslogsPlane
+    driver: LogDriverPlane
     trust: Path
     keys: RoleKeys
     _expires: dict[str, float] = field(default_factory=dict)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from hiyoko.plane.awslogs.batches import (
+from hiyoko.plane.log_driver.batches import (
     BATCH_BYTES_MAX,
     EVENT_BYTES_MAX,
     EVENTS_MAX,
@@ -10,7 +10,7 @@ from hiyoko.plane.awslogs.batches import (
     joined,
     next_batch,
 )
-from hiyoko.plane.awslogs.lines import LogLine
+from hiyoko.plane.log_driver.lines import LogLine
 
 
 def lines(*messages: str) -> list[LogLine]:

@@ -15,10 +15,10 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hiyoko.plane.awslogs.batches import Batch, joined, next_batch
-from hiyoko.plane.awslogs.client import Away, Denied, LogsClient
-from hiyoko.plane.awslogs.lines import parse_lines
-from hiyoko.plane.awslogs.order import HELD, LOG, Order, Position
+from hiyoko.plane.log_driver.batches import Batch, joined, next_batch
+from hiyoko.plane.log_driver.client import Away, Denied, LogsClient
+from hiyoko.plane.log_driver.lines import parse_lines
+from hiyoko.plane.log_driver.order import HELD, LOG, Order, Position
 from hiyoko.plane.process import command_line
 
 GATHER_S = 0.2

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from hiyoko.plane.awslogs.formats import datetime_pattern
+from hiyoko.plane.log_driver.formats import datetime_pattern
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from hiyoko.plane.awslogs.order import Order
-from hiyoko.plane.awslogs.signing import signed_headers
 from hiyoko.plane.error import PlaneError
+from hiyoko.plane.log_driver.order import Order
+from hiyoko.plane.log_driver.signing import signed_headers
 from hiyoko.plane.namespaces import socket_in
 
 CONNECT_TIMEOUT_S = 4.0

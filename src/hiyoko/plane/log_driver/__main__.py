@@ -1,4 +1,4 @@
-"""Starts the driver: ``python -m hiyoko.plane.awslogs --tasks DIR --directory DIR``."""
+"""Starts the driver: ``python -m hiyoko.plane.log_driver --tasks DIR --directory DIR``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import asyncio
 import socket
 from pathlib import Path
 
-from hiyoko.plane.awslogs.control import NAMES
-from hiyoko.plane.awslogs.driver import Driver
 from hiyoko.plane.background import bind, detach
+from hiyoko.plane.log_driver.control import NAMES
+from hiyoko.plane.log_driver.driver import Driver
 
 
 def main() -> None:
     """Bind, go into the background, serve. One that runs already is left alone."""
-    parser = argparse.ArgumentParser(prog="hiyoko.plane.awslogs")
+    parser = argparse.ArgumentParser(prog="hiyoko.plane.log_driver")
     parser.add_argument("--tasks", type=Path, required=True)
     parser.add_argument("--directory", type=Path, required=True)
     given = parser.parse_args()

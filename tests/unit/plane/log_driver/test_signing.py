@@ -7,7 +7,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from hiyoko.plane.awslogs.signing import signed_headers
+from hiyoko.plane.log_driver.signing import signed_headers
 
 NOW = datetime(2026, 11, 30, 1, 2, 3, tzinfo=UTC)
 

@@ -11,8 +11,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hiyoko.plane.awslogs.order import LOG, ORDER, Position, sent
-from hiyoko.plane.awslogs.tail import Tail
+from hiyoko.plane.log_driver.order import LOG, ORDER, Position, sent
+from hiyoko.plane.log_driver.tail import Tail
 
 IN_MODIFY, IN_ATTRIB = 0x2, 0x4
 """A file that another one of its name replaces loses a link: that is an attribute."""

@@ -16,7 +16,7 @@ NAMES = Names(lock="lock", socket="socket", log="log")
 
 
 @dataclass(frozen=True, slots=True)
-class AwslogsPlane:
+class LogDriverPlane:
     """This cloud's log driver. ``tasks`` holds the tasks' directories."""
 
     tasks: Path
@@ -31,7 +31,7 @@ class AwslogsPlane:
         if self._tell(told):
             return
         await run(
-            *(sys.executable, "-m", "hiyoko.plane.awslogs"),
+            *(sys.executable, "-m", "hiyoko.plane.log_driver"),
             *("--tasks", str(self.tasks), "--directory", str(self.directory)),
         )
         if not self._tell(told):
@@ -43,7 +43,7 @@ class AwslogsPlane:
             pid = int((self.directory / NAMES.lock).read_text())
         except (OSError, ValueError):
             return None
-        return pid if "hiyoko.plane.awslogs" in command_line(pid) else None
+        return pid if "hiyoko.plane.log_driver" in command_line(pid) else None
 
     def _tell(self, message: bytes) -> bool:
         try:

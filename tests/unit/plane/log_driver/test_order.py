@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hiyoko.plane.awslogs.order import LOG, ORDER, Order, Position, sent
+from hiyoko.plane.log_driver.order import LOG, ORDER, Order, Position, sent
 
 ORDERED = Order("c", "eni-1", "10.0.0.2", "t", "r", "g", "s", "a", "secret", "t", 1.0)
 

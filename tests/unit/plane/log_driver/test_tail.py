@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hiyoko.plane.awslogs.batches import Batch
-from hiyoko.plane.awslogs.order import LOG, Order, Position, sent
-from hiyoko.plane.awslogs.tail import Tail
+from hiyoko.plane.log_driver.batches import Batch
+from hiyoko.plane.log_driver.order import LOG, Order, Position, sent
+from hiyoko.plane.log_driver.tail import Tail
 
 ORDER = Order("cid", "eni-1", "10.0.0.2", "/trust", "r", "g", "s", "key", "secret", "token", 0.0)
 

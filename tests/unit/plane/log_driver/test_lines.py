@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hiyoko.plane.awslogs.lines import LogLine, parse_lines
+from hiyoko.plane.log_driver.lines import LogLine, parse_lines
 
 STAMP = "2026-11-24T22:11:23.860635910+00:00"
 AT = 1795558283860

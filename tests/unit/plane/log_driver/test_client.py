@@ -3,7 +3,7 @@ from __future__ import annotations
 import dns.message
 import dns.rrset
 
-from hiyoko.plane.awslogs.client import address_in
+from hiyoko.plane.log_driver.client import address_in
 
 
 def answer(*records: str) -> bytes:

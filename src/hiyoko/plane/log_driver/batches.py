@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from hiyoko.plane.awslogs.lines import LogLine
+from hiyoko.plane.log_driver.lines import LogLine
 
 BATCH_BYTES_MAX = 1_048_576
 EVENT_OVERHEAD_BYTES = 26
