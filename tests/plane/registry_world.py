@@ -13,7 +13,7 @@ import re
 import signal
 import ssl
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -124,14 +124,18 @@ def make_certificate(directory: Path, names: tuple[str, ...]) -> tuple[Path, Pat
 
 
 def add_busybox(
-    blobs: Blobs, command: tuple[str, ...], machine: int | None = None
+    blobs: Blobs,
+    command: tuple[str, ...],
+    machine: int | None = None,
+    more: Callable[[tarfile.TarFile], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """An image of busybox alone, in the store; its manifest's digest, type and size.
+    """An image of busybox, in the store; its manifest's digest, type and size.
 
-    ``machine``: its ELF header says that it is for another one (elf(5), e_machine).
+    ``machine``: its ELF header says that it is for another one (elf(5), e_machine). ``more`` adds
+    to the one layer.
     """
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
         program = bytearray(Path("/bin/busybox").read_bytes())
         if machine is not None:
             program[18:20] = machine.to_bytes(2, "little")
@@ -149,6 +153,7 @@ def add_busybox(
             info = tarfile.TarInfo(path)
             info.size = len(text)
             archive.addfile(info, io.BytesIO(text.encode()))
+        more(archive)
     layer = blobs.add(buffer.getvalue())
     diff = f"sha256:{hashlib.sha256(gzip.decompress(buffer.getvalue())).hexdigest()}"
     config = {
@@ -162,9 +167,16 @@ def add_busybox(
     return add_manifest(blobs, config, [{"mediaType": media_type, "digest": layer, "size": size}])
 
 
-def push(store: Store, settings: Settings, name: str, tag: str, command: tuple[str, ...]) -> str:
-    """A busybox image in an ECR repository; its digest."""
-    image = add_busybox(Blobs(settings.image_dir), command)
+def push(
+    store: Store,
+    settings: Settings,
+    name: str,
+    tag: str,
+    command: tuple[str, ...],
+    more: Callable[[tarfile.TarFile], None] = lambda _: None,
+) -> str:
+    """A busybox image, or one with more in it, in an ECR repository; its digest."""
+    image = add_busybox(Blobs(settings.image_dir), command, more=more)
     return put_manifest(store, settings, name, tag, image)
 
 

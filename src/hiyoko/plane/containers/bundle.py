@@ -7,7 +7,7 @@ capabilities, no new privileges, 65535 open files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -60,6 +60,15 @@ class Identity:
     gid: int = 0
     groups: tuple[int, ...] = ()
     home: str = "/root"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file or directory of ours at a path of the container."""
+
+    path: str
+    source: Path
+    read_only: bool
 
 
 def find_identity(user: str, passwd: str, group: str) -> Identity:
@@ -171,14 +180,14 @@ def _mounts(files: Path) -> list[dict[str, Any]]:
     ]
 
 
+def _bound(place: Place) -> dict[str, Any]:
+    options = ("rbind", "rprivate", "nosuid", "nodev", "ro" if place.read_only else "rw")
+    return _mount(place.path, "bind", options, str(place.source))
+
+
 def _shared(container: Container, volumes: Path) -> list[dict[str, Any]]:
     found = [
-        _mount(
-            mount.path,
-            "bind",
-            ("rbind", "rprivate", "nosuid", "nodev", "ro" if mount.read_only else "rw"),
-            str(volumes / mount.volume),
-        )
+        _bound(Place(mount.path, volumes / mount.volume, mount.read_only))
         for mount in container.mounts
     ]
     if container.init_process:
@@ -228,12 +237,13 @@ def render_config(
     processes: int | None = None,
     fetched: Mapping[str, str] = MappingProxyType({}),
     shared_pids: str = "",
+    places: Iterable[Place] = (),
 ) -> dict[str, Any]:
     """``config.json``. ``files`` holds resolv.conf, hosts, hostname; no ``cgroup``: no limits
     but ``processes``, which then counts all of the user's in this world.
 
     ``fetched`` are the variables of secrets and environment files. ``shared_pids`` is the path of
-    the pid namespace that the task's containers share.
+    the pid namespace that the task's containers share; ``places`` are mounted besides.
     """
     capabilities = [*CAPABILITIES, *(f"CAP_{name}" for name in container.capabilities)]
     if "ALL" in container.dropped:
@@ -290,6 +300,6 @@ def render_config(
             "noNewPrivileges": True,
             "oomScoreAdj": OOM_SCORE,
         },
-        "mounts": [*_mounts(files), *_shared(container, volumes)],
+        "mounts": [*_mounts(files), *map(_bound, places), *_shared(container, volumes)],
         "linux": linux,
     }

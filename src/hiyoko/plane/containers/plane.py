@@ -26,6 +26,7 @@ from hiyoko.plane.containers.agent import TaskFailed
 from hiyoko.plane.containers.agent_server import AgentServer, RoleKeys, no_keys
 from hiyoko.plane.containers.bundle import (
     OPEN_FILES,
+    Place,
     find_identity,
     hosts,
     render_config,
@@ -48,13 +49,14 @@ from hiyoko.plane.containers.directory import (
     task_id,
 )
 from hiyoko.plane.containers.exec import Terminal, watch_agent
+from hiyoko.plane.containers.firelens import make_places, router_paths
 from hiyoko.plane.containers.health import watch_health
 from hiyoko.plane.containers.layers import resolve
 from hiyoko.plane.containers.pull import PulledImage, Puller
 from hiyoko.plane.containers.runtime import Runtime, StartFailed
 from hiyoko.plane.containers.shared_pids import end_shared_pids, shared_pids
 from hiyoko.plane.containers.storage import mount_storage, storage_enforced, unmount_storage
-from hiyoko.plane.containers.task_logs import TaskLogs
+from hiyoko.plane.containers.task_logs import TaskLogs, routed
 from hiyoko.plane.containers.task_states import TaskState, TaskStates
 from hiyoko.plane.containers.usage import TaskUsage, task_usage
 from hiyoko.plane.containers.volumes import check_places, make_volumes
@@ -391,14 +393,14 @@ class ContainerPlane:
         fetched = self._fetched.pop(files.cid, None)
         if fetched is None:
             fetched = await self._puller.variables(task, container)
-        check_places(container, files.rootfs)
+        check_places(container, files.rootfs, router_paths(container.router))
         await asyncio.to_thread(make_volumes, directory.volumes, container, files.rootfs)
         pids = await shared_pids(directory) if task.shared_pids else ""
         self._write_bundle(task, container, files, image, fetched, pids)
         await self._runtime.create(
             files, interactive=container.interactive, terminal=container.terminal
         )
-        await self._logs.take(task, container, files.path)
+        await self._logs.take(task, container, files.path, directory.writable)
         await self._runtime.start(files)
         files.mark_started(self.clock.now())
 
@@ -431,6 +433,10 @@ class ContainerPlane:
             name = task_id(task.arn)
             limit_task(self.settings, name, task.cpu_units, task.memory_mib)
             group = f"/{task_group(self.settings, name)}/{files.cid}"
+        places: tuple[Place, ...] = ()
+        if container.router is not None:
+            writable = self.directory(task.arn).writable
+            places = make_places(container.router, etc, writable, identity)
         document = render_config(
             task,
             container,
@@ -444,6 +450,7 @@ class ContainerPlane:
             processes=_processes(),
             fetched=fetched,
             shared_pids=pids,
+            places=places,
         )
         config_file = files.bundle / "config.json"
         config_file.touch(mode=0o600)
@@ -477,6 +484,9 @@ class ContainerPlane:
                 for name in ended:
                     if files.name in needs[name]:
                         await ended[name].wait()
+                if files.state().status == "RUNNING":
+                    over = [one.path for one in containers if ended[one.name].is_set()]
+                    await routed(files.name, over)
                 await self._stop_container(files)
             finally:
                 ended[files.name].set()

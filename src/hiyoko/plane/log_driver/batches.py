@@ -1,28 +1,35 @@
-"""Lines become events, and events the requests that CloudWatch Logs takes. Pure.
-
-https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
-"""
+"""Lines become events, and events the batches that their destination takes. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from hiyoko.plane.log_driver.lines import LogLine
 
-BATCH_BYTES_MAX = 1_048_576
-EVENT_OVERHEAD_BYTES = 26
-EVENT_BYTES_MAX = 262_144 - EVENT_OVERHEAD_BYTES
-EVENTS_MAX = 10_000
-SPAN_MS_MAX = 24 * 3600 * 1000
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one batch may carry. A message of more than ``message_bytes_max`` becomes pieces.
+
+    ``overhead_bytes`` are reckoned for each event; None for ``span_ms_max`` is any.
+    """
+
+    bytes_max: int
+    events_max: int
+    message_bytes_max: int
+    overhead_bytes: int
+    span_ms_max: int | None = None
+    empty: bool = True
+    """Whether it takes empty messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one request carries: (time stamp, message). ``end``: where its last line ends."""
+    """What is sent at once. ``end``: where its last line ends."""
 
-    events: tuple[tuple[int, str], ...]
+    events: tuple[LogLine, ...]
     end: int
 
 
@@ -32,41 +39,49 @@ def joined(lines: Iterable[LogLine], start: re.Pattern[str] | None) -> list[LogL
     for line in lines:
         if start is not None and events and not start.search(line.message):
             before = events[-1]
-            text = f"{before.message}\n{line.message}"
-            events[-1] = LogLine(before.timestamp_ms, text, line.end)
+            events[-1] = replace(before, message=f"{before.message}\n{line.message}", end=line.end)
         else:
             events.append(line)
     return events
 
 
-def next_batch(events: Sequence[LogLine]) -> Batch | None:
-    """As many of the first events as one request may carry; None when there are none."""
-    taken: list[tuple[int, str]] = []
-    size, end = 0, None
+def next_batch(events: Sequence[LogLine], limits: Limits) -> Batch | None:
+    """As many of the first events as one batch may carry; None when there are none.
+
+    It ends where one may go on: it never parts what has to be taken together.
+    """
+    taken: list[LogLine] = []
+    size = end = whole = 0
     earliest = latest = events[0].timestamp_ms if events else 0
     for event in events:
-        # The service takes no empty messages; the driver leaves them out too.
-        pieces = list(_pieces(event.message))
-        weight = sum(len(piece.encode()) + EVENT_OVERHEAD_BYTES for piece in pieces)
+        found = _pieces(event, limits)
+        weight = sum(len(one.message.encode()) + limits.overhead_bytes for one in found)
         earliest, latest = min(earliest, event.timestamp_ms), max(latest, event.timestamp_ms)
-        full = size + weight > BATCH_BYTES_MAX or len(taken) + len(pieces) > EVENTS_MAX
-        if end is not None and (full or latest - earliest > SPAN_MS_MAX):
+        full = size + weight > limits.bytes_max or len(taken) + len(found) > limits.events_max
+        apart = limits.span_ms_max is not None and latest - earliest > limits.span_ms_max
+        if end and (full or apart):
             break
-        taken += [(event.timestamp_ms, piece) for piece in pieces]
-        size, end = size + weight, event.end
-    if end is None:
-        return None
-    # In order of time, and among equals in order of arrival.
-    return Batch(tuple(sorted(taken, key=lambda one: one[0])), end)
+        taken += found
+        size += weight
+        if event.end > end:
+            end, whole = event.end, len(taken)
+    return Batch(tuple(taken[:whole]), end) if end else None
 
 
-def _pieces(message: str) -> Iterator[str]:
-    """A message that is too long for one event becomes several."""
-    data = message.encode()
+def _pieces(event: LogLine, limits: Limits) -> list[LogLine]:
+    """The event, or its pieces, of which none ends inside of a character."""
+    data = event.message.encode()
+    if not data:
+        return [event] if limits.empty else []
+    if len(data) <= limits.message_bytes_max:
+        return [event]
+    found: list[LogLine] = []
     at = 0
     while at < len(data):
-        stop = min(at + EVENT_BYTES_MAX, len(data))
+        stop = min(at + limits.message_bytes_max, len(data))
         while stop < len(data) and data[stop] & 0xC0 == 0x80:  # inside a character
             stop -= 1
-        yield data[at:stop].decode()
+        piece = len(found) + 1, stop == len(data)
+        found.append(replace(event, message=data[at:stop].decode(), piece=piece))
         at = stop
+    return found

@@ -17,7 +17,8 @@ from functools import lru_cache
 from typing import Any
 
 from hiyoko.plane.error import PlaneError
-from hiyoko.plane.log_driver.order import Order
+from hiyoko.plane.log_driver.order import CloudWatchOrder
+from hiyoko.plane.log_driver.sender import Away, Denied
 from hiyoko.plane.log_driver.signing import signed_headers
 from hiyoko.plane.namespaces import socket_in
 
@@ -27,14 +28,6 @@ ANSWER_TIMEOUT_S = 10.0
 DNS_TIMEOUT_S = 2.0
 DNS_ATTEMPTS = 2
 _TYPE_A = 1
-
-
-class Denied(Exception):
-    """The task's packets find no way."""
-
-
-class Away(Exception):
-    """There is a way, but nobody at its end who could take anything just now."""
 
 
 @lru_cache(maxsize=4)
@@ -62,7 +55,7 @@ class LogsClient:
     _reader: asyncio.StreamReader | None = field(default=None)
     _writer: asyncio.StreamWriter | None = field(default=None)
 
-    async def call(self, order: Order, operation: str, request: dict[str, Any]) -> Answer:
+    async def call(self, order: CloudWatchOrder, operation: str, request: dict[str, Any]) -> Answer:
         """Ask the service. Raises Denied or Away."""
         body = json.dumps(request, ensure_ascii=False).encode()
         headers = signed_headers(
@@ -86,7 +79,7 @@ class LogsClient:
         # A connection that was kept open may have been closed meanwhile: that says nothing yet.
         return await self._ask(order, head.encode() + body)
 
-    async def _ask(self, order: Order, request: bytes) -> Answer:
+    async def _ask(self, order: CloudWatchOrder, request: bytes) -> Answer:
         if self._writer is None:
             await self._connect(order)
         assert self._writer is not None
@@ -103,7 +96,7 @@ class LogsClient:
             self.close()
             raise Away(f"{type(error).__name__}: {error}") from error
 
-    async def _connect(self, order: Order) -> None:
+    async def _connect(self, order: CloudWatchOrder) -> None:
         host = f"logs.{order.region}.amazonaws.com"
         address = await look_up(order.netns, order.resolver, host)
         sock = _socket(order.netns, socket.SOCK_STREAM)

@@ -14,13 +14,13 @@ LOG = "log"
 HELD = "log.held"
 """Another name of the file that is being sent: conmon, which begins a new one, takes its name away,
 and whoever goes on after a death finds the rest here."""
-ORDER = "awslogs.json"
+ORDER = "log.order"
 POSITION = "log.sent"
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """Where a container's output goes, how, and whose packets and keys take it there.
+class CloudWatchOrder:
+    """Where a container's output goes, how, and whose packets and keys take it there (awslogs).
 
     ``start`` is the regular expression that an event of several lines begins with, or empty.
     ``expires`` is when the keys end (epoch seconds).
@@ -41,17 +41,43 @@ class Order:
     blocking: bool = False
     buffer_bytes: int = 10 << 20
 
-    @classmethod
-    def read(cls, directory: Path) -> Order | None:
-        """A container's order; None when there is none that can be read."""
-        try:
-            return cls(**json.loads((directory / ORDER).read_text()))
-        except (OSError, ValueError, TypeError):
-            return None
 
-    def write(self, directory: Path) -> None:
-        """Give the order. It holds keys, so nobody else may read it."""
-        write_private(directory / ORDER, json.dumps(asdict(self)))
+@dataclass(frozen=True, slots=True)
+class RouterOrder:
+    """Which of the task's containers routes a container's output (awsfirelens), and how.
+
+    ``directory`` is what the router has at /var/run. ``acknowledges``: it tells what it has taken.
+    """
+
+    cid: str
+    name: str
+    router: str
+    directory: str
+    tag: str
+    acknowledges: bool
+    buffer_lines: int
+
+
+Order = CloudWatchOrder | RouterOrder
+_KINDS: dict[str, type[CloudWatchOrder] | type[RouterOrder]] = {
+    "awslogs": CloudWatchOrder,
+    "awsfirelens": RouterOrder,
+}
+
+
+def read_order(directory: Path) -> Order | None:
+    """A container's order; None when there is none that can be read."""
+    try:
+        driver, members = json.loads((directory / ORDER).read_text())
+        return _KINDS[driver](**members)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def write_order(directory: Path, order: Order) -> None:
+    """Give the order. It may hold keys, so nobody else may read it."""
+    driver = next(name for name, kind in _KINDS.items() if isinstance(order, kind))
+    write_private(directory / ORDER, json.dumps([driver, asdict(order)]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +85,7 @@ class Position:
     """How far a log was sent. ``until`` is the end of a batch that is under way, or 0.
 
     The file is known by its inode, because conmon begins a new one when it is large. ``given_up``:
-    the container has ended, and the rest has no way to CloudWatch Logs.
+    the container has ended, and the rest has no way to its destination.
     """
 
     inode: int = 0

@@ -1,7 +1,7 @@
 """One container's log: read from where it was sent last, sent on, kept or dropped meanwhile.
 
 conmon's file is the buffer. Before a batch leaves, its end is noted; so whoever goes on after a
-death sends the same batch under the same token, and the service takes it once.
+death sends the same batch under the same name, and CloudWatch Logs takes it once.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hiyoko.plane.log_driver.batches import Batch, joined, next_batch
-from hiyoko.plane.log_driver.client import Away, Denied, LogsClient
+from hiyoko.plane.log_driver.counting import LineCount, count_lines
 from hiyoko.plane.log_driver.lines import parse_lines
-from hiyoko.plane.log_driver.order import HELD, LOG, Order, Position
+from hiyoko.plane.log_driver.order import HELD, LOG, CloudWatchOrder, Order, Position, read_order
+from hiyoko.plane.log_driver.sender import Away, Denied, Sender
+from hiyoko.plane.log_driver.senders import make_sender
 from hiyoko.plane.process import command_line
 
 GATHER_S = 0.2
@@ -29,20 +31,16 @@ IDLE_S = 70.0
 before the other side closes it. To open one costs both sides ten times as much as a line."""
 OPEN_EVENT_S = 5.0
 """An event of several lines ends when nothing was added for so long, as at AWS."""
-BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-LAST_ATTEMPTS = 3
-"""So often an ended container's log tries to find a way."""
 WINDOW_BYTES = 1 << 20
 BLOCK_BYTES = 1 << 20
 """So much of a ``blocking`` container's output may wait; then the container waits."""
 FILE_BYTES_MAX = 64 << 20
 """conmon begins the file anew here."""
 _LOOK_BYTES = 1 << 16
-_KEYS = ("ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException")
 
 
 class GivenUp(Exception):
-    """The container has ended and its packets find no way."""
+    """The container has ended and its output finds no way."""
 
 
 @dataclass(slots=True)
@@ -53,7 +51,8 @@ class Tail:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     position: Position = field(default_factory=Position)
-    _client: LogsClient = field(default_factory=LogsClient)
+    _sender: Sender | None = None
+    _count: LineCount = field(default_factory=LineCount)
     _file: int = -1
     _watched: int = -1
     _held: int = -1
@@ -83,7 +82,7 @@ class Tail:
 
     def monitor(self) -> int | None:
         """The conmon that writes the log, as long as it lives."""
-        order = Order.read(self.directory)
+        order = read_order(self.directory)
         try:
             pid = int((self.directory / "conmon.pid").read_text())
         except (OSError, ValueError):
@@ -111,7 +110,7 @@ class Tail:
             while True:
                 self.changed.clear()
                 over = self.ended.is_set()
-                order = Order.read(self.directory)
+                order = read_order(self.directory)
                 if order is None:
                     return
                 # Asked before the file is read: whatever was written to it before is found there.
@@ -128,10 +127,11 @@ class Tail:
                 else:
                     await self._idle(wait_s)
         except GivenUp as why:
-            print(f"{self.directory}: the rest is lost: {why}", file=sys.stderr, flush=True)
+            rest = count_lines(self._file, self.position.offset, self._size())
+            self._tell(f"the last {rest} lines are lost: {why}")
             self._note(replace(self.position, given_up=True))
         finally:
-            self._client.close()
+            self._close()
             self._release()
             os.close(self._file)
             self._file = -1
@@ -174,7 +174,10 @@ class Tail:
         ``last``: nothing more is going to be written to this file.
         """
         if self._hole is not None and self.position.offset >= self._hole[0]:
-            self._note(Position(self.position.inode, max(self.position.offset, self._hole[1])))
+            begin, end = self.position.offset, max(self.position.offset, self._hole[1])
+            lost = count_lines(self._file, begin, end)
+            self._tell(f"{lost} lines lost: the buffer was full")
+            self._note(Position(self.position.inode, end))
             self._hole = None
         at, until = self.position.offset, self.position.until
         limit = until - at if until else WINDOW_BYTES
@@ -186,7 +189,8 @@ class Tail:
         lines = parse_lines(data, whole=whole)
         if not lines and len(data) == limit:
             lines = parse_lines(data, whole=True)
-        pattern = re.compile(order.start) if order.start else None
+        start = order.start if isinstance(order, CloudWatchOrder) else ""
+        pattern = re.compile(start) if start else None
         events = joined(lines, pattern)
         wait_s = IDLE_S
         if pattern is not None and events and not whole:
@@ -196,7 +200,7 @@ class Tail:
             elif len(data) < limit and age_s < OPEN_EVENT_S:
                 events.pop()
                 wait_s = OPEN_EVENT_S - age_s
-        return next_batch(events), wait_s
+        return next_batch(events, self._sender_for(order).limits), wait_s
 
     async def _gathered(self) -> None:
         """Wait until it is time for another request."""
@@ -206,7 +210,11 @@ class Tail:
 
     async def _idle(self, wait_s: float) -> None:
         if not await _within(self.changed, wait_s):
-            self._client.close()
+            self._close()
+
+    def _close(self) -> None:
+        if self._sender is not None:
+            self._sender.close()
 
     async def _send(self, batch: Batch) -> None:
         """Have a batch taken, however often that must be tried. Raises GivenUp."""
@@ -227,44 +235,37 @@ class Tail:
     async def _put(self, batch: Batch, begin: int) -> None:
         attempt = last_attempts = 0
         while True:
-            order = Order.read(self.directory)
+            order = read_order(self.directory)
             if order is None:
                 raise GivenUp("nobody wants it any more")
             over = self.ended.is_set()
+            sender = self._sender_for(order)
             try:
-                self._denied = await self._ask(order, batch, begin)
+                refused = await sender.put(batch, f"{order.cid}/{self.position.inode}/{begin}")
             except (Denied, Away) as error:
                 self._denied = isinstance(error, Denied)
                 if over and self._denied:
                     last_attempts += 1
-                    if last_attempts == LAST_ATTEMPTS:
+                    if last_attempts == sender.last_attempts:
                         raise GivenUp(str(error)) from error
-            if self._denied is None:
+            else:
+                self._denied = None
+                if refused:
+                    self._tell(f"{len(batch.events)} events lost: {refused}")
                 return
             self._limit()
-            await asyncio.sleep(BACK_OFF_S[min(attempt, len(BACK_OFF_S) - 1)])
+            await asyncio.sleep(sender.back_off_s[min(attempt, len(sender.back_off_s) - 1)])
             attempt += 1
 
-    async def _ask(self, order: Order, batch: Batch, begin: int) -> bool | None:
-        """None when the batch is done with; else whether it is the task's own fault."""
-        request = {
-            "logGroupName": order.group,
-            "logStreamName": order.stream,
-            "logEvents": [{"timestamp": at, "message": text} for at, text in batch.events],
-            "sequenceToken": f"awslogs/{order.cid}/{self.position.inode}/{begin}",
-        }
-        answer = await self._client.call(order, "PutLogEvents", request)
-        if answer.status == 200:
-            return None
-        if answer.status >= 500 or "Throttling" in answer.code:
-            return False
-        if answer.code in _KEYS:
-            return True
-        # A group or stream that was deleted meanwhile, or what the service will never take.
-        said = f"{answer.status} {answer.code}: {answer.body.get('message', '')}"
-        print(f"{self.directory}: {len(batch.events)} events lost: {said}", file=sys.stderr)
-        sys.stderr.flush()
-        return None
+    def _sender_for(self, order: Order) -> Sender:
+        """The one that there is, with what is known now: keys are renewed."""
+        if self._sender is None:
+            self._sender = make_sender(order)
+        self._sender.renew(order)
+        return self._sender
+
+    def _tell(self, what: str) -> None:
+        print(f"{self.directory}: {what}", file=sys.stderr, flush=True)
 
     def _limit(self) -> None:
         """Drop, or let the container wait, when more is on hold than its mode allows.
@@ -272,18 +273,27 @@ class Tail:
         With the service itself away (which AWS's never is) conmon's file may grow: nothing is
         dropped before that is half full.
         """
-        order = Order.read(self.directory)
+        order = read_order(self.directory)
         if order is None or self._file < 0:
             return
-        behind = self._size() - self.position.offset
-        if order.blocking:
+        if isinstance(order, CloudWatchOrder) and order.blocking:
+            behind = self._size() - self.position.offset
             if behind > (BLOCK_BYTES if self._denied else FILE_BYTES_MAX // 2):
                 self._hold()
             else:
                 self._release()
-        elif self._denied and self._lost_from is None and behind > order.buffer_bytes:
-            edge = self._line_end(self.position.offset + order.buffer_bytes)
-            self._lost_from = max(edge, self.position.until)
+        elif self._denied and self._lost_from is None:
+            edge = self._edge(order)
+            if edge is not None:
+                self._lost_from = max(edge, self.position.until)
+
+    def _edge(self, order: Order) -> int | None:
+        """Where the buffer ends; None while there is room in it."""
+        begin, size = self.position.offset, self._size()
+        if not isinstance(order, CloudWatchOrder):
+            return self._count.place_behind(self._file, begin, size, order.buffer_lines)
+        full = size - begin > order.buffer_bytes
+        return self._line_end(begin + order.buffer_bytes) if full else None
 
     def _line_end(self, at: int) -> int:
         """Where the last line ends that ends before this place."""

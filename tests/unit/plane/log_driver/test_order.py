@@ -2,15 +2,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hiyoko.plane.log_driver.order import LOG, ORDER, Order, Position, sent
+from hiyoko.plane.log_driver.order import (
+    LOG,
+    ORDER,
+    CloudWatchOrder,
+    Position,
+    RouterOrder,
+    read_order,
+    sent,
+    write_order,
+)
 
-ORDERED = Order("c", "eni-1", "10.0.0.2", "t", "r", "g", "s", "a", "secret", "t", 1.0)
+ORDERED = CloudWatchOrder("c", "eni-1", "10.0.0.2", "t", "r", "g", "s", "a", "secret", "t", 1.0)
 
 
 def test_an_order_is_read_as_it_was_written_and_nobody_else_reads_it(tmp_path: Path) -> None:
-    assert Order.read(tmp_path) is None
-    ORDERED.write(tmp_path)
-    assert Order.read(tmp_path) == ORDERED
+    assert read_order(tmp_path) is None
+    for order in (ORDERED, RouterOrder("c", "web", "router", "/run", "web-firelens-1", True, 7)):
+        write_order(tmp_path, order)
+        assert read_order(tmp_path) == order
     assert (tmp_path / ORDER).stat().st_mode & 0o77 == 0
 
 
@@ -25,7 +35,7 @@ def test_a_log_is_sent_when_its_whole_file_is_or_the_rest_was_given_up(tmp_path:
     log = tmp_path / LOG
     log.write_text("line\n")
     assert sent(tmp_path)  # nobody wants it
-    ORDERED.write(tmp_path)
+    write_order(tmp_path, ORDERED)
     assert not sent(tmp_path)
     inode = log.stat().st_ino
     Position(inode, 5).write(tmp_path)

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from hiyoko.plane.log_driver.batches import Batch
-from hiyoko.plane.log_driver.order import LOG, Order, Position, sent
+from hiyoko.plane.log_driver.order import LOG, CloudWatchOrder, Order, Position, sent, write_order
 from hiyoko.plane.log_driver.tail import Tail
 
-ORDER = Order("cid", "eni-1", "10.0.0.2", "/trust", "r", "g", "s", "key", "secret", "token", 0.0)
+ORDER = CloudWatchOrder(
+    "cid", "eni-1", "10.0.0.2", "/trust", "r", "g", "s", "k", "secret", "t", 0.0
+)
 
 
 def lines(*words: str) -> str:
@@ -40,14 +42,14 @@ class Hurried(Tail):
         return found
 
     async def _put(self, batch: Batch, begin: int) -> None:
-        self.taken += [text for _, text in batch.events]
+        self.taken += [event.message for event in batch.events]
 
 
 @pytest.mark.parametrize("first", [(), ("early",)])
 async def test_what_is_written_right_before_a_turn_is_sent(
     tmp_path: Path, first: tuple[str, ...]
 ) -> None:
-    ORDER.write(tmp_path)
+    write_order(tmp_path, ORDER)
     (tmp_path / LOG).write_text(lines(*first))
     tail = Hurried(tmp_path)
     async with asyncio.timeout(10):
@@ -64,7 +66,7 @@ class Dying(Hurried):
 
 
 async def test_a_file_that_was_left_while_nobody_read_it_is_sent_to_its_end(tmp_path: Path) -> None:
-    ORDER.write(tmp_path)
+    write_order(tmp_path, ORDER)
     log = tmp_path / LOG
     log.write_text(lines("first", "second"))
     with pytest.raises(asyncio.CancelledError):
