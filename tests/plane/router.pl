@@ -163,7 +163,7 @@ until ($over) {
             $select->add($client);
             next;
         }
-        my $read = sysread($one, $pending{$one}, 65536, length $pending{$one});
+        my $read = sysread($one, $pending{$one}, 1 << 20, length $pending{$one});
         if (!$read) {
             delete $pending{$one};
             $select->remove($one);

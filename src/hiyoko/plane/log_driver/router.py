@@ -26,8 +26,8 @@ SOCKET = "fluent.sock"
 ANSWER_TIMEOUT_S = 10.0
 LIMITS = Limits(
     # A message has to fit into the buffer of a router: Fluent Bit's has room for 6 MB.
-    bytes_max=1 << 19,
-    events_max=8192,
+    bytes_max=1 << 21,
+    events_max=16_384,
     # What Docker's and containerd's shims read of a line at a time.
     message_bytes_max=16_384,
     # Members of a record, and their names.

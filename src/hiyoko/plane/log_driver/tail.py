@@ -54,6 +54,7 @@ class Tail:
     _sender: Sender | None = None
     _count: LineCount = field(default_factory=LineCount)
     _file: int = -1
+    _following: int = -1
     _watched: int = -1
     _held: int = -1
     _sent_at: float = 0.0
@@ -97,10 +98,11 @@ class Tail:
         self.changed.set()
 
     def grown(self) -> None:
-        """conmon wrote something."""
+        """conmon wrote something, or has begun another file."""
         self.changed.set()
         if self._denied is not None:
             self._limit()
+            self._follow()
 
     async def run(self) -> None:
         """Until the container has ended and everything is sent, or has no way."""
@@ -133,6 +135,7 @@ class Tail:
         finally:
             self._close()
             self._release()
+            self._let_go()
             os.close(self._file)
             self._file = -1
 
@@ -150,6 +153,25 @@ class Tail:
             # another one, and is made anew.
             os.link(self.directory / LOG, self.directory / HELD)
         self._hole = self._lost_from = None
+        self._let_go()
+
+    def _follow(self) -> None:
+        """Keep hold of the file that comes next: one that gives way to yet another one is lost."""
+        if self._file < 0 or not self._turned():
+            return
+        if self._following >= 0:
+            status = os.fstat(self._following)
+            if status.st_ino == self._inode(LOG):
+                return
+            lost = count_lines(self._following, 0, status.st_size)
+            self._tell(f"{lost} lines lost: two more files have been begun")
+            self._let_go()
+        self._following = os.open(self.directory / LOG, os.O_RDONLY | os.O_CLOEXEC)
+
+    def _let_go(self) -> None:
+        if self._following >= 0:
+            os.close(self._following)
+            self._following = -1
 
     def _inode(self, name: str) -> int | None:
         try:
@@ -203,7 +225,9 @@ class Tail:
         return next_batch(events, self._sender_for(order).limits), wait_s
 
     async def _gathered(self) -> None:
-        """Wait until it is time for another request."""
+        """Wait until it is time for another request, unless there is enough for it already."""
+        if self._size() - self.position.offset >= WINDOW_BYTES:
+            return
         left = self._sent_at + GATHER_S - time.monotonic()
         if left > 0:
             await _within(self.ended, left)

@@ -82,3 +82,32 @@ async def test_a_file_that_was_left_while_nobody_read_it_is_sent_to_its_end(tmp_
         await tail.run()
     assert tail.taken == ["first", "second", "third", "fourth"]
     assert sent(tmp_path)
+
+
+class Denied(Hurried):
+    """There is no way; conmon begins two more files meanwhile, of which one is never read."""
+
+    async def _put(self, batch: Batch, begin: int) -> None:
+        if self.taken:
+            await Hurried._put(self, batch, begin)
+            return
+        self._denied = True
+        for words in (("second", "third"), ("fourth",)):
+            new = self.directory / "log.tmp"
+            new.write_text(lines(*words))
+            new.replace(self.directory / LOG)
+            self.grown()
+        self.ended.set()
+        await Hurried._put(self, batch, begin)
+
+
+async def test_what_lay_in_a_file_that_is_gone_is_lost_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_order(tmp_path, ORDER)
+    (tmp_path / LOG).write_text(lines("first"))
+    tail = Denied(tmp_path, left=[])
+    async with asyncio.timeout(10):
+        await tail.run()
+    assert tail.taken == ["first", "fourth"]
+    assert capsys.readouterr().err == f"{tmp_path}: 2 lines lost: two more files have been begun\n"
