@@ -11,6 +11,7 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import tarfile
 from collections.abc import AsyncIterator, Callable
@@ -22,7 +23,6 @@ from typing import Any
 
 import dns.message
 import dns.rrset
-from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -300,9 +300,7 @@ async def registry_world(
         if host not in (ECR_API, LAYERS, LOGS, *KEEPERS):
             gateway.register_host(host, handler.handle)
     gateway.register_host(LAYERS, LayerBucket(store, settings).handle)
-    runner = web.ServerRunner(web.Server(gateway.handle))
-    await runner.setup()
-    await web.TCPSite(runner, ENDPOINT, 443, ssl_context=context).start()
+    await gateway.serve(socket.create_server((ENDPOINT, 443)), context)
     loop = asyncio.get_running_loop()
     names, _ = await loop.create_datagram_endpoint(_Names, local_addr=("10.0.0.2", 53))
     try:
@@ -310,7 +308,7 @@ async def registry_world(
     finally:
         await end_log_driver(settings)
         names.close()
-        await runner.cleanup()
+        await gateway.close()
         await run("ip", "link", "delete", "e-test")
         await run("ip", "netns", "delete", ENI)
         store.close()

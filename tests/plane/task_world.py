@@ -98,11 +98,16 @@ class Hatchery:
     def logged(self, arn: str, container: str = "web") -> list[str]:
         stream = f"ecs/{container}/{arn.rpartition('/')[2]}"
         request = {"logGroupName": "/app", "logStreamName": stream, "startFromHead": True}
-        try:
-            events = api.invoke(self.world.store, "logs", "GetLogEvents", request)["events"]
-        except api.AwsError:  # the stream is made just before the container starts
-            return []
-        return [event["message"] for event in events]
+        found: list[str] = []
+        while True:
+            try:
+                page = api.invoke(self.world.store, "logs", "GetLogEvents", request)
+            except api.AwsError:  # the stream is made just before the container starts
+                return []
+            if not page["events"]:
+                return found
+            found += [event["message"] for event in page["events"]]
+            request["nextToken"] = page["nextForwardToken"]
 
 
 @asynccontextmanager
