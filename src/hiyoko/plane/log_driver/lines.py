@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
+
+_STREAMS = {b"stdout": "stdout", b"stderr": "stderr"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,12 @@ def parse_lines(data: bytes, *, whole: bool = False) -> list[LogLine]:
         if moment is None:
             unfinished.clear()
             continue
-        stream = fields[1].decode(errors="replace")
+        stream = _STREAMS.get(fields[1]) or fields[1].decode(errors="replace")
+        if fields[2] != b"P" and not unfinished:  # as nearly all of them are
+            last = safe = at
+            text = fields[3].decode(errors="replace")
+            lines.append(LogLine(moment, text, at, stream))
+            continue
         line = unfinished.setdefault(stream, _Unfinished(moment, len(lines)))
         line.parts.append((at, fields[3]))
         if fields[2] != b"P":
@@ -91,10 +99,15 @@ def _with_unfinished(
 
 def _nanoseconds(stamp: bytes) -> int | None:
     """RFC 3339 with nanoseconds, which Python's own times do not have. None when it is no time."""
-    head, _, tail = stamp.decode(errors="replace").partition(".")
-    zone = tail[9:] or "+00:00"
+    head, _, tail = stamp.partition(b".")
     try:
-        seconds = int(datetime.fromisoformat(f"{head}{zone}").timestamp())
-        return seconds * 1_000_000_000 + int(tail[:9].ljust(9, "0"))
+        return _seconds(head, tail[9:]) * 1_000_000_000 + int(tail[:9].ljust(9, b"0"))
     except ValueError:
         return None
+
+
+@lru_cache(maxsize=8)
+def _seconds(head: bytes, zone: bytes) -> int:
+    """Seconds of the epoch; those that follow each other are mostly the same ones."""
+    text = (head + (zone or b"+00:00")).decode(errors="replace")
+    return int(datetime.fromisoformat(text).timestamp())
