@@ -187,6 +187,10 @@ class Routed:
                 "perl", SCRIPT, self.conf, stdout=output
             )
 
+    def send_router(self, number: signal.Signals) -> None:
+        assert self.router is not None
+        self.router.send_signal(number)
+
     async def kill_router(self) -> None:
         assert self.router is not None
         self.router.kill()
@@ -254,6 +258,14 @@ async def test_nothing_is_lost_whoever_dies(routed: Routed) -> None:
             await routed.kill_driver()
         await routed.kill_router()
         await routed.driver.take()
+    await routed.start_router()
+    await true(lambda: routed.taken()[-1:] == wanted[-1:])
+    # What a router dies with in its hands is not taken.
+    routed.send_router(signal.SIGSTOP)
+    wanted.append("unread")
+    routed.print("unread")
+    await true(lambda: Position.read(routed.directory).until or sent(routed.directory))
+    await routed.kill_router()
     await routed.start_router()
     routed.print("the end")
     await true(lambda: routed.taken()[-1:] == ["the end"])
