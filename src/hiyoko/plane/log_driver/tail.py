@@ -129,8 +129,7 @@ class Tail:
                 else:
                     await self._idle(wait_s)
         except GivenUp as why:
-            rest = count_lines(self._file, self.position.offset, self._size())
-            self._tell(f"the last {rest} lines are lost: {why}")
+            self._tell(f"the last {self._rest()} lines are lost: {why}")
             self._note(replace(self.position, given_up=True))
         finally:
             self._close()
@@ -167,6 +166,14 @@ class Tail:
             self._tell(f"{lost} lines lost: two more files have been begun")
             self._let_go()
         self._following = os.open(self.directory / LOG, os.O_RDONLY | os.O_CLOEXEC)
+
+    def _rest(self) -> int:
+        """How many lines were not sent, of this file and of one that came after it."""
+        rest = count_lines(self._file, self.position.offset, self._size())
+        self._follow()
+        if self._following >= 0:
+            rest += count_lines(self._following, 0, os.fstat(self._following).st_size)
+        return rest
 
     def _let_go(self) -> None:
         if self._following >= 0:

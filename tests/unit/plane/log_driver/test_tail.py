@@ -10,7 +10,7 @@ import pytest
 
 from hiyoko.plane.log_driver.batches import Batch
 from hiyoko.plane.log_driver.order import LOG, CloudWatchOrder, Order, Position, sent, write_order
-from hiyoko.plane.log_driver.tail import Tail
+from hiyoko.plane.log_driver.tail import GivenUp, Tail
 
 ORDER = CloudWatchOrder(
     "cid", "eni-1", "10.0.0.2", "/trust", "r", "g", "s", "k", "secret", "t", 0.0
@@ -111,3 +111,24 @@ async def test_what_lay_in_a_file_that_is_gone_is_lost_and_counted(
         await tail.run()
     assert tail.taken == ["first", "fourth"]
     assert capsys.readouterr().err == f"{tmp_path}: 2 lines lost: two more files have been begun\n"
+
+
+class Desperate(Hurried):
+    """The container has ended, and its output has no way, in a file and in the next one."""
+
+    async def _put(self, batch: Batch, begin: int) -> None:
+        new = self.directory / "log.tmp"
+        new.write_text(lines("third", "fourth"))
+        new.replace(self.directory / LOG)
+        raise GivenUp("no way")
+
+
+async def test_what_is_given_up_is_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_order(tmp_path, ORDER)
+    (tmp_path / LOG).write_text(lines("first", "second"))
+    tail = Desperate(tmp_path, left=[])
+    await tail.run()
+    assert capsys.readouterr().err == f"{tmp_path}: the last 4 lines are lost: no way\n"
+    assert sent(tmp_path)
