@@ -304,7 +304,7 @@ class Terminal:
             argv = [str(part) for part in cloud.command("run", "--", *command)]
             os.execve(argv[0], argv, cloud.environment())
 
-    def read_until(self, text: str, limit_s: float = 10) -> str:
+    def read_until(self, text: str, limit_s: float = 60) -> str:
         shown, end = "", time.monotonic() + limit_s
         while text not in shown and time.monotonic() < end:
             if select.select([self.screen], [], [], 0.2)[0]:

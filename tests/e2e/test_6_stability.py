@@ -103,11 +103,12 @@ def test_a_killed_node_fails_what_is_in_its_hands(site: Site, record_property: R
         begun = time.monotonic()
         site.kill(nodes[0], children=True)
         assert until(lambda: len(set(site.nodes()) - {nodes[0]}) == len(nodes), 30)
-        assert until(site.whole, 30)
+        over = crowd.all_served()
+        assert until(site.whole, 60)
         recovered = crowd.all_served()
     # A connection has one request under way, and no more than all were at this node.
     assert len(crowd.failed) <= 64
-    assert crowd.failed_after(begun + 2) == []
+    assert crowd.failed_after(over) == []
     record_property("killed node", told(crowd, begun, recovered))
     print(told(crowd, begun, recovered))
 
