@@ -75,7 +75,7 @@ async def test_a_pinned_image_is_pulled_by_its_digest(driver: Driver) -> None:
     store, settings = driver.world.store, driver.world.settings
     first = push(store, settings, "app", "1", ("sh", "-c", "echo first; sleep 60"))
     push(store, settings, "app", "1", ("sh", "-c", "echo second; sleep 60"))
-    task = make_task(1, make_container(IMAGE, digest=first))
+    task = make_task(1, make_container(IMAGE, digest=first, stop_timeout_s=0))
     await driver.until(task, "RUNNING")
     assert await driver.line(task, "first|second") == "first"
     assert driver.progress(task).images[0].digest == first
@@ -321,14 +321,15 @@ async def test_too_much_memory_is_told_as_aws_tells_it(driver: Driver) -> None:
 async def test_containers_share_a_volume_that_ends_with_the_task(driver: Driver) -> None:
     push(driver.world.store, driver.world.settings, "app", "1", ())
     data = Mount("data", "/etc")
-    writer = make_container(
-        IMAGE, "sh", "-c", "echo written > /etc/new; exec sleep 60", name="writer", mounts=(data,)
-    )
+    script = "echo written > /etc/new; exec sleep 60"
+    at_once: dict[str, Any] = {"stop_timeout_s": 0}
+    writer = make_container(IMAGE, "sh", "-c", script, name="writer", mounts=(data,), **at_once)
     script = (
         "while ! cat /data/new 2>/dev/null; do sleep 0.05; done; cat /data/passwd;"
         " touch /data/x || echo read-only; exec sleep 60"
     )
-    reader = make_container(IMAGE, "sh", "-c", script, mounts=(Mount("data", "/data", True),))
+    into = (Mount("data", "/data", True),)
+    reader = make_container(IMAGE, "sh", "-c", script, mounts=into, **at_once)
     task = make_task(21, writer, reader)
     await driver.until(task, "RUNNING")
     assert await driver.line(task, "^written$")
@@ -375,6 +376,7 @@ async def test_secrets_and_files_become_variables(driver: Driver) -> None:
         IMAGE, "sh", "-c", 'echo "$URL $DBUSER $PORT $MODE $LEVEL"; exec sleep 60',
         secrets=(("URL", "/app/url"), ("DBUSER", f"{secret}:user::"), ("PORT", f"{secret}:port::")),
         environment_files=("arn:aws:s3:::config/app.env",), environment=(("LEVEL", "2"),),
+        stop_timeout_s=0,
     )  # fmt: skip
     task = make_task(23, container)
     await driver.until(task, "RUNNING")
@@ -419,7 +421,8 @@ async def test_a_task_reads_of_itself_and_finds_its_roles_keys(driver: Driver) -
     )
     role = "arn:aws:iam::123456789012:role/app"
     identity = Identity("c", "app", 3, "web", role=role, credentials_id="x-1", mac="02:00")
-    task = replace(make_task(25, make_container(IMAGE, "sh", "-c", script)), identity=identity)
+    container = make_container(IMAGE, "sh", "-c", script, stop_timeout_s=0)
+    task = replace(make_task(25, container), identity=identity)
     asked = []
 
     def keys(of: Task, wanted: str) -> dict[str, object]:

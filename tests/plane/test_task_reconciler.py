@@ -23,6 +23,7 @@ import hiyoko.services.logs
 import hiyoko.services.sts  # noqa: F401 - registers the operations
 from hiyoko import api
 from hiyoko.clock import SystemClock
+from hiyoko.plane.awslogs.control import AwslogsPlane
 from hiyoko.plane.containers.cgroups import remove_groups
 from hiyoko.plane.containers.plane import ContainerPlane
 from hiyoko.plane.process import NETNS_DIR, run
@@ -189,6 +190,21 @@ async def test_a_task_stopped_before_anything_was_begun_is_gone(hatchery: Hatche
     hatchery.cloud("StopTask", cluster="c", task=arn)
     task = await hatchery.until(arn, lambda task: task["lastStatus"] == "DEPROVISIONING")
     assert task["stopCode"] == "UserInitiated"
+
+
+async def test_the_log_driver_is_there_before_a_container_could_be(hatchery: Hatchery) -> None:
+    options = GROUP | {"awslogs-stream-prefix": "ecs"}
+    log = {"logDriver": "awslogs", "options": options}
+    container = {"name": "web", "image": f"{ECR}/app:1", "logConfiguration": log}
+    hatchery.cloud.define(containerDefinitions=[container], executionRoleArn=ROLE)
+    hatchery.cloud.run_task()  # on an interface that does not stand yet
+    settings = hatchery.world.settings
+    driver = AwslogsPlane(settings.task_dir, settings.run_dir / "awslogs")
+    assert driver.pid() is None
+    await hatchery.activate()
+    async with asyncio.timeout(60):
+        while driver.pid() is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 async def test_a_start_timeout_stops_a_task_whose_dependency_does_not_come_up(
