@@ -92,6 +92,8 @@ class Cloud:
         return answer
 
 
+SMALL_DISK = "hiyoko-small-disk"
+"""What a test mounts itself, in this run or in one beside it."""
 PORTS = itertools.count(12_000 + os.getpid() % 1000 * 20)
 """Below those that the kernel gives to connections: one of them might have a port that was free a
 moment ago. Nobody gets one twice, and two runs beside each other begin elsewhere."""
@@ -158,7 +160,11 @@ def traces() -> dict[str, set[str]]:
         "namespaces": lines("ip", "netns", "list"),
         "routes": lines("ip", "route"),
         "rules": lines("nft", "list", "ruleset"),
-        "mounts": {line.split(" ")[1] for line in Path("/proc/mounts").read_text().splitlines()},
+        "mounts": {
+            place
+            for source, place, *_ in map(str.split, Path("/proc/mounts").read_text().splitlines())
+            if source != SMALL_DISK
+        },
     }
 
 
@@ -187,7 +193,7 @@ def small_disk(place: Path, megabytes: int, files: int = 0) -> Iterator[Path]:
     """A file system of its own with so much room; 0 files: as many as there is room for."""
     place.mkdir()
     options = f"size={megabytes}m,nr_inodes={files}"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", place], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, SMALL_DISK, place], check=True)
     try:
         yield place
     finally:
