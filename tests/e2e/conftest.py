@@ -26,6 +26,12 @@ ROOT = Path(__file__).parents[2]
 HIYOKO = Path(sys.executable).parent / "hiyoko"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/e2e" in str(item.path):
+            item.add_marker(pytest.mark.timeout(TEST_S))
+
+
 @dataclass(frozen=True)
 class Cloud:
     """A cloud of a test's own: state directory and ports; ``through`` starts another program."""
@@ -94,7 +100,10 @@ class Cloud:
 
 SMALL_DISK = "hiyoko-small-disk"
 """What a test mounts itself, in this run or in one beside it."""
-PORTS = itertools.count(12_000 + os.getpid() % 1000 * 20)
+SLOWER = 4
+TEST_S = 1200
+"""A test ends by its own limits, long before this."""
+PORTS = itertools.count(12_000 + os.getpid() % 200 * 100)
 """Below those that the kernel gives to connections: one of them might have a port that was free a
 moment ago. Nobody gets one twice, and two runs beside each other begin elsewhere."""
 
@@ -109,8 +118,11 @@ def free_port() -> int:
 
 
 def until(what: Callable[[], Any], limit_s: float = 60) -> Any:
-    """Poll from outside, as a user would, until it is true."""
-    end = time.monotonic() + limit_s
+    """Poll from outside, as a user would, until it is true.
+
+    The limit is what is ample where nothing else goes on; elsewhere it may take longer.
+    """
+    end = time.monotonic() + SLOWER * limit_s
     while True:
         answer = what()
         if answer or time.monotonic() > end:

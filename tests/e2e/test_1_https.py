@@ -244,7 +244,7 @@ def test_a_rolling_deployment_fails_no_request_and_is_told(cloud: Cloud, tmp_pat
             assert until(lambda: newest()["status"] == "SUCCESSFUL", 60), newest()
         finally:
             over.touch()
-        answers = load.result(30).stdout.split()
+        answers = load.result(120).stdout.split()
     assert answers[1::2] == ["200"]
     assert int(answers[0]) > 20
     wanted = {"SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED", "RUNNING"}

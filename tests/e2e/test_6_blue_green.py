@@ -56,7 +56,7 @@ def load(cloud: Cloud, name: str, folder: Path) -> Iterator[Callable[[], dict[st
 
         def answers() -> dict[str, int]:
             over.touch()
-            lines = done.result(30).stdout.split("\n")
+            lines = done.result(120).stdout.split("\n")
             words = " ".join(lines).split()
             pairs = [f"{page} {code}" for page, code in zip(words[::2], words[1::2], strict=True)]
             return {pair: pairs.count(pair) for pair in set(pairs)}

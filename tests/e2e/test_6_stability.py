@@ -54,7 +54,7 @@ def test_a_deploy_and_a_daemon_killed_twenty_times_fail_no_request(
             time.sleep(dice.uniform(0, 0.6))  # noqa: TID251 - any moment will do
             with suppress(ProcessLookupError):
                 os.kill(site.daemon(), signal.SIGKILL)
-            start.wait(60)
+            start.wait(240)
         site.cloud.hiyoko("cloud", "start")
         site.healed(120)
         recovered = crowd.all_served()
