@@ -49,7 +49,7 @@ class Ground:
 
     async def become(self, wished: Proxy) -> None:
         """Take steps until none is left."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while taken := steps({ENI: wished}, await self.plane.observe()):
                 for step in taken:
                     await self.plane.apply(step)
@@ -61,7 +61,7 @@ class Ground:
         )
         reader, writer = await asyncio.open_connection(sock=made)
         writer.write(request)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
             body = await reader.readexactly(length)

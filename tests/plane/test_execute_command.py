@@ -137,7 +137,7 @@ async def test_whoever_hangs_up_leaves_no_process_behind(execute: Exec) -> None:
             await client.until_closed()
         else:
             await client.socket.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while "sleep 4321" in await run("ps", "axww"):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
     client = await execute.open(task, "no-such-program")

@@ -540,6 +540,9 @@ class ContainerPlane:
 
         Raises PlaneError when there is no log driver to do it.
         """
+        tasks = tuple(tasks)
+        if any(one.log is not None for task in tasks if task.run for one in task.containers):
+            self._logs.foresee()
         running: dict[Path, Task] = {}
         ended: set[Path] = set()
         for task in tasks:
@@ -571,6 +574,7 @@ class ContainerPlane:
             job.cancel()
         if jobs:
             await asyncio.wait(jobs)
+        await self._logs.close()
         self._watch.close()
         await self._agent.close()
 
