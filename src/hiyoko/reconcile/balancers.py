@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address
 
 from hiyoko import api
 from hiyoko.blueprint.balancers import (
@@ -222,7 +221,7 @@ def _knows(observed: Mapping[str, NodeObserved], key: TargetKey) -> bool:
     """False after a node's process was replaced: what was seen by another one does not count."""
     group_arn, target_id, port, eni_id = key
     there = observed.get(eni_id)
-    name = server_key(group_arn, IPv4Address(target_id), port)
+    name = server_key(group_arn, target_id, port)
     return there is not None and name in there.servers
 
 
@@ -269,7 +268,7 @@ def _targets_seen(
         if there is None:
             continue
         for group, target in _targets(node):
-            server = there.servers.get(server_key(group.arn, target.address, target.port))
+            server = there.servers.get(server_key(group.arn, target.target_id, target.port))
             key = (group.arn, target.target_id, target.port, node.eni_id)
             old = before.get(key)
             if target.draining and (server is None or server.maintenance):
