@@ -447,7 +447,7 @@ class ContainerPlane:
         )
         config_file = files.bundle / "config.json"
         config_file.touch(mode=0o600)
-        config_file.write_text(json.dumps(document, indent=1))
+        config_file.write_text(json.dumps(document))
         needs = tuple(name for name, _ in container.depends_on)
         files.write_stopping(Stopping(config.stop_signal, container.stop_timeout_s, needs))
 
