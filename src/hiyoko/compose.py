@@ -62,6 +62,17 @@ from hiyoko.settings import Settings
 from hiyoko.store.database import Store
 
 RESET_S = 60.0
+FOLLOWS = {
+    "endpoints": ("network",),
+    "zones": ("network",),
+    "certificates": ("zones",),
+    "balancers": ("network", "certificates"),
+    "connect": ("network",),
+    "tasks": ("network",),
+    "alarms": ("balancer_logs", "task_metrics"),
+}
+"""Who looks at what another makes, beside rows: namespaces, answers of DNS, certificates' files,
+samples of metrics."""
 REGISTRY_HOSTS = ("*.dkr.ecr.*.amazonaws.com", "*.docker.io", *PUBLIC_HOSTS)
 
 
@@ -110,7 +121,8 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
             ImageStoreReconciler(store, containers, collector, clock),
             LogRetention(store, clock),
             ScalingReconciler(store, clock),
-        ]
+        ],
+        FOLLOWS,
     )
 
     def status() -> dict[str, object]:
@@ -125,7 +137,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
         key = signing_key(settings)
         return key.public if key.kid == kid else None
 
-    store.watch(loop.wake)
+    store.watch(loop.wake_readers)
     registry = RegistryHandler(store, settings, PorterClient(settings.run_dir), clock)
     for host in REGISTRY_HOSTS:
         gateway.register_host(host, registry.handle)

@@ -45,7 +45,7 @@ class Hatchery:
         self.woken = asyncio.Event()
         self.handles: list[Path] = []
         self.again()
-        world.store.watch(self.woken.set)
+        world.store.watch(lambda _: self.woken.set())
 
     def again(self) -> None:
         """A reconciler that remembers nothing."""

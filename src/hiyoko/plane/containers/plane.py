@@ -15,7 +15,7 @@ import resource
 import shutil
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import assert_never
 
@@ -447,7 +447,7 @@ class ContainerPlane:
         )
         config_file = files.bundle / "config.json"
         config_file.touch(mode=0o600)
-        config_file.write_text(json.dumps(document, indent=1))
+        config_file.write_text(json.dumps(document))
         needs = tuple(name for name, _ in container.depends_on)
         files.write_stopping(Stopping(config.stop_signal, container.stop_timeout_s, needs))
 
@@ -551,7 +551,7 @@ class ContainerPlane:
                 found = state.containers.get(container.name) if state is not None else None
                 if container.log is None or found is None:
                     continue
-                path = self.settings.task_dir / task_id(task.arn) / container.name
+                path = _container_path(self.settings.task_dir, task.arn, container.name)
                 if found.monitor is not None:
                     running[path] = task
                 elif not task.run and not sent(path):
@@ -577,6 +577,11 @@ class ContainerPlane:
         await self._logs.close()
         self._watch.close()
         await self._agent.close()
+
+
+@lru_cache(maxsize=4096)
+def _container_path(tasks: Path, arn: str, container: str) -> Path:
+    return tasks / task_id(arn) / container
 
 
 def _open_files() -> int:
