@@ -107,7 +107,14 @@ def test_exec_runs_in_a_task_which_can_read_of_itself(cloud: Cloud) -> None:
     done = cloud.run("exec", "--file", SITE, *asked)
     assert done.returncode == 7, done.stderr
     uri = done.stdout.strip()
+    assert cloud.run("exec", "--file", SITE, "web", "--", "no-such").returncode == 127
+    data = os.urandom(300_000)  # as it is, through a pipe
+    piped = cloud.command("exec", "--file", SITE, "web", "--container", "web", "--", "cat")
+    assert subprocess.check_output(piped, input=data, env=cloud.environment()) == data
     for task in json.loads(cloud.hiyoko("status", "--json", SITE))["tasks"]:
+        named = ("web", "--task", task["arn"].rpartition("/")[2][:9], "--", "hostname")
+        name = cloud.hiyoko("exec", "--file", SITE, *named)
+        assert task["private_address"].replace(".", "-") in name
         filters = [{"Name": "private-ip-address", "Values": [task["private_address"]]}]
         found = cloud.client("ec2").describe_network_interfaces(Filters=filters)
         eni = found["NetworkInterfaces"][0]["NetworkInterfaceId"]

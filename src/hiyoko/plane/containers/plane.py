@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import assert_never
 
 from hiyoko.blueprint.step import Step
-from hiyoko.blueprint.tasks import Container, Task, Tasks
+from hiyoko.blueprint.tasks import Container, LogTarget, Task, Tasks
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.awslogs.control import AwslogsPlane
 from hiyoko.plane.awslogs.order import POSITION, sent
@@ -54,6 +54,7 @@ from hiyoko.plane.containers.health import watch_health
 from hiyoko.plane.containers.layers import resolve
 from hiyoko.plane.containers.pull import PulledImage, Puller
 from hiyoko.plane.containers.runtime import Runtime, StartFailed
+from hiyoko.plane.containers.session_log import SessionLog
 from hiyoko.plane.containers.shared_pids import end_shared_pids, shared_pids
 from hiyoko.plane.containers.storage import mount_storage, storage_enforced, unmount_storage
 from hiyoko.plane.containers.task_logs import TaskLogs
@@ -234,9 +235,15 @@ class ContainerPlane:
         """Whether limits of CPU and memory, and of ephemeral storage, are real here."""
         return limits_enforced(), storage_enforced()
 
-    async def open_terminal(self, cid: str, argv: list[str]) -> Terminal:
-        """A command in a running container. Raises OSError or PlaneError."""
-        return await Terminal.open(self.settings.run_dir / "runc", cid, argv)
+    async def open_terminal(
+        self, arn: str, cid: str, argv: list[str], log: LogTarget | None = None
+    ) -> Terminal:
+        """A command in a running container of a task. Raises OSError or PlaneError."""
+        task = self._agent.task(arn)
+        kept = None
+        if log is not None and task is not None:
+            kept = SessionLog(task, log, self.trust, self._agent.role_keys, self.clock)
+        return await Terminal.open(self.settings.run_dir / "runc", cid, argv, kept)
 
     @property
     def pulling(self) -> bool:
