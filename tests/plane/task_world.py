@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ class Hatchery:
         self.woken = asyncio.Event()
         self.handles: list[Path] = []
         self.again()
-        world.store.watch(self.woken.set)
+        world.store.watch(lambda _: self.woken.set())
 
     def again(self) -> None:
         """A reconciler that remembers nothing."""
@@ -55,7 +55,7 @@ class Hatchery:
             return await self._until(arn, wanted)
 
     async def _until(self, arn: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 self.woken.clear()
                 report = await self.activate()
@@ -63,7 +63,9 @@ class Hatchery:
                 if wanted(task):
                     return task
                 if report.quiet:
-                    await self.woken.wait()
+                    # As the loop does: time may be what makes the difference.
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self.woken.wait(), report.again_s)
 
     async def run_task(self, **definition: Any) -> str:
         others = definition.pop("others", ())

@@ -14,6 +14,7 @@ from pathlib import Path
 from hiyoko.blueprint.tasks import LogOutput, LogRouter
 from hiyoko.plane.containers.bundle import Identity, Place
 from hiyoko.plane.log_driver.router import SOCKET
+from hiyoko.plane.user_namespaces import UserNamespace
 
 PLACES = {
     "fluentbit": "/fluent-bit/etc/fluent-bit.conf",
@@ -134,13 +135,15 @@ def router_paths(router: LogRouter | None) -> tuple[str, ...]:
 
 
 def make_places(
-    router: LogRouter, etc: Path, writable: Path, identity: Identity
+    router: LogRouter, etc: Path, writable: Path, identity: Identity, users: UserNamespace | None
 ) -> tuple[Place, ...]:
     """Write what the router needs, and tell where it is to find that."""
     file = etc / "fluent.conf"
     file.write_text(configuration(router))
     directory = socket_directory(writable)
     directory.mkdir(exist_ok=True)
+    first = 0 if users is None else users.first
+    os.chown(file, first, first)
     # The router makes its socket itself, as whoever it runs as.
-    os.chown(directory, identity.uid, identity.gid)
+    os.chown(directory, first + identity.uid, first + identity.gid)
     return Place(PLACES[router.kind], file, True), Place(SOCKET_PLACE, directory, False)

@@ -22,6 +22,7 @@ from hiyoko.plane.containers.agent_server import KEYS_RENEWED_S, NoKeys, RoleKey
 from hiyoko.plane.containers.directory import runtime_id
 from hiyoko.plane.containers.firelens import NoOutput, configuration, socket_directory
 from hiyoko.plane.containers.watch import Watch
+from hiyoko.plane.error import PlaneError
 from hiyoko.plane.log_driver.client import LogsClient
 from hiyoko.plane.log_driver.control import LogDriverPlane
 from hiyoko.plane.log_driver.formats import datetime_pattern
@@ -35,7 +36,7 @@ from hiyoko.plane.log_driver.order import (
 )
 from hiyoko.plane.log_driver.sender import Away, Denied
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("hiyoko.plane.containers")
 
 ROUTED_TIMEOUT_S = 10.0
 """So long a router that is to be stopped goes on for what others have printed and it has not."""
@@ -50,6 +51,24 @@ class TaskLogs:
     trust: Path
     keys: RoleKeys
     _expires: dict[str, float] = field(default_factory=dict)
+    _foreseen: asyncio.Task[None] | None = None
+
+    def foresee(self) -> None:
+        """Begin to start the driver: that takes a moment, and containers wait for it."""
+        if self.driver.pid() is None and (self._foreseen is None or self._foreseen.done()):
+            self._foreseen = asyncio.get_running_loop().create_task(self._begin())
+
+    async def _begin(self) -> None:
+        try:
+            await self.driver.take()
+        except PlaneError as error:  # whoever needs it tries again, and tells
+            logger.info("start the log driver ahead: %s", error)
+
+    async def close(self) -> None:
+        """Let go of a start that is under way."""
+        if self._foreseen is not None:
+            self._foreseen.cancel()
+            await asyncio.gather(self._foreseen, return_exceptions=True)
 
     async def prepare(self, task: Task) -> None:
         """Make the streams with the task's own packets. Raises TaskFailed with AWS's reason."""

@@ -26,6 +26,12 @@ LIMITS = Limits(
 _KEYS = ("ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException")
 
 
+def log_events(batch: Batch) -> list[dict[str, object]]:
+    """``logEvents``: in order of time, and among equals in order of arrival."""
+    events = sorted(batch.events, key=attrgetter("timestamp_ms"))
+    return [{"timestamp": event.timestamp_ms, "message": event.message} for event in events]
+
+
 @dataclass(slots=True)
 class CloudWatchSender:
     """Calls PutLogEvents with the task's own packets."""
@@ -43,12 +49,10 @@ class CloudWatchSender:
 
     async def put(self, batch: Batch, name: str) -> str:
         """Have a batch taken. Raises Denied or Away."""
-        # In order of time, and among equals in order of arrival.
-        events = sorted(batch.events, key=attrgetter("timestamp_ms"))
         request = {
             "logGroupName": self.order.group,
             "logStreamName": self.order.stream,
-            "logEvents": [{"timestamp": e.timestamp_ms, "message": e.message} for e in events],
+            "logEvents": log_events(batch),
             "sequenceToken": f"awslogs/{name}",
         }
         answer = await self._client.call(self.order, "PutLogEvents", request)

@@ -14,6 +14,7 @@ from tests.golden.golden import check_golden
 from hiyoko.blueprint.tasks import LogOutput, LogRouter
 from hiyoko.plane.containers.bundle import Identity
 from hiyoko.plane.containers.firelens import NoOutput, configuration, make_places
+from hiyoko.plane.user_namespaces import UserNamespace
 
 FIELDS = (
     ("ecs_cluster", "c"),
@@ -58,9 +59,13 @@ def test_options_that_name_no_plugin_are_refused(kind: str) -> None:
 
 
 def test_the_router_may_make_its_socket_and_only_read_its_configuration(tmp_path: Path) -> None:
-    file, directory = make_places(ROUTER, tmp_path, tmp_path, Identity(1000, 1001))
+    file, directory = make_places(ROUTER, tmp_path, tmp_path, Identity(1000, 1001), None)
     assert (file.path, file.read_only) == ("/fluent-bit/etc/fluent-bit.conf", True)
     assert file.source.read_text() == configuration(ROUTER)
     assert (directory.path, directory.read_only) == ("/var/run", False)
     status = directory.source.stat()
     assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (1000, 1001, 0o755)
+    make_places(ROUTER, tmp_path, tmp_path, Identity(1000, 1001), UserNamespace("eni", 1 << 16))
+    status = directory.source.stat()
+    assert (status.st_uid - 65_536, status.st_gid - 65_536) == (1000, 1001)
+    assert file.source.stat().st_uid == 65_536
