@@ -226,6 +226,19 @@ def _capabilities(container: Container, *, guarded: bool) -> list[str]:
     return [name for name in found if name not in without]
 
 
+def _namespaces(task: Task, shared_pids: str, users: UserNamespace | None) -> list[dict[str, str]]:
+    """New ones, but for those that are the task's."""
+    return [
+        *([{"type": "user", "path": str(users.path)}] if users is not None else []),
+        {"type": "pid"} | ({"path": shared_pids} if shared_pids else {}),
+        {"type": "mount"},
+        {"type": "ipc"},
+        {"type": "uts"},
+        {"type": "cgroup"},
+        {"type": "network", "path": str(NETNS_DIR / task.eni_id)},
+    ]
+
+
 def render_config(
     task: Task,
     container: Container,
@@ -252,14 +265,7 @@ def render_config(
     """
     capabilities = _capabilities(container, guarded=cgroup is not None)
     linux: dict[str, Any] = {
-        "namespaces": [
-            {"type": "pid"} | ({"path": shared_pids} if shared_pids else {}),
-            {"type": "mount"},
-            {"type": "ipc"},
-            {"type": "uts"},
-            {"type": "cgroup"},
-            {"type": "network", "path": str(NETNS_DIR / task.eni_id)},
-        ],
+        "namespaces": _namespaces(task, shared_pids, users),
         "maskedPaths": list(MASKED),
         "readonlyPaths": list(READ_ONLY),
         "seccomp": seccomp_profile(container.capabilities),
@@ -270,7 +276,6 @@ def render_config(
         },
     }
     if users is not None:
-        linux["namespaces"].insert(0, {"type": "user", "path": str(users.path)})
         ids = [{"containerID": 0, "hostID": users.first, "size": IDS}]
         linux |= {"uidMappings": ids, "gidMappings": ids}
     if cgroup is not None:
