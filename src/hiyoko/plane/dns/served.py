@@ -17,7 +17,8 @@ from hiyoko.plane.addresses import ROOT_SERVER
 from hiyoko.plane.dns.answers import Authorities
 from hiyoko.plane.dns.authority import LoadedZone
 from hiyoko.plane.dns.choice import Asker
-from hiyoko.plane.dns.loaded import Contents, Key, Name, Records
+from hiyoko.plane.dns.forwarding import Forwarder
+from hiyoko.plane.dns.loaded import Contents, Key, Name, Records, key_of_text
 from hiyoko.plane.dns.recursive import RecursiveAnswers
 from hiyoko.plane.dns.resolver import Resolver
 from hiyoko.plane.dns.signing import Signer
@@ -125,6 +126,10 @@ class Served:
                     private.get(entry.vpc_id, {}),
                     {dns.name.from_text(name): str(address) for name, address in entry.hosts},
                     Asker(place_of_region(entry.region)),
+                    {
+                        key_of_text(rule.domain): Forwarder(rule) if rule.targets else None
+                        for rule in entry.rules
+                    },
                 )
                 for entry in rest.resolvers
             },
