@@ -386,6 +386,34 @@ def test_a_changed_rule_is_updating_until_dns_answers_so(resolver: Resolver) -> 
     assert found["ResolverEndpointId"] == rule["ResolverEndpointId"]
 
 
+def test_a_vpc_validates_once_dns_does_so(resolver: Resolver) -> None:
+    where = {"ResourceId": resolver.vpc}
+
+    def status() -> str:
+        found = resolver.api.get_resolver_dnssec_config(**where)["ResolverDNSSECConfig"]
+        assert re.fullmatch(r"rdsc-[0-9a-f]{17}", found["Id"])
+        return str(found["ValidationStatus"])
+
+    assert status() == "DISABLED"
+    assert resolver.api.list_resolver_dnssec_configs()["ResolverDnssecConfigs"] == []
+    resolver.api.update_resolver_dnssec_config(**where, Validation="ENABLE")
+    assert status() == "ENABLING"
+    resolver.serve()
+    assert status() == "ENABLED"
+    (listed,) = resolver.api.list_resolver_dnssec_configs()["ResolverDnssecConfigs"]
+    assert (listed["ResourceId"], listed["ValidationStatus"]) == (resolver.vpc, "ENABLED")
+    resolver.api.update_resolver_dnssec_config(**where, Validation="ENABLE")
+    assert status() == "ENABLED"
+    resolver.api.update_resolver_dnssec_config(**where, Validation="DISABLE")
+    assert status() == "DISABLING"
+    local = {"Validation": "USE_LOCAL_RESOURCE_SETTING"}
+    refused(lambda: resolver.api.update_resolver_dnssec_config(**where, **local), "NotImplemented")
+    absent = {"ResourceId": "vpc-0123456789abcdef0", "Validation": "ENABLE"}
+    refused(
+        lambda: resolver.api.update_resolver_dnssec_config(**absent), "ResourceNotFoundException"
+    )
+
+
 def test_endpoints_and_rules_have_tags(resolver: Resolver) -> None:
     rule = resolver.forward()
     for arn in (rule["Arn"], rule["Arn"].replace("rule/" + rule["Id"], "endpoint/")):

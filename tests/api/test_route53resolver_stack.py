@@ -42,7 +42,11 @@ Resources:
   Here:
     Type: AWS::Route53Resolver::ResolverRuleAssociation
     Properties: {ResolverRuleId: !Ref Rule, VPCId: !Ref Vpc}
+  Validating:
+    Type: AWS::Route53Resolver::ResolverDNSSECConfig
+    Properties: {ResourceId: !Ref Vpc}
 Outputs:
+  Validation: {Value: !GetAtt Validating.ValidationStatus}
   Host: {Value: !GetAtt Out.HostVPCId}
   Domain: {Value: !GetAtt Rule.DomainName}
 """
@@ -86,7 +90,7 @@ async def test_a_stack_waits_for_its_endpoint_changes_in_place_and_goes(cloud: C
     ids = cloud.ids()
     stack = cloud.call("cloudformation", "DescribeStacks", StackName="site")["Stacks"][0]
     outputs = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
-    assert outputs == {"Host": ids["Vpc"], "Domain": "corp.example."}
+    assert outputs == {"Host": ids["Vpc"], "Domain": "corp.example.", "Validation": "ENABLED"}
     changed = (
         TEMPLATE.replace(
             "{SubnetId: !Ref One}, {SubnetId",

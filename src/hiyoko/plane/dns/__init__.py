@@ -17,6 +17,7 @@ socket that there is more, and says what it serves.
 - ``forwarding``  questions that a rule hands to other resolvers
 - ``outlet``     how these leave through an interface of an outbound endpoint
 - ``resolver``   from the root down, with a cache; private zones first for a VPC
+- ``validating``  what the internet says, judged from the root's key down
 - ``sockets``    port 53, in the world and in other namespaces
 - ``listening``  which sockets shall be in other namespaces, and are
 - ``recursive``  what a resolver tells its clients

@@ -39,6 +39,7 @@ from hiyoko.plane.dns.choice import Asker
 from hiyoko.plane.dns.forwarding import Forwarder
 from hiyoko.plane.dns.loaded import Key, Name, Records, Type, key_of
 from hiyoko.plane.dns.resolver import Resolver
+from hiyoko.plane.dns.validating import Validator, without_proofs
 
 KEPT_S = 1.0
 """How long a rendered answer is given again: TTLs count whole seconds, so it is never wrong."""
@@ -55,7 +56,8 @@ class RecursiveAnswers:
 
     ``signed`` is the resolver for clients that want signatures. ``hosts`` are the names that mean
     something else inside the VPC: private addresses. ``asker`` is who private zones see. ``rules``
-    say by domain whom questions are handed to; None: to nobody.
+    say by domain whom questions are handed to; None: to nobody. ``validator`` judges what the
+    internet says.
     """
 
     resolver: Resolver
@@ -65,6 +67,7 @@ class RecursiveAnswers:
     hosts: Mapping[dns.name.Name, str] = field(default_factory=dict)
     asker: Asker = ANYBODY
     rules: Mapping[Key, Forwarder | None] = field(default_factory=dict)
+    validator: Validator | None = None
     now: Callable[[], float] = time.monotonic
     _kept: dict[tuple[bytes, bool], tuple[float, Rendered]] = field(default_factory=dict)
 
@@ -129,9 +132,14 @@ class RecursiveAnswers:
         if reply is not None:
             soas = [r for r in reply.authority if r.type == dns.rdatatype.SOA]
             return replace(reply, authority=soas)
-        reply = await (self.signed if signed else self.resolver).resolve(name, rdtype)
+        validator = self.validator
+        resolver = self.signed if signed or validator is not None else self.resolver
+        reply = await resolver.resolve(name, rdtype)
         reply.leaves_to = self._crossing(reply, rdtype)
-        return reply
+        if validator is None:
+            return reply
+        reply = await validator.judged(reply, name, rdtype)
+        return reply if signed else without_proofs(reply, rdtype)
 
     def _forwarder(self, name: Name) -> Forwarder | None:
         """Whom a rule hands the name to, if nothing of the VPC's own is more specific."""

@@ -1,9 +1,10 @@
-"""Route 53 Resolver: endpoints and rules of the resolvers that VPCs have.
+"""Route 53 Resolver: endpoints and rules of the resolvers that VPCs have; DNSSEC.
 
 - ``model``         endpoints, rules, associations, configurations
 - ``rows`` ``seen``
 - ``endpoints`` ``endpoint_addresses``  where questions come in and go out
 - ``rules`` ``associations``  which names are forwarded, and for which VPCs
+- ``dnssec``   validation
 - ``tagging``
 - ``parsing`` ``pages`` ``views`` ``errors``
 
@@ -11,12 +12,13 @@ An endpoint's addresses are interfaces of its subnets: questions come in and go 
 groups, ACLs and route tables judge. The most specific name wins among rules, private zones and the
 names that a VPC has of itself; a rule wins over the others where both have the same name.
 Refused by name: IPv6, DNS over HTTPS, DELEGATE rules and inbound delegation, Outposts, DNS
-Firewall, sharing, DNSSEC validation, query logs, changes of the reverse rules.
+Firewall, sharing, query logs, changes of the reverse rules.
 https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resolver.html
 """
 
 from hiyoko.services.route53resolver import (
     associations,
+    dnssec,
     endpoint_addresses,
     endpoints,
     rules,
@@ -25,6 +27,7 @@ from hiyoko.services.route53resolver import (
 
 __all__ = [
     "associations",
+    "dnssec",
     "endpoint_addresses",
     "endpoints",
     "rules",

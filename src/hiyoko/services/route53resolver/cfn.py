@@ -215,6 +215,36 @@ def _disassociate(handle: Handle) -> None:
     _call(handle, "DisassociateResolverRule", **handle.given("ResolverRuleId", "VPCId"))
 
 
+# DNSSEC
+
+
+def _validate(handle: Handle) -> Made:
+    vpc_id = handle.properties["ResourceId"]
+    answer = _call(handle, "UpdateResolverDnssecConfig", ResourceId=vpc_id, Validation="ENABLE")
+    return Made(answer["ResolverDNSSECConfig"]["Id"])
+
+
+def _dnssec(handle: Handle) -> Shown:
+    vpc_id = handle.properties["ResourceId"]
+    answer = _call(handle, "GetResolverDnssecConfig", ResourceId=vpc_id)
+    return dict(answer["ResolverDNSSECConfig"])
+
+
+def _dnssec_stable(handle: Handle) -> Progress:
+    status = _dnssec(handle)["ValidationStatus"]
+    return Progress.DONE if status == "ENABLED" else Progress.WAITING
+
+
+def _read_dnssec(handle: Handle) -> Shown:
+    found = _dnssec(handle)
+    return {name: found[name] for name in ("Id", "OwnerId", "ValidationStatus")}
+
+
+def _stop_validating(handle: Handle) -> None:
+    vpc_id = handle.properties["ResourceId"]
+    _call(handle, "UpdateResolverDnssecConfig", ResourceId=vpc_id, Validation="DISABLE")
+
+
 register(
     ResourceType(
         "AWS::Route53Resolver::ResolverEndpoint",
@@ -270,6 +300,17 @@ register(
         read=_read_association,
         required=frozenset({"ResolverRuleId", "VPCId"}),
         attributes=frozenset({"Name", "ResolverRuleAssociationId", "ResolverRuleId", "VPCId"}),
+        missing=frozenset({_NOT_FOUND}),
+    ),
+    ResourceType(
+        "AWS::Route53Resolver::ResolverDNSSECConfig",
+        replaces("ResourceId"),
+        _validate,
+        _stop_validating,
+        stable=_dnssec_stable,
+        read=_read_dnssec,
+        required=frozenset({"ResourceId"}),
+        attributes=frozenset({"Id", "OwnerId", "ValidationStatus"}),
         missing=frozenset({_NOT_FOUND}),
     ),
 )
