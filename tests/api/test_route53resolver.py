@@ -374,6 +374,21 @@ def test_a_rule_applies_to_a_vpc_once_dns_answers_so_and_until_it_does_without(
     refused(lambda: resolver.api.associate_resolver_rule(**absent), "InvalidParameterException")
 
 
+def test_an_association_whose_vpc_is_gone_has_failed_and_can_be_taken_away(
+    resolver: Resolver,
+) -> None:
+    other = resolver.ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    where = {"ResolverRuleId": resolver.rule(RuleType="SYSTEM")["Id"], "VPCId": other}
+    made = resolver.api.associate_resolver_rule(**where)["ResolverRuleAssociation"]
+    resolver.serve()
+    resolver.ec2.delete_vpc(VpcId=other)
+    get = {"ResolverRuleAssociationId": made["Id"]}
+    found = resolver.api.get_resolver_rule_association(**get)["ResolverRuleAssociation"]
+    assert found["Status"] == "FAILED"
+    resolver.api.disassociate_resolver_rule(**where)
+    resolver.api.delete_resolver_rule(ResolverRuleId=where["ResolverRuleId"])
+
+
 def test_a_changed_rule_is_updating_until_dns_answers_so(resolver: Resolver) -> None:
     rule = resolver.forward()
     config = {"Name": "new", "TargetIps": [{"Ip": "192.0.2.50"}]}
@@ -412,6 +427,47 @@ def test_a_vpc_validates_once_dns_does_so(resolver: Resolver) -> None:
     refused(
         lambda: resolver.api.update_resolver_dnssec_config(**absent), "ResourceNotFoundException"
     )
+
+
+def test_a_vpcs_questions_are_logged_to_a_group_that_is_there(resolver: Resolver) -> None:
+    logs = resolver.endpoint.client("logs")
+    arn = "arn:aws:logs:ap-northeast-1:123456789012:log-group:questions"
+    create, invalid = resolver.api.create_resolver_query_log_config, "InvalidParameterException"
+    refused(lambda: create(Name="all", DestinationArn=arn), invalid, "does not exist")
+    elsewhere = arn.replace("ap-northeast-1", "us-east-1")
+    refused(lambda: create(Name="all", DestinationArn=elsewhere), invalid, "this account")
+    refused(lambda: create(Name="all", DestinationArn="arn:aws:s3:::bucket"), "NotImplemented")
+    logs.create_log_group(logGroupName="questions")
+    made = create(Name="all", DestinationArn=arn + ":*")["ResolverQueryLogConfig"]
+    assert (made["Status"], made["AssociationCount"]) == ("CREATED", 0)
+    pair = {"ResolverQueryLogConfigId": made["Id"], "ResourceId": resolver.vpc}
+    begun = resolver.api.associate_resolver_query_log_config(**pair)
+    wanted = begun["ResolverQueryLogConfigAssociation"]["Id"]
+
+    def state() -> tuple[str, str]:
+        found = resolver.api.get_resolver_query_log_config_association(
+            ResolverQueryLogConfigAssociationId=wanted
+        )["ResolverQueryLogConfigAssociation"]
+        return found["Status"], found["Error"]
+
+    assert state() == ("CREATING", "NONE")
+    resolver.serve()
+    assert state() == ("ACTIVE", "NONE")
+    logs.delete_log_group(logGroupName="questions")
+    assert state() == ("ACTION_NEEDED", "DESTINATION_NOT_FOUND")
+    again = resolver.api.associate_resolver_query_log_config
+    refused(lambda: again(**pair), "ResourceExistsException")
+    where = {"ResolverQueryLogConfigId": made["Id"]}
+    delete = resolver.api.delete_resolver_query_log_config
+    refused(lambda: delete(**where), "InvalidRequestException", "Disassociate")
+    filters = [{"Name": "ResourceId", "Values": [resolver.vpc]}]
+    listed = resolver.api.list_resolver_query_log_config_associations(Filters=filters)
+    assert (listed["TotalCount"], listed["TotalFilteredCount"]) == (1, 1)
+    resolver.api.disassociate_resolver_query_log_config(**pair)
+    listed = resolver.api.list_resolver_query_log_configs(SortBy="Name", SortOrder="DESCENDING")
+    assert [one["AssociationCount"] for one in listed["ResolverQueryLogConfigs"]] == [0]
+    delete(**where)
+    assert resolver.api.list_resolver_query_log_configs()["ResolverQueryLogConfigs"] == []
 
 
 def test_endpoints_and_rules_have_tags(resolver: Resolver) -> None:

@@ -45,7 +45,16 @@ Resources:
   Validating:
     Type: AWS::Route53Resolver::ResolverDNSSECConfig
     Properties: {ResourceId: !Ref Vpc}
+  Questions:
+    Type: AWS::Logs::LogGroup
+  Logging:
+    Type: AWS::Route53Resolver::ResolverQueryLoggingConfig
+    Properties: {DestinationArn: !GetAtt Questions.Arn}
+  Logged:
+    Type: AWS::Route53Resolver::ResolverQueryLoggingConfigAssociation
+    Properties: {ResolverQueryLogConfigId: !Ref Logging, ResourceId: !Ref Vpc}
 Outputs:
+  Logged: {Value: !GetAtt Logged.Status}
   Validation: {Value: !GetAtt Validating.ValidationStatus}
   Host: {Value: !GetAtt Out.HostVPCId}
   Domain: {Value: !GetAtt Rule.DomainName}
@@ -90,7 +99,12 @@ async def test_a_stack_waits_for_its_endpoint_changes_in_place_and_goes(cloud: C
     ids = cloud.ids()
     stack = cloud.call("cloudformation", "DescribeStacks", StackName="site")["Stacks"][0]
     outputs = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
-    assert outputs == {"Host": ids["Vpc"], "Domain": "corp.example.", "Validation": "ENABLED"}
+    assert outputs == {
+        "Host": ids["Vpc"],
+        "Domain": "corp.example.",
+        "Validation": "ENABLED",
+        "Logged": "ACTIVE",
+    }
     changed = (
         TEMPLATE.replace(
             "{SubnetId: !Ref One}, {SubnetId",

@@ -168,11 +168,11 @@ class Company:
     def say(self, name: str, kind: str, *data: str) -> None:
         self.records[name, kind] = dns.rrset.from_text(f"{name}.", 60, "IN", kind, *data)
 
-    def answer(self, wire: bytes, address: str, client: str, *, tcp: bool) -> bytes:
+    def answer(self, wire: bytes, address: str, client: tuple[str, int], *, tcp: bool) -> bytes:
         query = dns.message.from_wire(wire)
         question = query.question[0]
         name = question.name.to_text(omit_final_dot=True)
-        self.asked.append((client, name))
+        self.asked.append((client[0], name))
         self.tcp += tcp
         response = dns.message.make_response(query)
         found = self.records.get((name, dns.rdatatype.to_text(question.rdtype)))

@@ -7,11 +7,15 @@ https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resolver-forwarding-ou
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 
 import pytest
 from tests.plane.resolver_world import DNS, Company, World, ask, company, values, world
 
 from hiyoko.api import AwsError
+from hiyoko.plane.dns.vpc_query_log import VpcQueryLog
+from hiyoko.reconcile.resolver_logs import ResolverLogReconciler
 
 __all__ = ["company", "world"]
 
@@ -195,6 +199,67 @@ async def test_an_inbound_endpoint_answers_as_the_vpcs_resolver_for_whom_its_gro
     await world.settle()
     with pytest.raises(Exception, match="timed out"):
         await ask(site, task, "+time=1", "web.cloud.example", server=address)
+
+
+async def test_what_a_logged_vpc_asks_is_a_line_of_awss_format_when_it_is_new(
+    world: World, company: Company
+) -> None:
+    """https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resolver-query-logs-format.html"""
+    site, other = world.vpc(1), world.vpc(2)
+    (task, source), (silent, _) = site.interface(), other.interface()
+    server, address = site.interface(site.group("company"))
+    inbound = site.endpoint("INBOUND", site.group("inlet"))
+    outbound = site.endpoint("OUTBOUND", site.group("outlet"))
+    world.associate(world.rule("corp.example", outbound, address), site.vpc)
+    private_zone(world, site.vpc, "cloud.example", "web.cloud.example", "192.0.2.7")
+    world("logs", "CreateLogGroup", logGroupName="questions")
+    config = world.resolver(
+        "CreateResolverQueryLogConfig",
+        Name="all",
+        DestinationArn="arn:aws:logs:ap-northeast-1:123456789012:log-group:questions",
+    )["ResolverQueryLogConfig"]["Id"]
+    pair = {"ResolverQueryLogConfigId": config, "ResourceId": site.vpc}
+    association = world.resolver("AssociateResolverQueryLogConfig", **pair)
+    assert association["ResolverQueryLogConfigAssociation"]["Status"] == "CREATING"
+    await world.settle()
+    company.serve(server, address)
+    company.say("host.corp.example", "A", "192.0.2.9")
+    await ask(site, task, "web.cloud.example")
+    await ask(site, task, "+notcp", "+noedns", "web.cloud.example")
+    (inlet, *_) = site.addresses(inbound)
+    await ask(site, task, "+tcp", "gone.cloud.example", "TXT", server=inlet)
+    await ask(site, task, "host.corp.example")
+    await ask(other, silent, "elsewhere.example")
+    log = ResolverLogReconciler(world.store, VpcQueryLog.below(world.settings.run_dir))
+    assert (await log.activate()).refusals == {}
+    stream = {"logGroupName": "questions", "logStreamName": site.vpc}
+    events = world("logs", "GetLogEvents", **stream, startFromHead=True)["events"]
+    first, second, third = (json.loads(event["message"]) for event in events)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", first.pop("query_timestamp"))
+    assert 0 < int(first.pop("srcport")) < 65536
+    assert first == {
+        "version": "1.100000",
+        "account_id": "123456789012",
+        "region": "ap-northeast-1",
+        "vpc_id": site.vpc,
+        "query_name": "web.cloud.example.",
+        "query_type": "A",
+        "query_class": "IN",
+        "rcode": "NOERROR",
+        "answers": [{"Rdata": "192.0.2.7", "Type": "A", "Class": "IN"}],
+        "srcaddr": source,
+        "transport": "UDP",
+        "srcids": {},
+    }
+    assert (second["query_name"], second["query_type"]) == ("gone.cloud.example.", "TXT")
+    assert (second["rcode"], second["answers"], second["transport"]) == ("NXDOMAIN", [], "TCP")
+    assert second["srcids"]["resolver_endpoint"] == inbound
+    assert second["srcids"]["resolver_network_interface"].startswith("rni-")
+    assert third["srcids"] == {"resolver_endpoint": outbound}
+    world.resolver("DisassociateResolverQueryLogConfig", **pair)
+    await world.settle()
+    await ask(site, task, "later.cloud.example")
+    assert not log.log.path.exists()
 
 
 async def test_rules_that_lead_in_a_circle_end_and_harm_nobody(world: World) -> None:

@@ -11,6 +11,7 @@ from hiyoko.services.ec2.model import Address, NetworkInterface, Vpc
 from hiyoko.services.route53resolver.model import (
     INBOUND,
     DnssecConfig,
+    QueryLogAssociation,
     ResolverEndpoint,
     ResolverRule,
     RuleAssociation,
@@ -25,6 +26,7 @@ class ResolverRows:
     rules: tuple[ResolverRule, ...] = ()
     associations: tuple[RuleAssociation, ...] = ()
     dnssec: tuple[DnssecConfig, ...] = ()
+    query_logs: tuple[QueryLogAssociation, ...] = ()
 
 
 NO_RESOLVER_ROWS = ResolverRows()
@@ -68,6 +70,7 @@ def draw_resolvers(
 ) -> tuple[VpcResolver, ...]:
     """The resolver of each VPC with DNS support that is ``living``: that has a router."""
     rules, validating = _rules(rows), {one.vpc_id for one in rows.dnssec if one.validates}
+    logged = {one.vpc_id for one in rows.query_logs}
     return tuple(
         # The primary CIDR's base plus two.
         VpcResolver(
@@ -78,6 +81,7 @@ def draw_resolvers(
             hosts=tuple((host.name, host.private) for host in hosts if host.vpc_id == vpc.vpc_id),
             rules=rules.get(vpc.vpc_id, ()),
             validates=vpc.vpc_id in validating,
+            logged=vpc.vpc_id in logged,
         )
         for vpc in vpcs
         if vpc.dns_support and vpc.vpc_id in living

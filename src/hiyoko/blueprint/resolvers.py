@@ -33,7 +33,8 @@ class VpcResolver:
 
     ``hosts`` are public host names of the VPC's own interfaces with their private addresses: from
     inside, such a name leads to the private one. ``rules`` have different domains. One that
-    ``validates`` answers only what public zones can prove, or don't sign.
+    ``validates`` answers only what public zones can prove, or don't sign. Questions to a ``logged``
+    one are written down.
     """
 
     vpc_id: str
@@ -43,6 +44,7 @@ class VpcResolver:
     hosts: tuple[tuple[str, IPv4Address], ...] = ()
     rules: tuple[Rule, ...] = ()
     validates: bool = False
+    logged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

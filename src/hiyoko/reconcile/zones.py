@@ -167,5 +167,6 @@ def draw(tx: Transaction, drawn: Drawn | None = None) -> Zones:
             tuple(resolver.RULES.list(tx)),
             tuple(resolver.ASSOCIATIONS.list(tx)),
             tuple(resolver.DNSSEC_CONFIGS.list(tx)),
+            tuple(resolver.QUERY_LOG_ASSOCIATIONS.list(tx)),
         ),
     )

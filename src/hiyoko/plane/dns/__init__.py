@@ -21,6 +21,7 @@ socket that there is more, and says what it serves.
 - ``sockets``    port 53, in the world and in other namespaces
 - ``listening``  which sockets shall be in other namespaces, and are
 - ``recursive``  what a resolver tells its clients
+- ``query_log``, ``vpc_query_log``, ``spool``  lines about what was asked, until they are taken
 - ``server``     the process: sockets, control, the zone set in force
 - ``dns_server`` the plane: observe the process, start it, give it zones
 - ``lookup``     a look-up from the root, for whoever must see what the world sees

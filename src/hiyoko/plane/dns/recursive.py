@@ -106,6 +106,14 @@ class RecursiveAnswers:
             self._kept[key, tcp] = (self.now() + KEPT_S, rendered)
         return rendered.next(wire)
 
+    def outlet(self, wire: bytes) -> str:
+        """An interface of the endpoint that the question is handed on through; empty: it is not."""
+        query = parse_question(wire)
+        if not isinstance(query, dns.message.Message):
+            return ""
+        forwarder = self._forwarder(query.question[0].name)
+        return "" if forwarder is None else forwarder.rule.outlets[0].eni_id
+
     async def resolve(self, name: Name, rdtype: Type, *, signed: bool = False) -> Reply:
         """The most specific of rules, private zones and own names, or else the internet.
 

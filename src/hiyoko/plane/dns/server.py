@@ -16,7 +16,7 @@ import socket
 import time
 from collections.abc import Awaitable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from hiyoko.plane.dns.served import Served
 from hiyoko.plane.dns.service import Service
 from hiyoko.plane.dns.sockets import open_pair, open_pairs_in
 from hiyoko.plane.dns.upstream import Upstream
+from hiyoko.plane.dns.vpc_query_log import Asked, VpcQueryLog
 from hiyoko.plane.dns.zone_keys import ZoneKeys
 from hiyoko.plane.dns.zone_store import ZoneStore
 from hiyoko.plane.error import PlaneError
@@ -58,6 +59,7 @@ class Server:
     keys: ZoneKeys
     upstream: Upstream
     queries: QueryLog
+    vpc_queries: VpcQueryLog
     served: Served
     journal: int = 0
     renewed_at: float = field(default_factory=time.time)
@@ -67,29 +69,42 @@ class Server:
     def of(cls, run_dir: Path, key_dir: Path, upstream: Upstream) -> Server:
         """A server of what is stored. Raises PlaneError when its keys can't be read."""
         store, keys = ZoneStore(run_dir), ZoneKeys.open(key_dir)
-        queries = QueryLog.below(run_dir)
-        made = cls(store, keys, upstream, queries, Served.load(Zones(), keys, upstream))
+        logs = QueryLog.below(run_dir), VpcQueryLog.below(run_dir)
+        made = cls(store, keys, upstream, *logs, Served.load(Zones(), keys, upstream))
         # A file of another version, say: serve nothing, and be given the zones in a moment.
         with suppress(PlaneError):
             made.load()
         return made
 
-    def answer_world(self, wire: bytes, address: str, client: str, *, tcp: bool) -> Answer:
+    def answer_world(
+        self, wire: bytes, address: str, client: tuple[str, int], *, tcp: bool
+    ) -> Answer:
         """For the simulated internet: the resolver at its address, authority at the others."""
         if address == RESOLVER:
-            return _recursive(self.served.internet[_place(wire, client)], wire, tcp)
+            return _recursive(self.served.internet[_place(wire, client[0])], wire, tcp)
         served = self.served
-        answer = served.authorities.answer(wire, address, client, tcp=tcp)
+        answer = served.authorities.answer(wire, address, client[0], tcp=tcp)
         if address in served.logged and answer is not None:
-            self.queries.note(served, wire, answer, address, client, tcp=tcp)
+            self.queries.note(served, wire, answer, address, client[0], tcp=tcp)
         return answer
 
     def answer_vpc(
-        self, vpc_id: str, wire: bytes, address: str, client: str, *, tcp: bool
+        self, vpc_id: str, wire: bytes, address: str, client: tuple[str, int], *, tcp: bool
     ) -> Answer:
         """For the clients of a VPC's resolver."""
         answers = self.served.vpcs.get(vpc_id)
-        return None if answers is None else _recursive(answers, wire, tcp)
+        if answers is None or answers.vpc is None:
+            return None
+        if not answers.vpc.logged:
+            return _recursive(answers, wire, tcp)
+        asked = Asked(vpc_id, answers.vpc.region, client, address, tcp)
+        return answers.quick(wire, tcp=tcp) or self._logged(answers, wire, asked)
+
+    async def _logged(self, answers: RecursiveAnswers, wire: bytes, asked: Asked) -> bytes | None:
+        answer = await answers.answer(wire, tcp=asked.tcp)
+        if answer is not None:
+            self.vpc_queries.note(replace(asked, outlet=answers.outlet(wire)), answer)
+        return answer
 
     def load(self) -> None:
         """Serve what is stored, from the next question on. Raises PlaneError."""

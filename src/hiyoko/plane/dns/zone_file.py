@@ -105,6 +105,7 @@ def _resolver_data(entry: VpcResolver) -> dict[str, Any]:
             for rule in entry.rules
         ],
         "validates": entry.validates,
+        "logged": entry.logged,
     }
 
 
@@ -124,6 +125,7 @@ def _resolver_of(data: dict[str, Any]) -> VpcResolver:
             for domain, targets, outlets in data["rules"]
         ),
         validates=data["validates"],
+        logged=data["logged"],
     )
 
 

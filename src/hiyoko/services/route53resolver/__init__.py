@@ -1,10 +1,10 @@
-"""Route 53 Resolver: endpoints and rules of the resolvers that VPCs have; DNSSEC.
+"""Route 53 Resolver: endpoints and rules of the resolvers that VPCs have.
 
 - ``model``         endpoints, rules, associations, configurations
 - ``rows`` ``seen``
 - ``endpoints`` ``endpoint_addresses``  where questions come in and go out
 - ``rules`` ``associations``  which names are forwarded, and for which VPCs
-- ``dnssec``   validation
+- ``dnssec`` ``query_logs``  validation, and lines about what was asked
 - ``tagging``
 - ``parsing`` ``pages`` ``views`` ``errors``
 
@@ -12,7 +12,7 @@ An endpoint's addresses are interfaces of its subnets: questions come in and go 
 groups, ACLs and route tables judge. The most specific name wins among rules, private zones and the
 names that a VPC has of itself; a rule wins over the others where both have the same name.
 Refused by name: IPv6, DNS over HTTPS, DELEGATE rules and inbound delegation, Outposts, DNS
-Firewall, sharing, query logs, changes of the reverse rules.
+Firewall, sharing, query logs in S3 or Firehose, changes of the reverse rules.
 https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resolver.html
 """
 
@@ -21,6 +21,7 @@ from hiyoko.services.route53resolver import (
     dnssec,
     endpoint_addresses,
     endpoints,
+    query_logs,
     rules,
     tagging,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "dnssec",
     "endpoint_addresses",
     "endpoints",
+    "query_logs",
     "rules",
     "tagging",
 ]

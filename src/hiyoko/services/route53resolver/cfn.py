@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from hiyoko.api import AwsError
+from hiyoko.services.route53resolver import cfn_query_logs  # noqa: F401 - registers its types
 from hiyoko.template.resource_type import (
     Handle,
     Made,
