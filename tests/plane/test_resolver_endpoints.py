@@ -15,6 +15,7 @@ from tests.plane.resolver_world import DNS, Company, World, ask, company, values
 
 from hiyoko.api import AwsError
 from hiyoko.plane.dns.vpc_query_log import VpcQueryLog
+from hiyoko.plane.error import PlaneError
 from hiyoko.reconcile.resolver_logs import ResolverLogReconciler
 
 __all__ = ["company", "world"]
@@ -195,9 +196,19 @@ async def test_an_inbound_endpoint_answers_as_the_vpcs_resolver_for_whom_its_gro
             said = await ask(site, task, protocol, "web.cloud.example", server=address)
             assert values(said) == ["192.0.2.7"]
             assert f"SERVER: {address}#53" in said
+    # Another VPC, which the private zone is not for, comes in by it, through an outbound one.
+    other = world.vpc(2)
+    stranger, _ = other.interface()
+    await world.settle()
+    assert answers(await ask(other, stranger, "web.cloud.example")) == []
+    outbound = site.endpoint("OUTBOUND", site.group("outlet"))
+    rule = world.rule("cloud.example", outbound, *site.addresses(endpoint))
+    world.associate(rule, other.vpc)
+    await world.settle()
+    assert values(await ask(other, stranger, "web.cloud.example")) == ["192.0.2.7"]
     world.ec2("RevokeSecurityGroupIngress", GroupId=group, IpPermissions=DNS)
     await world.settle()
-    with pytest.raises(Exception, match="timed out"):
+    with pytest.raises(PlaneError, match="timed out"):
         await ask(site, task, "+time=1", "web.cloud.example", server=address)
 
 

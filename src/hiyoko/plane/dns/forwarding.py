@@ -24,6 +24,8 @@ from hiyoko.plane.dns.outlet import Exit
 from hiyoko.plane.dns.upstream import PAYLOAD, ROUNDS, NoAnswer
 
 CACHE_MAX = 5_000
+UNDER_WAY_MAX = 500
+"""Questions that wait for the targets at a time, a socket each; others are SERVFAIL at once."""
 TTL_MAX_S = 86400
 CNAME_HOPS_MAX = 12
 
@@ -53,6 +55,8 @@ class Forwarder:
         # that lead in a circle, waits for itself, and ends with the time limit.
         task = self._under_way.get(question)
         if task is None:
+            if len(self._under_way) >= UNDER_WAY_MAX:
+                return Reply(rcode=dns.rcode.SERVFAIL)
             task = asyncio.create_task(self._ask(question))
             self._under_way[question] = task
             task.add_done_callback(lambda done: self._done(question, done))
