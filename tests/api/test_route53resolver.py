@@ -78,7 +78,7 @@ class Resolver:
 
         asyncio.run_coroutine_threadsafe(write(), self.endpoint.loop).result(5)
 
-    def stand(self) -> None:
+    def stand(self, *, served: bool = True) -> None:
         """Every interface that there is stands, and is served; others are gone."""
         found = self.ec2.describe_network_interfaces()["NetworkInterfaces"]
         wanted = {one["NetworkInterfaceId"] for one in found}
@@ -88,7 +88,8 @@ class Resolver:
                 INTERFACES_SEEN.delete(tx, eni_id=row.eni_id)
             for eni_id in wanted:
                 INTERFACES_SEEN.put(tx, InterfaceSeen(eni_id, 1.0))
-                ADDRESSES_SEEN.put(tx, AddressSeen(eni_id, 1.0))
+                if served:
+                    ADDRESSES_SEEN.put(tx, AddressSeen(eni_id, 1.0))
 
         self.see(note)
 
@@ -148,6 +149,9 @@ def test_an_endpoint_is_interfaces_in_its_subnets_and_operational_once_they_serv
     assert addresses[0]["Ip"] == "10.7.0.77"
     assert {one["Ip"] for one in addresses} == {one["PrivateIpAddress"] for one in found}
     assert {one["Status"] for one in addresses} == {"CREATING"}
+    assert resolver.status(made["Id"]) == "CREATING"
+    resolver.stand(served=False)
+    assert {one["Status"] for one in resolver.addresses(made["Id"])} == {"ATTACHING"}
     assert resolver.status(made["Id"]) == "CREATING"
     resolver.stand()
     assert resolver.status(made["Id"]) == "OPERATIONAL"

@@ -105,11 +105,14 @@ async def test_a_long_answer_comes_over_tcp_and_a_cname_is_followed_where_it_lea
     assert len(values(await ask(site, task, "+tcp", "long.corp.example", "TXT"))) == 9
     assert company.tcp == 1
     assert values(await ask(site, task, "www.corp.example")) == ["web.cloud.example.", "192.0.2.7"]
-    # And from a private zone to the company.
+    # And from a private zone, or from a public one, to the company.
     company.say("host.corp.example", "A", "192.0.2.9")
+    public = world("route53", "CreateHostedZone", Name="public.jp", CallerReference="public.jp")
     add_record(world, zone, "to.cloud.example", "CNAME", "host.corp.example")
+    add_record(world, public["HostedZone"]["Id"], "to.public.jp", "CNAME", "host.corp.example")
     await world.settle()
-    assert values(await ask(site, task, "to.cloud.example")) == ["host.corp.example.", "192.0.2.9"]
+    for name in ("to.cloud.example", "to.public.jp"):
+        assert values(await ask(site, task, name)) == ["host.corp.example.", "192.0.2.9"]
 
 
 def private_zone(world: World, vpc: str, zone: str, name: str, address: str) -> str:
