@@ -433,6 +433,25 @@ def test_a_vpc_validates_once_dns_does_so(resolver: Resolver) -> None:
     )
 
 
+def test_a_vpcs_addresses_have_names_until_that_is_switched_off(resolver: Resolver) -> None:
+    where = {"ResourceId": resolver.vpc}
+
+    def status() -> str:
+        found = resolver.api.get_resolver_config(**where)["ResolverConfig"]
+        assert re.fullmatch(r"rrc-[0-9a-f]{17}", found["Id"])
+        return str(found["AutodefinedReverse"])
+
+    assert status() == "ENABLED"
+    resolver.api.update_resolver_config(**where, AutodefinedReverseFlag="DISABLE")
+    assert status() == "DISABLING"
+    resolver.serve()
+    assert status() == "DISABLED"
+    (listed,) = resolver.api.list_resolver_configs()["ResolverConfigs"]
+    assert (listed["ResourceId"], listed["AutodefinedReverse"]) == (resolver.vpc, "DISABLED")
+    absent = {"ResourceId": "vpc-0123456789abcdef0", "AutodefinedReverseFlag": "ENABLE"}
+    refused(lambda: resolver.api.update_resolver_config(**absent), "ResourceNotFoundException")
+
+
 def test_a_vpcs_questions_are_logged_to_a_group_that_is_there(resolver: Resolver) -> None:
     logs = resolver.endpoint.client("logs")
     arn = "arn:aws:logs:ap-northeast-1:123456789012:log-group:questions"

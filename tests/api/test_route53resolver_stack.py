@@ -53,7 +53,11 @@ Resources:
   Logged:
     Type: AWS::Route53Resolver::ResolverQueryLoggingConfigAssociation
     Properties: {ResolverQueryLogConfigId: !Ref Logging, ResourceId: !Ref Vpc}
+  Reverse:
+    Type: AWS::Route53Resolver::ResolverConfig
+    Properties: {ResourceId: !Ref Vpc, AutodefinedReverseFlag: DISABLE}
 Outputs:
+  Reverse: {Value: !GetAtt Reverse.AutodefinedReverse}
   Logged: {Value: !GetAtt Logged.Status}
   Validation: {Value: !GetAtt Validating.ValidationStatus}
   Host: {Value: !GetAtt Out.HostVPCId}
@@ -104,6 +108,7 @@ async def test_a_stack_waits_for_its_endpoint_changes_in_place_and_goes(cloud: C
         "Domain": "corp.example.",
         "Validation": "ENABLED",
         "Logged": "ACTIVE",
+        "Reverse": "DISABLED",
     }
     changed = (
         TEMPLATE.replace(
@@ -113,11 +118,14 @@ async def test_a_stack_waits_for_its_endpoint_changes_in_place_and_goes(cloud: C
         .replace("Name: out", "Name: other")
         .replace("Ip: 10.7.1.9,", "Ip: 10.7.1.8,")
         .replace("Value: b", "Value: c")
+        .replace("Flag: DISABLE", "Flag: ENABLE")
     )
     cloud.call("cloudformation", "UpdateStack", StackName="site", TemplateBody=changed)
     await settle(cloud)
     assert cloud.status() == "UPDATE_COMPLETE", cloud.reasons()
     assert cloud.ids() == ids
+    reverse = cloud.call("route53resolver", "GetResolverConfig", ResourceId=ids["Vpc"])
+    assert reverse["ResolverConfig"]["AutodefinedReverse"] == "ENABLED"
     endpoint = {"ResolverEndpointId": ids["Out"]}
     told = cloud.call("route53resolver", "GetResolverEndpoint", **endpoint)["ResolverEndpoint"]
     assert (told["Name"], told["IpAddressCount"]) == ("other", 3)

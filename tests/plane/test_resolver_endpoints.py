@@ -177,6 +177,17 @@ async def test_the_most_specific_of_rules_private_zones_and_own_names_wins(
         assert answers(await ask(site, task, *question)) == expected, question
     asked = [name for _, name in company.asked]
     assert asked == ["same.corp.example", "www.else.jp", "1.0.2.10.in-addr.arpa"]
+    # Without the autodefined reverse rules the shorter one is for the VPC's own addresses, too.
+    flag = {"ResourceId": site.vpc, "AutodefinedReverseFlag": "DISABLE"}
+    changed = world.resolver("UpdateResolverConfig", **flag)["ResolverConfig"]
+    assert changed["AutodefinedReverse"] == "DISABLING"
+    await world.settle()
+    assert denied(await ask(site, task, "-x", address))
+    assert len(company.asked) == 4
+
+
+def denied(said: str) -> bool:
+    return "status: NXDOMAIN" in said
 
 
 def answers(said: str) -> list[str]:

@@ -14,6 +14,7 @@ from hiyoko.services.route53resolver.model import (
     QueryLogAssociation,
     ResolverEndpoint,
     ResolverRule,
+    ReverseConfig,
     RuleAssociation,
 )
 
@@ -27,6 +28,7 @@ class ResolverRows:
     associations: tuple[RuleAssociation, ...] = ()
     dnssec: tuple[DnssecConfig, ...] = ()
     query_logs: tuple[QueryLogAssociation, ...] = ()
+    reverse: tuple[ReverseConfig, ...] = ()
 
 
 NO_RESOLVER_ROWS = ResolverRows()
@@ -71,6 +73,7 @@ def draw_resolvers(
     """The resolver of each VPC with DNS support that is ``living``: that has a router."""
     rules, validating = _rules(rows), {one.vpc_id for one in rows.dnssec if one.validates}
     logged = {one.vpc_id for one in rows.query_logs}
+    nameless = {one.vpc_id for one in rows.reverse if not one.names}
     return tuple(
         # The primary CIDR's base plus two.
         VpcResolver(
@@ -82,6 +85,7 @@ def draw_resolvers(
             rules=rules.get(vpc.vpc_id, ()),
             validates=vpc.vpc_id in validating,
             logged=vpc.vpc_id in logged,
+            reverse=vpc.vpc_id not in nameless,
         )
         for vpc in vpcs
         if vpc.dns_support and vpc.vpc_id in living

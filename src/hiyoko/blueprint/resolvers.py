@@ -34,7 +34,7 @@ class VpcResolver:
     ``hosts`` are public host names of the VPC's own interfaces with their private addresses: from
     inside, such a name leads to the private one. ``rules`` have different domains. One that
     ``validates`` answers only what public zones can prove, or don't sign. Questions to a ``logged``
-    one are written down.
+    one are written down. Without ``reverse`` the VPC's addresses have no names of its own.
     """
 
     vpc_id: str
@@ -45,6 +45,7 @@ class VpcResolver:
     rules: tuple[Rule, ...] = ()
     validates: bool = False
     logged: bool = False
+    reverse: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,5 +168,6 @@ def draw(tx: Transaction, drawn: Drawn | None = None) -> Zones:
             tuple(resolver.ASSOCIATIONS.list(tx)),
             tuple(resolver.DNSSEC_CONFIGS.list(tx)),
             tuple(resolver.QUERY_LOG_ASSOCIATIONS.list(tx)),
+            tuple(resolver.REVERSE_CONFIGS.list(tx)),
         ),
     )

@@ -213,7 +213,7 @@ def provided(vpc: VpcResolver, name: Name, rdtype: Type) -> Reply | None:
             return Reply()
         address = ".".join(part.decode() for part in found.groups())
         return _single(name, dns.rdatatype.A, address)
-    if name.is_subdomain(dns.reversename.ipv4_reverse_domain) and len(name) == 7:
+    if vpc.reverse and name.is_subdomain(dns.reversename.ipv4_reverse_domain) and len(name) == 7:
         address = dns.reversename.to_address(name)
         if any(ipaddress.IPv4Address(address) in cidr for cidr in vpc.cidrs):
             if rdtype not in (dns.rdatatype.PTR, dns.rdatatype.ANY):
@@ -231,7 +231,7 @@ def provided_depth(vpc: VpcResolver, name: Name) -> int:
     domain = domain_of(vpc.region)
     if name.is_subdomain(domain):
         return len(domain)
-    if name.is_subdomain(dns.reversename.ipv4_reverse_domain) and len(name) == 7:
+    if vpc.reverse and name.is_subdomain(dns.reversename.ipv4_reverse_domain) and len(name) == 7:
         address = ipaddress.IPv4Address(dns.reversename.to_address(name))
         for cidr in vpc.cidrs:
             if address in cidr:

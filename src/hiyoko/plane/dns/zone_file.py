@@ -106,6 +106,7 @@ def _resolver_data(entry: VpcResolver) -> dict[str, Any]:
         ],
         "validates": entry.validates,
         "logged": entry.logged,
+        "reverse": entry.reverse,
     }
 
 
@@ -126,6 +127,7 @@ def _resolver_of(data: dict[str, Any]) -> VpcResolver:
         ),
         validates=data["validates"],
         logged=data["logged"],
+        reverse=data["reverse"],
     )
 
 

@@ -4,7 +4,7 @@
 - ``rows`` ``seen``
 - ``endpoints`` ``endpoint_addresses``  where questions come in and go out
 - ``rules`` ``associations``  which names are forwarded, and for which VPCs
-- ``dnssec`` ``query_logs``  validation, and lines about what was asked
+- ``dnssec`` ``reverse_names`` ``query_logs``  what a VPC's resolver does besides
 - ``tagging``
 - ``parsing`` ``pages`` ``views`` ``errors``
 
@@ -12,7 +12,7 @@ An endpoint's addresses are interfaces of its subnets: questions come in and go 
 groups, ACLs and route tables judge. The most specific name wins among rules, private zones and the
 names that a VPC has of itself; a rule wins over the others where both have the same name.
 Refused by name: IPv6, DNS over HTTPS, DELEGATE rules and inbound delegation, Outposts, DNS
-Firewall, sharing, query logs in S3 or Firehose, changes of the reverse rules.
+Firewall, sharing, query logs in S3 or Firehose.
 https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resolver.html
 """
 
@@ -22,6 +22,7 @@ from hiyoko.services.route53resolver import (
     endpoint_addresses,
     endpoints,
     query_logs,
+    reverse_names,
     rules,
     tagging,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "endpoint_addresses",
     "endpoints",
     "query_logs",
+    "reverse_names",
     "rules",
     "tagging",
 ]

@@ -246,6 +246,38 @@ def _stop_validating(handle: Handle) -> None:
     _call(handle, "UpdateResolverDnssecConfig", ResourceId=vpc_id, Validation="DISABLE")
 
 
+# Reverse names
+
+
+def _reverse(handle: Handle, flag: str) -> Shown:
+    vpc_id = handle.properties["ResourceId"]
+    answer = _call(handle, "UpdateResolverConfig", ResourceId=vpc_id, AutodefinedReverseFlag=flag)
+    return dict(answer["ResolverConfig"])
+
+
+def _switch_reverse(handle: Handle) -> Made:
+    return Made(_reverse(handle, handle.properties["AutodefinedReverseFlag"])["Id"])
+
+
+def _change_reverse(handle: Handle) -> None:
+    _reverse(handle, handle.properties["AutodefinedReverseFlag"])
+
+
+def _restore_reverse(handle: Handle) -> None:
+    _reverse(handle, "ENABLE")
+
+
+def _read_reverse(handle: Handle) -> Shown:
+    vpc_id = handle.properties["ResourceId"]
+    found = _call(handle, "GetResolverConfig", ResourceId=vpc_id)["ResolverConfig"]
+    return {name: found[name] for name in ("AutodefinedReverse", "Id", "OwnerId")}
+
+
+def _reverse_stable(handle: Handle) -> Progress:
+    status = _read_reverse(handle)["AutodefinedReverse"]
+    return Progress.WAITING if status.endswith("ING") else Progress.DONE
+
+
 register(
     ResourceType(
         "AWS::Route53Resolver::ResolverEndpoint",
@@ -312,6 +344,18 @@ register(
         read=_read_dnssec,
         required=frozenset({"ResourceId"}),
         attributes=frozenset({"Id", "OwnerId", "ValidationStatus"}),
+        missing=frozenset({_NOT_FOUND}),
+    ),
+    ResourceType(
+        "AWS::Route53Resolver::ResolverConfig",
+        {**in_place("AutodefinedReverseFlag"), **replaces("ResourceId")},
+        _switch_reverse,
+        _restore_reverse,
+        _change_reverse,
+        stable=_reverse_stable,
+        read=_read_reverse,
+        required=frozenset({"AutodefinedReverseFlag", "ResourceId"}),
+        attributes=frozenset({"AutodefinedReverse", "Id", "OwnerId"}),
         missing=frozenset({_NOT_FOUND}),
     ),
 )

@@ -131,13 +131,41 @@ class DnssecConfig:
 
     @property
     def config_id(self) -> str:
-        """It follows from the VPC: AWS shows one also where nobody has ever set anything."""
-        return f"rdsc-{hashlib.sha256(self.vpc_id.encode()).hexdigest()[:17]}"
+        """Its id."""
+        return f"rdsc-{_of_vpc(self.vpc_id)}"
 
     def status(self, served: int) -> str:
         """AWS's status, given the revision that DNS was seen to answer from."""
-        stem = "ENABL" if self.validates else "DISABL"
-        return stem + ("ING" if served < self.revision else "ED")
+        return _switch(on=self.validates, done=served >= self.revision)
+
+
+@dataclass(frozen=True, slots=True)
+class ReverseConfig:
+    """Whether a VPC's resolver names the VPC's own addresses (AWS's ``ResolverConfig``)."""
+
+    account: str
+    region: str
+    vpc_id: str
+    names: bool = True
+    revision: int = 0
+
+    @property
+    def config_id(self) -> str:
+        """Its id."""
+        return f"rrc-{_of_vpc(self.vpc_id)}"
+
+    def status(self, served: int) -> str:
+        """AWS's status, given the revision that DNS was seen to answer from."""
+        return _switch(on=self.names, done=served >= self.revision)
+
+
+def _of_vpc(vpc_id: str) -> str:
+    """It follows from the VPC: AWS shows a configuration also where nobody has set anything."""
+    return hashlib.sha256(vpc_id.encode()).hexdigest()[:17]
+
+
+def _switch(*, on: bool, done: bool) -> str:
+    return ("ENABL" if on else "DISABL") + ("ED" if done else "ING")
 
 
 @dataclass(frozen=True, slots=True)

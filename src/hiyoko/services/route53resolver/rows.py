@@ -14,6 +14,7 @@ from hiyoko.services.route53resolver.model import (
     QueryLogConfig,
     ResolverEndpoint,
     ResolverRule,
+    ReverseConfig,
     RuleAssociation,
 )
 from hiyoko.services.route53resolver.seen import ADDRESSES_SEEN
@@ -44,6 +45,11 @@ DNSSEC_CONFIGS = Table(
     DnssecConfig,
     key=("account", "region", "vpc_id"),
 )
+REVERSE_CONFIGS = Table(
+    "route53resolver_reverse_config",
+    ReverseConfig,
+    key=("account", "region", "vpc_id"),
+)
 QUERY_LOG_CONFIGS = Table(
     "route53resolver_query_log_config",
     QueryLogConfig,
@@ -69,6 +75,7 @@ def newest_revision(tx: Transaction) -> int:
         *(row.revision for row in RULES.list(tx)),
         *(row.revision for row in ASSOCIATIONS.list(tx)),
         *(row.revision for row in DNSSEC_CONFIGS.list(tx)),
+        *(row.revision for row in REVERSE_CONFIGS.list(tx)),
         *(row.revision for row in QUERY_LOG_ASSOCIATIONS.list(tx)),
     )
     return max(revisions, default=0)

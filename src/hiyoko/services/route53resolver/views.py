@@ -13,6 +13,7 @@ from hiyoko.services.route53resolver.model import (
     QueryLogConfig,
     ResolverEndpoint,
     ResolverRule,
+    ReverseConfig,
     RuleAssociation,
 )
 
@@ -145,6 +146,16 @@ def dnssec_config(one: DnssecConfig, served: int) -> Shown:
         "OwnerId": one.account,
         "ResourceId": one.vpc_id,
         "ValidationStatus": one.status(served),
+    }
+
+
+def reverse_config(one: ReverseConfig, served: int) -> Shown:
+    """A ResolverConfig."""
+    return {
+        "Id": one.config_id,
+        "OwnerId": one.account,
+        "ResourceId": one.vpc_id,
+        "AutodefinedReverse": one.status(served),
     }
 
 

@@ -27,7 +27,8 @@ def served(zones: Zones = ZONES, *resolvers: str) -> Served:
 def test_rules_and_endpoints_are_read_back_whole() -> None:
     outlet = Outlet("eni-2", IPv4Address("10.0.0.9"))
     rules = (Rule("corp.example.", ((IPv4Address("192.0.2.1"), 5353),), (outlet,)), Rule("a."))
-    resolver = replace(ZONES.resolvers[0], rules=rules, validates=True, logged=True)
+    more = {"validates": True, "logged": True, "reverse": False}
+    resolver = replace(ZONES.resolvers[0], rules=rules, **more)  # type: ignore[arg-type]
     inlets = (Inlet("eni-1", IPv4Address("10.0.0.8"), "vpc-1"),)
     whole = replace(ZONES, resolvers=(resolver,), inlets=inlets, outlets=(outlet,))
     assert zone_file.parse(zone_file.render(whole)) == whole
