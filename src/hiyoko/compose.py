@@ -32,6 +32,7 @@ from hiyoko.plane.endpoints import EndpointPlane
 from hiyoko.plane.network import NetworkPlane
 from hiyoko.porter.client import PorterClient
 from hiyoko.reconcile.alarms import AlarmReconciler
+from hiyoko.reconcile.anomalies import AnomalyReconciler
 from hiyoko.reconcile.balancer_logs import BalancerLogsReconciler
 from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.reconcile.certificates import CertificateReconciler
@@ -104,6 +105,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
             EcsEventsReconciler(store, heard, clock),
             StackReconciler(store, clock),
             balancer_logs,
+            AnomalyReconciler.of(store, settings, clock),
             TaskMetricsReconciler(store, containers.usage, clock),
             AlarmReconciler(store, clock),
             RegistryReconciler(store, heard, clock),

@@ -16,7 +16,8 @@ from hiyoko.plane.balancer.stickiness import sticky_lines
 _ALGORITHMS = {
     "round_robin": "roundrobin",
     "least_outstanding_requests": "leastconn",
-    "weighted_random": "random",
+    # One draw: of two, HAProxy would take the less busy one, and who fails is never busy.
+    "weighted_random": "random(1)",
 }
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from hiyoko.plane.balancer.access_log import CLIENT_CLOSED
 from hiyoko.plane.balancer.log_context import LogContext
-from hiyoko.plane.balancer.names import OPEN_BACKENDS
+from hiyoko.plane.balancer.names import OPEN, OPEN_BACKENDS
 
 Dimensions = tuple[tuple[str, str], ...]
 HEAD_FIELDS = 10
@@ -59,7 +59,7 @@ def count_requests(tally: Tally, heads: Mapping[bytes, int], context: LogContext
                 counted.group("RequestCountPerTarget", target)
             if ended[0] in "sS" and ended[1] == "C":
                 counted.targets("TargetConnectionErrorCount", 1, target)
-            if server.startswith("open:") or backend.startswith(OPEN_BACKENDS):
+            if server.startswith(OPEN) or backend.startswith(OPEN_BACKENDS):
                 counted.targets("UnhealthyRoutingRequestCount", 1, target)
         if answered:
             counted.targets("TargetResponseTime", int(answer_ms) / 1000, target, SECONDS)
