@@ -96,6 +96,11 @@ class TargetGroup:
         """True when unhealthy targets get requests though some target is healthy."""
         return self.healthy_count_min > 1 or self.healthy_percent_min is not None
 
+    @property
+    def opens_apart(self) -> bool:
+        """True when requests for all targets, healthy or not, are told apart from the others."""
+        return self.opens_early or self.stickiness is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Forward:

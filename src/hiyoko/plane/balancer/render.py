@@ -84,9 +84,9 @@ def render_haproxy(node: BalancerNode, paths: Paths) -> str:
         lines += ["", f"backend {backend_name(group.arn)}"]
         shown = backend_lines(group, paths.secret, http2_clients=http2_clients)
         lines += (f"  {line}" for line in shown)
-        if group.opens_early:
+        if group.opens_apart:
             lines += ["", f"backend {open_backend(group.arn)}"]
-            shown = open_lines(group, http2_clients=http2_clients)
+            shown = open_lines(group, paths.secret, http2_clients=http2_clients)
             lines += (f"  {line}" for line in shown)
     body = "\n".join(lines) + "\n"
     top = (

@@ -89,8 +89,9 @@ def group_servers(group: TargetGroup) -> list[Server]:
     found = [made(backend, server_name(t), usual, t, True) for t in group.targets]
     # All unhealthy means traffic to all that were ever found healthy or unhealthy.
     open_ones = [t for t in group.targets if t.settled]
-    found += [made(backend, OPEN + server_name(t), spare, t, False) for t in open_ones]
-    if group.opens_early:
+    if group.stickiness is None:
+        found += [made(backend, OPEN + server_name(t), spare, t, False) for t in open_ones]
+    if group.opens_apart:
         place, anyway = open_backend(group.arn), spare.removesuffix(" backup")
         found += [made(place, server_name(t), anyway, t, False) for t in open_ones]
     return found
