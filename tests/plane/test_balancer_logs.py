@@ -34,6 +34,7 @@ from hiyoko.blueprint.balancers import (
     Listener,
     Redirect,
     Rule,
+    Stickiness,
     Target,
     TargetGroup,
 )
@@ -409,6 +410,34 @@ async def test_counts_are_exact_over_reloads_and_without_anybody_who_takes_them(
         for _ in range(5):
             await curl(f"http://{ADDRESS}/")
         assert (await place.sums())["RequestCount"] == before + 5
+
+
+async def test_how_targets_are_chosen_and_reached_is_counted(place: Place) -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.close()
+
+    web, down, *rest = shop().groups
+    sticky = replace(web, stickiness=Stickiness(60))
+    deaf = (Target(str(ADDRESS), ADDRESS, 9004, "a", settled=True),)
+    wish = replace(shop(), groups=(sticky, replace(down, protocol="HTTPS", targets=deaf), *rest))
+    listening = in_namespace(NETNS_DIR / ENI, lambda: socket.create_server((str(ADDRESS), 9004)))
+    async with (
+        target(9001, "hello"),
+        await asyncio.start_server(hang_up, sock=listening),
+    ):
+        await place.become(wish)
+        await place.until_up()
+        first = await curl(f"http://{ADDRESS}/")
+        for cookie in (first.sent("AWSALB"), first.sent("AWSALBCORS"), "AWSALB=junk"):
+            assert (await curl(f"http://{ADDRESS}/", "-H", f"Cookie: {cookie}")).status == 200
+        assert (await curl(f"http://{ADDRESS}/down")).status == 502
+        await place.entries(5)
+        sums = await place.sums()
+        # The first one had no cookie, the last one's is none of ours.
+        assert sums["NonStickyRequestCount"] == sums["NonStickyRequestCount ap-northeast-1a"] == 2
+        assert sums["TargetTLSNegotiationErrorCount targetgroup/down/73e2d6bc24d8a067"] == 1
+        assert not any("TargetConnectionErrorCount" in name for name in sums)
 
 
 async def test_requests_are_served_while_no_collector_reads(place: Place) -> None:

@@ -28,6 +28,8 @@ _CERTIFICATE = "tcp-request session set-var(sess.cert) ssl_f_sha1,hex"
 # Context, port, status, how it ended, backend, server, rule, time of the answer's headers (ms),
 # bytes received, bytes sent.
 _HEAD = "A {context} {port} %ST %ts %b %s %[var(txn.rule)] %Tr %U %B"
+# To which target the client was to come back, and what failed on the way to a target: ``SSL``.
+_CONNECTION = " %[var(txn.target)] %[bc_err_str,bytes(0,3)]"
 _TIMES = "%Ts.%ms %Th %Ti %TR %Tw %Tc %Ta"
 _TLS = "%sslc %sslv %[ssl_fc_is_resumed] %[var(sess.cert)] %{+Q,+E}[ssl_fc_sni]"
 _CLIENT = (
@@ -53,15 +55,17 @@ def log_lines(
     client: bool = False,
     transforms: bool = False,
     guards: bool = False,
+    connections: bool = False,
 ) -> Iterator[str]:
     """A frontend's lines; they come before whatever answers a request.
 
     ``context`` names what the numbers in the line meant when it was written: see ``log_context``.
-    ``client`` is true where clients may show certificates, ``guards`` where users log in.
+    ``client`` is true where clients may show certificates, ``guards`` where users log in,
+    ``connections`` where it matters how a target was chosen and reached.
     """
     yield f"log fd@{LOG_FD} len {LINE_BYTES_MAX} format raw local0"
     yield "option dontlognull"
-    head = _HEAD.format(context=context, port=port)
+    head = _HEAD.format(context=context, port=port) + (_CONNECTION if connections else "")
     yield (
         f'log-format "{head}|{_TIMES} %ci:%cp %si:%sp %HM %HV {_TLS if tls else _NO_TLS} %ID '
         f"%[var(sess.conn)] {_CLIENT if client else _NO_CLIENT} "
@@ -90,7 +94,7 @@ LOGIN = re.compile(rb"^G (ELBAuth[A-Za-z]+) (\d+)$", re.MULTILINE)
 
 _TEXT = r'"((?:[^"\\]|\\.)*)"'
 _LINE = re.compile(
-    r"A (\S+) (\d+) (-?\d+) (\S+) (\S+) (\S+) (\S+) (-?\d+) (\d+) (\d+)\|"
+    r"A (\S+) (\d+) (-?\d+) (\S+) (\S+) (\S+) (\S+) (-?\d+) (\d+) (\d+)(?: \S+ \S+)?\|"
     r"(\d+\.\d+) (-?\d+) (-?\d+) (-?\d+) (-?\d+) (-?\d+) (-?\d+) "
     r"(\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) "
     rf"{_TEXT} (\S+) (\S+) {_TEXT} (\S+) (\S+) (\S+) {_TEXT} {_TEXT} (?:R=(\S+) )?"

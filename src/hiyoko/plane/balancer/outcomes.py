@@ -27,9 +27,9 @@ def target_outcomes(
     """From the heads of log lines (see ``log_line``): whose, whether failed, how many times."""
     for head, times in heads.items():
         fields = head.decode("latin-1").split(" ")
-        if len(fields) != HEAD_FIELDS:
+        if len(fields) not in HEAD_FIELDS:
             continue  # a line that was cut off
-        _, _, status, ended, backend, server, _, answer_ms, _, _ = fields
+        _, _, status, ended, backend, server, _, answer_ms, *_ = fields
         group = context.groups.get(backend)
         if group is None or server == "<NOSRV>":
             continue

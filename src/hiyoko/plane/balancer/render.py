@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from hiyoko.blueprint.balancers import BalancerNode, Forward, Listener
+from hiyoko.blueprint.balancers import BalancerNode, Forward, Listener, TargetGroup
 from hiyoko.plane.balancer.answers import (
     CONNECT_TIMEOUT_S,
     error_answers,
@@ -183,10 +183,14 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths, context: str
         client=listener.mutual is not None,
         transforms=any(rule.transforms for rule in listener.rules),
         guards=guarded(listener),
+        connections=any(
+            group.stickiness is not None or group.protocol == "HTTPS"
+            for group in _forwards(node, listener)
+        ),
     )
     yield from client_keep_alive(attributes)
     yield from client_address(attributes)
-    grpc = _forwards_grpc(node, listener)
+    grpc = any(group.protocol_version == "GRPC" for group in _forwards(node, listener))
     if grpc:
         yield mark_grpc_calls()
     yield from desync_lines(attributes.get(MODE, "defensive"))
@@ -217,8 +221,8 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths, context: str
     yield from opened(render_forwards(listener, key), node.groups)
 
 
-def _forwards_grpc(node: BalancerNode, listener: Listener) -> bool:
-    speak = {group.arn for group in node.groups if group.protocol_version == "GRPC"}
+def _forwards(node: BalancerNode, listener: Listener) -> list[TargetGroup]:
+    """The target groups that the listener's rules lead to."""
     actions = [rule.action for rule in listener.rules]
-    forwards = [action for action in actions if isinstance(action, Forward)]
-    return any(arn in speak for action in forwards for arn, _ in action.groups)
+    used = {arn for one in actions if isinstance(one, Forward) for arn, _ in one.groups}
+    return [group for group in node.groups if group.arn in used]
