@@ -136,6 +136,24 @@ def test_who_asks_is_told_of_anomalies(cloud: Cloud) -> None:
     assert named == [{"Result": "normal", "MitigationInEffect": "no"}, None]
 
 
+def test_boto3_is_told_of_anomalies(endpoint: Any) -> None:
+    vpc = endpoint.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    elbv2 = endpoint.client("elbv2")
+    group = elbv2.create_target_group(
+        Name="web", Protocol="HTTP", Port=80, VpcId=vpc, TargetType="ip"
+    )["TargetGroups"][0]["TargetGroupArn"]
+    on = {f"{ALGORITHM}.type": "weighted_random", f"{ALGORITHM}.anomaly_mitigation": "on"}
+    elbv2.modify_target_group_attributes(
+        TargetGroupArn=group, Attributes=[{"Key": k, "Value": v} for k, v in on.items()]
+    )
+    target = {"Id": "192.168.0.1", "AvailabilityZone": "all"}
+    elbv2.register_targets(TargetGroupArn=group, Targets=[target])
+    [found] = elbv2.describe_target_health(TargetGroupArn=group, Include=["AnomalyDetection"])[
+        "TargetHealthDescriptions"
+    ]
+    assert found["AnomalyDetection"] == {"Result": "normal", "MitigationInEffect": "no"}
+
+
 @pytest.mark.parametrize("kind", ["instance", "lambda", "alb"])
 def test_other_kinds_of_targets_are_refused_by_name(cloud: Cloud, kind: str) -> None:
     with refused("NotImplemented", "TargetType"):
