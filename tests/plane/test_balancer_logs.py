@@ -440,6 +440,29 @@ async def test_how_targets_are_chosen_and_reached_is_counted(place: Place) -> No
         assert not any("TargetConnectionErrorCount" in name for name in sums)
 
 
+async def test_the_strictest_mode_tells_what_was_wrong_about_a_request(place: Place) -> None:
+    begin = "GET / HTTP/1.1\r\nHost: x\r\n"
+    sent = {
+        ("Acceptable", "GetHeadZeroContentLength"): f"{begin}Content-Length: 0\r\n",
+        ("Acceptable", "NonCompliantHeader"): f"{begin}X: \x01\r\n",
+        ("Acceptable", "NonCompliantVersion"): begin.replace("1.1", "1.2"),
+        ("Ambiguous", "UndefinedContentLengthSemantics"): f"{begin}Content-Length: 1\r\n",
+        ("Ambiguous", "UndefinedTransferEncodingSemantics"): (
+            f"{begin}Transfer-Encoding: chunked\r\n"
+        ),
+        ("Severe", "BadHeader"): f"{begin}X: a\x00b\r\n",
+    }
+    await place.become(shop(**{"routing.http.desync_mitigation_mode": "strictest"}))
+    for wrong, head in sent.items():
+        answer = await asyncio.to_thread(say, 80, f"{head}\r\n".encode())
+        assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        [found] = await place.entries(1)
+        assert (found["class"], found["class_reason"]) == wrong
+    await curl(f"http://{ADDRESS}/gone")
+    [found] = await place.entries(1)
+    assert (found["class"], found["class_reason"]) == ("-", "-")
+
+
 async def test_requests_are_served_while_no_collector_reads(place: Place) -> None:
     async with target(9001, "hello"):
         await place.become(shop())

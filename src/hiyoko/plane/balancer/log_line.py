@@ -40,6 +40,7 @@ _NO_TLS = '- - - - \\"-\\"'
 _TRANSFORMED = "%{+Q,+E}[var(txn.transformed_host)] %{+Q,+E}[var(txn.transformed_uri)]"
 _NOT_TRANSFORMED = '\\"\\" \\"\\"'
 _REASON = "R=%[var(txn.error_reason)] "
+_CLASS = "K=%[var(txn.class)] "
 _CAPTURED = " ".join(f"%{{+Q,+E}}[capture.req.hdr({number})]" for number in range(3))
 _ERROR = (
     "E {context} {port} %ST %ts %U %B %Ts.%ms %ci:%cp %[fc_err] %[ssl_fc_err,hex] %[ssl_c_err] "
@@ -56,12 +57,14 @@ def log_lines(
     transforms: bool = False,
     guards: bool = False,
     connections: bool = False,
+    classified: bool = False,
 ) -> Iterator[str]:
     """A frontend's lines; they come before whatever answers a request.
 
     ``context`` names what the numbers in the line meant when it was written: see ``log_context``.
     ``client`` is true where clients may show certificates, ``guards`` where users log in,
-    ``connections`` where it matters how a target was chosen and reached.
+    ``connections`` where it matters how a target was chosen and reached, ``classified`` where
+    requests are looked at for what is wrong with them.
     """
     yield f"log fd@{LOG_FD} len {LINE_BYTES_MAX} format raw local0"
     yield "option dontlognull"
@@ -70,7 +73,7 @@ def log_lines(
         f'log-format "{head}|{_TIMES} %ci:%cp %si:%sp %HM %HV {_TLS if tls else _NO_TLS} %ID '
         f"%[var(sess.conn)] {_CLIENT if client else _NO_CLIENT} "
         f"{_TRANSFORMED if transforms else _NOT_TRANSFORMED} "
-        f"{_REASON if guards else ''}{_CAPTURED} "
+        f"{_REASON if guards else ''}{_CLASS if classified else ''}{_CAPTURED} "
         '%HPO%HQ"'
     )
     yield f'error-log-format "{_ERROR.format(context=context, port=port)}"'
@@ -97,7 +100,7 @@ _LINE = re.compile(
     r"A (\S+) (\d+) (-?\d+) (\S+) (\S+) (\S+) (\S+) (-?\d+) (\d+) (\d+)(?: \S+ \S+)?\|"
     r"(\d+\.\d+) (-?\d+) (-?\d+) (-?\d+) (-?\d+) (-?\d+) (-?\d+) "
     r"(\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) "
-    rf"{_TEXT} (\S+) (\S+) {_TEXT} (\S+) (\S+) (\S+) {_TEXT} {_TEXT} (?:R=(\S+) )?"
+    rf"{_TEXT} (\S+) (\S+) {_TEXT} (\S+) (\S+) (\S+) {_TEXT} {_TEXT} (?:R=(\S+) )?(?:K=(\S+) )?"
     rf"{_TEXT} {_TEXT} {_TEXT} (.*)",
     re.DOTALL,
 )
@@ -150,6 +153,7 @@ class RequestLine:
     new_host: str
     new_uri: str
     error_reason: str
+    classification: str
     host: str
     user_agent: str
     trace: str
@@ -217,10 +221,11 @@ def parse_line(line: bytes) -> RequestLine | ErrorLine | None:
         new_host=_unescaped(g[32]),
         new_uri=_unescaped(g[33]),
         error_reason="" if g[34] in (None, "-") else g[34],
-        host=_unescaped(g[35]),
-        user_agent=_unescaped(g[36]),
-        trace=_unescaped(g[37]),
-        uri=_ENCODED.sub(lambda m: chr(int(m[1], 16)), g[38]),
+        classification="" if g[35] in (None, "-") else g[35],
+        host=_unescaped(g[36]),
+        user_agent=_unescaped(g[37]),
+        trace=_unescaped(g[38]),
+        uri=_ENCODED.sub(lambda m: chr(int(m[1], 16)), g[39]),
     )
 
 

@@ -21,7 +21,7 @@ from hiyoko.plane.balancer.answers import (
 )
 from hiyoko.plane.balancer.backend import backend_lines, open_lines
 from hiyoko.plane.balancer.connections import client_keep_alive, expect_continue
-from hiyoko.plane.balancer.desync import MODE, desync_lines
+from hiyoko.plane.balancer.desync import MODE, classifies, desync_lines
 from hiyoko.plane.balancer.failover import opened, threshold_lines
 from hiyoko.plane.balancer.forwarding import (
     client_address,
@@ -173,6 +173,7 @@ def _defaults(node: BalancerNode) -> Iterator[str]:
 
 def _frontend(node: BalancerNode, listener: Listener, paths: Paths, context: str) -> Iterator[str]:
     attributes = dict(node.attributes)
+    mode = attributes.get(MODE, "defensive")
     # Without this HAProxy takes HTTP/2's preface on any port.
     alone = "" if has_http2_clients([listener], node.attributes) else " proto h1"
     yield f"bind {node.address}:{listener.port}{alone}{tls_options(listener, attributes, paths)}"
@@ -187,13 +188,14 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths, context: str
             group.stickiness is not None or group.protocol == "HTTPS"
             for group in _forwards(node, listener)
         ),
+        classified=classifies(mode),
     )
     yield from client_keep_alive(attributes)
     yield from client_address(attributes)
     grpc = any(group.protocol_version == "GRPC" for group in _forwards(node, listener))
     if grpc:
         yield mark_grpc_calls()
-    yield from desync_lines(attributes.get(MODE, "defensive"))
+    yield from desync_lines(mode)
     yield refused_answer()
     yield from refusals()
     yield from callback_lines(listener)
