@@ -9,6 +9,7 @@ import json
 import re
 import socket
 import ssl
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -492,6 +493,17 @@ def self_signed(place: Place) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(Path(place.tmp / "other.pem"))
     return context
+
+
+def _engine() -> tuple[int, int]:
+    said = subprocess.run(["haproxy", "-v"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"version (\d+)\.(\d+)", said)
+    assert found is not None
+    return int(found[1]), int(found[2])
+
+
+ENGINE = _engine()
+"""HAProxy's version. What 3 does otherwise than 2.6 is a section of the fidelity page."""
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.plane.balancer_world import bundle, curl, target
+from tests.plane.balancer_world import ENGINE, bundle, curl, target
 
 from hiyoko import api, services
 from hiyoko.blueprint.balancers import (
@@ -452,6 +452,8 @@ async def test_the_strictest_mode_tells_what_was_wrong_about_a_request(place: Pl
         ),
         ("Severe", "BadHeader"): f"{begin}X: a\x00b\r\n",
     }
+    if ENGINE >= (3, 0):
+        del sent["Severe", "BadHeader"]  # its parser is first
     await place.become(shop(**{"routing.http.desync_mitigation_mode": "strictest"}))
     for wrong, head in sent.items():
         answer = await asyncio.to_thread(say, 80, f"{head}\r\n".encode())

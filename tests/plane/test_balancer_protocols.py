@@ -23,6 +23,7 @@ from tests.plane import balancer_world
 from tests.plane.balancer_world import (
     ADDRESS,
     CHECK,
+    ENGINE,
     ENI,
     GET,
     GOOD,
@@ -400,5 +401,6 @@ async def test_targets_connections_are_pooled_over_clients(lab: Lab) -> None:
         assert pooled <= 2
         # The pool's risk is AWS's, too: the target ends the connection that the request came by.
         target.reply = lambda head: closes
-        assert b" 502 Bad Gateway" in await lab.raw(GET, until=b"</html>")
+        answer = await lab.raw(GET, until=b"</html>")
+        assert b" 502 Bad Gateway" in answer or (ENGINE >= (3, 0) and answer == b"")
         assert target.connections == pooled

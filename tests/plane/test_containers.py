@@ -95,10 +95,11 @@ async def test_what_ignores_the_signal_is_killed_after_its_time(driver: Driver) 
         driver.world.settings,
         "app",
         "1",
-        ("sh", "-c", "trap '' TERM; sleep 99"),
+        ("sh", "-c", "trap '' TERM; echo ready; sleep 99"),
     )
     task = make_task(2, make_container(IMAGE, stop_timeout_s=1))
     await driver.until(task, "RUNNING")
+    assert await driver.line(task, "ready")  # a signal before the trap is another test
     await driver.turn(replace(task, run=False))
     await driver.woken.wait()
     seen = await driver.plane.observe()
