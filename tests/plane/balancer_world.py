@@ -126,7 +126,7 @@ class Answer:
 
 async def curl(*argv: str) -> Answer:
     out = await run(
-        *("curl", "-sg", "-m", "15", "-w", "=====%{response_code} %{header_json}"),
+        *("curl", "-sg", "-m", "30", "-w", "=====%{response_code} %{header_json}"),
         *argv,
         netns=ENI,
     )
@@ -209,7 +209,7 @@ class Place:
 
     async def become(self, wish: BalancerNode) -> None:
         self.wished = {ENI: (wish, render_haproxy(wish, self.paths))}
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while await self.step():
                 pass
 
@@ -229,7 +229,7 @@ class Place:
         return seen[backend, f"10.0.0.10:{port}"]
 
     async def until(self, up: bool, port: int = 9001, backend: str = BACKEND) -> ServerSeen:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while True:
                 await self.step()
                 seen = await self.server(port, backend)
@@ -316,7 +316,7 @@ def inside(make: Callable[[], socket.socket]) -> socket.socket:
 
 
 def connection(port: int) -> socket.socket:
-    return socket.create_connection((str(ADDRESS), port), timeout=5)
+    return socket.create_connection((str(ADDRESS), port), timeout=20)
 
 
 @dataclass
@@ -364,7 +364,7 @@ class Lab:
         return reader, writer
 
     async def raw(
-        self, *parts: bytes, port: int = PORT, until: bytes = b"", timeout_s: float = 10
+        self, *parts: bytes, port: int = PORT, until: bytes = b"", timeout_s: float = 30
     ) -> bytes:
         """What comes back until these bytes, or until the node closes. Each part is a packet."""
         reader, writer = await self.open(port)
@@ -434,7 +434,7 @@ class Http2:
         self, *headers: tuple[str, str], method: str = "GET", body: bytes = b""
     ) -> Stream:
         number = self.send(*headers, method=method, body=body)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not self.streams[number].ended:
                 data = await self.reader.read(1 << 16)
                 if not data:

@@ -309,7 +309,7 @@ async def end_log_driver(settings: Settings) -> None:
     pid = AwslogsPlane(settings.task_dir, settings.run_dir / "awslogs").pid()
     if pid is not None:
         os.kill(pid, signal.SIGKILL)
-        await wait_end(pid, 5)
+        await wait_end(pid, 20)
     # Of connections that were being made the server hears in the loop's next turns.
     for _ in range(5):
         await asyncio.sleep(0)
@@ -380,7 +380,7 @@ class Driver:
 
     async def settle(self, *tasks: Task) -> ContainersState:
         """Until nothing is left to do."""
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(90):
             while True:
                 self.woken.clear()
                 taken, seen = await self.turn(*tasks)
@@ -393,12 +393,23 @@ class Driver:
         return await self.until_container(task, "web", status)
 
     async def until_container(self, task: Task, name: str, status: str) -> ContainerState:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 self.woken.clear()
                 seen = await self.settle(task)
                 found = seen.tasks[task_id(task.arn)].containers[name]
                 if found.status == status:
+                    return found
+                await self.woken.wait()
+
+    async def exited(self, task: Task) -> ContainerState:
+        """What is seen of a stopping task's container once it has ended."""
+        async with asyncio.timeout(60):
+            while True:
+                self.woken.clear()
+                seen = await self.plane.observe()
+                found = seen.tasks[task_id(task.arn)].containers["web"]
+                if found.exit_code is not None:
                     return found
                 await self.woken.wait()
 
@@ -410,7 +421,7 @@ class Driver:
     async def line(self, task: Task, pattern: str) -> str:
         """Wait until the container has printed such a line."""
         log = self.plane.directory(task.arn).container(task.arn, "web").log
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 for line in parse_lines(log.read_bytes() if log.exists() else b""):
                     if re.search(pattern, line.message):

@@ -263,7 +263,7 @@ async def test_a_client_that_leaves_harms_nobody(lab: Lab) -> None:
         writer.write(OK)
         await writer.drain()
 
-    async with lab.target() as target, asyncio.timeout(10):
+    async with lab.target() as target, asyncio.timeout(30):
         target.reply = lambda head: slowly
         _, gone = await lab.open()
         gone.write(GET)

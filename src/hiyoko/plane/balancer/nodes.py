@@ -212,10 +212,11 @@ class BalancerPlane:
     async def _reload(self, node: BalancerNode, text: str) -> None:
         place = self.directory / node.eni_id
         running = await ask_worker(place / MASTER_SOCKET, ["show servers state"])
-        await _leave_counters(place)
         await check(place, text)
         write_private(place / STATE_FILE, state_file(node, running))
         write_private(place / CONFIG, text)
+        # Last of all: what the worker counts from here to its end goes with it.
+        await _leave_counters(place)
         async with _loaded(place, text):
             await ask(place / MASTER_SOCKET, "reload")
 

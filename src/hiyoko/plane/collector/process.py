@@ -104,14 +104,17 @@ class Collector:
         for node in self.nodes.values():
             node.look()
 
-    def turn(self, *, wait: bool = False) -> None:
+    def turn(self) -> None:
         """Make files of what was spooled."""
         for name, spool in self.spools.items():
             spool.reap()
             if name in self.nodes:
                 spool.turn(self._period_end(), self.nodes[name].context)
-            if wait:
-                spool.reap(wait=True)
+
+    def await_files(self) -> None:
+        """Return when the files that are being made are there."""
+        for spool in self.spools.values():
+            spool.reap(wait=True)
 
     def _period_end(self) -> float:
         return math.ceil(self.now() / PERIOD_S) * PERIOD_S
@@ -138,7 +141,9 @@ class Collector:
                 return self.tail(asked)
             case "turn":
                 self.gather()
-                self.turn(wait=True)
+                self.await_files()
+                self.turn()
+                self.await_files()
                 return {}
             case "end":
                 self.ended = True

@@ -15,12 +15,12 @@ import resource
 import shutil
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import assert_never
 
 from hiyoko.blueprint.step import Step
-from hiyoko.blueprint.tasks import Container, Task, Tasks
+from hiyoko.blueprint.tasks import Container, LogTarget, Task, Tasks
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.awslogs.control import AwslogsPlane
 from hiyoko.plane.awslogs.order import POSITION, sent
@@ -54,6 +54,7 @@ from hiyoko.plane.containers.health import watch_health
 from hiyoko.plane.containers.layers import resolve
 from hiyoko.plane.containers.pull import PulledImage, Puller
 from hiyoko.plane.containers.runtime import Runtime, StartFailed
+from hiyoko.plane.containers.session_log import SessionLog
 from hiyoko.plane.containers.shared_pids import end_shared_pids, shared_pids
 from hiyoko.plane.containers.storage import mount_storage, storage_enforced, unmount_storage
 from hiyoko.plane.containers.task_logs import TaskLogs
@@ -234,9 +235,15 @@ class ContainerPlane:
         """Whether limits of CPU and memory, and of ephemeral storage, are real here."""
         return limits_enforced(), storage_enforced()
 
-    async def open_terminal(self, cid: str, argv: list[str]) -> Terminal:
-        """A command in a running container. Raises OSError or PlaneError."""
-        return await Terminal.open(self.settings.run_dir / "runc", cid, argv)
+    async def open_terminal(
+        self, arn: str, cid: str, argv: list[str], log: LogTarget | None = None
+    ) -> Terminal:
+        """A command in a running container of a task. Raises OSError or PlaneError."""
+        task = self._agent.task(arn)
+        kept = None
+        if log is not None and task is not None:
+            kept = SessionLog(task, log, self.trust, self._agent.role_keys, self.clock)
+        return await Terminal.open(self.settings.run_dir / "runc", cid, argv, kept)
 
     @property
     def pulling(self) -> bool:
@@ -447,7 +454,7 @@ class ContainerPlane:
         )
         config_file = files.bundle / "config.json"
         config_file.touch(mode=0o600)
-        config_file.write_text(json.dumps(document, indent=1))
+        config_file.write_text(json.dumps(document))
         needs = tuple(name for name, _ in container.depends_on)
         files.write_stopping(Stopping(config.stop_signal, container.stop_timeout_s, needs))
 
@@ -540,6 +547,9 @@ class ContainerPlane:
 
         Raises PlaneError when there is no log driver to do it.
         """
+        tasks = tuple(tasks)
+        if any(one.log is not None for task in tasks if task.run for one in task.containers):
+            self._logs.foresee()
         running: dict[Path, Task] = {}
         ended: set[Path] = set()
         for task in tasks:
@@ -548,7 +558,7 @@ class ContainerPlane:
                 found = state.containers.get(container.name) if state is not None else None
                 if container.log is None or found is None:
                     continue
-                path = self.settings.task_dir / task_id(task.arn) / container.name
+                path = _container_path(self.settings.task_dir, task.arn, container.name)
                 if found.monitor is not None:
                     running[path] = task
                 elif not task.run and not sent(path):
@@ -571,8 +581,14 @@ class ContainerPlane:
             job.cancel()
         if jobs:
             await asyncio.wait(jobs)
+        await self._logs.close()
         self._watch.close()
         await self._agent.close()
+
+
+@lru_cache(maxsize=4096)
+def _container_path(tasks: Path, arn: str, container: str) -> Path:
+    return tasks / task_id(arn) / container
 
 
 def _open_files() -> int:
