@@ -81,8 +81,13 @@ samples of metrics."""
 REGISTRY_HOSTS = ("*.dkr.ecr.*.amazonaws.com", "*.docker.io", *PUBLIC_HOSTS)
 
 
-def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Loop]:
-    """AWS's API over a store, and the reconcilers that make its wishes true. Nothing runs yet."""
+def compose(
+    store: Store, settings: Settings, clock: Clock, users_refused: str
+) -> tuple[Gateway, Loop]:
+    """AWS's API over a store, and the reconcilers that make its wishes true. Nothing runs yet.
+
+    ``users_refused``: why tasks have no user namespaces of their own, empty when they have.
+    """
     trust = root_certificate_path(settings)
     keys = role_keys(store, clock)
     containers = ContainerPlane(settings, trust, lambda: loop.wake_one("tasks"), keys, clock)
@@ -107,7 +112,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
     balancer_logs = BalancerLogsReconciler.of(store, settings)
     loop = Loop.of(
         [
-            NetworkReconciler(store, NetworkPlane(), clock),
+            NetworkReconciler(store, NetworkPlane(users=not users_refused), clock),
             EndpointReconciler(store, EndpointPlane(serve_endpoint), clock),
             QueryLogReconciler(store, QueryLog.below(settings.run_dir), clock),
             ZoneReconciler(store, DnsServer(settings), clock),
@@ -132,7 +137,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
     )
 
     def status() -> dict[str, object]:
-        told = describe(store, loop, *containers.enforced()) | neighbours.describe()
+        told = describe(store, loop, *containers.enforced(), users_refused) | neighbours.describe()
         return told | {"images": describe_images(collector.observe())}
 
     async def settle() -> None:

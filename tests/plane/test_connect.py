@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -17,8 +18,18 @@ from hiyoko.blueprint.proxies import Proxy, ProxyListener, ProxyServer
 from hiyoko.plane.connect.plane import ProxyPlane, StartProxy, StopProxy, steps
 from hiyoko.plane.connect.render import NOBODY
 from hiyoko.plane.connect.servers import server_changes
+from hiyoko.plane.containers.cgroups import (
+    CGROUPS,
+    limit_task,
+    limits_enforced,
+    own_group,
+    place_helper,
+    task_group,
+)
+from hiyoko.plane.containers.usage import task_usage
 from hiyoko.plane.namespaces import in_namespace
 from hiyoko.plane.process import NETNS_DIR, run
+from hiyoko.settings import Settings
 
 ENI = "eni-connect"
 ALIAS = IPv4Address("127.255.0.1")
@@ -83,7 +94,7 @@ def listening(address: str, port: int) -> socket.socket:
 async def ground(tmp_path: Path) -> AsyncIterator[Ground]:
     await run("ip", "netns", "add", ENI)
     await run("ip", "-n", ENI, "link", "set", "lo", "up")
-    made = Ground(ProxyPlane(tmp_path / "connect"))
+    made = Ground(ProxyPlane(Settings(tmp_path)))
     serving = [await asyncio.start_server(made.own.serve, sock=listening("0.0.0.0", 80))]
     for place in PLACES:
         await run("ip", "-n", ENI, "address", "add", f"{place}/32", "dev", "lo")
@@ -206,6 +217,48 @@ async def test_a_deployment_gets_test_traffic_first_and_then_its_share(ground: G
     await ground.become(shifting(second))
     assert [await asked(one, 2) for one in (GET, marked)] == [[0, 2], [0, 2]]
     assert (await ground.plane.observe())[ENI].pid == running
+
+
+GREEDY = """
+for door; do echo $$ > $door; done
+echo 500 > /proc/self/oom_score_adj
+x=0123456789abcdef; while :; do x=$x$x; done
+"""
+
+
+def told(pid: int, name: str) -> str:
+    """A file of a process in /proc."""
+    return Path(f"/proc/{pid}/{name}").read_text()
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in told(pid, f"task/{pid}/children").split()]
+
+
+@pytest.mark.skipif(not limits_enforced(), reason="control groups can't be made here")
+async def test_a_proxy_is_on_its_tasks_account_and_outlives_a_container_that_takes_all(
+    ground: Ground,
+) -> None:
+    settings, task = ground.plane.settings, "0123"
+    wished = replace(proxy(*PLACES), task_arn=f"arn:task/{task}")
+    await ground.become(wished)
+    limit_task(settings, task, 256, 64)
+    master = (await ground.plane.observe())[ENI].pid
+    # Of version 1 a line for each hierarchy, of version 2 one.
+    groups = [told(pid, "cgroup") for pid in (master, *children(master))]
+    assert len(groups) == 2
+    assert all(f"/{task_group(settings, task)}/{ENI}\n" in each for each in groups)
+    used = task_usage(settings, task)
+    assert used is not None
+    assert used.memory_bytes > 1 << 20
+    assert used.cpu_ns > 0
+    doors = map(str, place_helper(settings, task, "container", 2))
+    ended = await asyncio.create_subprocess_exec("sh", "-c", GREEDY, "sh", *doors)
+    assert await ended.wait() == -signal.SIGKILL
+    assert (await ground.ask()).endswith(b"ok")
+    assert (await ground.plane.observe())[ENI].pid == master
+    await ground.plane.apply(StopProxy(ENI))
+    assert not list(CGROUPS.glob(f"**/{own_group(settings)}"))
 
 
 async def test_bytes_pass_as_they_are(ground: Ground) -> None:

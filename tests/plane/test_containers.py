@@ -345,17 +345,19 @@ async def test_a_container_is_given_what_its_definition_asks_for(driver: Driver)
     push(driver.world.store, driver.world.settings, "app", "1", ())
     script = (
         "echo init=$(cat /proc/1/comm); echo core=$(ulimit -c);"
-        " echo somaxconn=$(cat /proc/sys/net/core/somaxconn); exec sleep 60"
+        " echo somaxconn=$(cat /proc/sys/net/core/somaxconn);"
+        " echo shmmax=$(cat /proc/sys/kernel/shmmax); exec sleep 60"
     )
     container = make_container(
         IMAGE, "sh", "-c", script, init_process=True, ulimits=(("core", 0, 0),),
-        system_controls=(("net.core.somaxconn", "512"),),
+        system_controls=(("net.core.somaxconn", "512"), ("kernel.shmmax", "65536")),
     )  # fmt: skip
     task = make_task(22, container)
     await driver.until(task, "RUNNING")
     assert await driver.line(task, "^init=init$")
     assert await driver.line(task, "^core=0$")
     assert await driver.line(task, "^somaxconn=512$")
+    assert await driver.line(task, "^shmmax=65536$")
 
 
 def keep(driver: Driver, service: str, operation: str, **request: Any) -> dict[str, Any]:
