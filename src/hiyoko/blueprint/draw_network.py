@@ -262,6 +262,7 @@ def _interface(row: model.NetworkInterface, public_ip: str) -> Interface:
         public_address=IPv4Address(public_ip) if public_ip else None,
         groups=None if row.groups is None else tuple(sorted(row.groups)),
         forwards=not row.source_dest_check,
+        of_task=row.requester_id == "amazon-ecs",
     )
 
 

@@ -29,7 +29,7 @@ from hiyoko.plane.namespaces import socket_in
 
 DNS_TIMEOUT_S = 2.0
 DNS_ATTEMPTS = 2
-"""A task's own resolv.conf says the same (``bundle.resolv_conf``)."""
+"""A task's own resolv.conf says the same (``etc_files.resolv_conf``)."""
 
 
 class LookupFailed(Exception):

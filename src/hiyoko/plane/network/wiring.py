@@ -66,13 +66,15 @@ class Wire:
     """An interface: the veth pair between its namespace and the router.
 
     A gateway endpoint has one too, with the service's address and the endpoint's id as ``eni_id``.
-    ``nat`` is the nftables text of a NAT gateway's namespace, empty for all others.
+    ``nat`` is the nftables text of a NAT gateway's namespace, empty for all others. ``of_task``:
+    the namespace lies in a user namespace of its own, where there can be one.
     """
 
     eni_id: str
     address: IPv4Address
     mac: str
     nat: str = ""
+    of_task: bool = False
 
     @cached_property
     def link(self) -> str:
@@ -166,6 +168,7 @@ def wiring(vpc: Vpc) -> Wiring:
             each.address,
             each.mac,
             render_nat(each.address, vpc.cidrs) if each.eni_id in nat else "",
+            each.of_task,
         )
         for each in vpc.interfaces
     ) + tuple(
