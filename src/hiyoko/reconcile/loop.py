@@ -155,9 +155,8 @@ class Loop:
     async def _drive(self, driver: Driver) -> None:
         while True:
             report = await driver.turn()
-            if report.steps:
-                driver.woken.set()  # look again at what was just done
             if report.steps or report.saw_change:
+                driver.woken.set()  # look again: only a look that finds nothing new is quiet
                 self._wake_followers(driver)
             async with self._turned:
                 self._turned.notify_all()
