@@ -107,6 +107,9 @@ class Loop:
         follows: Mapping[str, Collection[str]] | None = None,
     ) -> Loop:
         """A loop over these reconcilers."""
+        names = {one.name for one in reconcilers}
+        named = {name for one, others in (follows or {}).items() for name in (one, *others)}
+        assert named <= names, f"nobody is {', '.join(sorted(named - names))}"
         return cls([Driver(reconciler) for reconciler in reconcilers], follows)
 
     def wake(self) -> None:
