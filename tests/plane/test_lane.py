@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/vpc/latest/userguide/security-group-connection-track
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import socket
@@ -157,6 +158,17 @@ async def test_an_established_connection_meets_no_chain(
             assert made.answers()
         # Now and then one packet of each direction is judged again.
         assert await whole_way(vpc) - before <= 4
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+async def test_but_now_and_then_it_does(vpc: Vpc, way: tuple[str | None, str, object]) -> None:
+    """So tracking keeps seeing the connection."""
+    with connection(*way) as made:
+        counter = "insert rule ip hiyoko source_guard meta l4proto tcp counter\n"
+        await run("nft", "-f", "-", stdin=counter, netns=vpc.vpc_id)
+        async with asyncio.timeout(30):
+            while await whole_way(vpc) < 2:
+                assert made.answers()
 
 
 def denied(vpc: Vpc, *, outward: bool, cidr: IPv4Network) -> Vpc:
