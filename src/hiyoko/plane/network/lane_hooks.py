@@ -52,11 +52,13 @@ Opened = dict[str, bpf.Program]
 
 async def prepare(vpc_id: str) -> bool:
     """Load the programs for a router, once. False where the kernel does not let us."""
-    if not await _inside(vpc_id, _prepare):
+    if await _inside(vpc_id, _complete):
+        return True
+    if not await _inside(vpc_id, _may_load):
         return False
-    # An earlier daemon's chains must not hand on what the programs let through.
+    # First of all, since who finds programs looks for nothing else to tell to forget.
     await run("sh", "-c", _ONLY_IF_THERE, stdin=f"delete table {LANE}\n", netns=vpc_id)
-    return True
+    return await _inside(vpc_id, _prepare)
 
 
 async def hook(vpc_id: str, links: list[str]) -> None:
@@ -92,18 +94,33 @@ async def _inside(vpc_id: str, do: Callable[[], bool]) -> bool:
     return await asyncio.to_thread(in_namespace, NETNS_DIR / vpc_id, asked)
 
 
-def _prepare() -> bool:
+def _complete() -> bool:
+    """Whether this thread's router has the programs, and no others."""
+    with ExitStack() as opened:
+        programs = _held(opened)
+        return bool(programs) and len(programs) == len(_held_by_anybody(opened))
+
+
+def _may_load() -> bool:
     if sys.byteorder != "little":
         return False
     with ExitStack() as opened:
-        programs = _held(opened)
-        if programs and len(programs) == len(_held_by_anybody(opened)):
-            return True
         try:
-            programs = programs or _load(opened)
+            _load(opened)
         except OSError as refused:
             log.info("the fast lane is nftables': %s", refused)
             return False
+    return True
+
+
+def _prepare() -> bool:
+    with ExitStack() as opened:
+        programs = _held(opened)
+        if not programs:
+            programs = _load(opened)
+            loopback = socket.if_nametoindex("lo")
+            for key, program in programs.items():
+                bpf.hook(program, loopback, _KINDS[key])
         for _, link in socket.if_nameindex():
             if link == GATEWAY_LINK or link.startswith("e-"):
                 _hook_link(link, programs)
@@ -208,7 +225,4 @@ def _load(opened: ExitStack) -> Opened:
         opened.callback(os.close, programs[key].descriptor)
     # Who may load them but not ask for them again could not tell them to forget.
     os.close(bpf.map_of(programs["take"].map_ids[0]).descriptor)
-    loopback = socket.if_nametoindex("lo")
-    for key, program in programs.items():
-        bpf.hook(program, loopback, _KINDS[key])
     return programs
