@@ -221,7 +221,7 @@ async def rig(place: Path, *, programs: bool = True) -> AsyncIterator[None]:
     """Everything stands and answers; the world's end ends it. ``programs``: see NetworkPlane."""
     _files(place)
     await prepare_internet()
-    network = NetworkPlane(programs)
+    network = NetworkPlane(programs=programs)
     for step in steps(Network((vpc(),)), await network.observe()):
         await network.apply(step)
     await run("ip", "netns", "add", BARE)

@@ -57,6 +57,37 @@ def test_a_cluster_with_a_task_or_a_service_is_not_deleted(cloud: Cloud) -> None
     assert code == "ClusterContainsServicesException"
 
 
+def test_a_cluster_says_where_sessions_are_logged(cloud: Cloud) -> None:
+    def described() -> dict[str, Any]:
+        (shown,) = cloud("DescribeClusters", clusters=["c"], include=["CONFIGURATIONS"])["clusters"]
+        return dict(shown.get("configuration") or {})
+
+    def wanted(**configuration: Any) -> dict[str, Any]:
+        given = {"executeCommandConfiguration": configuration}
+        return {"cluster": "c", "configuration": given}
+
+    assert described() == {}
+    cloud("UpdateCluster", **wanted(logging="NONE"))
+    assert described() == {"executeCommandConfiguration": {"logging": "NONE"}}
+    log = {"cloudWatchLogGroupName": "/sessions"}
+    shown = cloud("UpdateCluster", **wanted(logging="OVERRIDE", logConfiguration=log))["cluster"]
+    (group,) = shown["configuration"].values()
+    assert group["logConfiguration"]["cloudWatchLogGroupName"] == "/sessions"
+    assert described() == shown["configuration"]
+    cloud("UpdateCluster", cluster="c", serviceConnectDefaults={"namespace": "shop"})
+    assert described() == shown["configuration"]
+    for refused, told in (
+        ({"kmsKeyId": "k"}, "executeCommandConfiguration.kmsKeyId"),
+        ({"logging": "OVERRIDE"}, "OVERRIDE"),
+        ({"logging": "NONE", "logConfiguration": log}, "OVERRIDE"),
+        ({"logging": "OVERRIDE", "logConfiguration": {"s3BucketName": "b"}}, "s3BucketName"),
+    ):
+        assert told in refusal(cloud, "UpdateCluster", **wanted(**refused))[1]
+    storage = {"managedStorageConfiguration": {"kmsKeyId": "k"}}
+    _, message = refusal(cloud, "CreateCluster", clusterName="d", configuration=storage)
+    assert "managedStorageConfiguration" in message
+
+
 # Task definitions.
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -17,8 +18,18 @@ from hiyoko.blueprint.proxies import Proxy, ProxyListener, ProxyServer
 from hiyoko.plane.connect.plane import ProxyPlane, StartProxy, StopProxy, steps
 from hiyoko.plane.connect.render import NOBODY
 from hiyoko.plane.connect.servers import server_changes
+from hiyoko.plane.containers.cgroups import (
+    CGROUPS,
+    limit_task,
+    limits_enforced,
+    own_group,
+    place_helper,
+    task_group,
+)
+from hiyoko.plane.containers.usage import task_usage
 from hiyoko.plane.namespaces import in_namespace
 from hiyoko.plane.process import NETNS_DIR, run
+from hiyoko.settings import Settings
 
 ENI = "eni-connect"
 ALIAS = IPv4Address("127.255.0.1")
@@ -49,7 +60,7 @@ class Ground:
 
     async def become(self, wished: Proxy) -> None:
         """Take steps until none is left."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while taken := steps({ENI: wished}, await self.plane.observe()):
                 for step in taken:
                     await self.plane.apply(step)
@@ -61,7 +72,7 @@ class Ground:
         )
         reader, writer = await asyncio.open_connection(sock=made)
         writer.write(request)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
             body = await reader.readexactly(length)
@@ -83,7 +94,7 @@ def listening(address: str, port: int) -> socket.socket:
 async def ground(tmp_path: Path) -> AsyncIterator[Ground]:
     await run("ip", "netns", "add", ENI)
     await run("ip", "-n", ENI, "link", "set", "lo", "up")
-    made = Ground(ProxyPlane(tmp_path / "connect"))
+    made = Ground(ProxyPlane(Settings(tmp_path)))
     serving = [await asyncio.start_server(made.own.serve, sock=listening("0.0.0.0", 80))]
     for place in PLACES:
         await run("ip", "-n", ENI, "address", "add", f"{place}/32", "dev", "lo")
@@ -177,6 +188,77 @@ async def test_a_server_that_fails_is_left_alone_and_a_lost_request_is_tried_aga
     before = ground.asked()
     assert b"500" in await ground.ask()
     assert ground.asked() != before
+
+
+async def test_a_deployment_gets_test_traffic_first_and_then_its_share(ground: Ground) -> None:
+    first, second = (ProxyServer(IPv4Address(one), 8080) for one in PLACES)
+    marked = GET.replace(b"Connection", b"X-Test: Yes\r\nConnection")
+    other = GET.replace(b"Connection", b"X-Test: no\r\nConnection")
+
+    def shifting(*servers: ProxyServer, test: tuple[ProxyServer, ...] = ()) -> Proxy:
+        one = replace(listener(), servers=servers, test_servers=test)
+        one = replace(one, test_header="x-test", test_value="Yes")
+        return replace(proxy(), listeners=(one,))
+
+    async def asked(request: bytes, times: int) -> list[int]:
+        before = ground.asked()
+        for _ in range(times):
+            assert (await ground.ask(request=request)).endswith(b"ok")
+        return [ground.asked()[place] - before[place] for place in PLACES]
+
+    await ground.become(shifting(first))
+    assert await asked(marked, 2) == [2, 0]  # nothing is tested
+    running = (await ground.plane.observe())[ENI].pid
+    await ground.become(shifting(first, test=(second,)))
+    assert [await asked(one, 2) for one in (GET, other, marked)] == [[2, 0], [2, 0], [0, 2]]
+    shared = (replace(first, weight=256), replace(second, weight=64))
+    await ground.become(shifting(*shared, test=(second,)))
+    assert await asked(GET, 20) == [16, 4]
+    await ground.become(shifting(second))
+    assert [await asked(one, 2) for one in (GET, marked)] == [[0, 2], [0, 2]]
+    assert (await ground.plane.observe())[ENI].pid == running
+
+
+GREEDY = """
+for door; do echo $$ > $door; done
+echo 500 > /proc/self/oom_score_adj
+x=0123456789abcdef; while :; do x=$x$x; done
+"""
+
+
+def told(pid: int, name: str) -> str:
+    """A file of a process in /proc."""
+    return Path(f"/proc/{pid}/{name}").read_text()
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in told(pid, f"task/{pid}/children").split()]
+
+
+@pytest.mark.skipif(not limits_enforced(), reason="control groups can't be made here")
+async def test_a_proxy_is_on_its_tasks_account_and_outlives_a_container_that_takes_all(
+    ground: Ground,
+) -> None:
+    settings, task = ground.plane.settings, "0123"
+    wished = replace(proxy(*PLACES), task_arn=f"arn:task/{task}")
+    await ground.become(wished)
+    limit_task(settings, task, 256, 64)
+    master = (await ground.plane.observe())[ENI].pid
+    # Of version 1 a line for each hierarchy, of version 2 one.
+    groups = [told(pid, "cgroup") for pid in (master, *children(master))]
+    assert len(groups) == 2
+    assert all(f"/{task_group(settings, task)}/{ENI}\n" in each for each in groups)
+    used = task_usage(settings, task)
+    assert used is not None
+    assert used.memory_bytes > 1 << 20
+    assert used.cpu_ns > 0
+    doors = map(str, place_helper(settings, task, "container", 2))
+    ended = await asyncio.create_subprocess_exec("sh", "-c", GREEDY, "sh", *doors)
+    assert await ended.wait() == -signal.SIGKILL
+    assert (await ground.ask()).endswith(b"ok")
+    assert (await ground.plane.observe())[ENI].pid == master
+    await ground.plane.apply(StopProxy(ENI))
+    assert not list(CGROUPS.glob(f"**/{own_group(settings)}"))
 
 
 async def test_bytes_pass_as_they_are(ground: Ground) -> None:

@@ -4,7 +4,7 @@
 - ``rows`` ``seen``     tables: wishes, and what the task reconciler saw
 - ``sight``             both brought together
 - ``clusters`` ``task_definitions`` ``tasks`` ``services`` ``service_deployments`` ``tagging``
-  ``execute_command`` the operations
+  ``execute_command`` the operations; ``exec_logging`` where sessions are logged
 - ``capacity``          FARGATE and FARGATE_SPOT; ``spot`` the end of a Spot task
 - ``deployments``       how a deployment begins and ends, and what remains of it
 - ``rollout``           strategies and their settings; ``shifting`` moves traffic, ``alarms`` end it

@@ -38,6 +38,9 @@ class Cluster:
     """The default capacity provider strategy."""
     connect_namespace: str = ""
     """serviceConnectDefaults: the ARN of a namespace."""
+    exec_logging: str = ""
+    exec_log_group: str = ""
+    """Sessions of ECS Exec: NONE, DEFAULT or OVERRIDE as it was given, and where that leads."""
     tags: Tags = ()
 
 

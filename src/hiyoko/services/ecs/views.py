@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hiyoko.services.ecs import connect_views
+from hiyoko.services.ecs import connect_views, exec_logging
 from hiyoko.services.ecs.model import (
     Cluster,
     ContainerDefinition,
@@ -74,6 +74,7 @@ def cluster(one: Cluster, counts: Counts, include: Container[str]) -> Shape:
         "capacityProviders": list(one.capacity_providers),
         "defaultCapacityProviderStrategy": strategy(one.strategy),
         **_connect_defaults(one),
+        **(exec_logging.configuration(one) if "CONFIGURATIONS" in include else {}),
     }
 
 
