@@ -23,10 +23,10 @@ from tests.plane.registry_world import (
 
 from hiyoko.blueprint.tasks import Container, Mount, Task
 from hiyoko.plane import user_namespaces
-from hiyoko.plane.awslogs.lines import parse_lines
 from hiyoko.plane.containers.cgroups import CGROUPS, limits_enforced, remove_groups, task_group
 from hiyoko.plane.containers.directory import ContainerState, task_id
 from hiyoko.plane.containers.storage import storage_enforced
+from hiyoko.plane.log_driver.lines import parse_lines
 from hiyoko.plane.process import run
 
 IMAGE = f"{ECR}/app:1"
