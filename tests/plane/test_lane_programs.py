@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import socket
 import struct
@@ -237,3 +238,31 @@ async def test_the_lane_of_nftables_gives_way_to_programs() -> None:
     finally:
         await settle()
     assert found == OURS
+
+
+@pytest.mark.parametrize(
+    ("question", "refusal"),
+    [
+        pytest.param("hooked", errno.EINVAL, id="a kernel without the hook"),
+        pytest.param("load", errno.EPERM, id="one that does not let us load"),
+        pytest.param("map_of", errno.EPERM, id="one that does not let us ask again"),
+    ],
+)
+async def test_where_the_kernel_refuses_the_lane_is_nftables(
+    monkeypatch: pytest.MonkeyPatch, question: str, refusal: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(refusal, os.strerror(refusal))
+
+    await prepare_internet()
+    vpc = example.example_vpc()
+    try:
+        with monkeypatch.context() as limited:
+            limited.setattr(bpf, question, refuse)
+            await settle(vpc)
+            tables = await run("nft", "list", "tables", netns=vpc.vpc_id)
+            plane, network = NetworkPlane(), Network((vpc,))
+            assert steps(network, await plane.audit(network, await plane.observe())) == []
+    finally:
+        await settle()
+    assert "netdev" in tables

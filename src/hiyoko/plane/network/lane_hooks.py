@@ -106,6 +106,9 @@ def _may_load() -> bool:
         return False
     with ExitStack() as opened:
         try:
+            # Kernels before 6.6 take the programs, but do not know such a hook.
+            for program in bpf.hooked(socket.if_nametoindex("lo"), bpf.INGRESS):
+                opened.callback(os.close, program.descriptor)
             _load(opened)
         except OSError as refused:
             log.info("the fast lane is nftables': %s", refused)
