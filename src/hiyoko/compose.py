@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from aiohttp.web import SockSite
 
 from hiyoko import api
+from hiyoko.blueprint.tasks import LogTarget
 from hiyoko.clock import Clock
 from hiyoko.gateway import acme, data_channel, layer_bucket, public_keys
 from hiyoko.gateway.data_channel import DataChannels
@@ -15,6 +16,7 @@ from hiyoko.gateway.local import LocalRoutes
 from hiyoko.gateway.public_images import HOSTS as PUBLIC_HOSTS
 from hiyoko.gateway.registry import RegistryHandler
 from hiyoko.gateway.server import Gateway
+from hiyoko.gateway.session import OpenTerminal
 from hiyoko.neighbours import Neighbours
 from hiyoko.neighbours.event_log import event_log
 from hiyoko.plane.balancer.signing import signing_key
@@ -24,14 +26,17 @@ from hiyoko.plane.ca.issuing import CertificateFiles
 from hiyoko.plane.ca.responder import HOSTS, Responder
 from hiyoko.plane.checkers import Checkers
 from hiyoko.plane.containers.collector import Collector
+from hiyoko.plane.containers.exec import Terminal
 from hiyoko.plane.containers.plane import ContainerPlane
 from hiyoko.plane.containers.uploads import Uploads
 from hiyoko.plane.dns.dns_server import DnsServer
 from hiyoko.plane.dns.query_log import QueryLog
+from hiyoko.plane.dns.vpc_query_log import VpcQueryLog
 from hiyoko.plane.endpoints import EndpointPlane
 from hiyoko.plane.network import NetworkPlane
 from hiyoko.porter.client import PorterClient
 from hiyoko.reconcile.alarms import AlarmReconciler
+from hiyoko.reconcile.anomalies import AnomalyReconciler
 from hiyoko.reconcile.balancer_logs import BalancerLogsReconciler
 from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.reconcile.certificates import CertificateReconciler
@@ -48,6 +53,7 @@ from hiyoko.reconcile.name_servers import name_servers
 from hiyoko.reconcile.network import NetworkReconciler
 from hiyoko.reconcile.query_logs import QueryLogReconciler
 from hiyoko.reconcile.registry import RegistryReconciler
+from hiyoko.reconcile.resolver_logs import ResolverLogReconciler
 from hiyoko.reconcile.role_keys import role_keys
 from hiyoko.reconcile.scaling import ScalingReconciler
 from hiyoko.reconcile.stacks import StackReconciler
@@ -57,11 +63,23 @@ from hiyoko.reconcile.zones import ZoneReconciler
 from hiyoko.services.acm.key_store import use_key_store
 from hiyoko.services.cloudformation.requests import use_specs
 from hiyoko.services.ecr.layer_store import use_layer_store
+from hiyoko.services.ecs.execute_command import ExecSession
 from hiyoko.services.route53.dns_answers import use_name_servers
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
 
 RESET_S = 60.0
+FOLLOWS = {
+    "endpoints": ("network",),
+    "zones": ("network",),
+    "certificates": ("zones",),
+    "balancers": ("network", "certificates"),
+    "connect": ("network",),
+    "tasks": ("network",),
+    "alarms": ("balancer_logs", "task_metrics"),
+}
+"""Who looks at what another makes, beside rows: namespaces, answers of DNS, certificates' files,
+samples of metrics."""
 REGISTRY_HOSTS = ("*.dkr.ecr.*.amazonaws.com", "*.docker.io", *PUBLIC_HOSTS)
 
 
@@ -99,6 +117,7 @@ def compose(
             NetworkReconciler(store, NetworkPlane(users=not users_refused), clock),
             EndpointReconciler(store, EndpointPlane(serve_endpoint), clock),
             QueryLogReconciler(store, QueryLog.below(settings.run_dir), clock),
+            ResolverLogReconciler(store, VpcQueryLog.below(settings.run_dir), clock),
             ZoneReconciler(store, DnsServer(settings), clock),
             HealthCheckReconciler(store, Checkers(), clock),
             CertificateReconciler(store, certificates, clock, heard),
@@ -109,13 +128,15 @@ def compose(
             EcsEventsReconciler(store, heard, clock),
             StackReconciler(store, clock),
             balancer_logs,
+            AnomalyReconciler.of(store, settings, clock),
             TaskMetricsReconciler(store, containers.usage, clock),
             AlarmReconciler(store, clock),
             RegistryReconciler(store, heard, clock),
             ImageStoreReconciler(store, containers, collector, clock),
             LogRetention(store, clock),
             ScalingReconciler(store, clock),
-        ]
+        ],
+        FOLLOWS,
     )
 
     def status() -> dict[str, object]:
@@ -130,12 +151,12 @@ def compose(
         key = signing_key(settings)
         return key.public if key.kid == kid else None
 
-    store.watch(loop.wake)
+    store.watch(loop.wake_readers)
     registry = RegistryHandler(store, settings, PorterClient(settings.run_dir), clock)
     for host in REGISTRY_HOSTS:
         gateway.register_host(host, registry.handle)
     gateway.register_registry(registry.handle)
-    channels = DataChannels(store, clock, containers.open_terminal)
+    channels = DataChannels(store, clock, terminals(containers))
     gateway.register_host(data_channel.HOST, channels.handle)
     gateway.register_channels(channels.handle)
     gateway.register_host(layer_bucket.HOST, layer_bucket.LayerBucket(store, settings).handle)
@@ -143,3 +164,15 @@ def compose(
     local = LocalRoutes(store, settings, status, settle, balancer_logs.plane.ask)
     local.register(gateway)
     return gateway, loop
+
+
+def terminals(containers: ContainerPlane) -> OpenTerminal:
+    """Terminals of ECS Exec's sessions: in their tasks' containers, and logged where they are."""
+
+    async def open_terminal(session: ExecSession, argv: list[str]) -> Terminal:
+        log = None
+        if session.log_group:
+            log = LogTarget(session.log_group, session.id, session.log_region)
+        return await containers.open_terminal(session.task_arn, session.runtime_id, argv, log)
+
+    return open_terminal

@@ -57,6 +57,37 @@ def test_a_cluster_with_a_task_or_a_service_is_not_deleted(cloud: Cloud) -> None
     assert code == "ClusterContainsServicesException"
 
 
+def test_a_cluster_says_where_sessions_are_logged(cloud: Cloud) -> None:
+    def described() -> dict[str, Any]:
+        (shown,) = cloud("DescribeClusters", clusters=["c"], include=["CONFIGURATIONS"])["clusters"]
+        return dict(shown.get("configuration") or {})
+
+    def wanted(**configuration: Any) -> dict[str, Any]:
+        given = {"executeCommandConfiguration": configuration}
+        return {"cluster": "c", "configuration": given}
+
+    assert described() == {}
+    cloud("UpdateCluster", **wanted(logging="NONE"))
+    assert described() == {"executeCommandConfiguration": {"logging": "NONE"}}
+    log = {"cloudWatchLogGroupName": "/sessions"}
+    shown = cloud("UpdateCluster", **wanted(logging="OVERRIDE", logConfiguration=log))["cluster"]
+    (group,) = shown["configuration"].values()
+    assert group["logConfiguration"]["cloudWatchLogGroupName"] == "/sessions"
+    assert described() == shown["configuration"]
+    cloud("UpdateCluster", cluster="c", serviceConnectDefaults={"namespace": "shop"})
+    assert described() == shown["configuration"]
+    for refused, told in (
+        ({"kmsKeyId": "k"}, "executeCommandConfiguration.kmsKeyId"),
+        ({"logging": "OVERRIDE"}, "OVERRIDE"),
+        ({"logging": "NONE", "logConfiguration": log}, "OVERRIDE"),
+        ({"logging": "OVERRIDE", "logConfiguration": {"s3BucketName": "b"}}, "s3BucketName"),
+    ):
+        assert told in refusal(cloud, "UpdateCluster", **wanted(**refused))[1]
+    storage = {"managedStorageConfiguration": {"kmsKeyId": "k"}}
+    _, message = refusal(cloud, "CreateCluster", clusterName="d", configuration=storage)
+    assert "managedStorageConfiguration" in message
+
+
 # Task definitions.
 
 
@@ -160,7 +191,7 @@ def test_fargate_refuses_a_definition_in_aws_words(
     ("member", "value"),
     [
         ("disableNetworking", True),
-        ("firelensConfiguration", {"type": "fluentbit"}),
+        ("repositoryCredentials", {"credentialsParameter": "arn"}),
     ],
 )
 def test_a_container_feature_that_does_nothing_is_refused_by_name(
@@ -320,9 +351,15 @@ AWSLOGS = {
         ),
         (
             "awsfirelens",
+            {"log-driver-buffer-limit": "536870912"},
+            "Invalid value for log option log-driver-buffer-limit: 536870912. It must be greater"
+            " than or equal to 0 and less than 536870912.",
+        ),
+        (
+            "awsfirelens",
             {},
-            "hiyoko does not implement containerDefinitions.logConfiguration.logDriver="
-            "'awsfirelens'.",
+            "When awsfirelens log driver is specified in log configuration, a firelens"
+            " configuration object must be configured in one of the containers.",
         ),
         (
             "awslogs",

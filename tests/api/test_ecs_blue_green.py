@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from tests.api.ecs_cloud import CONTAINER
 from tests.api.shifting_cloud import BLUE_GREEN, Shifting
 
 import hiyoko.services.cloudformation  # noqa: F401  registers the operations
 from hiyoko.api import AwsError
+from hiyoko.reconcile.connect import load_shares
 from hiyoko.reconcile.stacks import StackReconciler
 
 
@@ -94,6 +96,52 @@ def test_test_traffic_comes_first_and_production_only_after_a_word(it: Shifting)
     again = {"serviceDeploymentArn": arn, "hookId": pause["hookId"]}
     with pytest.raises(AwsError, match="not in the AWAITING_ACTION status"):
         it.cloud("ContinueServiceDeployment", **again)
+
+
+def test_by_service_connect_alone_test_traffic_comes_first_too(it: Shifting) -> None:
+    it.cloud("CreateHttpNamespace", "servicediscovery", Name="shop")
+    port = {"containerPort": 80, "name": "http", "appProtocol": "http"}
+    containers = [CONTAINER | {"portMappings": [port]}]
+    it.cloud.define(containerDefinitions=containers)
+    rules = {"header": {"name": "x-try", "value": {"exact": "green"}}}
+    alias = {"port": 80, "dnsName": "web", "testTrafficRules": rules}
+    offered = {"portName": "http", "discoveryName": "web", "clientAliases": [alias]}
+    connect = {"enabled": True, "namespace": "shop", "services": [offered]}
+    shown = it.cloud.serve(
+        deploymentConfiguration=pausing("POST_TEST_TRAFFIC_SHIFT"),
+        serviceConnectConfiguration=connect,
+    )
+    assert shown["deployments"][0]["serviceConnectConfiguration"] == connect
+    it.settle()
+    it.wait(1)  # without any check a task is healthy after a while
+
+    def shares() -> set[tuple[str, float, float]]:
+        """By definition: percents of production and test traffic of its tasks."""
+        families = {
+            one["taskArn"].rpartition("/")[2]: one["taskDefinitionArn"].rpartition(":")[2]
+            for one in it.cloud.tasks()
+        }
+        with it.cloud.store.reading() as tx:
+            found = load_shares(tx)
+        return {(families[task], one.production, one.test) for task, one in found.items()}
+
+    assert shares() == set()
+    it.cloud.define(containerDefinitions=containers)
+    request = {"cluster": "c", "service": "web", "taskDefinition": "app"}
+    answer = it.cloud("UpdateService", **request)
+    arn = answer["service"]["currentServiceDeployment"]
+    it.settle()
+    assert it.stage(arn) == "SCALE_UP"
+    assert shares() == {("2", 100, 100), ("3", 0, 0)}
+    it.wait(1)
+    assert it.stage(arn) == "POST_TEST_TRAFFIC_SHIFT"
+    assert shares() == {("2", 100, 0), ("3", 0, 100)}
+    resume(it, arn)
+    assert shares() == {("2", 0, 0), ("3", 100, 100)}
+    it.wait(10)
+    it.drain()
+    assert it.record(arn)["status"] == "SUCCESSFUL"
+    assert shares() == set()
 
 
 def test_every_stage_that_may_be_held_is_held(it: Shifting) -> None:

@@ -94,9 +94,10 @@ def test_a_task_reaches_443_outside_and_nothing_else(cloud: Cloud) -> None:
     group = physical(cloud, "TaskSecurityGroup")
     enis = ec2.describe_network_interfaces(Filters=[{"Name": "group-id", "Values": [group]}])
     eni = enis["NetworkInterfaces"][0]["NetworkInterfaceId"]
-    inside = ("run", "--", "nsenter", f"--net=/run/netns/{eni}", "--", "curl", "-sS", "-k")
-    limits = ("-o", "/dev/null", "--connect-timeout", "2")
-    assert cloud.run(*inside, *limits, "https://198.18.0.80/v2/").returncode == 0
+    enter = ("run", "--", "nsenter", f"--net=/run/netns/{eni}", "--")
+    inside = (*enter, "curl", "-sS", "-k", "-o", "/dev/null")
+    limits = ("--connect-timeout", "2")
+    assert cloud.run(*inside, "https://198.18.0.80/v2/").returncode == 0
     assert cloud.run(*inside, *limits, "http://198.18.0.80:80/").returncode == 28
     assert cloud.run(*inside, *limits, "http://198.18.0.53:53/").returncode == 28
 
@@ -106,7 +107,14 @@ def test_exec_runs_in_a_task_which_can_read_of_itself(cloud: Cloud) -> None:
     done = cloud.run("exec", "--file", SITE, *asked)
     assert done.returncode == 7, done.stderr
     uri = done.stdout.strip()
+    assert cloud.run("exec", "--file", SITE, "web", "--", "no-such").returncode == 127
+    data = os.urandom(300_000)  # as it is, through a pipe
+    piped = cloud.command("exec", "--file", SITE, "web", "--container", "web", "--", "cat")
+    assert subprocess.check_output(piped, input=data, env=cloud.environment()) == data
     for task in json.loads(cloud.hiyoko("status", "--json", SITE))["tasks"]:
+        named = ("web", "--task", task["arn"].rpartition("/")[2][:9], "--", "hostname")
+        name = cloud.hiyoko("exec", "--file", SITE, *named)
+        assert task["private_address"].replace(".", "-") in name
         filters = [{"Name": "private-ip-address", "Values": [task["private_address"]]}]
         found = cloud.client("ec2").describe_network_interfaces(Filters=filters)
         eni = found["NetworkInterfaces"][0]["NetworkInterfaceId"]
@@ -243,7 +251,7 @@ def test_a_rolling_deployment_fails_no_request_and_is_told(cloud: Cloud, tmp_pat
             assert until(lambda: newest()["status"] == "SUCCESSFUL", 60), newest()
         finally:
             over.touch()
-        answers = load.result(30).stdout.split()
+        answers = load.result(120).stdout.split()
     assert answers[1::2] == ["200"]
     assert int(answers[0]) > 20
     wanted = {"SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED", "RUNNING"}

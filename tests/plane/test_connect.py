@@ -60,7 +60,7 @@ class Ground:
 
     async def become(self, wished: Proxy) -> None:
         """Take steps until none is left."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while taken := steps({ENI: wished}, await self.plane.observe()):
                 for step in taken:
                     await self.plane.apply(step)
@@ -72,7 +72,7 @@ class Ground:
         )
         reader, writer = await asyncio.open_connection(sock=made)
         writer.write(request)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
             body = await reader.readexactly(length)
@@ -188,6 +188,35 @@ async def test_a_server_that_fails_is_left_alone_and_a_lost_request_is_tried_aga
     before = ground.asked()
     assert b"500" in await ground.ask()
     assert ground.asked() != before
+
+
+async def test_a_deployment_gets_test_traffic_first_and_then_its_share(ground: Ground) -> None:
+    first, second = (ProxyServer(IPv4Address(one), 8080) for one in PLACES)
+    marked = GET.replace(b"Connection", b"X-Test: Yes\r\nConnection")
+    other = GET.replace(b"Connection", b"X-Test: no\r\nConnection")
+
+    def shifting(*servers: ProxyServer, test: tuple[ProxyServer, ...] = ()) -> Proxy:
+        one = replace(listener(), servers=servers, test_servers=test)
+        one = replace(one, test_header="x-test", test_value="Yes")
+        return replace(proxy(), listeners=(one,))
+
+    async def asked(request: bytes, times: int) -> list[int]:
+        before = ground.asked()
+        for _ in range(times):
+            assert (await ground.ask(request=request)).endswith(b"ok")
+        return [ground.asked()[place] - before[place] for place in PLACES]
+
+    await ground.become(shifting(first))
+    assert await asked(marked, 2) == [2, 0]  # nothing is tested
+    running = (await ground.plane.observe())[ENI].pid
+    await ground.become(shifting(first, test=(second,)))
+    assert [await asked(one, 2) for one in (GET, other, marked)] == [[2, 0], [2, 0], [0, 2]]
+    shared = (replace(first, weight=256), replace(second, weight=64))
+    await ground.become(shifting(*shared, test=(second,)))
+    assert await asked(GET, 20) == [16, 4]
+    await ground.become(shifting(second))
+    assert [await asked(one, 2) for one in (GET, marked)] == [[0, 2], [0, 2]]
+    assert (await ground.plane.observe())[ENI].pid == running
 
 
 GREEDY = """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -15,11 +14,14 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.api.ecs_cloud import ROLE
 from tests.plane.registry_world import ECR, ENI, push
-from tests.plane.session_client import SessionClient
-from tests.plane.test_task_reconciler import Hatchery, hatchery
+from tests.plane.session_client import SessionClient, pack
+from tests.plane.task_world import GROUP, Hatchery
+from tests.plane.test_task_reconciler import hatchery
 
 from hiyoko import api
 from hiyoko.clock import SystemClock
+from hiyoko.compose import terminals
+from hiyoko.gateway import session as session_module
 from hiyoko.gateway.data_channel import DataChannels
 from hiyoko.gateway.server import Gateway
 from hiyoko.plane.process import run
@@ -39,10 +41,11 @@ class Exec:
     ecs: Any
     http: aiohttp.ClientSession
 
-    async def run_task(self) -> str:
+    async def run_task(self, **more: Any) -> str:
         cloud = self.hatchery.cloud
         push(self.hatchery.world.store, self.hatchery.world.settings, "app", "1", ("sleep", "600"))
         container = {
+            **more,
             "name": "web",
             "image": f"{ECR}/app:1",
             "essential": True,
@@ -54,26 +57,35 @@ class Exec:
         await self.hatchery.attach_one(task)
         return str(task["taskArn"])
 
+    async def ready(self, **more: Any) -> str:
+        """A task whose agent is there."""
+        task = await self.run_task(**more)
+        await self.hatchery.until(task, lambda task: agent(task) == "RUNNING")
+        return task
+
     async def execute(self, task: str, command: str) -> dict[str, Any]:
         """The session that boto3 is given over HTTP."""
         asked = {"cluster": "c", "task": task, "command": command, "interactive": True}
         call: Callable[[], dict[str, Any]] = lambda: self.ecs.execute_command(**asked)  # noqa: E731
         return await asyncio.to_thread(call)
 
-    async def open(self, task: str, command: str) -> SessionClient:
+    async def open(self, task: str, command: str, **behaviour: Any) -> SessionClient:
         answer = await self.execute(task, command)
-        return await SessionClient.open(self.http, answer["session"])
+        return await SessionClient.open(self.http, answer["session"], **behaviour)
+
+    def logged(self, group: str) -> list[str]:
+        """What sessions left in a log group."""
+        asked = {"logGroupName": group, "logStreamNamePrefix": "ecs-execute-command-"}
+        events = api.invoke(self.hatchery.world.store, "logs", "FilterLogEvents", asked)["events"]
+        return [event["message"] for event in events]
 
 
 @pytest.fixture
 async def execute(hatchery: Hatchery) -> AsyncIterator[Exec]:
     store, settings = hatchery.world.store, hatchery.world.settings
     gateway = Gateway(store, settings)
-
-    async def open_terminal(cid: str, argv: list[str]) -> Any:
-        return await hatchery.plane.open_terminal(cid, argv)
-
-    gateway.register_channels(DataChannels(store, SystemClock(), open_terminal).handle)
+    channels = DataChannels(store, SystemClock(), terminals(hatchery.plane))
+    gateway.register_channels(channels.handle)
     listener = socket.create_server(("127.0.0.1", 0))
     await gateway.serve(listener)
     ecs = boto3.client(
@@ -96,8 +108,7 @@ def agent(task: dict[str, Any]) -> str:
 
 
 async def test_a_session_has_a_terminal_a_size_and_an_end(execute: Exec) -> None:
-    task = await execute.run_task()
-    await execute.hatchery.until(task, lambda task: agent(task) == "RUNNING")
+    task = await execute.ready()
     answer = await execute.execute(task, "sh")
     assert (answer["containerName"], answer["interactive"]) == ("web", True)
     session = answer["session"]
@@ -105,6 +116,8 @@ async def test_a_session_has_a_terminal_a_size_and_an_end(execute: Exec) -> None
         f"/v1/data-channel/{session['sessionId']}?role=publish_subscribe"
     )
     client = await SessionClient.open(execute.http, session)
+    await client.type("echo too early\n")  # AWS's agent does not listen before it has shaken hands
+    await client.until_shaken()
     await client.resize(101, 37)
     await client.type("test -t 0 && echo a ter''minal; id -u\n", again=True)
     await client.until("a terminal")
@@ -115,8 +128,9 @@ async def test_a_session_has_a_terminal_a_size_and_an_end(execute: Exec) -> None
     await client.resize(80, 24)
     await client.type("busybox stty size\n")
     await client.until("24 80")
-    await client.type("exit\n")
+    await client.type("exit 3\n")
     await client.until_closed()
+    assert b"too early" not in client.printed
     assert client.closed is not None
     assert (client.closed["SessionId"], client.closed["Output"]) == (session["sessionId"], "")
     assert client.acknowledged == set(range(client.sent))
@@ -127,22 +141,141 @@ async def test_a_session_has_a_terminal_a_size_and_an_end(execute: Exec) -> None
 
 
 async def test_whoever_hangs_up_leaves_no_process_behind(execute: Exec) -> None:
-    task = await execute.run_task()
-    await execute.hatchery.until(task, lambda task: agent(task) == "RUNNING")
+    task = await execute.ready()
     for ending in ("flag", "gone"):
-        client = await execute.open(task, "sh -c 'echo begun; exec sleep 4321'")
+        trap = "trap '' HUP; " if ending == "gone" else ""
+        client = await execute.open(task, f'sh -c "{trap}echo begun; exec sleep 4321"')
         await client.until("begun")
         if ending == "flag":
             await client.send(10, (2).to_bytes(4, "big"))  # TerminateSession
             await client.until_closed()
         else:
             await client.socket.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while "sleep 4321" in await run("ps", "axww"):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-    client = await execute.open(task, "no-such-program")
+
+
+async def test_a_command_that_cannot_start_is_told_in_the_agents_words(execute: Exec) -> None:
+    task = await execute.ready()
+    for command, why in (
+        ("no-such", 'Failed to start pty: exec: "no-such": executable file not found in $PATH'),
+        ("/bin/none", "Failed to start pty: fork/exec /bin/none: no such file or directory"),
+        ("sh -c 'unbalanced", "No closing quotation"),
+    ):
+        client = await execute.open(task, command)
+        await client.until_closed()
+        assert client.closed is not None
+        assert client.closed["Output"] == (
+            f"\n----------ERROR-------\nUnable to start command: {why}\n"
+        )
+        assert client.printed == b""
+
+
+async def test_what_was_dropped_comes_again_and_much_comes_whole(execute: Exec) -> None:
+    task = await execute.ready()
+    # As session-manager-plugin does between the handshake and the start of its shell.
+    client = await execute.open(task, "echo once", deaf=True)
+    await client.until_shaken()
+    while client.again < 2:
+        assert await client.receive()
+    client.deaf = False
     await client.until_closed()
-    assert re.search(rb"no-such-program.*not found", client.printed)
+    assert client.printed == b"once\r\n"
+    script = "i=0; while [ $i -lt 3000 ]; do echo $i-\u00e9\u3042\U0001f423; i=$((i+1)); done"
+    many = [await execute.open(task, f"sh -c '{script}'") for _ in range(2)]
+    await asyncio.gather(*(client.until_closed() for client in many))
+    whole = "".join(f"{n}-\u00e9\u3042\U0001f423\r\n" for n in range(3000)).encode()
+    assert [client.printed for client in many] == [whole, whole]
+
+
+async def test_keys_are_taken_in_their_order(execute: Exec) -> None:
+    client = await execute.open(await execute.ready(), "busybox cat -v")
+    await client.until_shaken()
+    frames = [pack("input_stream_data", client.sent + n, 1, b"%d" % n) for n in range(9)]
+    frames.append(pack("input_stream_data", client.sent + 9, 1, b"\n"))
+    for frame in reversed(frames):
+        await client.socket.send_bytes(frame)
+    await client.until("012345678\r\n012345678\r\n")
+    client.sent += 10
+    await client.type("sleep\x03")  # the terminal's own interrupt
+    await client.until_closed()
+    assert client.acknowledged == set(range(client.sent))
+
+
+async def test_a_handshake_that_fails_ends_the_session(
+    execute: Exec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = await execute.ready()
+    client = await execute.open(task, "sh", action_status=2)
+    await client.until_closed()
+    assert client.closed is not None
+    assert client.closed["Output"] == (
+        "Encountered error while initiating handshake. SessionType failed on client with status 2"
+        " error: no such plugin"
+    )
+    monkeypatch.setattr(session_module, "HANDSHAKE_S", 0.3)
+    client = await execute.open(task, "sh", mute=True)
+    await client.until_closed()
+    assert client.closed is not None
+    assert "latest version of the session manager plugin" in client.closed["Output"]
+
+
+async def test_whoever_sends_nothing_is_timed_out_whatever_is_printed(
+    execute: Exec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "IDLE_S", 1.0)
+    client = await execute.open(
+        await execute.ready(), "sh -c 'while :; do echo y; sleep 0.1; done'"
+    )
+    await client.until_closed()
+    assert client.closed is not None
+    assert client.closed["Output"] == (
+        "Your session timed out due to inactivity and has been terminated."
+    )
+
+
+async def test_a_stopped_task_ends_its_sessions(execute: Exec) -> None:
+    task = await execute.ready()
+    clients = [await execute.open(task, "sh") for _ in range(2)]
+    for client in clients:
+        await client.until_shaken()
+        await client.type("echo he''re\n")
+        await client.until("here")
+    execute.hatchery.cloud("StopTask", cluster="c", task=task)
+    until = execute.hatchery.until(task, lambda task: task["lastStatus"] == "DEPROVISIONING")
+    await asyncio.gather(until, *(client.until_closed() for client in clients))
+    assert [client.closed is not None for client in clients] == [True, True]
+
+
+async def test_sessions_are_logged_where_the_cluster_says(execute: Exec) -> None:
+    cloud = execute.hatchery.cloud
+    for group in ("/app", "/sessions"):
+        api.invoke(execute.hatchery.world.store, "logs", "CreateLogGroup", {"logGroupName": group})
+    options = {**GROUP, "awslogs-stream-prefix": "ecs"}
+    task = await execute.ready(logConfiguration={"logDriver": "awslogs", "options": options})
+
+    async def run_once(word: str, **configuration: Any) -> None:
+        if configuration:
+            given = {"executeCommandConfiguration": configuration}
+            cloud("UpdateCluster", cluster="c", configuration=given)
+        client = await execute.open(task, f"sh -c 'echo {word}; echo; printf end'")
+        await client.until_closed()
+
+    override = {"cloudWatchLogGroupName": "/sessions"}
+    await run_once("first")
+    await run_once("second", logging="OVERRIDE", logConfiguration=override)
+    await run_once("third", logging="NONE")
+    await run_once("fourth", logging="OVERRIDE", logConfiguration={"cloudWatchLogGroupName": "/x"})
+    await until_logged(execute, "/app", ["first", "end"])
+    await until_logged(execute, "/sessions", ["second", "end"])
+
+
+async def until_logged(execute: Exec, group: str, lines: list[str]) -> None:
+    """The client is told of the end before its log is sent."""
+    async with asyncio.timeout(10):
+        while execute.logged(group) != lines:  # noqa: ASYNC110 - the log is in another loop's hands
+            await asyncio.sleep(0.05)
 
 
 async def test_the_agent_needs_a_way_and_a_task_that_wants_it(execute: Exec) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 
 from hiyoko.blueprint.proxies import Proxy, ProxyListener, ProxyServer
+from hiyoko.blueprint.shares import Share, production_weights, test_weights
 from hiyoko.services.ecs.model import ConnectService, TaskView
 from hiyoko.services.servicediscovery.model import ADDRESS, PORT, Instance
 
@@ -13,6 +15,11 @@ ALIASES = IPv4Network("127.255.0.0/16")
 """Where aliases lead to inside a task, as Amazon ECS has it."""
 LOCAL_PORT = 15001
 """The proxy's own ports begin here."""
+TEST_HEADER = "x-amzn-ecs-blue-green-test"
+"""https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-connect-blue-green.html"""
+Weigh = Callable[[Sequence[str]], dict[str, int]]
+"""The weights of instances, by their ids; those that get nothing have none."""
+NO_SHARES: Mapping[str, Share] = {}
 HTTP_IDLE_S, HTTP_REQUEST_S, TCP_IDLE_S = 300, 15, 3600
 """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TimeoutConfiguration.html"""
 
@@ -24,21 +31,28 @@ def alias_addresses(endpoints: Iterable[ConnectService]) -> dict[str, IPv4Addres
 
 
 def draw_proxies(
-    views: Iterable[TaskView], instances: Mapping[str, Sequence[Instance]]
+    views: Iterable[TaskView],
+    instances: Mapping[str, Sequence[Instance]],
+    shares: Mapping[str, Share] = NO_SHARES,
 ) -> tuple[Proxy, ...]:
-    """A proxy for each task that has one and is not gone. ``instances``: by Cloud Map's service."""
+    """A proxy for each task that has one and is not gone.
+
+    ``instances``: by Cloud Map's service; ``shares``: of tasks whose service shifts traffic.
+    """
     return tuple(
-        _proxy(view, instances)
+        _proxy(view, instances, shares)
         for view in views
         if view.task.proxy and view.task.ended_at is None and not (view.stop and view.gone)
     )
 
 
-def _proxy(view: TaskView, instances: Mapping[str, Sequence[Instance]]) -> Proxy:
+def _proxy(
+    view: TaskView, instances: Mapping[str, Sequence[Instance]], shares: Mapping[str, Share]
+) -> Proxy:
     task = view.task
     addresses = alias_addresses(task.endpoints)
     listeners = tuple(
-        _listener(one, addresses[one.alias_name], LOCAL_PORT + number, instances)
+        _listener(one, addresses[one.alias_name], LOCAL_PORT + number, instances, shares)
         for number, one in enumerate(task.endpoints)
     )
     return Proxy(task.eni_id, task.arn, task.proxy, listeners, task.ingress)
@@ -49,10 +63,12 @@ def _listener(
     address: IPv4Address,
     local_port: int,
     instances: Mapping[str, Sequence[Instance]],
+    shares: Mapping[str, Share],
 ) -> ProxyListener:
     registry = one.registry.rpartition("/")[2]
     tcp = one.protocol == "tcp"
     idle = TCP_IDLE_S if tcp else HTTP_IDLE_S
+    there = instances.get(registry, ())
     return ProxyListener(
         name=one.alias_name,
         address=address,
@@ -62,15 +78,25 @@ def _listener(
         protocol=one.protocol,
         idle_s=idle if one.idle_s is None else one.idle_s,
         request_s=HTTP_REQUEST_S if one.request_s is None else one.request_s,
-        servers=_servers(instances.get(registry, ())),
+        servers=_servers(there, partial(production_weights, shares=shares)),
+        test_servers=() if tcp else _servers(there, partial(test_weights, shares=shares)),
+        test_header="" if tcp else one.test_header or TEST_HEADER,
+        test_value=one.test_value,
     )
 
 
-def _servers(instances: Sequence[Instance]) -> tuple[ProxyServer, ...]:
-    """The healthy ones, or all when none is."""
-    healthy = [one for one in instances if one.told_health == "HEALTHY"]
+def _servers(instances: Sequence[Instance], weigh: Weigh) -> tuple[ProxyServer, ...]:
+    """Of those with a weight the healthy ones, or all when none is."""
+    any_weight = weigh([one.instance_id for one in instances])
+    meant = [one for one in instances if one.instance_id in any_weight]
+    used = [one for one in meant if one.told_health == "HEALTHY"] or meant
+    weights = weigh([one.instance_id for one in used])
     found = {
-        ProxyServer(IPv4Address(one.attribute(ADDRESS)), int(one.attribute(PORT)))
-        for one in healthy or instances
+        ProxyServer(
+            IPv4Address(one.attribute(ADDRESS)),
+            int(one.attribute(PORT)),
+            weights[one.instance_id],
+        )
+        for one in used
     }
     return tuple(sorted(found, key=lambda server: server.name))

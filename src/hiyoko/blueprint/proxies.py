@@ -8,10 +8,11 @@ from ipaddress import IPv4Address
 
 @dataclass(frozen=True, slots=True)
 class ProxyServer:
-    """A place that a listener sends to."""
+    """A place that a listener sends to. ``weight``: how much, compared with the others; to 256."""
 
     address: IPv4Address
     port: int
+    weight: int = 1
 
     @property
     def name(self) -> str:
@@ -24,7 +25,8 @@ class ProxyListener:
     """An alias: what containers send to ``address`` and ``port`` comes in at ``local_port``.
 
     ``protocol`` is http, http2, grpc or tcp; ``registry`` the id of Cloud Map's service that the
-    servers are of. A time of 0 is no limit.
+    servers are of. A time of 0 is no limit. What has the ``test_header`` (with the ``test_value``,
+    unless that is empty) goes to the ``test_servers``, where there are some.
     """
 
     name: str
@@ -36,11 +38,25 @@ class ProxyListener:
     idle_s: int
     request_s: int
     servers: tuple[ProxyServer, ...] = ()
+    test_servers: tuple[ProxyServer, ...] = ()
+    test_header: str = ""
+    test_value: str = ""
 
     @property
     def backend(self) -> str:
         """A name for it that is readable and its own."""
         return f"sc.{self.name}.{self.port}"
+
+    @property
+    def test_backend(self) -> str:
+        """A name for where test traffic goes; all others end with a port."""
+        return f"{self.backend}.test"
+
+    @property
+    def backends(self) -> tuple[tuple[str, tuple[ProxyServer, ...]], ...]:
+        """The names and the servers of all that it leads to."""
+        own = ((self.backend, self.servers),)
+        return (*own, (self.test_backend, self.test_servers)) if self.test_header else own
 
 
 @dataclass(frozen=True, slots=True)

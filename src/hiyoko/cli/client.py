@@ -23,10 +23,9 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "firefox-esr", "fir
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Run a command as a client: its resolver, its trust store; the exit status passed on."""
-    argv = options.argv[1:] if options.argv[:1] == ["--"] else options.argv
-    if not argv:
+    if not options.argv:
         raise CommandError("what shall run? as in: hiyoko run -- curl -v https://example.com/", 2)
-    command = client_command(settings, argv, options.place)
+    command = client_command(settings, options.argv, options.place)
     sys.stdout.flush()
     os.execvpe(command[0], command, os.environ)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,6 @@ from hiyoko.site.load import load_site
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Run it in a task of the service; a terminal, its size and the exit status are passed on."""
-    argv = options.argv[1:] if options.argv[:1] == ["--"] else options.argv
     site = load_site(Path(options.file))
     if options.service not in site.services:
         raise CommandError(
@@ -28,13 +30,37 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         )
     target = choose("local", settings, site.region)
     found = _container(SiteStack(site, target), options)
-    command = command_in(settings, found, argv or ["sh"], terminal=sys.stdin.isatty())
-    sys.stdout.flush()
-    os.execvpe(command[0], command, os.environ)
+    with tempfile.NamedTemporaryFile("r", dir=settings.run_dir, prefix="exec-") as log:
+        command = command_in(
+            settings, found, options.argv or ["sh"], terminal=sys.stdin.isatty(), log=log.name
+        )
+        sys.stdout.flush()
+        return status_of(_wait(command), log.read())
 
 
-def command_in(settings: Settings, cid: str, argv: list[str], *, terminal: bool) -> list[str]:
-    """The command that runs ``argv`` in a container of the world."""
+def _wait(command: list[str]) -> int:
+    """The exit status of a command that the terminal's signals are for, and ours, too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    child = subprocess.Popen(command)
+    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    return child.wait()
+
+
+def status_of(status: int, log: str) -> int:
+    """The exit status, as docker exec and a shell have it: 127 or 126 where nothing was run.
+
+    runc has said why on the terminal, and in its log; its own status could be the command's.
+    """
+    if "unable to start container process" not in log:
+        return status
+    missing = "executable file not found" in log or "no such file or directory" in log
+    return 127 if missing else 126
+
+
+def command_in(
+    settings: Settings, cid: str, argv: list[str], *, terminal: bool, log: str = ""
+) -> list[str]:
+    """The command that runs ``argv`` in a container of the world. ``log``: a file for runc's."""
     world = launch.find_world(settings)
     if world is None:
         raise CommandError(NOT_RUNNING)
@@ -43,7 +69,7 @@ def command_in(settings: Settings, cid: str, argv: list[str], *, terminal: bool)
         raise CommandError("runc is not installed; install it with: apt-get install runc")
     return [
         *(sys.executable, "-m", "hiyoko.plane.enter", str(world.init), "--"),
-        *(runc, f"--root={settings.run_dir / 'runc'}", "exec"),
+        *(runc, f"--root={settings.run_dir / 'runc'}", *([f"--log={log}"] if log else []), "exec"),
         *(["--tty"] if terminal else []),
         *("--env", f"TERM={os.environ.get('TERM', 'xterm')}", cid, *argv),
     ]
@@ -56,20 +82,21 @@ def _container(stack: SiteStack, options: argparse.Namespace) -> str:
     if not cluster:
         raise CommandError(f"{stack.site.name} is not deployed; deploy it with: hiyoko up")
     ecs = stack.target.client("ecs")
-    arns = ecs.list_tasks(cluster=cluster, serviceName=options.service)
+    pages = ecs.get_paginator("list_tasks").paginate(cluster=cluster, serviceName=options.service)
+    wanted = options.task or ""
     tasks: list[dict[str, Any]] = []
-    if arns["taskArns"]:
-        described = ecs.describe_tasks(cluster=cluster, tasks=arns["taskArns"][:100])["tasks"]
-        tasks = [task for task in described if task["lastStatus"] == "RUNNING"]
-    if options.task:
-        tasks = [t for t in tasks if t["taskArn"].rpartition("/")[2].startswith(options.task)]
+    for page in pages:
+        arns = [a for a in page["taskArns"] if a.rpartition("/")[2].startswith(wanted)]
+        if arns:
+            tasks += ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]
+    tasks = [task for task in tasks if task["lastStatus"] == "RUNNING"]
     if not tasks:
         which = f" whose id starts with {options.task}" if options.task else ""
         raise CommandError(f"{options.service} has no running task{which}; see: hiyoko status")
     containers = {one["name"]: one for one in tasks[0]["containers"]}
-    wanted = options.container or options.service
-    if wanted not in containers:
+    name = options.container or options.service
+    if name not in containers:
         raise CommandError(
-            f"there is no container {wanted} in the task; there are {', '.join(containers)}"
+            f"there is no container {name} in the task; there are {', '.join(containers)}"
         )
-    return str(containers[wanted]["runtimeId"])
+    return str(containers[name]["runtimeId"])

@@ -18,7 +18,7 @@ Command = Callable[[argparse.Namespace, Settings], int]
 
 def run(argv: Sequence[str]) -> int:
     """Run one command; its exit status. No traceback for what a user can cause."""
-    options = parser().parse_args(list(argv))
+    options = parse(argv)
     settings = Settings(
         state_dir=Path(options.state_dir).absolute(),
         api_port=options.api_port,
@@ -39,6 +39,18 @@ def run(argv: Sequence[str]) -> int:
         return 0
     except Exception as error:
         return _unexpected(error)
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The options. What follows ``--`` is a command: its words are nobody else's."""
+    given = list(argv)
+    if "--" in given:
+        cut = given.index("--")
+        options = parser(command="*").parse_args(given[:cut])
+        if "argv" in options:
+            options.argv = given[cut + 1 :]
+            return options
+    return parser().parse_args(given)
 
 
 def _unexpected(error: Exception) -> int:
@@ -68,8 +80,11 @@ def _unexpected(error: Exception) -> int:
     return 70
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line, on one screen."""
+def parser(command: str = argparse.REMAINDER) -> argparse.ArgumentParser:
+    """The whole command line, on one screen. ``command``: how many words ``exec`` and ``run`` take.
+
+    All the rest, unless that was cut off at ``--``: then options may stand anywhere.
+    """
     top = argparse.ArgumentParser(
         prog="hiyoko",
         description="Publish a web site the way AWS does: here with real packets, then on AWS.",
@@ -107,15 +122,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="PLACE",
         help="connect from there: tokyo (default), virginia, frankfurt, sydney...",
     )
-    ran.add_argument(
-        "argv", nargs=argparse.REMAINDER, metavar="-- CMD", help="command and arguments"
-    )
+    ran.add_argument("argv", nargs=command, metavar="-- CMD", help="command and arguments")
     within = _command(commands, "exec", "exec:run", "run CMD in a running task of a service")
     within.add_argument("--file", default="site.yaml", help="default: site.yaml")
     within.add_argument("--task", metavar="ID", help="the task whose id starts with this")
     within.add_argument("--container", metavar="NAME", help="default: named like the service")
     within.add_argument("service", help="a service of the site")
-    within.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD", help="default: sh")
+    within.add_argument("argv", nargs=command, metavar="-- CMD", help="default: sh")
     init = _command(commands, "init", "site:init", "write a commented site.yaml")
     init.add_argument("file", nargs="?", default="site.yaml", help="default: site.yaml")
     init.add_argument("--schema", action="store_true", help="print the JSON Schema instead")

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 
 from hiyoko.blueprint.draw_proxies import draw_proxies
 from hiyoko.blueprint.proxies import Proxy
+from hiyoko.blueprint.shares import Share, draw_shares, shifts
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.connect.plane import ProxyObserved, ProxyPlane, steps
 from hiyoko.plane.connect.servers import SPARE, drains
 from hiyoko.reconcile.report import Report
 from hiyoko.reconcile.task_views import TaskViews
 from hiyoko.services.ec2.seen import INTERFACES_SEEN
-from hiyoko.services.ecs.rows import TASKS
+from hiyoko.services.ecs.rows import SERVICES, TASKS
 from hiyoko.services.ecs.seen import PROXIES_SEEN, ProxySeen
 from hiyoko.services.servicediscovery import rows as discovery
 from hiyoko.settings import Settings
@@ -34,8 +35,17 @@ def load_proxies(tx: Transaction) -> dict[str, Proxy]:
     wanted = {one.registry.rpartition("/")[2] for view in views for one in view.task.endpoints}
     instances = {one: discovery.list_instances(tx, one) for one in wanted}
     standing = {row.eni_id for row in INTERFACES_SEEN.list(tx)}
-    drawn = draw_proxies(views, instances)
+    drawn = draw_proxies(views, instances, load_shares(tx))
     return {proxy.eni_id: proxy for proxy in drawn if proxy.eni_id in standing}
+
+
+def load_shares(tx: Transaction) -> dict[str, Share]:
+    """The shares of the tasks whose service is between two deployments, by their ids."""
+    found: dict[str, Share] = {}
+    for service in SERVICES.list(tx):
+        if service.deleted_at is None and shifts(service) and service.primary.connect is not None:
+            found |= draw_shares(service, TASKS.list(tx, service=service.arn))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +117,7 @@ def _told(row: ProxySeen | None) -> object:
 
 def _servers(proxy: Proxy, seen: ProxyObserved) -> tuple[tuple[str, str], ...]:
     """Cloud Map's services and the places that the proxy may still send to for them."""
-    registries = {one.backend: one.registry for one in proxy.listeners}
+    registries = {backend: one.registry for one in proxy.listeners for backend, _ in one.backends}
     found = {
         (registries[backend], name.removeprefix(SPARE))
         for backend, name in seen.servers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 from tests.golden.golden import check_golden
@@ -21,7 +22,16 @@ def listener(number: int, name: str, protocol: str, *servers: str) -> ProxyListe
         idle_s=3600 if protocol == "tcp" else 300,
         request_s=0 if protocol == "grpc" else 15,
         servers=tuple(ProxyServer(IPv4Address(one), 8080) for one in servers),
+        test_header="" if protocol == "tcp" else "x-amzn-ecs-blue-green-test",
     )
+
+
+def shifting(listener: ProxyListener, production: int, test: str) -> ProxyListener:
+    """A tenth of its traffic goes to another deployment's server, and what is marked as a test."""
+    before = tuple(replace(one, weight=256) for one in listener.servers)
+    new = ProxyServer(IPv4Address(test), 8080, production)
+    only = replace(new, weight=1)
+    return replace(listener, servers=(*before, new), test_servers=(only,), test_value='it"s me')
 
 
 PROXY = Proxy(
@@ -29,7 +39,7 @@ PROXY = Proxy(
     "arn:aws:ecs:ap-northeast-1:123456789012:task/c/1",
     "ecs-service-connect-abcde",
     (
-        listener(1, "api", "http", "10.0.1.5", "10.0.2.6"),
+        shifting(listener(1, "api", "http", "10.0.1.5", "10.0.2.6"), 57, "10.0.1.8"),
         listener(2, "calls.shop.internal", "grpc", "10.0.1.7"),
         listener(3, "db", "tcp"),
     ),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hiyoko.blueprint.draw_proxies import alias_addresses, draw_proxies
+from hiyoko.blueprint.shares import Share
 from hiyoko.services.ecs.model import ConnectService, Stop, Task, TaskDefinition, TaskView
 from hiyoko.services.ecs.seen import TaskSeen
 from hiyoko.services.servicediscovery.model import Instance
@@ -45,6 +46,35 @@ def test_servers_are_the_healthy_instances_or_all() -> None:
     assert servers(instance(5), instance(6, "UNHEALTHY")) == ["10.0.1.5:8080"]
     assert servers(instance(6, "UNHEALTHY")) == ["10.0.1.6:8080"]
     assert servers() == []
+
+
+def test_a_deployment_that_takes_over_gets_its_share() -> None:
+    view = TaskView(TASK, DEFINITION)
+    there = [instance(number) for number in (5, 6, 7)]
+
+    def drawn(production: float, test: float) -> tuple[dict[int, int], set[int]]:
+        """The last part of each server's address with its weight, and of those for tests."""
+        shares = {"7": Share("new", production, test)}
+        shares |= dict.fromkeys(("5", "6"), Share("", 100 - production, 100 - test))
+        (proxy,) = draw_proxies([view], {"srv-1": there}, shares)
+        one = proxy.listeners[0]
+        assert one.test_header == "x-amzn-ecs-blue-green-test"
+        return (
+            {server.address.packed[3]: server.weight for server in one.servers},
+            {server.address.packed[3] for server in one.test_servers},
+        )
+
+    assert drawn(0, 0) == ({5: 1, 6: 1}, set())
+    assert drawn(0, 100) == ({5: 1, 6: 1}, {7})
+    assert drawn(10, 100) == ({5: 256, 6: 256, 7: 57}, {7})
+    assert drawn(50, 100) == ({5: 128, 6: 128, 7: 256}, {7})
+    assert drawn(100, 100) == ({7: 1}, set())
+    # A share of a thousandth is a share.
+    assert drawn(0.1, 100)[0][7] == 1
+    there[0] = instance(5, "UNHEALTHY")
+    assert drawn(50, 100) == ({6: 1, 7: 1}, {7})
+    there[2] = instance(7, "UNHEALTHY")
+    assert drawn(50, 100) == ({6: 1}, {7})
 
 
 @pytest.mark.parametrize(

@@ -108,15 +108,25 @@ def test_settings_come_from_the_environment_and_options_win(
 
 
 def test_what_follows_run_is_left_alone() -> None:
-    options = main.parser().parse_args(["run", "--", "curl", "--json", "{}"])
-    assert options.argv[-3:] == ["curl", "--json", "{}"]
+    options = main.parse(["run", "--", "curl", "--json", "{}", "--", "x"])
+    assert options.argv == ["curl", "--json", "{}", "--", "x"]
     assert options.json is False
+    assert main.parse(["run", "curl", "--json"]).argv == ["curl", "--json"]
+
+
+def test_options_of_exec_stand_on_either_side_of_the_service() -> None:
+    for line in ("exec --task 7c web -- ls --task x", "exec web --task 7c -- ls --task x"):
+        options = main.parse(line.split())
+        assert (options.service, options.task) == ("web", "7c")
+        assert options.argv == ["ls", "--task", "x"]
+    assert main.parse(["exec", "web", "ls", "-l"]).argv == ["ls", "-l"]
+    assert main.parse(["exec", "web"]).argv == []
 
 
 def test_run_may_be_told_where_from() -> None:
-    options = main.parser().parse_args(["run", "--from", "virginia", "--", "curl", "--from", "x"])
+    options = main.parse(["run", "--from", "virginia", "--", "curl", "--from", "x"])
     assert options.place == "virginia"
-    assert options.argv[-3:] == ["curl", "--from", "x"]
+    assert options.argv == ["curl", "--from", "x"]
 
 
 def test_a_missing_site_file_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:

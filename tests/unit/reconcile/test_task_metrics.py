@@ -104,7 +104,7 @@ def test_memory_is_a_share_of_the_tasks(world: World) -> None:
 def test_within_a_minute_nothing_is_asked_and_nobody_is_woken(world: World) -> None:
     woken = []
     world.look()
-    world.cloud.store.watch(lambda: woken.append(True))
+    world.cloud.store.watch(lambda _: woken.append(True))
     assert world.look().quiet
     world.kernel.spend(60, one=0.1, other=0.1)
     world.cloud.clock.time += 60

@@ -15,17 +15,16 @@ from pathlib import Path
 
 from hiyoko.blueprint.proxies import Proxy
 from hiyoko.blueprint.step import Step
-from hiyoko.plane.balancer.events import Events, readiness
+from hiyoko.plane.balancer.events import Events
 from hiyoko.plane.balancer.master import (
     CONFIG,
     MASTER_SOCKET,
     PID_FILE,
-    START_TIMEOUT_S,
     change_servers,
     check,
     find_all,
     find_pid,
-    last_words,
+    loading,
     spawn,
     written,
 )
@@ -168,11 +167,8 @@ class ProxyPlane:
         await check(place, text)
         write_private(place / CONFIG, text)
         await run("nft", "-f", "-", stdin=render_redirections(proxy), netns=proxy.eni_id)
-        try:
-            async with readiness(proxy.eni_id, START_TIMEOUT_S):
-                await spawn(place, self._surroundings(proxy))
-        except PlaneError as error:
-            raise PlaneError(f"start {proxy.name}: {error}: {last_words(place)}") from error
+        async with loading(place):
+            await spawn(place, self._surroundings(proxy))
 
     def _surroundings(self, proxy: Proxy) -> tuple[str, ...]:
         """What puts the proxy on its task's account: the time and the memory that it takes.

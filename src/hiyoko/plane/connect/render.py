@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from hiyoko.blueprint.proxies import Proxy, ProxyListener
 from hiyoko.plane.balancer.events import EVENTS
+from hiyoko.plane.balancer.text import argument, quoted
 from hiyoko.plane.connect.servers import listener_servers, server_arguments
 
 TABLE = "service_connect"
@@ -27,8 +28,9 @@ def render_proxy(proxy: Proxy) -> str:
     for listener in proxy.listeners:
         lines += ["", f"frontend {listener.backend}"]
         lines += (f"  {line}" for line in _frontend(listener))
-        lines += ["", f"backend {listener.backend}"]
-        lines += (f"  {line}" for line in _backend(listener))
+        for backend, _ in listener.backends:
+            lines += ["", f"backend {backend}"]
+            lines += (f"  {line}" for line in _backend(listener, backend))
     for outside, inside in proxy.ingress:
         lines += ["", f"listen ingress.{outside}"]
         lines += (f"  {line}" for line in _ingress(outside, inside))
@@ -55,7 +57,17 @@ def _frontend(listener: ProxyListener) -> Iterator[str]:
     yield f"bind 127.0.0.1:{listener.local_port}{_version(listener)}"
     yield f"mode {_mode(listener)}"
     yield f"timeout client {_seconds(listener.idle_s)}"
+    if listener.test_header:
+        yield f"use_backend {listener.test_backend} if {_test_traffic(listener)}"
     yield f"default_backend {listener.backend}"
+
+
+def _test_traffic(listener: ProxyListener) -> str:
+    """While a deployment is tested: there are servers for it, and the request asks for them."""
+    value = f"-m str {quoted(listener.test_value)}" if listener.test_value else "-m found"
+    header = quoted(f"req.hdr({argument(listener.test_header)})")
+    asked = f"{{ {header} {value} }}"
+    return f"{asked} {{ nbsrv({listener.test_backend}) gt 0 }}"
 
 
 def _version(listener: ProxyListener) -> str:
@@ -66,7 +78,7 @@ def _mode(listener: ProxyListener) -> str:
     return "tcp" if listener.protocol == "tcp" else "http"
 
 
-def _backend(listener: ProxyListener) -> Iterator[str]:
+def _backend(listener: ProxyListener, backend: str) -> Iterator[str]:
     yield f"mode {_mode(listener)}"
     yield "balance roundrobin"
     if listener.protocol == "tcp":
@@ -85,7 +97,8 @@ def _backend(listener: ProxyListener) -> Iterator[str]:
     for arguments in server_arguments(listener):
         yield f"# each server: {arguments}"
     for server in listener_servers(listener):
-        yield f"server {server.name} {server.endpoint} {server.arguments}"
+        if server.backend == backend:
+            yield f"server {server.name} {server.told}"
 
 
 def _ingress(outside: int, inside: int) -> Iterator[str]:

@@ -34,6 +34,7 @@ class Server:
     name: str
     endpoint: str
     arguments: str
+    weight: int = 1
 
     @property
     def observed(self) -> bool:
@@ -45,6 +46,12 @@ class Server:
         """Where a running proxy has it."""
         return self.backend, self.name
 
+    @property
+    def told(self) -> str:
+        """Its address, and what it is told besides."""
+        weight = f" weight {self.weight}" if self.weight != 1 else ""
+        return f"{self.endpoint} {self.arguments}{weight}"
+
 
 @dataclass(frozen=True, slots=True)
 class ServerSeen:
@@ -53,6 +60,7 @@ class ServerSeen:
     maintenance: bool
     changed_s: int
     sessions: int
+    weight: int = 1
 
 
 def server_arguments(listener: ProxyListener) -> tuple[str, str]:
@@ -70,9 +78,10 @@ def listener_servers(listener: ProxyListener) -> list[Server]:
     """All servers of a listener, in the order of the configuration."""
     observed, spare = server_arguments(listener)
     return [
-        Server(listener.backend, prefix + one.name, one.name, arguments)
+        Server(backend, prefix + one.name, one.name, arguments, one.weight)
+        for backend, servers in listener.backends
         for prefix, arguments in (("", observed), (SPARE, spare))
-        for one in listener.servers
+        for one in servers
     ]
 
 
@@ -86,6 +95,7 @@ def parse_servers(text: str) -> dict[Key, ServerSeen]:
                 maintenance=row["status"].startswith("MAINT"),
                 changed_s=int(row["lastchg"] or 0),
                 sessions=int(row["scur"] or 0),
+                weight=int(row["uweight"] or 1),
             )
     return found
 
@@ -97,7 +107,9 @@ def server_changes(proxy: Proxy, observed: Mapping[Key, ServerSeen]) -> list[str
     for key, server in wished.items():
         name, seen = "/".join(key), observed.get(key)
         if seen is None:
-            commands.append(f"add server {name} {server.endpoint} {server.arguments}")
+            commands.append(f"add server {name} {server.told}")
+        elif seen.weight != server.weight:
+            commands.append(f"set server {name} weight {server.weight}")
         if seen is None or seen.maintenance:
             commands += [f"enable health {name}"] if server.observed else []
             commands.append(f"set server {name} state ready")

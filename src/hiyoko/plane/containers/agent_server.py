@@ -87,6 +87,17 @@ class AgentServer:
         for vpc_id in sorted(wanted - self._open.keys()):
             self._open[vpc_id] = await self._listen(vpc_id)
 
+    def task(self, arn: str) -> Task | None:
+        """The running task of this ARN."""
+        return next((task for task in self._tasks.values() if task.arn == arn), None)
+
+    def role_keys(self, task: Task) -> Mapping[str, object]:
+        """The keys of the task's own role, which last for a while. Raises NoKeys."""
+        kept = self._kept.get(task.arn)
+        if kept is None or float(str(kept["Expiration"])) - KEYS_RENEWED_S < self.clock.now():
+            kept = self._kept[task.arn] = self.keys(task, task.identity.role)
+        return kept
+
     async def close(self) -> None:
         """Listen no more."""
         for one in self._open.values():
@@ -118,12 +129,10 @@ class AgentServer:
     def _credentials(self, task: Task | None, name: str) -> web.Response:
         if task is None or not name or task.identity.credentials_id != name:
             return _credentials_refused("InvalidIdInRequest", "Credentials not found", 400)
-        kept = self._kept.get(task.arn)
-        if kept is None or float(str(kept["Expiration"])) - KEYS_RENEWED_S < self.clock.now():
-            try:
-                kept = self._kept[task.arn] = self.keys(task, task.identity.role)
-            except NoKeys as error:
-                return _credentials_refused("AccessDenied", str(error), 400)
+        try:
+            kept = self.role_keys(task)
+        except NoKeys as error:
+            return _credentials_refused("AccessDenied", str(error), 400)
         ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(float(str(kept["Expiration"]))))
         return web.json_response({"RoleArn": task.identity.role, **kept, "Expiration": ends})
 

@@ -8,6 +8,7 @@ to spoof or to wait for.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Address
 
 from hiyoko.blueprint.network import (
@@ -60,7 +61,7 @@ ROUTER_SYSCTLS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wire:
     """An interface: the veth pair between its namespace and the router.
 
@@ -75,12 +76,12 @@ class Wire:
     nat: str = ""
     of_task: bool = False
 
-    @property
+    @cached_property
     def link(self) -> str:
         """The router's end."""
         return interface_link(self.eni_id)
 
-    @property
+    @cached_property
     def alias(self) -> str:
         """The mark that the link carries once both ends are complete."""
         return f"{MARK} {fingerprint(f'{self.inside}{self.mac}{self.nat}')}"

@@ -4,7 +4,7 @@
 - ``rows`` ``seen``     tables: wishes, and what the task reconciler saw
 - ``sight``             both brought together
 - ``clusters`` ``task_definitions`` ``tasks`` ``services`` ``service_deployments`` ``tagging``
-  ``execute_command`` the operations
+  ``execute_command`` the operations; ``exec_logging`` where sessions are logged
 - ``capacity``          FARGATE and FARGATE_SPOT; ``spot`` the end of a Spot task
 - ``deployments``       how a deployment begins and ends, and what remains of it
 - ``rollout``           strategies and their settings; ``shifting`` moves traffic, ``alarms`` end it
@@ -16,9 +16,10 @@
 - ``connect_model`` ``connect_views``  its part of ``model`` and ``views``
 - ``definition_parse`` ``definition_checks`` ``service_parse`` ``rollout_parse`` ``networks``
   ``names`` ``views`` ``deployment_views`` ``errors``
+- ``log_options`` ``firelens_options``  where a container's output goes; ``log_model``
 
-Refused by name: launch type EC2, EFS volumes, FireLens, TLS and logs of Service Connect, task sets,
-lifecycle hooks that are Lambda functions.
+Refused by name: launch type EC2, EFS volumes, the splunk driver, TLS and logs of Service Connect,
+task sets, lifecycle hooks that are Lambda functions.
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/
 """
 

@@ -9,16 +9,17 @@ from hiyoko.api import AwsError, Call, Request, Response, operation, unsupported
 from hiyoko.services.ecs import connect, names, rows, sight, views
 from hiyoko.services.ecs.capacity import in_use, providers_in, strategy_in
 from hiyoko.services.ecs.errors import InvalidParameter
+from hiyoko.services.ecs.exec_logging import configuration_in
 from hiyoko.services.ecs.model import Cluster
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+_ALL = ("TAGS", "SETTINGS", "CONFIGURATIONS")
 
 
 @operation("CreateCluster")
 def create_cluster(call: Call, request: Request) -> Response:
     """Create a cluster; an active one of the same name is returned as it is."""
-    if request.get("configuration"):
-        raise unsupported("configuration")
+    exec_logging, exec_log_group = configuration_in(request)
     name = request.get("clusterName") or names.DEFAULT_CLUSTER
     if not _NAME.fullmatch(name):
         raise InvalidParameter(
@@ -38,10 +39,12 @@ def create_cluster(call: Call, request: Request) -> Response:
             connect_namespace=connect.default_namespace(
                 call, request.get("serviceConnectDefaults")
             ),
+            exec_logging=exec_logging,
+            exec_log_group=exec_log_group,
             tags=names.tags_in(request),
         )
         rows.CLUSTERS.put(call.tx, old)
-    return {"cluster": views.cluster(old, sight.counts(call.tx, old), include=("TAGS", "SETTINGS"))}
+    return {"cluster": views.cluster(old, sight.counts(call.tx, old), include=_ALL)}
 
 
 @operation("DescribeClusters")
@@ -104,17 +107,24 @@ def put_cluster_capacity_providers(call: Call, request: Request) -> Response:
 
 @operation("UpdateCluster")
 def update_cluster(call: Call, request: Request) -> Response:
-    """Change the settings and the namespace that services are in by default."""
-    if request.get("configuration"):
-        raise unsupported("configuration")
+    """Change the settings, the namespace of services by default, and the logging of sessions."""
     cluster = names.cluster_of(call, request["cluster"])
+    exec_logging, exec_log_group = cluster.exec_logging, cluster.exec_log_group
+    if request.get("configuration") is not None:
+        exec_logging, exec_log_group = configuration_in(request)
     namespace = cluster.connect_namespace
     if request.get("serviceConnectDefaults") is not None:
         namespace = connect.default_namespace(call, request["serviceConnectDefaults"])
-    changed = replace(cluster, container_insights=_insights(request), connect_namespace=namespace)
+    changed = replace(
+        cluster,
+        container_insights=_insights(request),
+        connect_namespace=namespace,
+        exec_logging=exec_logging,
+        exec_log_group=exec_log_group,
+    )
     rows.CLUSTERS.put(call.tx, changed)
     counts = sight.counts(call.tx, changed)
-    return {"cluster": views.cluster(changed, counts, include=("SETTINGS",))}
+    return {"cluster": views.cluster(changed, counts, include=("SETTINGS", "CONFIGURATIONS"))}
 
 
 @operation("UpdateClusterSettings")

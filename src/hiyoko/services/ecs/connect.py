@@ -25,6 +25,8 @@ from hiyoko.services.ecs.model import (
 
 PROXY_NAME = "ecs-service-connect-"
 PORT_MAX = 65535
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""RFC 9110, section 5.6.2."""
 _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,125}[A-Za-z0-9_])?")
 
 
@@ -101,13 +103,16 @@ def _service(
     aliases = list(item.get("clientAliases") or [])
     if len(aliases) != 1:
         raise InvalidParameter("A Service Connect service needs one client alias with one port.")
-    if aliases[0].get("testTrafficRules"):
-        raise unsupported("serviceConnectConfiguration.services.clientAliases.testTrafficRules")
     timeout = item.get("timeout") or {}
     protocol = port.app_protocol or "tcp"
     if protocol == "tcp" and timeout.get("perRequestTimeoutSeconds") is not None:
         raise InvalidParameter(
             "perRequestTimeoutSeconds can only be set for ports whose appProtocol is not TCP."
+        )
+    header = (aliases[0].get("testTrafficRules") or {}).get("header") or {}
+    if header and (protocol == "tcp" or not _TOKEN.fullmatch(header["name"])):
+        raise InvalidParameter(
+            "testTrafficRules need the name of a header, and a port whose appProtocol is not TCP."
         )
     name = aliases[0].get("dnsName") or ""
     if not _NAME.fullmatch(name or discovery):
@@ -127,6 +132,8 @@ def _service(
         idle_s=timeout.get("idleTimeoutSeconds"),
         request_s=timeout.get("perRequestTimeoutSeconds"),
         alias_given=bool(name),
+        test_header=header.get("name") or "",
+        test_value=(header.get("value") or {}).get("exact") or "",
     )
 
 

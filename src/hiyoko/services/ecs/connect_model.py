@@ -14,7 +14,7 @@ class ConnectService:
 
     ``registry`` is the ARN of Cloud Map's service; ``protocol`` http, http2, grpc or tcp. Times
     are None where nothing was said, 0 for no limit. Without an ``ingress_port`` tasks are reached
-    at the container's.
+    at the container's. Test traffic has the ``test_header`` with the ``test_value``, or with any.
     """
 
     port_name: str
@@ -28,6 +28,8 @@ class ConnectService:
     idle_s: int | None = None
     request_s: int | None = None
     alias_given: bool = True
+    test_header: str = ""
+    test_value: str = ""
 
     @property
     def told_port(self) -> int:

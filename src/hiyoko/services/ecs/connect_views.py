@@ -22,6 +22,10 @@ def _shown_service(one: ConnectService) -> dict[str, Any]:
     alias: dict[str, Any] = {"port": one.alias_port}
     if one.alias_given:
         alias["dnsName"] = one.alias_name
+    if one.test_header:
+        header: dict[str, Any] = {"name": one.test_header}
+        header |= {"value": {"exact": one.test_value}} if one.test_value else {}
+        alias["testTrafficRules"] = {"header": header}
     item: dict[str, Any] = {
         "portName": one.port_name,
         "discoveryName": one.discovery_name,

@@ -1,6 +1,6 @@
 """ECS Exec: a session with a command in a running container.
 
-The stream itself is the gateway's (``gateway/data_channel.py``).
+The stream itself is the gateway's (``gateway/data_channel.py``, ``gateway/session.py``).
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
 """
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hiyoko.api import Call, Request, Response, operation
 from hiyoko.services.ecs import names, rows, sight, views
 from hiyoko.services.ecs.errors import InvalidParameter, TargetNotConnected
+from hiyoko.services.ecs.exec_logging import log_group
 from hiyoko.services.ecs.model import ContainerDefinition, TaskView
 from hiyoko.services.ecs.seen import ContainerSeen
 from hiyoko.store.table import Table
@@ -26,7 +27,10 @@ NOT_ENABLED = (
 
 @dataclass(frozen=True, slots=True)
 class ExecSession:
-    """A session that was given out. Whoever has its token may open its stream, once."""
+    """A session that was given out. Whoever has its token may open its stream, once.
+
+    Without a ``log_group`` it is not logged.
+    """
 
     id: str
     token: str
@@ -35,6 +39,8 @@ class ExecSession:
     runtime_id: str
     command: str
     created_at: float
+    log_group: str = ""
+    log_region: str = ""
 
 
 SESSIONS = Table("ecs_exec_session", ExecSession, key=("id",))
@@ -58,6 +64,7 @@ def execute_command(call: Call, request: Request) -> Response:
     for old in SESSIONS.list(call.tx):
         if call.now - old.created_at > OPEN_S:
             SESSIONS.delete(call.tx, id=old.id)
+    group, region = log_group(cluster, container)
     session = ExecSession(
         id=f"ecs-execute-command-{call.ids.hex(17)}",
         token=call.ids.hex(64),
@@ -66,6 +73,8 @@ def execute_command(call: Call, request: Request) -> Response:
         runtime_id=seen.runtime_id,
         command=request["command"],
         created_at=call.now,
+        log_group=group,
+        log_region=region,
     )
     SESSIONS.insert(call.tx, session)
     channel = f"ssmmessages.{call.region}.amazonaws.com/v1/data-channel/{session.id}"

@@ -10,6 +10,8 @@ from hiyoko.services.ecs import rollout as rollout
 from hiyoko.services.ecs.connect_model import MANAGED as MANAGED
 from hiyoko.services.ecs.connect_model import Connect as Connect
 from hiyoko.services.ecs.connect_model import ConnectService as ConnectService
+from hiyoko.services.ecs.log_model import FirelensConfiguration as FirelensConfiguration
+from hiyoko.services.ecs.log_model import LogConfiguration as LogConfiguration
 from hiyoko.services.ecs.rollout import Advanced, DeploymentStrategy, Pause
 from hiyoko.services.ecs.seen import ContainerSeen, ProxySeen, TaskSeen
 
@@ -38,6 +40,9 @@ class Cluster:
     """The default capacity provider strategy."""
     connect_namespace: str = ""
     """serviceConnectDefaults: the ARN of a namespace."""
+    exec_logging: str = ""
+    exec_log_group: str = ""
+    """Sessions of ECS Exec: NONE, DEFAULT or OVERRIDE as it was given, and where that leads."""
     tags: Tags = ()
 
 
@@ -69,18 +74,6 @@ class RestartPolicy:
     enabled: bool
     ignored_exit_codes: tuple[int, ...] = ()
     period_s: int = 300
-
-
-@dataclass(frozen=True, slots=True)
-class LogConfiguration:
-    """The awslogs driver and its options."""
-
-    driver: str
-    options: tuple[tuple[str, str], ...]
-
-    def option(self, name: str, default: str = "") -> str:
-        """An option's value."""
-        return dict(self.options).get(name, default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +136,8 @@ class ContainerDefinition:
 
     interactive: bool | None = None
     pseudo_terminal: bool | None = None
+    firelens: FirelensConfiguration | None = None
+    """Of the container that routes the others' logs."""
 
     @property
     def pins(self) -> bool:
@@ -186,6 +181,11 @@ class TaskDefinition:
     def container(self, name: str) -> ContainerDefinition | None:
         """The container of this name."""
         return next((one for one in self.containers if one.name == name), None)
+
+    @property
+    def router(self) -> ContainerDefinition | None:
+        """The container that routes the others' logs."""
+        return next((one for one in self.containers if one.firelens is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
