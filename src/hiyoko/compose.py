@@ -36,6 +36,7 @@ from hiyoko.plane.endpoints import EndpointPlane
 from hiyoko.plane.network import NetworkPlane
 from hiyoko.porter.client import PorterClient
 from hiyoko.reconcile.alarms import AlarmReconciler
+from hiyoko.reconcile.anomalies import AnomalyReconciler
 from hiyoko.reconcile.balancer_logs import BalancerLogsReconciler
 from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.reconcile.certificates import CertificateReconciler
@@ -127,6 +128,7 @@ def compose(
             EcsEventsReconciler(store, heard, clock),
             StackReconciler(store, clock),
             balancer_logs,
+            AnomalyReconciler.of(store, settings, clock),
             TaskMetricsReconciler(store, containers.usage, clock),
             AlarmReconciler(store, clock),
             RegistryReconciler(store, heard, clock),
