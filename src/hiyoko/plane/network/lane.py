@@ -22,7 +22,8 @@ What keeps it true to the gates:
 
 Where the kernel takes programs, they are the lane (``lane_programs``), and of all this only
 ``MARKS`` is loaded. A kernel that lacks a part of it (``netdev`` egress came with Linux 5.16)
-refuses the hooks; then every packet takes the whole way. Lines of this table name it, so that they can be left out.
+refuses the hooks; then every packet takes the whole way. Lines of this table name it, so that they
+can be left out.
 """
 
 from __future__ import annotations
