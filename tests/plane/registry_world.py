@@ -45,9 +45,9 @@ from hiyoko.plane.containers.blobs import (
     FetchedImage,
     FetchFailed,
 )
-from hiyoko.plane.containers.cgroups import real_root
 from hiyoko.plane.containers.directory import ContainerState, Progress, task_id
 from hiyoko.plane.containers.plane import ContainerPlane, ContainersState, steps
+from hiyoko.plane.containers.trial import users_refused
 from hiyoko.plane.containers.uploads import Uploads
 from hiyoko.plane.log_driver.control import LogDriverPlane
 from hiyoko.plane.log_driver.lines import parse_lines
@@ -278,7 +278,7 @@ async def registry_world(
         "ghcr.io",
     )
     trust, server = make_certificate(directory, names_served)
-    if real_root():
+    if not await users_refused(settings.image_dir):
         await user_namespaces.add([ENI])
     else:
         await run("ip", "netns", "add", ENI)
