@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from functools import partial
 
 from aiohttp.web import SockSite
 
@@ -147,10 +148,6 @@ def compose(
         await neighbours.reset()
         await loop.settle(RESET_S)
 
-    def find_key(kid: str) -> str | None:
-        key = signing_key(settings)
-        return key.public if key.kid == kid else None
-
     store.watch(loop.wake_readers)
     registry = RegistryHandler(store, settings, PorterClient(settings.run_dir), clock)
     for host in REGISTRY_HOSTS:
@@ -160,10 +157,17 @@ def compose(
     gateway.register_host(data_channel.HOST, channels.handle)
     gateway.register_channels(channels.handle)
     gateway.register_host(layer_bucket.HOST, layer_bucket.LayerBucket(store, settings).handle)
+    find_key = partial(public_key, settings)
     gateway.register_host(public_keys.HOST, public_keys.PublicKeys(find_key).handle)
     local = LocalRoutes(store, settings, status, settle, balancer_logs.plane.ask)
     local.register(gateway)
     return gateway, loop
+
+
+def public_key(settings: Settings, kid: str) -> str | None:
+    """The public half of the key that balancers sign with, if it has this id."""
+    key = signing_key(settings)
+    return key.public if key.kid == kid else None
 
 
 def terminals(containers: ContainerPlane) -> OpenTerminal:

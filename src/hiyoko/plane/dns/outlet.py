@@ -44,7 +44,7 @@ class Exit:
             return None
         return response
 
-    def socket(self, kind: socket.SocketKind) -> socket.socket:
+    def new_socket(self, kind: socket.SocketKind) -> socket.socket:
         """A socket at the interface's address. Raises PlaneError."""
         made = socket_in(self.outlet.eni_id, kind)
         try:
@@ -56,13 +56,13 @@ class Exit:
 
     async def _ask_udp(self, wire: bytes, server: str, port: int) -> bytes:
         loop = asyncio.get_running_loop()
-        with self.socket(socket.SOCK_DGRAM) as asking:
+        with self.new_socket(socket.SOCK_DGRAM) as asking:
             await loop.sock_connect(asking, (server, port))
             await loop.sock_sendall(asking, wire)
             return await loop.sock_recv(asking, PACKET_MAX)
 
     async def _ask_tcp(self, wire: bytes, server: str, port: int) -> bytes:
-        with self.socket(socket.SOCK_STREAM) as asking:
+        with self.new_socket(socket.SOCK_STREAM) as asking:
             await asyncio.get_running_loop().sock_connect(asking, (server, port))
             # The streams close the socket: they have one of their own.
             streams = await asyncio.open_connection(sock=asking.dup())

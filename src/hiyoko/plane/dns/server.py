@@ -215,7 +215,7 @@ def _outlet(outlet: Outlet) -> Wanted:
     """A look whether questions can leave from there; each will have a socket of its own."""
 
     def make(_: Path) -> Stop:
-        Exit(outlet).socket(socket.SOCK_DGRAM).close()
+        Exit(outlet).new_socket(socket.SOCK_DGRAM).close()
         return lambda: None
 
     return Wanted((str(outlet.address),), make)

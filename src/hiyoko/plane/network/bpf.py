@@ -12,7 +12,7 @@ import os
 import struct
 from dataclasses import dataclass
 
-_NUMBERS = {"x86_64": 321, "aarch64": 280}
+_NUMBERS = {"x86_64": 321}
 """The system call's, by machine."""
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _PROG_LOAD = 0, 1, 2, 5
 _PROG_ATTACH, _PROG_DETACH, _PROG_FD, _MAP_FD, _INFO, _PROG_QUERY = 8, 9, 13, 14, 15, 16

@@ -20,8 +20,10 @@ What keeps it true to the gates:
   way. So does a source that is not the interface's own, or that the internet may not have.
 - The gateway's translation is 1:1, so it is done by address alone where the packet leaves.
 
-A kernel that lacks a part of it (``netdev`` egress came with Linux 5.16) refuses the hooks; then
-every packet takes the whole way. Lines of this table name it, so that they can be left out.
+Where the kernel takes programs, they are the lane (``lane_programs``), and of all this only
+``MARKS`` is loaded. A kernel that lacks a part of it (``netdev`` egress came with Linux 5.16)
+refuses the hooks; then every packet takes the whole way. Lines of this table name it, so that they
+can be left out.
 """
 
 from __future__ import annotations

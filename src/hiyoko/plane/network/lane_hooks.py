@@ -1,8 +1,8 @@
 """A router's fast lane in the kernel: of which kind it is, to which devices it is hooked.
 
-Root's worlds have it as programs (``lane_programs``), all others, and kernels before 6.6, as
-nftables' chains (``lane``). A router's loopback device holds the programs for those to come: there
-they are found again, whoever loaded them, and go with the router.
+Root's worlds have it as programs (``lane_programs``), all others, kernels before 6.6 and other
+machines than x86-64 as nftables' chains (``lane``). A router's loopback device holds the programs
+for devices to come: there they are found again, whoever loaded them, and go with the router.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import logging
 import os
 import socket
 import struct
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -102,8 +101,6 @@ def _complete() -> bool:
 
 
 def _may_load() -> bool:
-    if sys.byteorder != "little":
-        return False
     with ExitStack() as opened:
         try:
             # Kernels before 6.6 take the programs, but do not know such a hook.

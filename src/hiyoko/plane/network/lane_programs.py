@@ -12,6 +12,9 @@ What is different:
 - Notes are forgotten all at once by a new ``generation``. A packet carries the generation in which
   it came in, so one that was on its way meanwhile leaves no note.
 
+They are for x86-64: its bytes are little-endian, and its stores are seen in their order by another
+processor, on which reading a note relies.
+
 Layouts: struct __sk_buff in linux/bpf.h; RFC 791; RFC 9293. The text is ``assembler``'s.
 """
 
