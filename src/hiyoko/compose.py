@@ -31,10 +31,12 @@ from hiyoko.plane.containers.plane import ContainerPlane
 from hiyoko.plane.containers.uploads import Uploads
 from hiyoko.plane.dns.dns_server import DnsServer
 from hiyoko.plane.dns.query_log import QueryLog
+from hiyoko.plane.dns.vpc_query_log import VpcQueryLog
 from hiyoko.plane.endpoints import EndpointPlane
 from hiyoko.plane.network import NetworkPlane
 from hiyoko.porter.client import PorterClient
 from hiyoko.reconcile.alarms import AlarmReconciler
+from hiyoko.reconcile.anomalies import AnomalyReconciler
 from hiyoko.reconcile.balancer_logs import BalancerLogsReconciler
 from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.reconcile.certificates import CertificateReconciler
@@ -51,6 +53,7 @@ from hiyoko.reconcile.name_servers import name_servers
 from hiyoko.reconcile.network import NetworkReconciler
 from hiyoko.reconcile.query_logs import QueryLogReconciler
 from hiyoko.reconcile.registry import RegistryReconciler
+from hiyoko.reconcile.resolver_logs import ResolverLogReconciler
 from hiyoko.reconcile.role_keys import role_keys
 from hiyoko.reconcile.scaling import ScalingReconciler
 from hiyoko.reconcile.stacks import StackReconciler
@@ -114,6 +117,7 @@ def compose(
             NetworkReconciler(store, NetworkPlane(users=not users_refused), clock),
             EndpointReconciler(store, EndpointPlane(serve_endpoint), clock),
             QueryLogReconciler(store, QueryLog.below(settings.run_dir), clock),
+            ResolverLogReconciler(store, VpcQueryLog.below(settings.run_dir), clock),
             ZoneReconciler(store, DnsServer(settings), clock),
             HealthCheckReconciler(store, Checkers(), clock),
             CertificateReconciler(store, certificates, clock, heard),
@@ -124,6 +128,7 @@ def compose(
             EcsEventsReconciler(store, heard, clock),
             StackReconciler(store, clock),
             balancer_logs,
+            AnomalyReconciler.of(store, settings, clock),
             TaskMetricsReconciler(store, containers.usage, clock),
             AlarmReconciler(store, clock),
             RegistryReconciler(store, heard, clock),
