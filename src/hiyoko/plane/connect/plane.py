@@ -31,6 +31,7 @@ from hiyoko.plane.balancer.master import (
 from hiyoko.plane.balancer.observe import parse_info
 from hiyoko.plane.balancer.render import digest_of
 from hiyoko.plane.balancer.socket import ask_worker
+from hiyoko.plane.connect.access_log import DESCRIPTOR, FILE
 from hiyoko.plane.connect.render import render_proxy, render_redirections
 from hiyoko.plane.connect.servers import Key, ServerSeen, parse_servers, server_changes
 from hiyoko.plane.error import PlaneError
@@ -38,6 +39,9 @@ from hiyoko.plane.files import write_private
 from hiyoko.plane.process import NETNS_DIR, run
 from hiyoko.plane.ready import end
 
+_WITH_LOG = ("sh", "-c", f'exec {DESCRIPTOR}>{FILE}; exec env "$@"', "sh")
+"""Before the program, so that it begins with the file open: a new one each time, because HAProxy
+sets the descriptor's flags, and what was to append overwrites then."""
 _STILL_IN_USE = "Server still has connections attached"
 """Sessions that just begin to end: looked at again."""
 
@@ -150,14 +154,14 @@ class ProxyPlane:
         place.mkdir(parents=True, mode=0o700, exist_ok=True)
         if self.events is not None:
             self.events.open()
-        for name in (PID_FILE, MASTER_SOCKET):
+        for name in (PID_FILE, MASTER_SOCKET, FILE):
             (place / name).unlink(missing_ok=True)
         await check(place, text)
         write_private(place / CONFIG, text)
         await run("nft", "-f", "-", stdin=render_redirections(proxy), netns=proxy.eni_id)
         try:
             async with readiness(proxy.eni_id, START_TIMEOUT_S):
-                await spawn(place)
+                await spawn(place, _WITH_LOG if proxy.access_log else ("env",))
         except PlaneError as error:
             raise PlaneError(f"start {proxy.name}: {error}: {last_words(place)}") from error
 

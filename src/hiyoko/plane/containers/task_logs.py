@@ -21,6 +21,7 @@ from hiyoko.plane.awslogs.order import Order
 from hiyoko.plane.containers.agent import TaskFailed, Unreachable, retried
 from hiyoko.plane.containers.agent_server import KEYS_RENEWED_S, NoKeys, RoleKeys
 from hiyoko.plane.containers.directory import runtime_id
+from hiyoko.plane.containers.proxy_log import ProxyLog
 
 _VALIDATE = "ResourceInitializationError: failed to validate logger args: "
 
@@ -36,13 +37,14 @@ class TaskLogs:
 
     async def prepare(self, task: Task) -> None:
         """Make the streams with the task's own packets. Raises TaskFailed with AWS's reason."""
-        for container in task.containers:
-            if container.log is None:
+        targets = [(one.name, one.log) for one in task.containers]
+        for name, log in (*targets, (task.proxy, task.proxy_log)):
+            if log is None:
                 continue
-            order = self._order(task, container, container.log)
+            order = self._order(task, runtime_id(task.arn, name), log)
             client = LogsClient()
             try:
-                if container.log.create_group:
+                if log.create_group:
                     await _make(client, order, "CreateLogGroup", {"logGroupName": order.group})
                 names = {"logGroupName": order.group, "logStreamName": order.stream}
                 await _make(client, order, "CreateLogStream", names)
@@ -52,8 +54,19 @@ class TaskLogs:
     async def take(self, task: Task, container: Container, directory: Path) -> None:
         """From here on the container's log is sent. Raises TaskFailed or PlaneError."""
         if container.log is not None:
-            self._order(task, container, container.log).write(directory)
+            cid = runtime_id(task.arn, container.name)
+            self._order(task, cid, container.log).write(directory)
             await self.driver.take(directory)
+
+    async def take_proxy(self, task: Task, log: ProxyLog) -> None:
+        """See that what a proxy writes is sent, also when it was started anew.
+
+        Raises TaskFailed or PlaneError.
+        """
+        if task.proxy_log is not None and log.adopt():
+            order = replace(self._order(task, log.cid, task.proxy_log), endless=True)
+            order.write(log.directory)
+            await self.driver.take(log.directory)
 
     @property
     def process(self) -> tuple[int, ...]:
@@ -85,9 +98,9 @@ class TaskLogs:
         if some:
             await self.driver.take()
 
-    def _order(self, task: Task, container: Container, log: LogTarget) -> Order:
+    def _order(self, task: Task, cid: str, log: LogTarget) -> Order:
         order = Order(
-            cid=runtime_id(task.arn, container.name),
+            cid=cid,
             netns=task.eni_id,
             resolver=str(task.resolver),
             trust=str(self.trust.resolve()),

@@ -17,7 +17,7 @@
 - ``definition_parse`` ``definition_checks`` ``service_parse`` ``rollout_parse`` ``networks``
   ``names`` ``views`` ``deployment_views`` ``errors``
 
-Refused by name: launch type EC2, EFS volumes, FireLens, TLS and logs of Service Connect, task sets,
+Refused by name: launch type EC2, EFS volumes, FireLens, TLS of Service Connect, task sets,
 lifecycle hooks that are Lambda functions.
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/
 """

@@ -27,8 +27,13 @@ OPTIONS = (
 _SIZE = re.compile(r"\d+\s?(?:[kmg]i?)?b?", re.IGNORECASE)
 
 
-def log_configuration(request: Mapping[str, Any] | None) -> LogConfiguration | None:
-    """The configuration of a container that has one; what Fargate would not take is refused."""
+def log_configuration(
+    request: Mapping[str, Any] | None, of: str = "containerDefinitions"
+) -> LogConfiguration | None:
+    """The configuration where there is one; what Fargate would not take is refused.
+
+    ``of``: the request's member that it is in.
+    """
     if not request:
         return None
     driver = request["logDriver"]
@@ -37,9 +42,9 @@ def log_configuration(request: Mapping[str, Any] | None) -> LogConfiguration | N
             f"{driver} is not a valid log driver. Must be one of [{','.join(DRIVERS)}]"
         )
     if driver != "awslogs":
-        raise unsupported("containerDefinitions.logConfiguration.logDriver", driver)
+        raise unsupported(f"{of}.logConfiguration.logDriver", driver)
     if request.get("secretOptions"):
-        raise unsupported("containerDefinitions.logConfiguration.secretOptions", driver)
+        raise unsupported(f"{of}.logConfiguration.secretOptions", driver)
     options = dict(request.get("options") or {})
     _check(options)
     return LogConfiguration(driver, tuple(options.items()))
