@@ -26,7 +26,7 @@ import hiyoko.services.ec2  # noqa: E402
 import hiyoko.services.ecs  # noqa: E402
 import hiyoko.services.elbv2  # noqa: E402, F401
 from hiyoko import api  # noqa: E402
-from hiyoko.blueprint.draw_network import draw_network  # noqa: E402
+from hiyoko.blueprint.draw_network import DrawnBefore, draw_network  # noqa: E402
 from hiyoko.blueprint.draw_tasks import Known  # noqa: E402
 from hiyoko.reconcile.ecs_services import EcsServicesReconciler  # noqa: E402
 from hiyoko.reconcile.tasks import load_tasks  # noqa: E402
@@ -50,6 +50,7 @@ class Model:
         self.scheduler = EcsServicesReconciler(store)
         self.now = self.scheduler.clock.now
         self.drawn: Known = {}
+        self.network = DrawnBefore()
 
     def call(self, service: str, name: str, **request: object) -> api.Response:
         return api.invoke(self.store, service, name, request)
@@ -131,7 +132,7 @@ class Model:
         yield "scheduler", lambda: asyncio.run(self.scheduler.activate())
         yield (
             "blueprint of the network",
-            lambda: self._read(lambda tx: draw_network(ec2.network_rows(tx))),
+            lambda: self._read(lambda tx: draw_network(ec2.network_rows(tx), self.network)),
         )
         yield "blueprint of the tasks", lambda: self._read(lambda tx: load_tasks(tx, self.drawn))
 

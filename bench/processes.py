@@ -92,7 +92,7 @@ def processes_of(state_dir: Path) -> Processes:
     porter = (run / "porter.pid").read_text().split()[0]
     children: dict[int, list[Process]] = {}
     everybody: dict[int, Process] = {}
-    for one in _everybody():
+    for one in all_processes():
         everybody[one.pid] = one
         children.setdefault(one.parent, []).append(one)
     found: dict[int, Process] = {}
@@ -105,7 +105,8 @@ def processes_of(state_dir: Path) -> Processes:
     return Processes(list(found.values()))
 
 
-def _everybody() -> Iterator[Process]:
+def all_processes() -> Iterator[Process]:
+    """Every process that proc(5) shows here: inside a world, the world's."""
     for path in Path("/proc").glob("[0-9]*"):
         try:
             stat = (path / "stat").read_text().rpartition(")")[2].split()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,12 +39,14 @@ class Remains:
             tuple(
                 sorted(line.split()[4] for line in (world / "mountinfo").read_text().splitlines())
             ),
-            frozenset(str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{group}/**")),
+            frozenset(
+                place for place, _, _ in os.walk("/sys/fs/cgroup") if group in Path(place).parts
+            ),
             tuple(sorted(one.role for one in processes_of(state_dir).all)),
             frozenset(
-                str(path.relative_to(state_dir))
-                for path in state_dir.rglob("*")
-                if path.relative_to(state_dir).parts[0] not in KEPT
+                name
+                for path in below(state_dir)
+                if (name := str(path.relative_to(state_dir))).split("/")[0] not in KEPT
             ),
         )
 
@@ -56,6 +60,12 @@ class Remains:
             "files": sorted(self.files - before.files),
         }
         return {kind: names for kind, names in found.items() if names}
+
+
+def below(top: Path) -> Iterator[Path]:
+    """Everything in a directory, while things come and go: what has gone meanwhile is not there."""
+    for place, directories, files in os.walk(top):
+        yield from (Path(place) / name for name in (*directories, *files))
 
 
 def _more(now: tuple[str, ...], before: tuple[str, ...]) -> list[str]:

@@ -66,11 +66,27 @@ from hiyoko.settings import Settings
 from hiyoko.store.database import Store
 
 RESET_S = 60.0
+FOLLOWS = {
+    "endpoints": ("network",),
+    "zones": ("network",),
+    "certificates": ("zones",),
+    "balancers": ("network", "certificates"),
+    "connect": ("network",),
+    "tasks": ("network",),
+    "alarms": ("balancer_logs", "task_metrics"),
+}
+"""Who looks at what another makes, beside rows: namespaces, answers of DNS, certificates' files,
+samples of metrics."""
 REGISTRY_HOSTS = ("*.dkr.ecr.*.amazonaws.com", "*.docker.io", *PUBLIC_HOSTS)
 
 
-def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Loop]:
-    """AWS's API over a store, and the reconcilers that make its wishes true. Nothing runs yet."""
+def compose(
+    store: Store, settings: Settings, clock: Clock, users_refused: str
+) -> tuple[Gateway, Loop]:
+    """AWS's API over a store, and the reconcilers that make its wishes true. Nothing runs yet.
+
+    ``users_refused``: why tasks have no user namespaces of their own, empty when they have.
+    """
     trust = root_certificate_path(settings)
     keys = role_keys(store, clock)
     containers = ContainerPlane(settings, trust, lambda: loop.wake_one("tasks"), keys, clock)
@@ -95,7 +111,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
     balancer_logs = BalancerLogsReconciler.of(store, settings)
     loop = Loop.of(
         [
-            NetworkReconciler(store, NetworkPlane(), clock),
+            NetworkReconciler(store, NetworkPlane(users=not users_refused), clock),
             EndpointReconciler(store, EndpointPlane(serve_endpoint), clock),
             QueryLogReconciler(store, QueryLog.below(settings.run_dir), clock),
             ZoneReconciler(store, DnsServer(settings), clock),
@@ -114,11 +130,12 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
             ImageStoreReconciler(store, containers, collector, clock),
             LogRetention(store, clock),
             ScalingReconciler(store, clock),
-        ]
+        ],
+        FOLLOWS,
     )
 
     def status() -> dict[str, object]:
-        told = describe(store, loop, *containers.enforced()) | neighbours.describe()
+        told = describe(store, loop, *containers.enforced(), users_refused) | neighbours.describe()
         return told | {"images": describe_images(collector.observe())}
 
     async def settle() -> None:
@@ -129,7 +146,7 @@ def compose(store: Store, settings: Settings, clock: Clock) -> tuple[Gateway, Lo
         key = signing_key(settings)
         return key.public if key.kid == kid else None
 
-    store.watch(loop.wake)
+    store.watch(loop.wake_readers)
     registry = RegistryHandler(store, settings, PorterClient(settings.run_dir), clock)
     for host in REGISTRY_HOSTS:
         gateway.register_host(host, registry.handle)

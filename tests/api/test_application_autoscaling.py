@@ -462,7 +462,7 @@ def test_a_state_that_lasts_costs_no_commit_when_nothing_is_to_be_done(scaling: 
     scaling.track(50.0)
     scaling.minutes(*[10] * 16)
     woken: list[bool] = []
-    scaling.cloud.store.watch(lambda: woken.append(True))
+    scaling.cloud.store.watch(lambda _: woken.append(True))
     scaling.minutes(*[10] * 5)
     assert woken == []
 

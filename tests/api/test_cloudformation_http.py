@@ -39,7 +39,7 @@ def reconciling(endpoint: Endpoint) -> Iterator[None]:
     async def activate() -> None:
         await reconciler.activate()
 
-    def wake() -> None:
+    def wake(_: frozenset[str]) -> None:
         if running.is_set():
             endpoint.loop.call_soon_threadsafe(lambda: asyncio.ensure_future(activate()))
 

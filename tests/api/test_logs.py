@@ -166,7 +166,7 @@ async def test_expired_events_go_away_by_the_clock(logs: Logs) -> None:
     logs("PutRetentionPolicy", logGroupName="app", retentionInDays=1)
     retention = LogRetention(logs.store, logs.clock)
     woken: list[int] = []
-    logs.store.watch(lambda: woken.append(1))
+    logs.store.watch(lambda _: woken.append(1))
 
     def stored() -> int:
         group = logs("DescribeLogGroups")["logGroups"][0]
@@ -260,7 +260,7 @@ def test_ten_thousand_lines_are_quick(logs: Logs) -> None:
 
 def test_adding_events_wakes_no_reconciler(logs: Logs) -> None:
     woken: list[int] = []
-    logs.store.watch(lambda: woken.append(1))
+    logs.store.watch(lambda _: woken.append(1))
     logs.put("one", "two")
     assert not woken
     assert len(logs.get()["events"]) == 2

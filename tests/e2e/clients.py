@@ -45,7 +45,7 @@ class Clients:
         said = self._said()
         self.answered, self.refused = said["answered"], said["refused"]
         self.failed = [(when, why) for when, why in said["failed"]]
-        assert self.process.wait(30) == 0
+        assert self.process.wait(120) == 0
 
     def failed_after(self, when: float) -> list[tuple[float, str]]:
         """Failures later than a moment (``time.monotonic``)."""

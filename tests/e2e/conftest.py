@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import socket
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,12 @@ from hiyoko.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 HIYOKO = Path(sys.executable).parent / "hiyoko"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/e2e" in str(item.path):
+            item.add_marker(pytest.mark.timeout(TEST_S))
 
 
 @dataclass(frozen=True)
@@ -91,15 +98,31 @@ class Cloud:
         return answer
 
 
+SMALL_DISK = "hiyoko-small-disk"
+"""What a test mounts itself, in this run or in one beside it."""
+SLOWER = 4
+TEST_S = 1200
+"""A test ends by its own limits, long before this."""
+PORTS = itertools.count(12_000 + os.getpid() % 200 * 100)
+"""Below those that the kernel gives to connections: one of them might have a port that was free a
+moment ago. Nobody gets one twice, and two runs beside each other begin elsewhere."""
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = next(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def until(what: Callable[[], Any], limit_s: float = 60) -> Any:
-    """Poll from outside, as a user would, until it is true."""
-    end = time.monotonic() + limit_s
+    """Poll from outside, as a user would, until it is true.
+
+    The limit is what is ample where nothing else goes on; elsewhere it may take longer.
+    """
+    end = time.monotonic() + SLOWER * limit_s
     while True:
         answer = what()
         if answer or time.monotonic() > end:
@@ -132,6 +155,11 @@ def processes_in(namespace: Path) -> list[str]:
     return found
 
 
+def groups() -> set[str]:
+    """Every control group of this machine; others' come and go meanwhile."""
+    return {name for _, names, _ in os.walk("/sys/fs/cgroup") for name in names}
+
+
 def traces() -> dict[str, set[str]]:
     """What a cloud might leave on the host."""
 
@@ -144,7 +172,11 @@ def traces() -> dict[str, set[str]]:
         "namespaces": lines("ip", "netns", "list"),
         "routes": lines("ip", "route"),
         "rules": lines("nft", "list", "ruleset"),
-        "mounts": {line.split(" ")[1] for line in Path("/proc/mounts").read_text().splitlines()},
+        "mounts": {
+            place
+            for source, place, *_ in map(str.split, Path("/proc/mounts").read_text().splitlines())
+            if source != SMALL_DISK
+        },
     }
 
 
@@ -162,7 +194,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         made.hiyoko("cloud", "stop")
     assert not left_by(made)
     assert not processes_in(inside)
-    assert not list(Path("/sys/fs/cgroup").glob(f"**/{own_group(Settings(made.state_dir))}"))
+    assert own_group(Settings(made.state_dir)) not in groups()
     after = traces()
     left = {kind: after[kind] - before[kind] for kind in after if after[kind] - before[kind]}
     assert not left
@@ -173,7 +205,7 @@ def small_disk(place: Path, megabytes: int, files: int = 0) -> Iterator[Path]:
     """A file system of its own with so much room; 0 files: as many as there is room for."""
     place.mkdir()
     options = f"size={megabytes}m,nr_inodes={files}"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", place], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, SMALL_DISK, place], check=True)
     try:
         yield place
     finally:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.e2e.clients import Clients
-from tests.e2e.conftest import Cloud, until
+from tests.e2e.conftest import Cloud, free_port, left_by, small_disk, until
 
 SITE = "examples/2-https/site.yaml"
 URL = "https://hello-aws.my-project.jp/"
 NAME = "hello-aws.my-project.jp"
 SERVICE = "web"
+FILES = 4000
+"""How many files the site's disk takes."""
 Found = dict[str, Any]
 
 
@@ -65,10 +70,14 @@ class Site:
         ecs.update_service(**self._of, service=SERVICE, forceNewDeployment=True)
 
     def healthy(self) -> list[str]:
-        """The addresses that the load balancer sends requests to, and keeps sending them to."""
+        """The addresses that the load balancer sends requests to, if it knows none that fails.
+
+        Those that drain get none any more.
+        """
         elbv2, group = self.cloud.client("elbv2"), self.physical("WebTargetGroup")
         found = elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
         states = {one["Target"]["Id"]: one["TargetHealth"]["State"] for one in found}
+        states = {target: state for target, state in states.items() if state != "draining"}
         return [] if set(states.values()) != {"healthy"} else sorted(states)
 
     def whole(self) -> bool:
@@ -126,3 +135,27 @@ def told(clients: Clients, since: float, recovered: float) -> str:
         f"{clients.answered} answered, {len(clients.failed)} failed, the last one"
         f" {last - since:.2f} s after; whole again after {recovered - since:.1f} s"
     )
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    place = tmp_path_factory.mktemp("stability")
+    with ExitStack() as stack:
+        disk = place / "disk"
+        if os.geteuid() == 0:
+            stack.enter_context(small_disk(disk, 400, FILES))
+        cloud = Cloud(disk / "state", free_port(), free_port())
+        cloud.hiyoko("cloud", "start")
+        try:
+            cloud.hiyoko("up", "--yes", SITE)
+            yield Site(cloud, disk)
+        finally:
+            cloud.hiyoko("cloud", "stop")
+        assert not left_by(cloud)
+
+
+@pytest.fixture(autouse=True)
+def whole_before(site: Site) -> None:
+    """Each test begins with a site that nothing ails."""
+    site.cloud.hiyoko("cloud", "start")
+    site.healed()

@@ -60,7 +60,7 @@ def follow_logs(cloud: Cloud) -> None:
         reader.join()
         following.stdout.close()
     # Least of a few, because a machine that does other work is late now and then.
-    assert min(latencies) < 100
+    assert min(latencies) < 500
 
 
 def test_several_services_are_chosen_by_path_and_host(cloud: Cloud) -> None:

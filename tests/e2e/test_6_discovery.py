@@ -203,7 +203,7 @@ def test_services_find_each_other_while_tasks_come_and_go(shop: Shop) -> None:
         shop.enter(web, "touch", "/stop")
         answers = asked.result().split("\n")
     assert set(answers) == {"one", "two", ""}
-    assert len(answers) > 100
+    assert len(answers) > 20
 
     stream = f"p/{web['containers'][1]['name']}/{web['taskArn'].rpartition('/')[2]}"
 

@@ -7,10 +7,12 @@ import json
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.remains import below
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.e2e.conftest import Cloud, free_port, until
@@ -176,19 +178,23 @@ def holding(text: bytes, secrets: dict[str, str]) -> list[str]:
     return [name for name, secret in secrets.items() if secret.encode() in text]
 
 
-def readable(top: Path) -> Iterator[Path]:
-    """The files that any user of this machine may read."""
-    with os.scandir(top) as entries:
+def readable(top: Path) -> dict[str, bytes]:
+    """What is in the files that any user of this machine may read; some go while we look."""
+    found: dict[str, bytes] = {}
+    with suppress(FileNotFoundError), os.scandir(top) as entries:
         for entry in entries:
-            mode = entry.stat(follow_symlinks=False).st_mode
-            if stat.S_ISDIR(mode) and mode & stat.S_IXOTH:
-                yield from readable(Path(entry.path))
-            elif stat.S_ISREG(mode) and mode & stat.S_IROTH:
-                yield Path(entry.path)
+            with suppress(FileNotFoundError):
+                mode = entry.stat(follow_symlinks=False).st_mode
+                if stat.S_ISDIR(mode) and mode & stat.S_IXOTH:
+                    found |= readable(Path(entry.path))
+                elif stat.S_ISREG(mode) and mode & stat.S_IROTH:
+                    found[entry.path] = Path(entry.path).read_bytes()
+    return found
 
 
 def test_no_file_that_others_may_read_holds_one(talkative: Cloud, found: dict[str, str]) -> None:
-    leaks = {str(path): holding(path.read_bytes(), found) for path in readable(talkative.state_dir)}
+    files = readable(talkative.state_dir)
+    leaks = {path: holding(text, found) for path, text in files.items()}
     assert leaks
     assert not {path: names for path, names in leaks.items() if names}
     # The control: they are there, in files of the owner's alone.
@@ -197,9 +203,10 @@ def test_no_file_that_others_may_read_holds_one(talkative: Cloud, found: dict[st
 
 
 def test_no_log_holds_one(talkative: Cloud, found: dict[str, str]) -> None:
-    logs = [path for path in (talkative.state_dir / "log").rglob("*") if path.is_file()]
-    logs += (talkative.state_dir / "run").rglob("*.log")
-    assert "DEBUG" in (talkative.state_dir / "log" / "daemon.log").read_text()
+    state = talkative.state_dir
+    logs = [path for path in below(state / "log") if path.is_file()]
+    logs += [path for path in below(state / "run") if path.suffix == ".log"]
+    assert "DEBUG" in (state / "log" / "daemon.log").read_text()
     leaks = {str(path): holding(path.read_bytes(), found) for path in logs}
     assert not {path: names for path, names in leaks.items() if names}
 

@@ -1,4 +1,7 @@
-"""What runs keeps running, whatever dies around it: the lines of README's table of promises."""
+"""What runs keeps running, whatever dies around it: the lines of README's table of promises.
+
+What a machine can lack is in ``test_6_scarcity.py``.
+"""
 
 from __future__ import annotations
 
@@ -7,59 +10,24 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
-import botocore.exceptions
 import pytest
 from tests.e2e.clients import clients
-from tests.e2e.conftest import Cloud, fill, free_port, left_by, small_disk, until, world_init
-from tests.e2e.stability import NAME, SITE, URL, Site, told
+from tests.e2e.conftest import until, world_init
+from tests.e2e.stability import NAME, URL, Site, site, told, whole_before
+
+__all__ = ["site", "whole_before"]
 
 DAEMON_KILLS = 20
-FILES = 4000
-"""How many files the site's disk takes."""
-PIDS = Path("/sys/fs/cgroup/pids")
-CLOCK = Path(__file__).with_name("movable_clock")
-ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and control groups need root")
 Record = Callable[[str, object], None]
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    place = tmp_path_factory.mktemp("stability")
-    with ExitStack() as stack:
-        disk = place / "disk"
-        if os.geteuid() == 0:
-            stack.enter_context(small_disk(disk, 400, FILES))
-        cloud = Cloud(disk / "state", free_port(), free_port())
-        cloud.hiyoko("cloud", "start")
-        try:
-            cloud.hiyoko("up", "--yes", SITE)
-            yield Site(cloud, disk)
-        finally:
-            cloud.hiyoko("cloud", "stop")
-        assert not left_by(cloud)
-
-
-@pytest.fixture(autouse=True)
-def _whole_before(site: Site) -> None:
-    """Each test begins with a site that nothing ails."""
-    site.cloud.hiyoko("cloud", "start")
-    site.healed()
 
 
 def another(site: Site, last: str) -> bool:
     """Whether another daemon than the last one was begun."""
     return str(site.daemon()) != last
-
-
-def refusing(site: Site) -> str:
-    """What the cloud's status says, once something in it is refused."""
-    said = site.cloud.hiyoko("cloud", "status")
-    return said if "refused" in said else ""
 
 
 # --- promise 1: kill -9 under load
@@ -86,7 +54,7 @@ def test_a_deploy_and_a_daemon_killed_twenty_times_fail_no_request(
             time.sleep(dice.uniform(0, 0.6))  # noqa: TID251 - any moment will do
             with suppress(ProcessLookupError):
                 os.kill(site.daemon(), signal.SIGKILL)
-            start.wait(60)
+            start.wait(240)
         site.cloud.hiyoko("cloud", "start")
         site.healed(120)
         recovered = crowd.all_served()
@@ -103,11 +71,12 @@ def test_a_killed_node_fails_what_is_in_its_hands(site: Site, record_property: R
         begun = time.monotonic()
         site.kill(nodes[0], children=True)
         assert until(lambda: len(set(site.nodes()) - {nodes[0]}) == len(nodes), 30)
-        assert until(site.whole, 30)
+        over = crowd.all_served()
+        assert until(site.whole, 60)
         recovered = crowd.all_served()
     # A connection has one request under way, and no more than all were at this node.
     assert len(crowd.failed) <= 64
-    assert crowd.failed_after(begun + 2) == []
+    assert crowd.failed_after(over) == []
     record_property("killed node", told(crowd, begun, recovered))
     print(told(crowd, begun, recovered))
 
@@ -212,113 +181,3 @@ def test_a_power_cut_gives_back_the_same_site(site: Site, record_property: Recor
     site.healed(120)
     record_property("first answer after a power cut", f"{took:.1f} s")
     print(f"first answer {took:.1f} s after the power cut")
-
-
-# --- promise 4: what a machine can lack
-
-
-def out_of_space(site: Site) -> Callable[[], None]:
-    return fill(site.disk).unlink
-
-
-def out_of_inodes(site: Site) -> Callable[[], None]:
-    place = site.disk / "many"
-    place.mkdir()
-    number = 0
-    with suppress(OSError):
-        while True:
-            (place / str(number)).touch()
-            number += 1
-
-    def end() -> None:
-        for path in place.iterdir():
-            path.unlink()
-        place.rmdir()
-
-    return end
-
-
-@ROOT_ONLY
-@pytest.mark.parametrize(
-    ("lack", "says"), [(out_of_space, "is full"), (out_of_inodes, "is out of inodes")]
-)
-def test_a_full_disk_costs_no_request_and_heals_when_there_is_room(
-    site: Site, lack: Callable[[Site], Callable[[], None]], says: str
-) -> None:
-    with clients(site.cloud, URL) as crowd:
-        end = lack(site)
-        site.deploy()  # cannot get through: its tasks need files
-        task = site.tasks()[0]
-        crowd.all_served()
-        status = until(lambda: refusing(site), 30)
-        assert "No space left on device" in status
-        assert "make room" in status
-        crowd.all_served()
-        site.kill_daemon()
-        start = site.cloud.run("cloud", "start")
-        assert start.returncode == 1
-        assert says in start.stderr
-        end()
-        site.cloud.hiyoko("cloud", "start")
-        site.healed(120)
-        crowd.all_served()
-    assert crowd.failed == []
-    assert task["taskArn"] not in {one["taskArn"] for one in site.tasks()}
-
-
-@ROOT_ONLY
-@pytest.mark.skipif(not PIDS.is_dir(), reason="no control group for the number of processes")
-def test_without_new_processes_traffic_goes_on_and_work_waits(site: Site) -> None:
-    """The daemon may start none: what it is asked for is refused or waits, and is made good."""
-    group = PIDS / f"hiyoko-test-{site.cloud.api_port}"
-    group.mkdir()
-    try:
-        with clients(site.cloud, URL) as crowd:
-            (group / "cgroup.procs").write_text(str(site.daemon()))
-            (group / "pids.max").write_text("0")
-            refused = site.cloud.client("sqs", retries=0)
-            with pytest.raises(botocore.exceptions.ClientError) as error:
-                refused.create_queue(QueueName="one")
-            assert error.value.response["Error"]["Code"] == "ServiceUnavailable"
-            assert "no more processes" in error.value.response["Error"]["Message"]
-            site.deploy()
-            assert until(lambda: refusing(site), 30)
-            crowd.all_served()
-            (group / "pids.max").write_text("max")
-            site.healed(120)
-            crowd.all_served()
-        assert crowd.failed == []
-        assert refused.create_queue(QueueName="one")["QueueUrl"]
-    finally:
-        (group / "pids.max").write_text("max")
-        for pid in (group / "cgroup.procs").read_text().split():
-            (PIDS / "cgroup.procs").write_text(pid)
-        group.rmdir()
-
-
-def test_a_clock_that_jumps_back_an_hour_delays_nothing(site: Site, tmp_path: Path) -> None:
-    """A deployment and a healed task take what they always take, also in the next daemon."""
-    offset = tmp_path / "offset"
-    offset.write_text("0")
-    movable = {
-        "MOVABLE_CLOCK": str(offset),
-        "PYTHONPATH": os.pathsep.join((str(CLOCK), os.environ.get("PYTHONPATH", ""))),
-    }
-    site.kill_daemon()
-    site.cloud.hiyoko("cloud", "start", env=movable)
-    site.healed()
-    before = {task["taskArn"] for task in site.tasks()}
-    site.deploy()
-    assert until(lambda: {task["taskArn"] for task in site.tasks()} - before, 20)
-    offset.write_text("-3600")
-    site.healed(60)
-    after = site.tasks()
-    assert not before & {task["taskArn"] for task in after}
-    assert all(task["startedAt"] >= task["createdAt"] for task in after)
-    # The next one begins an hour before all that it finds written.
-    site.kill_daemon()
-    site.cloud.hiyoko("cloud", "start", env=movable)
-    site.kill(site.pid(after[0], "container.pid"))
-    assert until(lambda: site.stopped(after[0]["taskArn"]), 20)
-    site.healed(60)
-    site.kill_daemon()

@@ -9,6 +9,7 @@ import json
 import re
 import socket
 import ssl
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -125,7 +126,7 @@ class Answer:
 
 async def curl(*argv: str) -> Answer:
     out = await run(
-        *("curl", "-sg", "-m", "15", "-w", "=====%{response_code} %{header_json}"),
+        *("curl", "-sg", "-m", "30", "-w", "=====%{response_code} %{header_json}"),
         *argv,
         netns=ENI,
     )
@@ -208,7 +209,7 @@ class Place:
 
     async def become(self, wish: BalancerNode) -> None:
         self.wished = {ENI: (wish, render_haproxy(wish, self.paths))}
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while await self.step():
                 pass
 
@@ -228,7 +229,7 @@ class Place:
         return seen[backend, f"10.0.0.10:{port}"]
 
     async def until(self, up: bool, port: int = 9001, backend: str = BACKEND) -> ServerSeen:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while True:
                 await self.step()
                 seen = await self.server(port, backend)
@@ -315,7 +316,7 @@ def inside(make: Callable[[], socket.socket]) -> socket.socket:
 
 
 def connection(port: int) -> socket.socket:
-    return socket.create_connection((str(ADDRESS), port), timeout=5)
+    return socket.create_connection((str(ADDRESS), port), timeout=20)
 
 
 @dataclass
@@ -363,7 +364,7 @@ class Lab:
         return reader, writer
 
     async def raw(
-        self, *parts: bytes, port: int = PORT, until: bytes = b"", timeout_s: float = 10
+        self, *parts: bytes, port: int = PORT, until: bytes = b"", timeout_s: float = 30
     ) -> bytes:
         """What comes back until these bytes, or until the node closes. Each part is a packet."""
         reader, writer = await self.open(port)
@@ -433,7 +434,7 @@ class Http2:
         self, *headers: tuple[str, str], method: str = "GET", body: bytes = b""
     ) -> Stream:
         number = self.send(*headers, method=method, body=body)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not self.streams[number].ended:
                 data = await self.reader.read(1 << 16)
                 if not data:
@@ -492,6 +493,17 @@ def self_signed(place: Place) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(Path(place.tmp / "other.pem"))
     return context
+
+
+def _engine() -> tuple[int, int]:
+    said = subprocess.run(["haproxy", "-v"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"version (\d+)\.(\d+)", said)
+    assert found is not None
+    return int(found[1]), int(found[2])
+
+
+ENGINE = _engine()
+"""HAProxy's version. What 3 does otherwise than 2.6 is a section of the fidelity page."""
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from hiyoko.plane.process import NETNS_DIR
 IN_WORLD = (
     os.getpid() != 1 and Path("/proc/1/cmdline").read_bytes().find(b"hiyoko.plane.keeper") >= 0
 )
-ENDING_S = 5
+ENDING_S = 30
 INTERNET_LINKS = {f"{VOID}@{VOID}-end", f"{VOID}-end@{VOID}"}
 """What `prepare_internet` makes belongs to the world, as its addresses and routes do."""
 

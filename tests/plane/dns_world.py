@@ -44,11 +44,11 @@ async def stop(settings: Settings, how: signal.Signals) -> None:
     signal.pidfd_send_signal(descriptor, how)
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(descriptor, ended.set)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await ended.wait()
     asyncio.get_running_loop().remove_reader(descriptor)
     os.close(descriptor)
 
 
 async def dig(*arguments: str, netns: str | None = None) -> str:
-    return await run("dig", "+tries=1", "+time=2", *arguments, netns=netns)
+    return await run("dig", "+tries=1", "+time=10", *arguments, netns=netns)

@@ -1,11 +1,12 @@
 # Attempts to get out of a container, one line each: its name and what came of it.
 # "errno N" is a refusal, anything else is what was got. Arguments, all for the attempts:
 # a directory of the host's, a pid of the world's, a TCP port of its loopback, an abstract socket
-# of its, a network device, then frames: NAME=HEX. With "outside" as the first argument, what would
+# of its, a file that belongs to another task's root, whose id that is, a network device, then
+# frames: NAME=HEX. With "outside" as the first argument, what would
 # leave something there is left out.
 # No module is used: the container has none.
 
-my ($where, $state, $pid, $port, $abstract, $device, @frames) = @ARGV;
+my ($where, $state, $pid, $port, $abstract, $foreign, $stranger, $device, @frames) = @ARGV;
 $| = 1;
 
 sub call {
@@ -86,6 +87,17 @@ my @attempts = (
     ["addresses that are not random", sub { call(135, 0x40000) }],
     ["the kernel's ciphers", sub { call(41, 38, 5, 0) }],
     ["the hypervisor's sockets", sub { call(41, 40, 1, 0) }],
+    ["a mount of its own to map", sub { call(428, -100, "/", 1) }],
+    ["a mount with other owners", sub { call(442, -1, "", 0x1000, my $attr = "\0" x 32, 32) }],
+    ["a mount in another place", sub { call(429, -1, "", -100, "/mnt", 4) }],
+    ["another's file", sub { opened($foreign, 0) }],
+    ["another's file as one's own", sub { call(92, $foreign, 0, 0) }],
+    ["another's file with other rights", sub { call(90, $foreign, 0666) }],
+    ["a file of another's", sub { call(92, "/escape.pl", $stranger + 0, $stranger + 0) }, 1],
+    ["another's user", sub { call(117, ($stranger + 0) x 3) }],
+    ["another's group", sub { call(116, 1, my $groups = pack("L", $stranger)) }],
+    ["the network's settings", sub { opened("/proc/sys/net/ipv4/ip_forward", 1) }],
+    ["the kernel's settings", sub { opened("/proc/sys/kernel/hostname", 1) }],
     ["a process of the world's", sub { kill(0, $pid) ? "got it" : "errno " . ($! + 0) }],
     ["files of the host's", sub { -e $state ? "got it" : "errno " . ($! + 0) }],
     ["files by way of another root", sub { -e "/proc/1/root$state" ? "got it" : "errno " . ($! + 0) }],
@@ -137,6 +149,9 @@ print "mounts: ", join(",", sort map { (split)[1] } <$mounts>), "\n";
 open(my $status, "<", "/proc/self/status") or die;
 my %status = map { /^(\w+):\s*(.*)/ } <$status>;
 print "status: ", join(" ", map { "$_=$status{$_}" } qw(CapBnd NoNewPrivs Seccomp)), "\n";
+
+open(my $ids, "<", "/proc/self/uid_map") or die;
+print "ids: ", join(" ", split " ", <$ids>), "\n";
 
 for (@attempts) {
     my ($name, $try, $leaves) = @$_;

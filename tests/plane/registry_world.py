@@ -36,6 +36,7 @@ from hiyoko.gateway.public_images import Porter
 from hiyoko.gateway.registry import RegistryHandler
 from hiyoko.gateway.server import Gateway
 from hiyoko.neighbours import Neighbours
+from hiyoko.plane import user_namespaces
 from hiyoko.plane.awslogs.control import AwslogsPlane
 from hiyoko.plane.awslogs.lines import parse_lines
 from hiyoko.plane.containers.blobs import (
@@ -46,6 +47,7 @@ from hiyoko.plane.containers.blobs import (
     FetchedImage,
     FetchFailed,
 )
+from hiyoko.plane.containers.cgroups import real_root
 from hiyoko.plane.containers.directory import ContainerState, Progress, task_id
 from hiyoko.plane.containers.plane import ContainerPlane, ContainersState, steps
 from hiyoko.plane.containers.uploads import Uploads
@@ -264,7 +266,10 @@ async def registry_world(
         "ghcr.io",
     )
     trust, server = make_certificate(directory, names_served)
-    await run("ip", "netns", "add", ENI)
+    if real_root():
+        await user_namespaces.add([ENI])
+    else:
+        await run("ip", "netns", "add", ENI)
     await run("ip", "link", "add", "e-test", "type", "veth", "peer", "name", "eth0", "netns", ENI)
     for command in (
         "ip addr add 10.0.0.2/24 dev e-test",
@@ -301,6 +306,7 @@ async def registry_world(
         await runner.cleanup()
         await run("ip", "link", "delete", "e-test")
         await run("ip", "netns", "delete", ENI)
+        user_namespaces.drop([ENI])
         store.close()
 
 
@@ -309,7 +315,7 @@ async def end_log_driver(settings: Settings) -> None:
     pid = AwslogsPlane(settings.task_dir, settings.run_dir / "awslogs").pid()
     if pid is not None:
         os.kill(pid, signal.SIGKILL)
-        await wait_end(pid, 5)
+        await wait_end(pid, 20)
     # Of connections that were being made the server hears in the loop's next turns.
     for _ in range(5):
         await asyncio.sleep(0)
@@ -380,7 +386,7 @@ class Driver:
 
     async def settle(self, *tasks: Task) -> ContainersState:
         """Until nothing is left to do."""
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(90):
             while True:
                 self.woken.clear()
                 taken, seen = await self.turn(*tasks)
@@ -393,7 +399,7 @@ class Driver:
         return await self.until_container(task, "web", status)
 
     async def until_container(self, task: Task, name: str, status: str) -> ContainerState:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 self.woken.clear()
                 seen = await self.settle(task)
@@ -402,15 +408,26 @@ class Driver:
                     return found
                 await self.woken.wait()
 
+    async def exited(self, task: Task) -> ContainerState:
+        """What is seen of a stopping task's container once it has ended."""
+        async with asyncio.timeout(60):
+            while True:
+                self.woken.clear()
+                seen = await self.plane.observe()
+                found = seen.tasks[task_id(task.arn)].containers["web"]
+                if found.exit_code is not None:
+                    return found
+                await self.woken.wait()
+
     def progress(self, task: Task) -> Progress:
         found = self.plane.directory(task.arn).read()
         assert found is not None
         return found
 
-    async def line(self, task: Task, pattern: str) -> str:
+    async def line(self, task: Task, pattern: str, name: str = "web") -> str:
         """Wait until the container has printed such a line."""
-        log = self.plane.directory(task.arn).container(task.arn, "web").log
-        async with asyncio.timeout(10):
+        log = self.plane.directory(task.arn).container(task.arn, name).log
+        async with asyncio.timeout(30):
             while True:
                 for line in parse_lines(log.read_bytes() if log.exists() else b""):
                     if re.search(pattern, line.message):

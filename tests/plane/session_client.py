@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 def pack(kind: str, sequence: int, payload_type: int, payload: bytes) -> bytes:

@@ -48,7 +48,7 @@ async def loop(bench: Bench) -> AsyncIterator[Loop]:
     listener = socket.create_server((str(AWS_ENDPOINT), 443))
     await gateway.serve(listener, endpoint_context(bench.settings, ["amazonaws.com"]))
     loop = Loop.of([bench.zones, bench.certificates])
-    bench.cloud.store.watch(loop.wake)
+    bench.cloud.store.watch(loop.wake_readers)
     running = asyncio.create_task(loop.run())
     yield loop
     running.cancel()

@@ -88,7 +88,7 @@ class Printed:
         with self.world.store.listening(lambda _: came.set()):
             while (found := self.logged()) != wanted:
                 try:
-                    async with asyncio.timeout(8):
+                    async with asyncio.timeout(30):
                         await came.wait()
                 except TimeoutError:
                     assert found == wanted
@@ -104,7 +104,7 @@ async def world(tmp_path: Path) -> AsyncIterator[RegistryWorld]:
         yield world
 
 
-async def true(what: Callable[[], object], limit_s: float = 10) -> None:
+async def true(what: Callable[[], object], limit_s: float = 30) -> None:
     """Wait for what another process does."""
     async with asyncio.timeout(limit_s):
         while not what():  # noqa: ASYNC110

@@ -328,7 +328,7 @@ def health(store: Store) -> str:
 
 
 async def activate_until(reconciler: BalancerReconciler, wanted: str) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while health(reconciler.store) != wanted:
             report = await reconciler.activate()
             assert report.refusals == {}

@@ -14,6 +14,7 @@ from ipaddress import IPv4Address
 from tests.plane import balancer_world
 from tests.plane.balancer_world import (
     ADDRESS,
+    ENGINE,
     GET,
     OK,
     OPEN,
@@ -189,7 +190,10 @@ async def test_a_target_that_breaks_off_or_babbles_is_502(lab: Lab) -> None:
             assert undated(await lab.raw(GET, until=b"</html>\r\n")) == answer, cause
         target.reply = lambda head: headers_of(3)
         assert b"200 OK" in await lab.raw(GET, until=b"\r\nok")
-    assert undated(await lab.raw(GET, until=b"</html>\r\n")) == answer, "refused"
+    refused = undated(await lab.raw(GET, until=b"</html>\r\n"))
+    if ENGINE >= (3, 0) and refused == b"":  # the pooled connection's end was not yet seen
+        refused = undated(await lab.raw(GET, until=b"</html>\r\n"))
+    assert refused == answer
     head = undated(await lab.raw(GET.replace(b"GET", b"HEAD"), until=b"\r\n\r\n"))
     assert head == own("502 Bad Gateway", body=b"")
 
@@ -233,7 +237,7 @@ async def test_silence_is_504_408_or_the_end(lab: Lab) -> None:
             lab.raw(b""),
         )
     assert undated(answer) == own("504 Gateway Time-out")
-    assert stalled.startswith(b"HTTP/1.1 504 ")
+    assert stalled.startswith(b"HTTP/1.1 400 " if ENGINE >= (3, 0) else b"HTTP/1.1 504 ")
     late = own("408 Request Time-out", CLOSE)
     assert undated(never) == b"HTTP/1.1 100 Continue\r\n\r\n" + late
     assert half.startswith(b"HTTP/1.1 408 Request Time-out\r\n")
@@ -259,7 +263,7 @@ async def test_a_client_that_leaves_harms_nobody(lab: Lab) -> None:
         writer.write(OK)
         await writer.drain()
 
-    async with lab.target() as target, asyncio.timeout(10):
+    async with lab.target() as target, asyncio.timeout(30):
         target.reply = lambda head: slowly
         _, gone = await lab.open()
         gone.write(GET)

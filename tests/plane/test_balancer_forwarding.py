@@ -9,7 +9,7 @@ import re
 
 import pytest
 from tests.plane import balancer_world
-from tests.plane.balancer_world import ADDRESS, GET, GROUP, OK, Lab, node, rule
+from tests.plane.balancer_world import ADDRESS, ENGINE, GET, GROUP, OK, Lab, node, rule
 
 from hiyoko.blueprint.balancers import Forward, Listener
 
@@ -209,7 +209,8 @@ async def test_a_desync_mode_refuses_what_its_class_says(lab: Lab) -> None:
     async with lab.target() as target:
         await lab.become()
         for name, sent in severe.items():
-            assert (await lab.raw(sent)).startswith(refused), name
+            wordless = ENGINE >= (3, 2) and name == "MultipleContentLength"
+            assert (await lab.raw(sent)).startswith(b"" if wordless else refused), name
         assert not target.heads
         for name, sent in (acceptable | ambiguous).items():
             assert b" 200 OK" in await lab.raw(sent, until=b"ok"), name
@@ -220,7 +221,9 @@ async def test_a_desync_mode_refuses_what_its_class_says(lab: Lab) -> None:
         await lab.become(attributes=attributes(desync_mitigation_mode="strictest"))
         for name, sent in (acceptable | ambiguous | {"a byte 0": request("X: a\0b")}).items():
             answer = await lab.raw(sent)
-            assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\nServer: awselb/2.0\r\n"), name
+            page_of_parser = ENGINE >= (3, 0) and name == "a byte 0"
+            own_page = b"HTTP/1.1 400 Bad Request\r\nServer: awselb/2.0\r\n"
+            assert answer.startswith(b"HTTP/1.1 400 Bad " if page_of_parser else own_page), name
             assert b"Connection: close" in answer
         assert b" 200 OK" in await lab.raw(GET, until=b"ok")
         await lab.become(attributes=attributes(desync_mitigation_mode="monitor"))

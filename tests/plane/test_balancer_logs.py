@@ -159,16 +159,19 @@ class Place:
         return answer
 
     async def entries(self, count: int) -> list[dict[str, str]]:
-        """The next entries. A line is written when its request is over: just after the answer."""
+        """The next entries, in the order of their requests.
+
+        A line is written when its request is over: just after the answer, and by whichever thread.
+        """
         found: list[str] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(found) < count:
                 told = await self.ask("tail", balancer=BALANCER, after=self.next)
                 self.next = told["next"]
                 found += told["entries"]
                 await asyncio.sleep(0.02)
         assert len(found) == count
-        return [entry(text) for text in found]
+        return sorted(map(entry, found), key=lambda one: one["created"])
 
     async def sums(self) -> dict[str, float]:
         """Every metric's sum so far, by its name and dimensions but the load balancer."""
@@ -190,11 +193,17 @@ class Place:
             found[key] = sum(point["Sum"] for point in points)
         return found
 
+    async def counted(self, name: str, at_least: int) -> None:
+        """Wait for a metric's lines: the answer, or its end, comes before its line."""
+        async with asyncio.timeout(30):
+            while (await self.sums()).get(name, 0) < at_least:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
     def call(self, operation: str, **request: Any) -> Any:
         return api.invoke(self.store, "cloudwatch", operation, request)
 
     async def until_up(self) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while True:
                 await self.step()
                 seen: dict[Any, ServerSeen] = dict((await self.plane.observe())[ENI].servers)
@@ -234,7 +243,7 @@ async def place(tmp_path: Path, certificate: CertificateFile) -> AsyncIterator[P
 def connect(port: int) -> socket.socket:
     """A bare connection from inside the node's namespace."""
     sock = in_namespace(NETNS_DIR / ENI, socket.socket)
-    sock.settimeout(5)
+    sock.settimeout(20)
     sock.connect((str(ADDRESS), port))
     return sock
 
@@ -323,8 +332,6 @@ async def _each_kind(place: Place) -> None:  # noqa: PLR0915 - one story, in the
     with connect(80) as sock:
         sock.sendall(b"GET /slow/gone HTTP/1.1\r\nHost: x\r\n\r\n")
     late, gone = await place.entries(2)
-    if late["elb_status"] == "460":
-        late, gone = gone, late
     assert (late["elb_status"], late["target"], late["target_time"]) == (
         "504", "10.0.0.10:9003", "-1",
     )  # fmt: skip
@@ -347,6 +354,7 @@ async def _each_kind(place: Place) -> None:  # noqa: PLR0915 - one story, in the
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         sock.recv(100)
 
+    await place.counted("ClientTLSNegotiationErrorCount", 1)
     _check_sums(await place.sums())
 
 
@@ -382,7 +390,7 @@ def _check_sums(sums: dict[str, float]) -> None:
     assert 0 <= sums["TargetResponseTime"] < 3
 
 
-async def test_counts_are_exact_over_reloads_and_without_anybody_who_takes_them(
+async def test_each_line_is_counted_once_over_reloads_and_without_anybody_who_takes_counts(
     place: Place,
 ) -> None:
     async with target(9001, "hello"):
@@ -400,15 +408,14 @@ async def test_counts_are_exact_over_reloads_and_without_anybody_who_takes_them(
         assert said is not None
         # A daemon that dies with a batch in its hands leaves it to the next one.
         assert (await place.ask("take", unfinished=True))["minutes"]
-        before = (await place.sums())["RequestCount"]
-        # Threads of HAProxy that write at once drop a line, rarely, and say so. wrk does not count
-        # those that are under way when its time is over: one a connection.
-        dropped = (await place.ask("status"))["dropped"]
-        assert int(said[1]) <= before + dropped <= int(said[1]) + 8 + dropped
-        assert dropped < int(said[1]) / 1000
         for _ in range(5):
-            await curl(f"http://{ADDRESS}/")
-        assert (await place.sums())["RequestCount"] == before + 5
+            await curl(f"http://{ADDRESS}/gone")
+        await place.counted("HTTP_Fixed_Response_Count", 5)
+        sums = await place.sums()
+        assert sums["HTTP_Fixed_Response_Count"] == 5
+        # wrk does not count those that are under way when its time is over: one a connection.
+        # Threads of HAProxy that write at once drop a line, rarely; see `leave_counters`.
+        assert int(said[1]) * 0.999 < sums["RequestCount"] <= int(said[1]) + 8
 
 
 async def test_requests_are_served_while_no_collector_reads(place: Place) -> None:
@@ -443,10 +450,14 @@ async def test_a_full_pipe_costs_lines_but_no_request(place: Place) -> None:
                 assert out.split() == ["200"] * 60
         finally:
             os.kill(pid, signal.SIGCONT)
-        sums = await place.sums()
-        status = await place.ask("status")
-        assert sums["RequestCount"] + status["dropped"] == 240
-        assert status["dropped"] > 0
+        async with asyncio.timeout(30):
+            while True:
+                counted = (await place.sums())["RequestCount"]
+                dropped = (await place.ask("status"))["dropped"]
+                if counted + dropped >= 240:
+                    break
+        assert counted + dropped == 240
+        assert dropped > 0
 
 
 async def test_enabled_logs_are_delivered_to_their_bucket(place: Place) -> None:
@@ -477,7 +488,7 @@ async def test_enabled_logs_are_delivered_to_their_bucket(place: Place) -> None:
         await place.entries(1)
         await place.ask("turn")
         report = await place.activate()
-        assert len([step for step in report.steps if step.startswith("deliver ")]) == 4
+        delivered = [step for step in report.steps if step.startswith("deliver ")]
         keys = [
             item["Key"]
             for item in neighbours.ask("s3", "ListObjectsV2", {"Bucket": "logs"}, **here)[
@@ -491,7 +502,9 @@ async def test_enabled_logs_are_delivered_to_their_bucket(place: Place) -> None:
         )
         access = [key for key in keys if re.fullmatch(f"web/{day}{name}", key)]
         connections = [key for key in keys if re.fullmatch(rf"{day}conn_log\.{name}", key)]
-        assert (len(access), len(connections), len(keys)) == (2, 2, 4)
+        # One more of each when AWS's five minutes have just ended.
+        assert min(len(access), len(connections)) >= 2
+        assert len(access) + len(connections) == len(keys) == len(delivered)
 
         def lines(names: list[str]) -> Iterator[str]:
             for key in names:

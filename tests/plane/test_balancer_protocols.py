@@ -23,6 +23,7 @@ from tests.plane import balancer_world
 from tests.plane.balancer_world import (
     ADDRESS,
     CHECK,
+    ENGINE,
     ENI,
     GET,
     GOOD,
@@ -243,7 +244,7 @@ async def test_a_hundred_megabytes_stream_both_ways(lab: Lab) -> None:
             writer.write(bytes(1 << 20))
             await writer.drain()
 
-    async with lab.target() as target, asyncio.timeout(60):
+    async with lab.target() as target, asyncio.timeout(120):
         target.reply = lambda head: swallow_and_send
         before = await worker_bytes(lab)
         reader, writer = await lab.open()
@@ -276,7 +277,7 @@ def resident_bytes(master: int) -> int:
 
 
 async def test_a_websocket_is_a_tunnel_until_it_is_idle(lab: Lab) -> None:
-    await lab.become(idle_timeout_s=1)
+    await lab.become(idle_timeout_s=2)
     key = base64.b64encode(os.urandom(16))
     accept = base64.b64encode(
         hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11", usedforsecurity=False).digest()
@@ -294,7 +295,7 @@ async def test_a_websocket_is_a_tunnel_until_it_is_idle(lab: Lab) -> None:
         while data := await reader.read(100):
             writer.write(data.upper())
 
-    async with lab.target() as target, asyncio.timeout(10):
+    async with lab.target() as target, asyncio.timeout(30):
         target.reply = lambda head: echo
         reader, writer = await lab.open()
         writer.write(asked)
@@ -306,14 +307,14 @@ async def test_a_websocket_is_a_tunnel_until_it_is_idle(lab: Lab) -> None:
         for number in range(6):
             writer.write(b"frame%d" % number)
             assert await reader.read(100) == b"FRAME%d" % number
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(0.4)
         assert await reader.read() == b""
         writer.close()
 
 
 async def test_a_client_connection_ends_with_its_time(lab: Lab) -> None:
     await lab.become(attributes=(("client_keep_alive.seconds", "1"),))
-    async with lab.target(), asyncio.timeout(10):
+    async with lab.target(), asyncio.timeout(30):
         reader, writer = await lab.open()
         answers = []
         while True:
@@ -400,5 +401,6 @@ async def test_targets_connections_are_pooled_over_clients(lab: Lab) -> None:
         assert pooled <= 2
         # The pool's risk is AWS's, too: the target ends the connection that the request came by.
         target.reply = lambda head: closes
-        assert b" 502 Bad Gateway" in await lab.raw(GET, until=b"</html>")
+        answer = await lab.raw(GET, until=b"</html>")
+        assert b" 502 Bad Gateway" in answer or (ENGINE >= (3, 0) and answer == b"")
         assert target.connections == pooled

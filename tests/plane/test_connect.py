@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import socket
 import time
 from collections import Counter
@@ -23,9 +24,19 @@ from hiyoko.plane.connect.access_log import FILE
 from hiyoko.plane.connect.plane import ProxyPlane, StartProxy, StopProxy, steps
 from hiyoko.plane.connect.render import NOBODY
 from hiyoko.plane.connect.servers import server_changes
+from hiyoko.plane.containers.cgroups import (
+    CGROUPS,
+    limit_task,
+    limits_enforced,
+    own_group,
+    place_helper,
+    task_group,
+)
+from hiyoko.plane.containers.usage import task_usage
 from hiyoko.plane.namespaces import in_namespace
 from hiyoko.plane.process import NETNS_DIR, run
 from hiyoko.plane.ready import end
+from hiyoko.settings import Settings
 
 ENI = "eni-connect"
 ALIAS = IPv4Address("127.255.0.1")
@@ -56,7 +67,7 @@ class Ground:
 
     async def become(self, wished: Proxy) -> None:
         """Take steps until none is left."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while taken := steps({ENI: wished}, await self.plane.observe()):
                 for step in taken:
                     await self.plane.apply(step)
@@ -68,7 +79,7 @@ class Ground:
         )
         reader, writer = await asyncio.open_connection(sock=made)
         writer.write(request)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
             body = await reader.readexactly(length)
@@ -90,7 +101,7 @@ def listening(address: str, port: int) -> socket.socket:
 async def ground(tmp_path: Path) -> AsyncIterator[Ground]:
     await run("ip", "netns", "add", ENI)
     await run("ip", "-n", ENI, "link", "set", "lo", "up")
-    made = Ground(ProxyPlane(tmp_path / "connect"))
+    made = Ground(ProxyPlane(Settings(tmp_path)))
     serving = [await asyncio.start_server(made.own.serve, sock=listening("0.0.0.0", 80))]
     for place in PLACES:
         await run("ip", "-n", ENI, "address", "add", f"{place}/32", "dev", "lo")
@@ -255,6 +266,48 @@ async def test_each_request_has_an_entry(ground: Ground) -> None:
     await ground.plane.apply(StopProxy(ENI))
     for entry in await entries("tcp", "TEXT"):
         assert re.fullmatch(rf"\[{start}\] 127\.0\.0\.1 \d+ \d+ \d+ \d+ \S+ \d+", entry)
+
+
+GREEDY = """
+for door; do echo $$ > $door; done
+echo 500 > /proc/self/oom_score_adj
+x=0123456789abcdef; while :; do x=$x$x; done
+"""
+
+
+def told(pid: int, name: str) -> str:
+    """A file of a process in /proc."""
+    return Path(f"/proc/{pid}/{name}").read_text()
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in told(pid, f"task/{pid}/children").split()]
+
+
+@pytest.mark.skipif(not limits_enforced(), reason="control groups can't be made here")
+async def test_a_proxy_is_on_its_tasks_account_and_outlives_a_container_that_takes_all(
+    ground: Ground,
+) -> None:
+    settings, task = ground.plane.settings, "0123"
+    wished = replace(proxy(*PLACES), task_arn=f"arn:task/{task}")
+    await ground.become(wished)
+    limit_task(settings, task, 256, 64)
+    master = (await ground.plane.observe())[ENI].pid
+    # Of version 1 a line for each hierarchy, of version 2 one.
+    groups = [told(pid, "cgroup") for pid in (master, *children(master))]
+    assert len(groups) == 2
+    assert all(f"/{task_group(settings, task)}/{ENI}\n" in each for each in groups)
+    used = task_usage(settings, task)
+    assert used is not None
+    assert used.memory_bytes > 1 << 20
+    assert used.cpu_ns > 0
+    doors = map(str, place_helper(settings, task, "container", 2))
+    ended = await asyncio.create_subprocess_exec("sh", "-c", GREEDY, "sh", *doors)
+    assert await ended.wait() == -signal.SIGKILL
+    assert (await ground.ask()).endswith(b"ok")
+    assert (await ground.plane.observe())[ENI].pid == master
+    await ground.plane.apply(StopProxy(ENI))
+    assert not list(CGROUPS.glob(f"**/{own_group(settings)}"))
 
 
 async def test_bytes_pass_as_they_are(ground: Ground) -> None:

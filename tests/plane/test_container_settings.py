@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from tests.plane.registry_world import (
     ECR,
+    ENI,
     Driver,
     make_container,
     make_task,
@@ -19,7 +21,9 @@ from tests.plane.registry_world import (
     registry_world,
 )
 
-from hiyoko.blueprint.tasks import Container, Task
+from hiyoko.blueprint.tasks import Container, Mount, Task
+from hiyoko.plane import user_namespaces
+from hiyoko.plane.awslogs.lines import parse_lines
 from hiyoko.plane.containers.cgroups import CGROUPS, limits_enforced, remove_groups, task_group
 from hiyoko.plane.containers.directory import ContainerState, task_id
 from hiyoko.plane.containers.storage import storage_enforced
@@ -49,6 +53,11 @@ async def state(driver: Driver, task: Task, name: str) -> ContainerState:
     return seen.tasks[task_id(task.arn)].containers[name]
 
 
+async def owner(driver: Driver, task: Task, name: str) -> int:
+    """Whose a container's process is, outside of it."""
+    return os.stat(f"/proc/{(await state(driver, task, name)).pid}").st_uid  # noqa: PTH116
+
+
 @pytest.mark.skipif(not limits_enforced(), reason="control groups can't be made here")
 async def test_the_containers_of_a_task_share_what_the_task_has(driver: Driver) -> None:
     greedy = "x=0123456789abcdef; while :; do x=$x$x; done"
@@ -64,7 +73,7 @@ async def test_the_containers_of_a_task_share_what_the_task_has(driver: Driver) 
     assert (quota if quota.exists() else unified).read_text().split()[0] == "25000"
     await driver.settle(replace(task, run=False))
     # Told of the one that was killed, not of those that only shared the group.
-    assert not list(CGROUPS.glob(f"**/{task_id(task.arn)}"))
+    assert task_id(task.arn) not in {name for _, names, _ in os.walk(CGROUPS) for name in names}
 
 
 @pytest.mark.skipif(not storage_enforced(), reason="no file system can be mounted here")
@@ -144,6 +153,50 @@ async def test_what_holds_the_shared_processes_shows_nothing_of_the_host(driver:
     said = driver.plane.directory(task.arn).container(task.arn, "web").log.read_text()
     assert said.count("Permission denied") == 5, said
     assert "PATH=" not in said
+
+
+async def test_root_in_a_container_is_nobody_outside_and_root_inside(driver: Driver) -> None:
+    users = user_namespaces.find(ENI)
+    if users is None:
+        pytest.skip("tasks have no user namespaces here")
+    script = (
+        "busybox id -u; echo own > /data/own; echo web > /data/web && busybox chown 33:33 /data/web"
+        " && echo 10.1.1.1 more >> /etc/hosts && busybox su -s /bin/sh web -c 'busybox id -u'"
+        " && echo opened anew > /dev/stdout; exec sleep 60"
+    )
+    data = Mount("data", "/data")
+    first = container(IMAGE, "sh", "-c", script, mounts=(data,))
+    told = "until test -f /data/web; do sleep 0.1; done; echo seen >> /data/web; {}"
+    told = told.format("echo as web > /dev/stderr; busybox stat -c %u /data/own; exec sleep 60")
+    second = container(IMAGE, "sh", "-c", told, name="other", user="web", mounts=(data,))
+    task = make_task(1, first, replace(second, depends_on=(("web", "START"),)))
+    await driver.until(task, "RUNNING")
+    assert await driver.line(task, "opened anew")
+    log = driver.plane.directory(task.arn).container(task.arn, "web").log
+    assert [line.message for line in parse_lines(log.read_bytes())][:2] == ["0", "33"]
+    await driver.until_container(task, "other", "RUNNING")
+    assert await driver.line(task, "^0$", "other")
+    directory = driver.plane.directory(task.arn)
+    for name, uid in (("web", 0), ("other", 33)):
+        assert await owner(driver, task, name) == users.first + uid
+    owners = {path.name: path.stat().st_uid for path in (directory.volumes / "data").iterdir()}
+    assert owners == {"own": users.first, "web": users.first + 33}
+    assert (directory.volumes / "data" / "web").read_text() == "web\nseen\n"
+    layers = driver.world.settings.image_dir / "layers"
+    assert {path.stat().st_uid for path in layers.rglob("*")} == {0}
+    await driver.settle(replace(task, run=False))
+    await driver.settle()
+    assert not directory.path.exists()
+
+
+async def test_a_user_beyond_the_ids_of_a_task_is_refused_by_name(driver: Driver) -> None:
+    if user_namespaces.find(ENI) is None:
+        pytest.skip("tasks have no user namespaces here")
+    task = make_task(1, container(IMAGE, "sleep", "60", user="65536"))
+    await driver.settle(task)
+    failure = driver.progress(task).failure
+    assert failure.startswith("CannotStartContainerError: ")
+    assert "cannot set uid to unmapped user" in failure
 
 
 async def test_dropped_capabilities_are_gone(driver: Driver) -> None:

@@ -63,9 +63,7 @@ async def test_a_task_pulls_runs_stops_and_leaves_nothing(driver: Driver) -> Non
     assert again.tasks[task_id(task.arn)].containers["web"] == running
     taken, _ = await driver.turn(replace(task, run=False))
     assert taken == [f"stop task {task_id(task.arn)}"]
-    await driver.woken.wait()
-    seen = await driver.plane.observe()
-    assert seen.tasks[task_id(task.arn)].containers["web"].exit_code == 3
+    assert (await driver.exited(task)).exit_code == 3
     assert "bye" in await driver.line(task, "bye")
     await driver.settle(replace(task, run=False))
     assert list(driver.world.settings.task_dir.iterdir()) == []
@@ -77,7 +75,7 @@ async def test_a_pinned_image_is_pulled_by_its_digest(driver: Driver) -> None:
     store, settings = driver.world.store, driver.world.settings
     first = push(store, settings, "app", "1", ("sh", "-c", "echo first; sleep 60"))
     push(store, settings, "app", "1", ("sh", "-c", "echo second; sleep 60"))
-    task = make_task(1, make_container(IMAGE, digest=first))
+    task = make_task(1, make_container(IMAGE, digest=first, stop_timeout_s=0))
     await driver.until(task, "RUNNING")
     assert await driver.line(task, "first|second") == "first"
     assert driver.progress(task).images[0].digest == first
@@ -95,14 +93,13 @@ async def test_what_ignores_the_signal_is_killed_after_its_time(driver: Driver) 
         driver.world.settings,
         "app",
         "1",
-        ("sh", "-c", "trap '' TERM; sleep 99"),
+        ("sh", "-c", "trap '' TERM; echo ready; sleep 99"),
     )
     task = make_task(2, make_container(IMAGE, stop_timeout_s=1))
     await driver.until(task, "RUNNING")
+    assert await driver.line(task, "ready")  # a signal before the trap is another test
     await driver.turn(replace(task, run=False))
-    await driver.woken.wait()
-    seen = await driver.plane.observe()
-    assert seen.tasks[task_id(task.arn)].containers["web"].exit_code == 137
+    assert (await driver.exited(task)).exit_code == 137
 
 
 async def test_an_exit_is_noticed_at_once_with_its_code(driver: Driver) -> None:
@@ -191,7 +188,7 @@ async def test_health_follows_the_check(driver: Driver) -> None:
     task = make_task(8, container)
 
     async def until(health: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 driver.woken.clear()
                 seen = await driver.settle(task)
@@ -212,7 +209,7 @@ async def test_a_container_waits_for_what_it_depends_on(driver: Driver) -> None:
     task = make_task(9, init, web)
     seen = await driver.settle(task)
     assert "web" not in seen.tasks[task_id(task.arn)].containers
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while "web" not in seen.tasks[task_id(task.arn)].containers:
             await driver.woken.wait()
             driver.woken.clear()
@@ -229,7 +226,7 @@ async def test_a_container_is_started_again_while_its_task_goes_on(driver: Drive
     container = make_container(IMAGE, restart_period_s=1, restart_ignores=(3,))
     task = make_task(21, container)
     first = await driver.until(task, "RUNNING")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (again := await driver.until(task, "RUNNING")).restarts == 0:
             await driver.woken.wait()
     # A daemon that starts anew in between neither loses nor repeats a restart.
@@ -254,7 +251,7 @@ async def test_containers_end_in_the_reverse_order_of_their_start(driver: Driver
     await driver.until(task, "RUNNING")
     await driver.turn(replace(task, run=False))
     ends: list[float | None] = [None]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while None in ends:
             await driver.woken.wait()
             driver.woken.clear()
@@ -283,10 +280,10 @@ async def test_a_check_that_takes_too_long_is_ended(driver: Driver) -> None:
     )
     task = make_task(10, container)
     await driver.until(task, "RUNNING")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (checking := await pids_of("sleep 4242")):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-    assert await wait_end(checking[0], 10)
+    assert await wait_end(checking[0], 30)
 
 
 async def test_what_died_between_create_and_start_is_made_again(driver: Driver) -> None:
@@ -325,14 +322,15 @@ async def test_too_much_memory_is_told_as_aws_tells_it(driver: Driver) -> None:
 async def test_containers_share_a_volume_that_ends_with_the_task(driver: Driver) -> None:
     push(driver.world.store, driver.world.settings, "app", "1", ())
     data = Mount("data", "/etc")
-    writer = make_container(
-        IMAGE, "sh", "-c", "echo written > /etc/new; exec sleep 60", name="writer", mounts=(data,)
-    )
+    script = "echo written > /etc/new; exec sleep 60"
+    at_once: dict[str, Any] = {"stop_timeout_s": 0}
+    writer = make_container(IMAGE, "sh", "-c", script, name="writer", mounts=(data,), **at_once)
     script = (
         "while ! cat /data/new 2>/dev/null; do sleep 0.05; done; cat /data/passwd;"
         " touch /data/x || echo read-only; exec sleep 60"
     )
-    reader = make_container(IMAGE, "sh", "-c", script, mounts=(Mount("data", "/data", True),))
+    into = (Mount("data", "/data", True),)
+    reader = make_container(IMAGE, "sh", "-c", script, mounts=into, **at_once)
     task = make_task(21, writer, reader)
     await driver.until(task, "RUNNING")
     assert await driver.line(task, "^written$")
@@ -347,17 +345,19 @@ async def test_a_container_is_given_what_its_definition_asks_for(driver: Driver)
     push(driver.world.store, driver.world.settings, "app", "1", ())
     script = (
         "echo init=$(cat /proc/1/comm); echo core=$(ulimit -c);"
-        " echo somaxconn=$(cat /proc/sys/net/core/somaxconn); exec sleep 60"
+        " echo somaxconn=$(cat /proc/sys/net/core/somaxconn);"
+        " echo shmmax=$(cat /proc/sys/kernel/shmmax); exec sleep 60"
     )
     container = make_container(
         IMAGE, "sh", "-c", script, init_process=True, ulimits=(("core", 0, 0),),
-        system_controls=(("net.core.somaxconn", "512"),),
+        system_controls=(("net.core.somaxconn", "512"), ("kernel.shmmax", "65536")),
     )  # fmt: skip
     task = make_task(22, container)
     await driver.until(task, "RUNNING")
     assert await driver.line(task, "^init=init$")
     assert await driver.line(task, "^core=0$")
     assert await driver.line(task, "^somaxconn=512$")
+    assert await driver.line(task, "^shmmax=65536$")
 
 
 def keep(driver: Driver, service: str, operation: str, **request: Any) -> dict[str, Any]:
@@ -379,6 +379,7 @@ async def test_secrets_and_files_become_variables(driver: Driver) -> None:
         IMAGE, "sh", "-c", 'echo "$URL $DBUSER $PORT $MODE $LEVEL"; exec sleep 60',
         secrets=(("URL", "/app/url"), ("DBUSER", f"{secret}:user::"), ("PORT", f"{secret}:port::")),
         environment_files=("arn:aws:s3:::config/app.env",), environment=(("LEVEL", "2"),),
+        stop_timeout_s=0,
     )  # fmt: skip
     task = make_task(23, container)
     await driver.until(task, "RUNNING")
@@ -423,7 +424,8 @@ async def test_a_task_reads_of_itself_and_finds_its_roles_keys(driver: Driver) -
     )
     role = "arn:aws:iam::123456789012:role/app"
     identity = Identity("c", "app", 3, "web", role=role, credentials_id="x-1", mac="02:00")
-    task = replace(make_task(25, make_container(IMAGE, "sh", "-c", script)), identity=identity)
+    container = make_container(IMAGE, "sh", "-c", script, stop_timeout_s=0)
+    task = replace(make_task(25, container), identity=identity)
     asked = []
 
     def keys(of: Task, wanted: str) -> dict[str, object]:

@@ -23,12 +23,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.plane.registry_world import make_container, make_task
 
 from hiyoko.blueprint import example
 from hiyoko.blueprint.network import UDP, Network, SecurityGroup, Vpc
+from hiyoko.plane import user_namespaces
 from hiyoko.plane.awslogs.lines import parse_lines
 from hiyoko.plane.containers import bundle
 from hiyoko.plane.containers.blobs import ImageConfig
@@ -38,17 +40,20 @@ from hiyoko.plane.containers.directory import ContainerDirectory, runtime_id
 from hiyoko.plane.containers.layers import unpack
 from hiyoko.plane.containers.plane import PROCESSES_MAX
 from hiyoko.plane.containers.runtime import Runtime
+from hiyoko.plane.containers.trial import users_refused
 from hiyoko.plane.namespaces import in_namespace
 from hiyoko.plane.network import NetworkPlane, prepare_internet, steps
 from hiyoko.plane.network.names import interface_link
 from hiyoko.plane.process import NETNS_DIR
 from hiyoko.plane.ready import wait_end
+from hiyoko.plane.user_namespaces import UserNamespace
 from hiyoko.settings import Settings
 
 SCRIPT = Path(__file__).with_name("escape.pl")
 REAL_ROOT = Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
 KCORE, SYSRQ = Path("/proc/kcore"), Path("/proc/sysrq-trigger")
-EPERM, ENOENT, ESRCH, EACCES, EROFS, ENOSYS, NO_FAMILY, REFUSED = 1, 2, 3, 13, 30, 38, 97, 111
+EPERM, ENOENT, ESRCH, EACCES, EINVAL, EROFS, ENOSYS = 1, 2, 3, 13, 22, 30, 38
+NO_FAMILY, REFUSED = 97, 111
 
 WANTED = dict.fromkeys(
     (
@@ -60,7 +65,8 @@ WANTED = dict.fromkeys(
         "the host's keyrings", "a file by its handle", "the ports of the machine", "the clock",
         "a restart", "a swap file", "a host name", "addresses that are not random",
         "another address", "another hardware address", "another route",
-        "another user by a set-id file",
+        "another user by a set-id file", "a mount of its own to map", "a mount with other owners",
+        "a mount in another place",
     ),
     f"errno {EPERM}",
 ) | {
@@ -69,6 +75,8 @@ WANTED = dict.fromkeys(
     "a call of a later kernel": f"errno {ENOSYS}",
     # Made where a control group says which devices may be opened, else refused at once.
     "a device in the image": f"errno {EACCES if limits_enforced() else EPERM}",
+    "the network's settings": f"errno {EROFS if REAL_ROOT else EACCES}",
+    "the kernel's settings": f"errno {EROFS if REAL_ROOT else EACCES}",
     "the memory as a file": "got 0 bytes" if KCORE.exists() else f"errno {ENOENT}",
     # Root of a user namespace may not write there anyway.
     "what runs on a crash": f"errno {EROFS if REAL_ROOT else EACCES}",
@@ -83,9 +91,30 @@ WANTED = dict.fromkeys(
     "the host's loopback": f"errno {REFUSED}",
     "a socket without a file": f"errno {REFUSED}",
 }  # fmt: skip
+BY_USERS = {
+    # What is the kernel's is nobody's here, whether or not it can be written to.
+    **dict.fromkeys(
+        ("what runs on a crash", "the kernel's settings", "the network's settings"),
+        f"errno {EACCES}",
+    ),
+    "a device in the image": f"errno {EPERM}",
+    "another's file": f"errno {EACCES}",
+    "another's file as one's own": f"errno {EPERM}",
+    "another's file with other rights": f"errno {EPERM}",
+    "a file of another's": f"errno {EINVAL}",
+    "another's user": f"errno {EINVAL}",
+    "another's group": f"errno {EINVAL}",
+}
+"""What is otherwise where a task has a user namespace of its own."""
+BY_USERS_ALONE = [
+    *(attempt for attempt in BY_USERS if attempt != "the network's settings"),
+    *("a disk of the host's", "the memory as a device", "the kernel's log", "the clock"),
+    *("a swap file", "files of the host's"),
+]
+"""What that namespace refuses when no other wall stands."""
 LEFT_OUTSIDE = {
     "a disk of the host's", "the memory as a device", "a device in the image",
-    "out of a root in the root", "another user by a set-id file",
+    "out of a root in the root", "another user by a set-id file", "a file of another's",
 }  # fmt: skip
 """What the control does not do: it would leave something."""
 HOST_DEPENDENT = {
@@ -94,6 +123,15 @@ HOST_DEPENDENT = {
 }  # fmt: skip
 """What a host's kernel may lack, too."""
 
+ALL_CAPABILITIES = [
+    "AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE",
+    "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER",
+    "KILL", "LEASE", "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN",
+    "NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW", "PERFMON", "SETFCAP", "SETGID", "SETPCAP",
+    "SETUID", "SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT",
+    "SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "SYSLOG",
+    "WAKE_ALARM",
+]  # fmt: skip
 MOUNTS = [
     "/", "/dev", "/dev/mqueue", "/dev/pts", "/dev/shm", "/etc/aws-ca-bundle.pem", "/etc/hostname",
     "/etc/hosts", "/etc/resolv.conf", "/proc", "/sys",
@@ -103,6 +141,7 @@ HARMLESS_MOUNTS = {*bundle.MASKED, *bundle.READ_ONLY} | {
     f"/dev/{name}" for name in ("full", "null", "random", "tty", "urandom", "zero")
 }
 """What only takes something away, and a rootless container's devices."""
+FOREIGN = "foreign"
 CHILDREN = 32
 PORT = 4999
 ETH_ALL = 0x0003
@@ -244,11 +283,23 @@ def arrived(listening: socket.socket, names: list[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Ran:
-    """What the attempts said, and which frames came to the router's door and to the peer."""
+    """What the attempts said, and which frames came to the router's door and to the peer.
+
+    ``users``: the task's user namespace, where there can be one; ``bare``: what they said where it
+    was the only wall.
+    """
 
     said: dict[str, str]
     at_router: list[str]
     at_peer: list[str]
+    users: UserNamespace | None
+    bare: dict[str, str]
+
+
+def make_foreign(path: Path, owner: int) -> None:
+    """A file that only its owner may open."""
+    path.touch(mode=0o600)
+    os.chown(path, owner, owner)
 
 
 def read(lines: str) -> dict[str, str]:
@@ -266,15 +317,27 @@ def open_vpc() -> Vpc:
     return replace(vpc, groups=(vpc.groups[0], group))
 
 
-async def apply(network: Network) -> None:
-    plane = NetworkPlane()
+async def apply(network: Network, *, users: bool = False) -> None:
+    plane = NetworkPlane(users)
     for step in steps(network, await plane.observe()):
         await plane.apply(step)
 
 
-async def run_in_container(settings: Settings, script: tuple[str, ...]) -> dict[str, str]:
+def without_walls(document: dict[str, Any]) -> None:
+    """Take away what keeps a container in, but for its namespaces."""
+    every = [f"CAP_{name}" for name in ALL_CAPABILITIES]
+    sets = ("bounding", "effective", "inheritable", "permitted", "ambient")
+    document["process"] |= {"capabilities": dict.fromkeys(sets, every), "noNewPrivileges": False}
+    for name in ("seccomp", "maskedPaths", "readonlyPaths"):
+        del document["linux"][name]
+    document["linux"].get("resources", {}).pop("devices", None)
+
+
+async def run_in_container(
+    settings: Settings, layer: Path, script: tuple[str, ...], *, bare: bool = False
+) -> dict[str, str]:
     """Run the attempts as the one container of a task on TASK_A's interface, to its end."""
-    container = make_container("image", "perl", "/escape.pl", *script, memory_mib=256)
+    container = make_container("image", memory_mib=256)
     task = replace(
         make_task(1, container),
         eni_id=example.TASK_A.eni_id,
@@ -282,14 +345,20 @@ async def run_in_container(settings: Settings, script: tuple[str, ...]) -> dict[
         address=example.TASK_A.address,
     )
     cid = runtime_id(task.arn, container.name)
-    place = settings.task_dir / "1" / "web"
+    place = settings.task_dir / str(bare) / "web"
     files = ContainerDirectory(place, "web", cid, place)
     etc = files.path / "etc"
     etc.mkdir(parents=True)
     for name in ("resolv.conf", "hosts", "hostname", "trust.pem"):
         (etc / name).write_text("")
     runtime = Runtime(settings.run_dir / "runc")
-    await runtime.mount(files, [make_layer(settings.state_dir)])
+    users = user_namespaces.find(task.eni_id)
+    await runtime.mount(files, [layer], users)
+    other = user_namespaces.find(example.TASK_C.eni_id)
+    stranger = other.first if other is not None else 0
+    make_foreign(files.rootfs / FOREIGN, stranger)
+    script = (*script[:5], f"/{FOREIGN}", str(stranger), *script[5:])
+    container = replace(container, command=("perl", "/escape.pl", *script))
     try:
         document = render_config(
             task,
@@ -302,7 +371,10 @@ async def run_in_container(settings: Settings, script: tuple[str, ...]) -> dict[
             cgroup=f"/{own_group(settings)}/{cid}" if limits_enforced() else None,
             open_files=1024,
             processes=PROCESSES_MAX,
+            users=users,
         )
+        if bare:
+            without_walls(document)
         (files.bundle / "config.json").write_text(json.dumps(document))
         await runtime.create(files)
         await runtime.start(files)
@@ -338,13 +410,19 @@ def inside(arguments: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory)
     async def attempt() -> Ran:
         await prepare_internet()
         vpc = open_vpc()
-        await apply(Network((vpc,)))
+        isolated = not await users_refused(settings.image_dir)
+        await apply(Network((vpc,)), users=isolated)
         try:
             link = interface_link(example.TASK_A.eni_id)
             with tap(vpc.vpc_id, link) as router, tap(example.TASK_C.eni_id, "eth0") as peer:
                 given = [f"{name}={frame.hex()}" for name, frame in sent.items()]
-                said = await run_in_container(settings, ("inside", *arguments, "eth0", *given))
-                return Ran(said, arrived(router, list(sent)), arrived(peer, list(sent)))
+                layer = make_layer(settings.state_dir)
+                script = ("inside", *arguments, "eth0")
+                said = await run_in_container(settings, layer, (*script, *given))
+                frames_seen = arrived(router, list(sent)), arrived(peer, list(sent))
+                users = user_namespaces.find(example.TASK_A.eni_id)
+                bare = await run_in_container(settings, layer, script, bare=True) if users else {}
+                return Ran(said, *frames_seen, users, bare)
         finally:
             await apply(Network())
 
@@ -356,26 +434,49 @@ def inside(arguments: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="module")
 def outside(arguments: tuple[str, ...]) -> dict[str, str]:
     """The same attempts in the world, with all of root's powers."""
+    foreign = Path(arguments[0], FOREIGN)
+    make_foreign(foreign, user_namespaces.FIRST if REAL_ROOT else 0)
     device = ("ip", "link", "add", "t-out", "type", "veth", "peer", "name", "t-end")
     subprocess.run(device, check=True)
     try:
         subprocess.run(["ip", "link", "set", "t-out", "up"], check=True)
         command = ["unshare", "--mount", "--uts", "perl", str(SCRIPT), "outside", *arguments]
-        done = subprocess.run([*command, "t-out"], stdout=subprocess.PIPE, text=True, check=True)
+        command += [str(foreign), str(user_namespaces.FIRST), "t-out"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     finally:
         subprocess.run(["ip", "link", "delete", "t-out"], check=True)
     return read(done.stdout)
 
 
-@pytest.mark.parametrize("attempt", WANTED)
+@pytest.mark.parametrize("attempt", sorted(WANTED | BY_USERS))
 def test_no_way_leads_out(inside: Ran, attempt: str) -> None:
-    assert inside.said[attempt] == WANTED[attempt]
+    wanted = WANTED if inside.users is None else WANTED | BY_USERS
+    if attempt not in wanted:
+        pytest.skip("tasks have no user namespaces here")
+    assert inside.said[attempt] == wanted[attempt]
+
+
+@pytest.mark.parametrize("attempt", BY_USERS_ALONE)
+def test_where_every_other_wall_has_fallen_the_users_are_one(inside: Ran, attempt: str) -> None:
+    if inside.users is None:
+        pytest.skip("tasks have no user namespaces here")
+    assert inside.bare["a host name"] == "got 0", "the control: nothing else holds it"
+    assert inside.bare[attempt] == (WANTED | BY_USERS)[attempt]
+
+
+def test_root_in_a_task_is_somebody_else_outside(inside: Ran) -> None:
+    if inside.users is None:
+        pytest.skip("tasks have no user namespaces here")
+    assert inside.said["ids"] == f"0 {inside.users.first} {user_namespaces.IDS}"
+    assert inside.users.first >= user_namespaces.FIRST
 
 
 @pytest.mark.skipif(not REAL_ROOT, reason="root of a user namespace is refused some of these too")
-@pytest.mark.parametrize("attempt", sorted(WANTED.keys() - LEFT_OUTSIDE - HOST_DEPENDENT))
+@pytest.mark.parametrize(
+    "attempt", sorted((WANTED | BY_USERS).keys() - LEFT_OUTSIDE - HOST_DEPENDENT)
+)
 def test_outside_the_same_attempt_gets_somewhere(outside: dict[str, str], attempt: str) -> None:
-    assert outside[attempt] != WANTED[attempt]
+    assert outside[attempt] not in (WANTED.get(attempt), BY_USERS.get(attempt))
 
 
 def test_a_task_has_nothing_but_what_it_is_given(inside: Ran) -> None:

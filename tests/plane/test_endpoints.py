@@ -37,6 +37,8 @@ assert hiyoko.services.sts.__doc__
 
 STS = "sts.ap-northeast-1.amazonaws.com"
 VERSION = "2011-06-15"
+BRIEFLY = ("--connect-timeout", "1.5")
+"""How long is waited for what must not come."""
 
 
 @dataclass
@@ -72,7 +74,7 @@ class World:
 
     async def curl(self, eni: str, url: str, *options: str) -> str:
         trust = str(root_certificate_path(self.settings))
-        usual = ("curl", "-sS", "--max-time", "5", "--cacert", trust)
+        usual = ("curl", "-sS", "--max-time", "30", "--cacert", trust)
         return await run(*usual, *options, url, netns=eni)
 
 
@@ -195,9 +197,9 @@ async def test_an_endpoint_is_of_one_service_only(world: World, site: Site) -> N
 async def test_a_group_without_443_in_is_silence(world: World, site: Site) -> None:
     make_endpoint(world, site)
     await world.settle()
-    place = ("--resolve", f"{STS}:443:10.1.1.4", "--connect-timeout", "1.5")
+    place = ("--resolve", f"{STS}:443:10.1.1.4")
     with pytest.raises(PlaneError, match=r"(?i)time"):
-        await world.curl(site.task, caller(STS), *place)
+        await world.curl(site.task, caller(STS), *place, *BRIEFLY)
     let_in(world, site)
     await world.settle()
     assert "<" in await world.curl(site.task, caller(STS), *place)
@@ -221,7 +223,7 @@ async def test_another_process_opens_the_sockets_anew_and_a_deleted_endpoint_is_
     found = await run("dig", "+short", "@10.1.0.2", STS, netns=site.task)
     assert found.split() == ["198.18.0.80"]
     with pytest.raises(PlaneError):
-        await world.curl(site.task, caller(STS), "--connect-timeout", "1")
+        await world.curl(site.task, caller(STS), *BRIEFLY)
 
 
 SEEN = "seen.s3.ap-northeast-1.amazonaws.com"
@@ -264,9 +266,9 @@ async def test_a_gateway_endpoint_leads_to_s3_by_its_route_and_the_group_lets_ou
     await world.settle()
     (_, eni, group), (_, other, other_group) = ways
     found = (await run("dig", "+short", "@10.1.0.2", SEEN, netns=eni)).strip()
-    asked = (f"https://{SEEN}/", "--resolve", f"{SEEN}:443:{found}", "--connect-timeout", "1.5")
+    asked = (f"https://{SEEN}/", "--resolve", f"{SEEN}:443:{found}")
     with pytest.raises(PlaneError, match="time"):
-        await world.curl(eni, *asked)
+        await world.curl(eni, *asked, *BRIEFLY)
     name = [{"Name": "prefix-list-name", "Values": ["com.amazonaws.ap-northeast-1.s3"]}]
     (s3,) = world.ec2("DescribePrefixLists", Filters=name)["PrefixLists"]
     https = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
@@ -289,7 +291,7 @@ async def test_a_gateway_endpoint_leads_to_s3_by_its_route_and_the_group_lets_ou
     world.ec2("ModifyVpcEndpoint", VpcEndpointId=endpoint, RemoveRouteTableIds=[table])
     await world.settle()
     with pytest.raises(PlaneError, match="curl"):
-        await world.curl(eni, *asked)
+        await world.curl(eni, *asked, *BRIEFLY)
     world.ec2("DeleteVpcEndpoints", VpcEndpointIds=[endpoint])
     await world.settle()
     assert not (NETNS_DIR / endpoint).exists()

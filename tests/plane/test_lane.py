@@ -34,7 +34,8 @@ from hiyoko.plane.process import NETNS_DIR, run
 
 BALANCER, TASK = example.BALANCER, example.TASK_A
 CLIENT_PORT = 41234
-SILENCE_S = 0.25
+PATIENCE_S, SILENCE_S = 10.0, 0.25
+"""For what comes, and for what must not come."""
 
 
 async def settle(network: Network) -> None:
@@ -70,25 +71,33 @@ class Connection:
     client: socket.socket
     server: socket.socket
 
-    def answers(self) -> bool:
+    def answers(self, patience_s: float = PATIENCE_S) -> bool:
         """Whether a byte gets there and one back."""
-        return self.sent(self.client, self.server) and self.sent(self.server, self.client)
+        ways = (self.client, self.server), (self.server, self.client)
+        return all(self.sent(one, other, patience_s) for one, other in ways)
+
+    def silent(self) -> bool:
+        """Whether a byte, or the one that answers it, gets lost."""
+        return not self.answers(SILENCE_S)
 
     @staticmethod
-    def sent(one: socket.socket, other: socket.socket) -> bool:
+    def sent(one: socket.socket, other: socket.socket, patience_s: float) -> bool:
         one.send(b".")
+        other.settimeout(patience_s)
         try:
             return other.recv(64) != b""
         except TimeoutError:
             return False
 
 
-def connect(client: str | None, address: object, port: int) -> socket.socket:
+def connect(
+    client: str | None, address: object, port: int, patience_s: float = PATIENCE_S
+) -> socket.socket:
     def make() -> socket.socket:
         made = socket.socket()
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(("", CLIENT_PORT))
-        made.settimeout(SILENCE_S)
+        made.settimeout(patience_s)
         try:
             made.connect((str(address), port))
         except TimeoutError:
@@ -105,10 +114,9 @@ def connection(
 ) -> Iterator[Connection]:
     """A connection that has been used: both of its directions are noted."""
     with inside(server, lambda: socket.create_server(("", port))) as listener:
-        listener.settimeout(SILENCE_S)
+        listener.settimeout(PATIENCE_S)
         one = connect(client, address, port)
         other, _ = listener.accept()
-        other.settimeout(SILENCE_S)
         made = Connection(one, other)
         try:
             assert made.answers()
@@ -211,17 +219,16 @@ async def test_whatever_denies_it_stops_it_at_once(
 ) -> None:
     with connection(*way) as made:
         await settle(Network((deny(vpc),)))
-        assert not made.answers()
+        assert made.silent()
 
 
 async def test_a_connection_goes_on_when_the_acl_lets_it_again(vpc: Vpc) -> None:
     with connection(*OUTSIDE) as made:
         await settle(Network((denied(vpc, outward=False, cidr=INTERNET),)))
-        assert not made.answers()
+        assert made.silent()
         await settle(Network((vpc,)))
-        made.server.settimeout(10)  # the sender tries again in its own time
+        made.server.settimeout(PATIENCE_S)  # the sender tries again in its own time
         assert made.server.recv(64)
-        made.server.settimeout(SILENCE_S)
         assert made.answers()
 
 
@@ -234,7 +241,7 @@ async def test_a_revoked_group_rule_lets_it_live_but_not_a_new_one_on_its_ports(
         abort(made.server)
         abort(made.client)
         with pytest.raises(TimeoutError):
-            connect(None, BALANCER.public_address, 80)
+            connect(None, BALANCER.public_address, 80, SILENCE_S)
 
 
 async def test_without_the_lane_it_takes_the_whole_way(vpc: Vpc) -> None:

@@ -86,7 +86,7 @@ async def test_what_was_called_stands_is_seen_and_the_next_look_is_quiet(store: 
     assert (await reconciler.activate()).quiet
     # Another process knows nothing, reads everything, and finds the same.
     assert (await NetworkReconciler(store).activate()).quiet
-    assert await run("ping", "-c", "1", "-W", "1", "198.18.0.100", netns=made["task"])
+    assert await run("ping", "-c", "1", "-W", "10", "198.18.0.100", netns=made["task"])
 
 
 async def test_an_interface_that_was_deleted_is_gone_and_no_longer_seen(store: Store) -> None:

@@ -91,7 +91,7 @@ class Upstream:
         )
         ask = f"curl -sS -o /dev/null --cacert {self.trust} https://localhost:{PORT}/v2/"
         # It tells nobody that it listens.
-        await run("sh", "-c", f"until {ask}; do sleep 0.05; done", timeout_s=20)
+        await run("sh", "-c", f"until {ask}; do sleep 0.05; done", timeout_s=60)
 
     async def stop(self) -> None:
         assert self.process is not None
@@ -145,7 +145,7 @@ async def porter(settings_dir: Path, environment: dict[str, str]) -> AsyncIterat
     )
     try:
         socket = settings_dir / "run" / SOCKET_NAME
-        await run("sh", "-c", f"until test -S {socket}; do sleep 0.02; done", timeout_s=10)
+        await run("sh", "-c", f"until test -S {socket}; do sleep 0.02; done", timeout_s=60)
         yield
     finally:
         process.terminate()

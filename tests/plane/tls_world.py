@@ -234,7 +234,7 @@ class TlsWorld:
         assert report.refusals == {}, report.refusals
 
 
-def connect(port: int, timeout_s: float = 5.0) -> socket.socket:
+def connect(port: int, timeout_s: float = 20.0) -> socket.socket:
     """A TCP connection to the node, from inside its namespace."""
     return in_namespace(
         NETNS_DIR / ENI,

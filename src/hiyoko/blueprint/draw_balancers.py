@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address
 
 from hiyoko.blueprint import balancers as b
@@ -91,6 +92,14 @@ def draw_balancers(
     return b.Balancers(tuple(sorted(steady, key=lambda node: node.eni_id)))
 
 
+_address = lru_cache(maxsize=4096)(IPv4Address)
+
+
+@lru_cache(maxsize=4096)
+def _order(target_id: str) -> int:
+    return int(_address(target_id))
+
+
 def _target_tls(listeners: Iterable[m.Listener]) -> b.TargetTls:
     policy = m.target_ssl_policy(row.ssl_policy for row in listeners if row.ssl_policy)
     return b.TargetTls(policy.versions, policy.ciphers)
@@ -162,13 +171,13 @@ def _group(
     targets = tuple(
         b.Target(
             target_id=row.target_id,
-            address=IPv4Address(row.target_id),
+            address=_address(row.target_id),
             port=row.port,
             zone=row.zone,
             draining=row.deregistered_at is not None,
             settled=(group.arn, row.target_id, row.port, eni_id) in settled,
         )
-        for row in sorted(registrations, key=lambda row: (IPv4Address(row.target_id), row.port))
+        for row in sorted(registrations, key=lambda row: (_order(row.target_id), row.port))
         if (row.zone is None or row.zone in zones) and not row.expired(group, now)
     )
     check = group.health_check

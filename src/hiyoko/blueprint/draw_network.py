@@ -8,8 +8,9 @@ interface that nothing is attached to, as no packet reaches it on AWS either.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
+from operator import is_
 
 from hiyoko.blueprint.network import (
     ANY_PROTOCOL,
@@ -43,16 +44,61 @@ from hiyoko.services.ec2.model import NetworkRows
 __all__ = ["NetworkRows", "draw_network"]
 
 
-def draw_network(rows: NetworkRows) -> Network:
-    """Every VPC that some interface is attached in, sorted by id."""
+@dataclass(slots=True)
+class DrawnBefore:
+    """VPCs by id as they were drawn, each with the rows that it was drawn from."""
+
+    vpcs: dict[str, tuple[NetworkRows, Vpc]] = field(default_factory=dict)
+
+
+def draw_network(rows: NetworkRows, before: DrawnBefore | None = None) -> Network:
+    """Every VPC that some interface is attached in, sorted by id.
+
+    ``before``: a VPC whose rows are the very same ones is the same object again; what is drawn now
+    is left there.
+    """
+    before = DrawnBefore() if before is None else before
+    known, before.vpcs = before.vpcs, {}
     living = {row.vpc_id for row in rows.interfaces if row.attachment_id}
-    vpcs = [_Drawer(rows, vpc).vpc_drawn() for vpc in rows.vpcs if vpc.vpc_id in living]
-    return Network(tuple(sorted(vpcs, key=lambda vpc: vpc.vpc_id)))
+    for vpc_id, mine in _by_vpc(rows, living).items():
+        old = known.get(vpc_id)
+        same = old is not None and _same(old[0], mine)
+        drawn = old[1] if same and old is not None else _Drawer(mine, mine.vpcs[0]).vpc_drawn()
+        before.vpcs[vpc_id] = mine, drawn
+    return Network(tuple(before.vpcs[vpc_id][1] for vpc_id in sorted(before.vpcs)))
+
+
+def _same(one: NetworkRows, other: NetworkRows) -> bool:
+    """Whether these are the very same rows."""
+    pairs = ((getattr(one, each.name), getattr(other, each.name)) for each in fields(NetworkRows))
+    return all(len(a) == len(b) and all(map(is_, a, b)) for a, b in pairs)
+
+
+def _by_vpc(rows: NetworkRows, wanted: set[str]) -> dict[str, NetworkRows]:
+    """What each of these VPCs is drawn from. Prefix lists are an account's: all have all."""
+    found: dict[str, dict[str, list[object]]] = {vpc_id: {} for vpc_id in wanted}
+    vpc_of = {row.group_id: row.vpc_id for row in rows.groups}
+    vpc_of |= {row.eni_id: row.vpc_id for row in rows.interfaces}
+    owners = {"rules": "group_id", "addresses": "eni_id"}
+    for each in fields(NetworkRows):
+        owner = owners.get(each.name)
+        for row in getattr(rows, each.name) if each.name != "prefix_lists" else ():
+            vpc_id = row.vpc_id if owner is None else vpc_of.get(getattr(row, owner))
+            if vpc_id in found:
+                found[vpc_id].setdefault(each.name, []).append(row)
+    return {
+        vpc_id: NetworkRows(
+            **{name: tuple(some) for name, some in mine.items()},  # type: ignore[arg-type]
+            prefix_lists=rows.prefix_lists,
+        )
+        for vpc_id, mine in found.items()
+        if "vpcs" in mine
+    }
 
 
 @dataclass(frozen=True)
 class _Drawer:
-    """One VPC's rows among all rows."""
+    """One VPC, and the rows that it is drawn from."""
 
     rows: NetworkRows
     vpc: model.Vpc
@@ -216,6 +262,7 @@ def _interface(row: model.NetworkInterface, public_ip: str) -> Interface:
         public_address=IPv4Address(public_ip) if public_ip else None,
         groups=None if row.groups is None else tuple(sorted(row.groups)),
         forwards=not row.source_dest_check,
+        of_task=row.requester_id == "amazon-ecs",
     )
 
 

@@ -85,8 +85,8 @@ def allow(peer: IPv4Network | str, port: int | None = None, protocol: int = TCP)
 
 NAT_INTERFACE = replace(example_interface(5, PUBLIC_A, None, "198.19.0.5"), forwards=True)
 BALANCER = example_interface(6, PUBLIC_A, (BALANCER_GROUP,), "198.19.0.6")
-TASK_A = example_interface(7, PRIVATE_A, (TASK_GROUP,))
-TASK_C = example_interface(8, PRIVATE_C, (TASK_GROUP,))
+TASK_A = replace(example_interface(7, PRIVATE_A, (TASK_GROUP,)), of_task=True)
+TASK_C = replace(example_interface(8, PRIVATE_C, (TASK_GROUP,)), of_task=True)
 
 
 def example_vpc(interfaces: tuple[Interface, ...] = ()) -> Vpc:

@@ -137,6 +137,7 @@ class Interface:
 
     ``groups`` is None for an interface that no security group guards (a NAT gateway's).
     ``forwards`` is true where source/destination check is off (a NAT gateway's interface).
+    ``of_task``: what runs in the namespace is other people's code.
     """
 
     eni_id: str
@@ -146,6 +147,7 @@ class Interface:
     public_address: IPv4Address | None
     groups: tuple[str, ...] | None
     forwards: bool = False
+    of_task: bool = False
 
 
 @dataclass(frozen=True, slots=True)

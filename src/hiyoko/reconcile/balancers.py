@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address
 
 from hiyoko import api
 from hiyoko.blueprint.balancers import (
@@ -26,7 +25,7 @@ from hiyoko.plane.balancer.observe import (
     describe_failure,
     server_key,
 )
-from hiyoko.plane.balancer.paths import CertificateFile
+from hiyoko.plane.balancer.paths import CertificateFile, Paths
 from hiyoko.plane.balancer.render import digest_of, render_haproxy
 from hiyoko.plane.balancer.secret import cookie_secret
 from hiyoko.reconcile.balancer_agents import BalancerAgents
@@ -47,14 +46,37 @@ THREADS_MAX = 4
 TargetKey = tuple[str, str, int, str]
 
 
+@dataclass(slots=True)
+class Rendering:
+    """Nodes' configurations. One that follows from the same as before is not rendered again."""
+
+    _known: dict[str, tuple[BalancerNode, Paths, str]] = field(default_factory=dict)
+
+    def of(
+        self, nodes: Iterable[BalancerNode], paths: Paths
+    ) -> dict[str, tuple[BalancerNode, str]]:
+        """Each node and its text, by interface."""
+        known, self._known = self._known, {}
+        for node in nodes:
+            before = known.get(node.eni_id)
+            if before is None or before[:2] != (node, paths):
+                before = node, paths, render_haproxy(node, paths)
+            self._known[node.eni_id] = before
+        return {eni_id: (node, text) for eni_id, (node, _, text) in self._known.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class BalancerReconciler:
-    """Holds no state of its own: what it saw last is in the store."""
+    """Holds no state of its own: what it saw last is in the store.
+
+    What it keeps is what was rendered of nodes that are still the same.
+    """
 
     store: Store
     plane: BalancerPlane
     settings: Settings
     clock: Clock = field(default_factory=SystemClock)
+    _rendering: Rendering = field(default_factory=Rendering)
 
     @classmethod
     def of(cls, store: Store, settings: Settings, wake: Callable[[], None]) -> BalancerReconciler:
@@ -88,7 +110,7 @@ class BalancerReconciler:
         secret = cookie_secret(self.settings) if drawn.nodes else b""
         paths = replace(paths, secret=secret)
         files = paths.certificates
-        wished: dict[str, tuple[BalancerNode, str]] = {}
+        complete = []
         for node in drawn.nodes:
             missing = all_certificates([node]) - files.keys()
             if missing:
@@ -96,7 +118,8 @@ class BalancerReconciler:
                     f"no certificate file yet: {', '.join(sorted(missing))}"
                 )
                 continue
-            wished[node.eni_id] = (node, render_haproxy(node, paths))
+            complete.append(node)
+        wished = self._rendering.of(complete, paths)
         held = {node.eni_id for node in drawn.nodes} - wished.keys()
         tls = BalancerTls(wished, paths)
         tls.put_files(report)
@@ -107,7 +130,8 @@ class BalancerReconciler:
         for step in todo:
             with report.attempt(step):
                 await self.plane.apply(step)
-        self._tell_contexts(wished, files)
+        if todo:
+            self._tell_contexts(wished, files)  # a node that was started has a place for it
         await tls.swap_certificates(self.plane, report)
         if not held:
             tls.drop_files(report)
@@ -197,7 +221,7 @@ def _knows(observed: Mapping[str, NodeObserved], key: TargetKey) -> bool:
     """False after a node's process was replaced: what was seen by another one does not count."""
     group_arn, target_id, port, eni_id = key
     there = observed.get(eni_id)
-    name = server_key(group_arn, IPv4Address(target_id), port)
+    name = server_key(group_arn, target_id, port)
     return there is not None and name in there.servers
 
 
@@ -244,7 +268,7 @@ def _targets_seen(
         if there is None:
             continue
         for group, target in _targets(node):
-            server = there.servers.get(server_key(group.arn, target.address, target.port))
+            server = there.servers.get(server_key(group.arn, target.target_id, target.port))
             key = (group.arn, target.target_id, target.port, node.eni_id)
             old = before.get(key)
             if target.draining and (server is None or server.maintenance):

@@ -305,7 +305,7 @@ class CertificateReconciler:
         report.saw_change = True
 
     def _record_proofs(self, certificate: Certificate, proofs: Mapping[str, Proof]) -> bool:
-        """Note what was seen, if it is news: noting the same again would wake everybody."""
+        """Note what was seen, if it is news: noting the same again would wake us again."""
         with self.store.reading() as tx:
             noted = {
                 seen.domain: (seen.found, seen.detail)

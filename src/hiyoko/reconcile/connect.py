@@ -61,7 +61,7 @@ class ConnectReconciler:
         cls, store: Store, settings: Settings, wake: Callable[[], None], clock: Clock
     ) -> ConnectReconciler:
         """The reconciler of a cloud; ``wake`` is called on news of a proxy."""
-        return cls(store, ProxyPlane.hearing(settings.run_dir / "connect", wake), clock)
+        return cls(store, ProxyPlane.hearing(settings, wake), clock)
 
     @property
     def name(self) -> str:

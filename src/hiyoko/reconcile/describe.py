@@ -24,14 +24,18 @@ NO_STORAGE = (
 )
 
 
+NO_USERS = "Tasks have no user namespaces of their own, so their root is the world's: {}."
+
+
 def describe(
-    store: Store, loop: Loop, limits_enforced: bool, storage_enforced: bool
+    store: Store, loop: Loop, limits_enforced: bool, storage_enforced: bool, users_refused: str
 ) -> dict[str, Any]:
     """The daemon, the reconcilers, the registrar's delegations; JSON-ready."""
     with store.reading() as tx:
         revision = tx.revision
         notes = [] if limits_enforced else [NO_LIMITS]
         notes += [] if storage_enforced else [NO_STORAGE]
+        notes += [NO_USERS.format(users_refused)] if users_refused else []
         notes += tls_notes(tx)
         delegations = {row.zone_id: row.parent for row in DELEGATIONS_SEEN.list(tx)}
     return {

@@ -19,7 +19,7 @@ PERIOD_S = 3600.0
 
 @dataclass(slots=True)
 class LogRetention:
-    """Remembers nothing but when it looked last: it is woken by every commit."""
+    """Remembers nothing but when it looked last."""
 
     store: Store
     clock: Clock = field(default_factory=SystemClock)

@@ -1,5 +1,9 @@
 """What wakes reconcilers: a commit, another reconciler's change, a timer. Each only wakes.
 
+A commit wakes those whose last look read a table that it changed: to the others every row is what
+it was, and another look would end as the last one did. A step wakes those who look at that part of
+the world. Nobody is told what changed: a look compares all with all.
+
 The one place that catches what a reconciler did not expect: it is logged, shown in the report and
 tried again, later and later, because a bug in one promise must not stop the others.
 """
@@ -8,13 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
 from hiyoko.plane.error import PlaneError, words_of
 from hiyoko.reconcile.report import Reconciler, Report
-from hiyoko.store.database import StoreError
+from hiyoko.store.database import StoreError, noting_reads
 
 log = logging.getLogger("hiyoko.reconcile")
 
@@ -28,10 +32,14 @@ BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 @dataclass(slots=True)
 class Driver:
-    """One reconciler's turn: woken by an event, activated, reported."""
+    """One reconciler's turn: woken by an event, activated, reported.
+
+    ``read`` are the tables that its last turn has read, or the present one so far.
+    """
 
     reconciler: Reconciler
     woken: asyncio.Event = field(default_factory=asyncio.Event)
+    read: set[str] = field(default_factory=set)
     report: Report = field(default_factory=Report)
     activations: int = 0
     failures: int = 0
@@ -44,7 +52,8 @@ class Driver:
         self.turning = True
         begun = monotonic()
         try:
-            report = await self.reconciler.activate()
+            with noting_reads() as self.read:
+                report = await self.reconciler.activate()
         except (PlaneError, StoreError, OSError) as error:
             report = Report(refusals={"activate": words_of(error)})
         except Exception as error:
@@ -81,20 +90,35 @@ class Driver:
 
 @dataclass(slots=True)
 class Loop:
-    """All reconcilers, each in a task of its own."""
+    """All reconcilers, each in a task of its own.
+
+    ``follows`` says by name whose steps and news change what a reconciler looks at beside rows;
+    without it, everybody's do.
+    """
 
     drivers: list[Driver]
+    follows: Mapping[str, Collection[str]] | None = None
     _turned: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @classmethod
-    def of(cls, reconcilers: Sequence[Reconciler]) -> Loop:
+    def of(
+        cls,
+        reconcilers: Sequence[Reconciler],
+        follows: Mapping[str, Collection[str]] | None = None,
+    ) -> Loop:
         """A loop over these reconcilers."""
-        return cls([Driver(reconciler) for reconciler in reconcilers])
+        return cls([Driver(reconciler) for reconciler in reconcilers], follows)
 
     def wake(self) -> None:
-        """Something changed; nobody is told what."""
+        """Whatever it is that changed."""
         for driver in self.drivers:
             driver.woken.set()
+
+    def wake_readers(self, tables: frozenset[str]) -> None:
+        """A commit changed these tables."""
+        for driver in self.drivers:
+            if not driver.read.isdisjoint(tables):
+                driver.woken.set()
 
     def wake_one(self, name: str) -> None:
         """Something that only this reconciler looks at changed; its report wakes the others."""
@@ -134,7 +158,7 @@ class Loop:
             if report.steps:
                 driver.woken.set()  # look again at what was just done
             if report.steps or report.saw_change:
-                self._wake_others(driver)
+                self._wake_followers(driver)
             async with self._turned:
                 self._turned.notify_all()
             if not report.steps:
@@ -145,7 +169,9 @@ class Loop:
             except TimeoutError:
                 continue
 
-    def _wake_others(self, one: Driver) -> None:
+    def _wake_followers(self, one: Driver) -> None:
+        name = one.reconciler.name
         for driver in self.drivers:
-            if driver is not one:
+            followed = None if self.follows is None else self.follows.get(driver.reconciler.name)
+            if driver is not one and (self.follows is None or name in (followed or ())):
                 driver.woken.set()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hiyoko.blueprint.draw_network import draw_network
+from hiyoko.blueprint.draw_network import DrawnBefore, draw_network
 from hiyoko.blueprint.network import Network
 from hiyoko.clock import Clock, SystemClock
-from hiyoko.plane.network import NetworkPlane, standing, steps
+from hiyoko.plane.network import NetworkPlane, Rendered, standing, steps
 from hiyoko.reconcile.report import Report
 from hiyoko.services.ec2 import rows as ec2
 from hiyoko.services.ec2.seen import (
@@ -27,12 +27,15 @@ class NetworkReconciler:
 
     ``audited`` is no memory of the world: it only saves asking again what the kernel's own
     fingerprints tell. A new process does not trust them, so its first activation reads everything.
+    What it keeps beside that is what followed from rows that are still the same ones.
     """
 
     store: Store
     plane: NetworkPlane = field(default_factory=NetworkPlane)
     clock: Clock = field(default_factory=SystemClock)
     audited: bool = False
+    _drawn: DrawnBefore = field(default_factory=DrawnBefore)
+    _rendered: Rendered = field(default_factory=Rendered)
 
     @property
     def name(self) -> str:
@@ -43,17 +46,17 @@ class NetworkReconciler:
         """Compare all with all; a second run does nothing."""
         report = Report()
         with self.store.reading() as tx:
-            network = draw_network(ec2.network_rows(tx))
+            network = draw_network(ec2.network_rows(tx), self._drawn)
         observed = await self.plane.observe()
         if not self.audited:
             observed = await self.plane.audit(network, observed)
-        for step in steps(network, observed):
+        for step in steps(network, observed, self._rendered):
             with report.attempt(step):
                 await self.plane.apply(step)
         self.audited = not report.refusals
         if report.steps or report.refusals:
             observed = await self.plane.observe()
-        routers, interfaces = standing(network, observed)
+        routers, interfaces = standing(network, observed, self._rendered)
         report.saw_change = self._record(network, routers, interfaces)
         return report
 

@@ -49,16 +49,37 @@ def _proxyless(tx: Transaction) -> frozenset[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class _Noted:
+    """What a sighting was told from, and that row: the same things tell the same."""
+
+    task: Task
+    state: TaskState | None
+    gone: bool
+    row: TaskSeen | None
+
+    def holds(self, other: _Noted) -> bool:
+        """Whether the other is of the very same task, state and row."""
+        return (
+            self.task is other.task
+            and self.state is other.state
+            and self.gone == other.gone
+            and self.row is other.row
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class TaskReconciler:
     """Holds no state of its own: the plane's files and processes are the memory.
 
-    What it keeps is what was drawn from rows that are still the same ones.
+    What it keeps is what was drawn from rows that are still the same ones, and which of these
+    say already what is seen.
     """
 
     store: Store
     plane: ContainerPlane
     clock: Clock = field(default_factory=SystemClock)
     _known: Known = field(default_factory=dict)
+    _noted: dict[str, _Noted] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -115,15 +136,21 @@ class TaskReconciler:
     ) -> None:
         """Write what was seen, in one transaction, when it differs from what is written."""
         with self.store.reading() as tx:
-            known = {row.task_arn: row for row in TASKS_SEEN.list(tx)}
-        news = []
+            known = {row.task_arn: row for row in TASKS_SEEN.whole(tx)}
+        noted, news = dict(self._noted), []
+        self._noted.clear()
         for task in desired.tasks:
             name = task_id(task.arn)
             old = known.get(task.arn)
             state = after.tasks.get(name) or before.tasks.get(name)
-            row = sight(task, state, old, gone=name not in after.tasks and not task.run)
-            if row is not None and (old is None or replace(row, seen_at=old.seen_at) != old):
-                news.append(replace(row, seen_at=self.clock.now()))
+            now = _Noted(task, state, name not in after.tasks and not task.run, old)
+            last = noted.get(task.arn)
+            if last is None or not last.holds(now):
+                row = sight(task, state, old, gone=now.gone)
+                if row is not None and (old is None or replace(row, seen_at=old.seen_at) != old):
+                    news.append(replace(row, seen_at=self.clock.now()))
+                    continue
+            self._noted[task.arn] = now
         if not news:
             return
         with self.store.transaction() as tx:

@@ -86,7 +86,7 @@ class ZoneReconciler:
     def _record(self, zones: Zones, served: Served) -> bool:
         """Note what is served. True when that was news.
 
-        A note is itself a commit, and each commit wakes everybody: so the revision is noted only
+        A note is a commit that wakes who has read it, us among them: so the revision is noted only
         when the zone set is a new one, or when somebody waits for a change to be in sync.
         """
         with self.store.reading() as tx:

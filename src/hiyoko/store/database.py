@@ -11,7 +11,9 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,30 @@ from hiyoko.store.table import all_tables
 _WRITES = re.compile(
     r"\s*(?:(?:INSERT|REPLACE)\b[\w\s]*?\bINTO|UPDATE|DELETE\s+FROM)\s+(\w+)", re.I
 )
+_READS = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)", re.I)
 _DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
+
+
+_noting: ContextVar[set[str] | None] = ContextVar("noting", default=None)
+
+
+@contextmanager
+def noting_reads() -> Iterator[set[str]]:
+    """The tables that are read in this block, by its task and by those that it makes."""
+    tables: set[str] = set()
+    token = _noting.set(tables)
+    try:
+        yield tables
+    finally:
+        _noting.reset(token)
+
+
+@lru_cache(maxsize=256)
+def _tables_of(sql: str) -> tuple[str | None, tuple[str, ...]]:
+    """The table that a statement writes, and the others that it reads."""
+    match = _WRITES.match(sql)
+    written: str | None = match[1] if match else None
+    return written, tuple(name for name in _READS.findall(sql) if name != written)
 
 
 class StoreError(Exception):
@@ -30,38 +55,48 @@ class StoreError(Exception):
 
 @dataclass(slots=True)
 class Transaction:
-    """An open transaction. ``revision`` is the number that its commit will carry."""
+    """An open transaction. ``revision`` is the number that its commit will carry.
+
+    ``written`` are the tables that it has changed, ``read`` those that were looked at.
+    """
 
     connection: sqlite3.Connection
     revision: int
     images: Images
-    undone: int = 0
     said: list[object] | None = None
+    written: frozenset[str] = frozenset()
+    read: set[str] = field(default_factory=set)
 
     def say(self, news: object) -> None:
         """Something for those who listen, and no row of theirs: they hear it after the commit."""
         if self.said is not None:
             self.said.append(news)
 
+    def wrote(self, table: str) -> None:
+        """Something in this table is another now."""
+        self.written |= {table}
+
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run one statement with its values bound."""
-        written = _WRITES.match(sql)
-        if written:
-            self.images.forget(written[1])
-        return self.connection.execute(sql, values)
+        written, read = _tables_of(sql)
+        cursor = self.connection.execute(sql, values)
+        self.read.update(read)
+        if written is not None and cursor.rowcount:
+            self.images.forget(written)
+            self.wrote(written)
+        return cursor
 
     @contextmanager
     def unobserved(self) -> Iterator[None]:
         """Writes that no reconciler looks at: a commit of nothing else wakes nobody."""
-        before, undone = self.connection.total_changes, self.undone
+        before = self.written
         yield
-        self.undone = undone + self.connection.total_changes - before
+        self.written = before
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """A part that may fail by itself: its writes are undone when it raises, the rest stays."""
-        before, undone = self.connection.total_changes, self.undone
-        mark = self.images.mark()
+        before, mark = self.written, self.images.mark()
         self.connection.execute("SAVEPOINT part")
         try:
             yield
@@ -71,15 +106,14 @@ class Transaction:
             self.connection.execute("ROLLBACK TO part")
             self.connection.execute("RELEASE part")
             self.images.undo(mark)
-            # SQLite goes on counting them; a commit of nothing else must wake nobody.
-            self.undone = undone + self.connection.total_changes - before
+            self.written = before
             raise
         self.connection.execute("RELEASE part")
 
 
 @dataclass(slots=True)
 class Store:
-    """The database. ``watch`` registers who wants to be woken after a commit.
+    """The database. ``watch`` registers who wants to hear which tables a commit has changed.
 
     ``listening`` hears what transactions say.
     """
@@ -87,7 +121,7 @@ class Store:
     connection: sqlite3.Connection
     path: str = ":memory:"
     _images: Images = field(default_factory=Images)
-    _watchers: list[Callable[[], None]] = field(default_factory=list)
+    _watchers: list[Callable[[frozenset[str]], None]] = field(default_factory=list)
     _listeners: list[Callable[[object], None]] = field(default_factory=list)
     _open: Transaction | None = None
 
@@ -132,8 +166,8 @@ class Store:
         """Fold the write-ahead log into the file and close it."""
         self.connection.close()
 
-    def watch(self, wake: Callable[[], None]) -> None:
-        """Call ``wake`` after each commit that wrote something. It is told nothing more."""
+    def watch(self, wake: Callable[[frozenset[str]], None]) -> None:
+        """Call ``wake`` after each commit with the tables that it changed, if any."""
         self._watchers.append(wake)
 
     @contextmanager
@@ -152,17 +186,14 @@ class Store:
         Raises StoreError when the disk takes no more.
         """
         assert self._open is None, "a transaction inside a transaction"
-        changes = self.connection.total_changes
         said: list[object] = []
         try:
             self.connection.execute("BEGIN IMMEDIATE")
             revision = self.connection.execute("SELECT number FROM revision").fetchone()[0] + 1
-            self._open = Transaction(
-                self.connection, revision, self._images, said=said if self._listeners else None
-            )
+            self._open = self._begun(revision, said if self._listeners else None)
             yield self._open
-            wrote = self.connection.total_changes - changes != self._open.undone
-            if wrote:
+            written = self._open.written
+            if written:
                 self.connection.execute("UPDATE revision SET number = ?", (revision,))
             self.connection.execute("COMMIT")
             self._images.keep()
@@ -175,12 +206,17 @@ class Store:
             raise
         finally:
             self._open = None
-        if wrote:
+        if written:
             for wake in self._watchers:
-                wake()
+                wake(written)
         for news in said:
             for hear in list(self._listeners):
                 hear(news)
+
+    def _begun(self, revision: int, said: list[object] | None = None) -> Transaction:
+        noting = _noting.get()
+        read = set[str]() if noting is None else noting
+        return Transaction(self.connection, revision, self._images, said, read=read)
 
     def _explained(self, error: sqlite3.OperationalError) -> Exception:
         """What the disk refused, with the way out; any other error as it is."""
@@ -201,7 +237,7 @@ class Store:
         except sqlite3.OperationalError as error:
             raise self._explained(error) from error
         changes = self.connection.total_changes
-        self._open = Transaction(self.connection, revision, self._images)
+        self._open = self._begun(revision)
         try:
             yield self._open
         finally:

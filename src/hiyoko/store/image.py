@@ -34,7 +34,7 @@ class Image:
     columns: tuple[str, ...]
     key_length: int
     entries: dict[Values, Entry] = field(default_factory=dict)
-    whole: list[Any] | None = None
+    whole: tuple[Any, ...] | None = None
     """All rows in order, as they were last told; None since a write."""
     _ordered: bool = True
     _indexes: dict[int, dict[Key, list[Values]]] = field(default_factory=dict)

@@ -109,15 +109,21 @@ class Table(Generic[T]):
 
     def list(self, tx: Transaction, **where: Key) -> list[T]:
         """All rows with these column values, in key order."""
+        if not where:
+            return list(self.whole(tx))
+        return [self._row(entry) for entry in self._image(tx).select(where)]
+
+    def whole(self, tx: Transaction) -> tuple[T, ...]:
+        """All rows in key order: the same object as long as none of them is another one."""
         image = self._image(tx)
-        if where:
-            return [self._row(entry) for entry in image.select(where)]
         if image.whole is None:
-            image.whole = [
-                self._row(entry) if isinstance(entry.row, str) else entry.row
-                for entry in image.select(where)
-            ]
-        return image.whole.copy()
+            image.whole = tuple(
+                [
+                    self._row(entry) if isinstance(entry.row, str) else entry.row
+                    for entry in image.select({})
+                ]
+            )
+        return image.whole
 
     def count(self, tx: Transaction, **where: Key) -> int:
         """How many rows have these column values."""
@@ -127,7 +133,9 @@ class Table(Generic[T]):
         """Delete the rows with these column values; how many there were."""
         clause = f" WHERE {self._where(tuple(where))}" if where else ""
         cursor = tx.connection.execute(f"DELETE FROM {self.name}{clause}", tuple(where.values()))
-        tx.images.drop(self.name, where)
+        if cursor.rowcount:
+            tx.images.drop(self.name, where)
+            tx.wrote(self.name)
         return cursor.rowcount
 
     def _write(self, tx: Transaction, verb: str, row: T, body: str) -> None:
@@ -139,8 +147,10 @@ class Table(Generic[T]):
         )
         # What is read from now on is what was written, not what was given: a list is a tuple then.
         tx.images.put(self.name, Entry(values, body))
+        tx.wrote(self.name)
 
     def _image(self, tx: Transaction) -> Image:
+        tx.read.add(self.name)
         image = tx.images.find(self.name)
         if image is None:
             image = Image(self.columns, len(self.key))

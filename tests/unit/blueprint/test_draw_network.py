@@ -9,7 +9,7 @@ from tests.api.ec2_cloud import Ec2, tcp
 from tests.golden.golden import check_golden, drawn
 
 from hiyoko.api import AwsError
-from hiyoko.blueprint.draw_network import NetworkRows, draw_network
+from hiyoko.blueprint.draw_network import DrawnBefore, NetworkRows, draw_network
 from hiyoko.blueprint.network import (
     Blackhole,
     GatewayEndpoint,
@@ -74,6 +74,31 @@ def test_the_same_rows_in_another_order_draw_the_same_network() -> None:
         *(tuple(reversed(getattr(rows, name))) for name in NetworkRows.__dataclass_fields__)
     )
     assert draw_network(turned) == draw_network(rows)
+
+
+def test_only_the_vpc_whose_rows_changed_is_drawn_again() -> None:
+    ec2 = Ec2()
+    (first, _), second = two_zones(ec2), ec2.vpc("10.1.0.0/16")
+    subnet = ec2.subnet(second, "10.1.0.0/24")
+    group = ec2.group(second, "one", tcp(80, cidr="0.0.0.0/0"))
+    ec2.interface(subnet, group)
+    before = DrawnBefore()
+
+    def again() -> dict[str, Vpc]:
+        with ec2.store.reading() as tx:
+            rows = network_rows(tx)
+        network = draw_network(rows, before)
+        assert network == draw_network(rows)
+        return {vpc.vpc_id: vpc for vpc in network.vpcs}
+
+    drawn = again()
+    assert set(drawn) == {first, second}
+    same = again()
+    assert all(same[key] is vpc for key, vpc in drawn.items())
+    ec2.interface(subnet, group, public=True)
+    changed = again()
+    assert changed[first] is drawn[first]
+    assert len(changed[second].interfaces) == 2
 
 
 def test_a_vpc_without_an_attached_interface_is_left_out() -> None:

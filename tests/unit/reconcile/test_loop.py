@@ -11,6 +11,8 @@ import pytest
 
 from hiyoko.reconcile.loop import Loop
 from hiyoko.reconcile.report import Report
+from hiyoko.store.database import Store
+from hiyoko.store.table import Table
 
 
 @dataclass
@@ -27,6 +29,44 @@ class Fake:
         if isinstance(report, Exception):
             raise report
         return report
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    key: str
+
+
+ONE = Table("test_loop_one", Wish, key=("key",))
+TWO = Table("test_loop_two", Wish, key=("key",))
+
+
+class Reader:
+    """A reconciler that reads tables, and may wait after that or before."""
+
+    def __init__(
+        self,
+        name: str,
+        *tables: Table[Wish],
+        store: Store | None = None,
+        pause: asyncio.Event | None = None,
+    ) -> None:
+        self.name, self.tables, self.store, self.pause = name, tables, store, pause
+        self.reads_late = False
+
+    async def activate(self) -> Report:
+        if not self.reads_late:
+            self._read()
+        if self.pause is not None:
+            await self.pause.wait()
+        if self.reads_late:
+            self._read()
+        return Report()
+
+    def _read(self) -> None:
+        assert self.store is not None
+        with self.store.reading() as tx:
+            for table in self.tables:
+                table.list(tx)
 
 
 async def run_until_settled(*fakes: Fake) -> Loop:
@@ -83,6 +123,62 @@ async def test_one_reconciler_can_be_woken_alone() -> None:
     loop = Loop.of([Fake("a"), Fake("b")])
     loop.wake_one("b")
     assert [driver.woken.is_set() for driver in loop.drivers] == [False, True]
+
+
+async def woken_by(loop: Loop, of: Table[Wish]) -> list[str]:
+    """Who wakes when this table changes, after everybody's turn."""
+    store = Store.open(":memory:")
+    store.watch(loop.wake_readers)
+    for driver in loop.drivers:
+        assert isinstance(driver.reconciler, Reader)
+        driver.reconciler.store = store
+        await driver.turn()
+    with store.transaction() as tx:
+        of.insert(tx, Wish("new"))
+    return [driver.reconciler.name for driver in loop.drivers if driver.woken.is_set()]
+
+
+async def test_a_commit_wakes_those_who_have_read_what_it_changed() -> None:
+    loop = Loop.of([Reader("one", ONE), Reader("two", TWO), Reader("both", ONE, TWO)])
+    assert await woken_by(loop, ONE) == ["one", "both"]
+    assert await woken_by(loop, TWO) == ["two", "both"]
+
+
+async def test_a_commit_amid_a_turn_wakes_whoever_has_read_before_it() -> None:
+    """What was read is another now: the turn that goes on does not know."""
+    store = Store.open(":memory:")
+    early, late = (Reader(name, ONE, store=store, pause=asyncio.Event()) for name in ("a", "b"))
+    late.reads_late = True
+    loop = Loop.of([early, late])
+    store.watch(loop.wake_readers)
+    turns = [asyncio.create_task(driver.turn()) for driver in loop.drivers]
+    await asyncio.sleep(0)
+    with store.transaction() as tx:
+        ONE.insert(tx, Wish("new"))
+    for one in (early, late):
+        assert one.pause is not None
+        one.pause.set()
+    await asyncio.gather(*turns)
+    assert [driver.woken.is_set() for driver in loop.drivers] == [True, False]
+
+
+async def test_a_step_wakes_those_who_look_at_what_it_made() -> None:
+    again = asyncio.Event()
+
+    class Follower(Fake):
+        async def activate(self) -> Report:
+            if not self.reports:
+                again.set()
+            return await super().activate()
+
+    follower, stranger = Follower("follower", [Report()]), Fake("stranger")
+    maker = Fake("maker", [Report(steps=["made"])])
+    loop = Loop.of([follower, stranger, maker], {"follower": ("maker",)})
+    running = asyncio.create_task(loop.run())
+    await again.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert loop.drivers[1].activations == 1
 
 
 async def test_a_turn_that_began_before_does_not_count_as_settled() -> None:

@@ -104,7 +104,7 @@ def test_memory_is_a_share_of_the_tasks(world: World) -> None:
 def test_within_a_minute_nothing_is_asked_and_nobody_is_woken(world: World) -> None:
     woken = []
     world.look()
-    world.cloud.store.watch(lambda: woken.append(True))
+    world.cloud.store.watch(lambda _: woken.append(True))
     assert world.look().quiet
     world.kernel.spend(60, one=0.1, other=0.1)
     world.cloud.clock.time += 60
@@ -158,11 +158,16 @@ def test_a_task_without_a_service_is_nobodys(world: World) -> None:
     assert len(names) == 2
 
 
-def test_the_status_says_where_there_is_no_metric(world: World) -> None:
-    told = describe(world.cloud.store, Loop.of([]), limits_enforced=False, storage_enforced=True)
-    assert any("no metrics AWS/ECS CPUUtilization" in note for note in told["notes"])
-    loop = Loop.of([])
-    told = describe(world.cloud.store, loop, limits_enforced=True, storage_enforced=False)
-    assert any("ephemeralStorage" in note for note in told["notes"])
-    told = describe(world.cloud.store, loop, limits_enforced=True, storage_enforced=True)
-    assert told["notes"] == []
+def test_the_status_says_what_this_host_does_not_enforce(world: World) -> None:
+    def notes(*, limits: bool = True, storage: bool = True, refused: str = "") -> list[str]:
+        told: list[str] = describe(world.cloud.store, Loop.of([]), limits, storage, refused)[
+            "notes"
+        ]
+        return told
+
+    assert "no metrics AWS/ECS CPUUtilization" in notes(limits=False)[0]
+    assert "ephemeralStorage" in notes(storage=False)[0]
+    assert notes(refused="an old kernel") == [
+        "Tasks have no user namespaces of their own, so their root is the world's: an old kernel."
+    ]
+    assert notes() == []

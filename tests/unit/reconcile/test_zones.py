@@ -57,7 +57,7 @@ async def test_it_starts_pushes_and_is_then_quiet() -> None:
 
 
 async def test_a_commit_that_changes_no_zone_is_not_noted() -> None:
-    # A note is a commit and wakes everybody: noting each revision would never end.
+    # A note is a commit and wakes who has read it: noting each revision would never end.
     cloud = Cloud()
     zones = reconciler(cloud, FakeServer())
     await zones.activate()

@@ -45,7 +45,7 @@ def test_what_a_failed_part_wrote_is_undone_and_the_rest_stays() -> None:
 def test_a_commit_of_nothing_but_failed_parts_wakes_nobody() -> None:
     store = Store.open(":memory:")
     woken: list[int] = []
-    store.watch(lambda: woken.append(1))
+    store.watch(lambda _: woken.append(1))
     with store.transaction() as tx:
         failing(tx, "a")
         failing(tx, "c", within="b")
@@ -59,7 +59,7 @@ def test_a_commit_of_nothing_but_failed_parts_wakes_nobody() -> None:
 def test_a_commit_of_unobserved_writes_wakes_nobody() -> None:
     store = Store.open(":memory:")
     woken: list[int] = []
-    store.watch(lambda: woken.append(1))
+    store.watch(lambda _: woken.append(1))
     with store.transaction() as tx, tx.unobserved():
         NOTES.insert(tx, Note("a"))
     assert not woken

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hiyoko.plane.background import Names
@@ -21,6 +22,7 @@ class AwslogsPlane:
 
     tasks: Path
     directory: Path
+    _starting: asyncio.Lock = field(default_factory=asyncio.Lock, compare=False, repr=False)
 
     async def take(self, container: Path | None = None) -> None:
         """See that the driver runs, and that it sends the log in this directory.
@@ -28,14 +30,15 @@ class AwslogsPlane:
         Raises PlaneError.
         """
         told = b"" if container is None else os.fsencode(container.relative_to(self.tasks))
-        if self._tell(told):
-            return
-        await run(
-            *(sys.executable, "-m", "hiyoko.plane.awslogs"),
-            *("--tasks", str(self.tasks), "--directory", str(self.directory)),
-        )
-        if not self._tell(told):
-            raise PlaneError(f"the log driver does not run; see {self.directory / NAMES.log}")
+        async with self._starting:
+            if self._tell(told):
+                return
+            await run(
+                *(sys.executable, "-m", "hiyoko.plane.awslogs"),
+                *("--tasks", str(self.tasks), "--directory", str(self.directory)),
+            )
+            if not self._tell(told):
+                raise PlaneError(f"the log driver does not run; see {self.directory / NAMES.log}")
 
     def pid(self) -> int | None:
         """The driver's process, if there is one."""

@@ -26,6 +26,7 @@ FORWARDED_FOR_MAX = 30
 
 # AWS's reason phrases, where HAProxy has another one.
 _REASONS = {
+    302: "Moved Temporarily",
     405: "Not Allowed",
     408: "Request Time-out",
     413: "Request Entity Too Large",
@@ -93,9 +94,11 @@ def long_answers() -> Iterator[str]:
 def error_answers() -> Iterator[str]:
     """HAProxy's own errors, answered as AWS answers them."""
     for status, title in _ERRORS.items():
+        # HAProxy 3 ends the connection after a 408 without saying so.
+        close = " hdr Connection close" if status == 408 else ""
         yield (
             f'http-error status {status} content-type "text/html" '
-            f"string {quoted(page(title))} {OWN_HEADERS}"
+            f"string {quoted(page(title))} {OWN_HEADERS}{close}"
         )
     start = f"%[{_SINCE},set-var(txn.since),sub(txn.since),bool,iif(,)]"
     late = (

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from hiyoko.plane.balancer.events import notify_path
-from hiyoko.plane.balancer.socket import ask_worker
+from hiyoko.plane.balancer.events import notify_path, readiness
+from hiyoko.plane.balancer.socket import ask, ask_worker
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.files import write_private
 from hiyoko.plane.process import command_line, parent_of, run, spawn_detached
@@ -111,6 +112,34 @@ async def spawn(place: Path, surroundings: Sequence[str] = ("env",)) -> None:
         log=place / LOG,
         cwd=place,
     )
+
+
+@asynccontextmanager
+async def loading(place: Path) -> AsyncIterator[None]:
+    """Leave the block when the master that was started or reloaded in it is ready and answers.
+
+    Raises PlaneError with what it printed when that takes too long.
+    """
+    try:
+        async with readiness(place.name, START_TIMEOUT_S):
+            yield
+        await _answers(place)
+    except PlaneError as error:
+        raise PlaneError(f"load HAProxy in {place}: {error}: {last_words(place)}") from error
+
+
+async def _answers(place: Path) -> None:
+    """Until the master answers: HAProxy 3.0 says READY=1, and then executes itself once more."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            await ask(place / MASTER_SOCKET, "show proc")
+        except PlaneError:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(_POLL_S)
+        else:
+            return
 
 
 @contextmanager

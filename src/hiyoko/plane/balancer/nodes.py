@@ -22,7 +22,7 @@ from pathlib import Path
 
 from hiyoko.blueprint.balancers import BalancerNode
 from hiyoko.blueprint.step import Step
-from hiyoko.plane.balancer.events import Events, readiness
+from hiyoko.plane.balancer.events import Events
 from hiyoko.plane.balancer.log_context import FILE as CONTEXT_FILE
 from hiyoko.plane.balancer.log_context import LogContext
 from hiyoko.plane.balancer.log_line import LOG_FD
@@ -30,12 +30,12 @@ from hiyoko.plane.balancer.master import (
     CONFIG,
     MASTER_SOCKET,
     PID_FILE,
-    START_TIMEOUT_S,
     change_servers,
     check,
     find_all,
     find_pid,
     last_words,
+    loading,
     spawn,
     written,
 )
@@ -212,10 +212,11 @@ class BalancerPlane:
     async def _reload(self, node: BalancerNode, text: str) -> None:
         place = self.directory / node.eni_id
         running = await ask_worker(place / MASTER_SOCKET, ["show servers state"])
-        await _leave_counters(place)
         await check(place, text)
         write_private(place / STATE_FILE, state_file(node, running))
         write_private(place / CONFIG, text)
+        # Last of all: what the worker counts from here to its end goes with it.
+        await _leave_counters(place)
         async with _loaded(place, text):
             await ask(place / MASTER_SOCKET, "reload")
 
@@ -268,15 +269,8 @@ async def _observe(place: Path, pid: int) -> NodeObserved:
 @asynccontextmanager
 async def _loaded(place: Path, text: str) -> AsyncIterator[None]:
     """After the block, wait until the worker with this configuration is ready."""
-    try:
-        async with readiness(place.name, START_TIMEOUT_S):
-            yield
-    except PlaneError as error:
-        raise PlaneError(
-            f"start or reload HAProxy in {place}: {error}: {last_words(place)}"
-        ) from error
+    async with loading(place):
+        yield
     pid = await find_pid(place)
     if pid is None or (await _observe(place, pid)).digest != digest_of(text):
-        raise PlaneError(
-            f"start or reload HAProxy in {place}: the old one runs: {last_words(place)}"
-        )
+        raise PlaneError(f"load HAProxy in {place}: the old one runs: {last_words(place)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from functools import lru_cache
 
 from hiyoko.blueprint.balancers import BalancerNode, Target, TargetGroup
 from hiyoko.plane.balancer.names import backend_name, server_name
@@ -161,7 +161,8 @@ def _unknown(group: TargetGroup, target: Target) -> list[str]:
     ).split()
 
 
-def server_key(group_arn: str, address: IPv4Address, port: int) -> tuple[str, str]:
+@lru_cache(maxsize=4096)
+def server_key(group_arn: str, address: str, port: int) -> tuple[str, str]:
     """Where a target is found among an observed node's servers."""
     return backend_name(group_arn), f"{address}:{port}"
 

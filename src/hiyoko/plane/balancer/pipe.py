@@ -82,7 +82,11 @@ def _number(text: str | None) -> int:
 
 
 def leave_counters(directory: Path, info: str, stat: str) -> None:
-    """Write a worker's counters into the pipe before it is replaced, for whoever reads there."""
+    """Write a worker's counters into the pipe before it is replaced, for whoever reads there.
+
+    It goes on for a moment: connections that it makes, and lines that it drops, after that are not
+    known to anybody. Lines that it writes are read as ever.
+    """
     counters = parse_counters(info, stat)
     if counters is not None:
         write_line(directory, counters.line())

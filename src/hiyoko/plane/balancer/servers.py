@@ -68,13 +68,14 @@ def group_servers(group: TargetGroup) -> list[Server]:
     """All servers of a group, in the order of the configuration."""
     backend = backend_name(group.arn)
     usual, spare = server_arguments(group)
+    way = endpoint_options(group)
 
     def made(place: str, name: str, arguments: str, target: Target, checked: bool) -> Server:
         return Server(
             place,
             name,
-            f"{target.address}:{target.port}",
-            f"{endpoint_options(group)} {arguments}".strip().replace(_OWN_PORT, str(target.port)),
+            server_name(target),
+            f"{way} {arguments}".strip().replace(_OWN_PORT, str(target.port)),
             checked=checked,
             draining=target.draining,
             settled=target.settled,

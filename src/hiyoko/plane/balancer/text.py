@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 
-_PLAIN = re.compile(rb"[A-Za-z0-9_./:,=()\[\]{}<>&;@ +*?|^!~-]")
+_MEANING = re.compile(rb"[^A-Za-z0-9_./:,=()\[\]{}<>&;@ +*?|^!~-]")
+"""What could mean something to the parser: every byte that is not known to mean nothing."""
 
 
 def quoted(text: str) -> str:
     """A word in double quotes: every byte that could mean something to the parser is escaped."""
-    raw = text.encode()
-    return (
-        '"'
-        + "".join(chr(byte) if _PLAIN.match(bytes([byte])) else f"\\x{byte:02x}" for byte in raw)
-        + '"'
-    )
+    escaped = _MEANING.sub(lambda found: b"\\x%02x" % found[0][0], text.encode())
+    return f'"{escaped.decode()}"'
 
 
 def argument(text: str) -> str:

@@ -107,6 +107,11 @@ class Collector:
             if name in self.nodes:
                 spool.turn(self._period_end(), self.nodes[name].context)
 
+    def await_files(self) -> None:
+        """Return when the files that are being made are there."""
+        for spool in self.spools.values():
+            spool.reap(wait=True)
+
     def _period_end(self) -> float:
         return math.ceil(self.now() / PERIOD_S) * PERIOD_S
 
@@ -133,9 +138,9 @@ class Collector:
                 return self.tail(asked)
             case "turn":
                 self.gather()
+                self.await_files()
                 self.turn()
-                for spool in self.spools.values():
-                    spool.reap(wait=True)
+                self.await_files()
                 return {}
             case "end":
                 self.ended = True

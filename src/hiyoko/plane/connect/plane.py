@@ -7,6 +7,7 @@ program wrote it), the proxy is started anew.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,17 +15,16 @@ from pathlib import Path
 
 from hiyoko.blueprint.proxies import Proxy
 from hiyoko.blueprint.step import Step
-from hiyoko.plane.balancer.events import Events, readiness
+from hiyoko.plane.balancer.events import Events
 from hiyoko.plane.balancer.master import (
     CONFIG,
     MASTER_SOCKET,
     PID_FILE,
-    START_TIMEOUT_S,
     change_servers,
     check,
     find_all,
     find_pid,
-    last_words,
+    loading,
     spawn,
     written,
 )
@@ -34,14 +34,17 @@ from hiyoko.plane.balancer.socket import ask_worker
 from hiyoko.plane.connect.access_log import DESCRIPTOR, FILE
 from hiyoko.plane.connect.render import render_proxy, render_redirections
 from hiyoko.plane.connect.servers import Key, ServerSeen, parse_servers, server_changes
+from hiyoko.plane.containers.cgroups import limits_enforced, place_helper, remove_helper
+from hiyoko.plane.containers.directory import task_id
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.files import write_private
 from hiyoko.plane.process import NETNS_DIR, run
 from hiyoko.plane.ready import end
+from hiyoko.settings import Settings
 
-_WITH_LOG = ("sh", "-c", f'exec {DESCRIPTOR}>{FILE}; exec env "$@"', "sh")
-"""Before the program, so that it begins with the file open: a new one each time, because HAProxy
-sets the descriptor's flags, and what was to append overwrites then."""
+CPU_SHARES = 256
+"""What a task that has a proxy should have beyond what its containers take, by AWS's advice.
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-connect-concepts-deploy.html"""
 _STILL_IN_USE = "Server still has connections attached"
 """Sessions that just begin to end: looked at again."""
 
@@ -109,15 +112,20 @@ def steps(wished: Mapping[str, Proxy], observed: Mapping[str, ProxyObserved]) ->
 
 @dataclass(frozen=True, slots=True)
 class ProxyPlane:
-    """All proxies below ``directory``. With ``events`` their end, and health, is heard."""
+    """All proxies of a cloud. With ``events`` their end, and health, is heard."""
 
-    directory: Path
+    settings: Settings
     events: Events | None = None
 
     @classmethod
-    def hearing(cls, directory: Path, wake: Callable[[], None]) -> ProxyPlane:
+    def hearing(cls, settings: Settings, wake: Callable[[], None]) -> ProxyPlane:
         """A plane that calls ``wake`` when a server's check ends otherwise, or a proxy ends."""
-        return cls(directory, Events(directory, wake))
+        return cls(settings, Events(settings.run_dir / "connect", wake))
+
+    @property
+    def directory(self) -> Path:
+        """Below this each has its own."""
+        return self.settings.run_dir / "connect"
 
     async def observe(self) -> dict[str, ProxyObserved]:
         """Every proxy that runs. One that does not answer has an empty digest."""
@@ -145,6 +153,7 @@ class ProxyPlane:
                 pid = await find_pid(place)
                 if pid is not None:
                     await end(pid, "HAProxy")
+                remove_helper(self.settings, eni_id)
                 shutil.rmtree(place, ignore_errors=True)
 
     async def _start(self, proxy: Proxy) -> None:
@@ -159,11 +168,24 @@ class ProxyPlane:
         await check(place, text)
         write_private(place / CONFIG, text)
         await run("nft", "-f", "-", stdin=render_redirections(proxy), netns=proxy.eni_id)
-        try:
-            async with readiness(proxy.eni_id, START_TIMEOUT_S):
-                await spawn(place, _WITH_LOG if proxy.access_log else ("env",))
-        except PlaneError as error:
-            raise PlaneError(f"start {proxy.name}: {error}: {last_words(place)}") from error
+        async with loading(place):
+            await spawn(place, self._surroundings(proxy))
+
+    def _surroundings(self, proxy: Proxy) -> tuple[str, ...]:
+        """What puts the proxy on its task's account: the time and the memory that it takes.
+
+        And what gives it the file of its access log: a new one each time, because HAProxy sets the
+        descriptor's flags, and what was to be appended to would be written over.
+
+        When memory runs out, the kernel ends a container before it, whose score is higher
+        (``bundle.OOM_SCORE``); a proxy that is ended all the same is started anew.
+        """
+        first = f"exec {DESCRIPTOR}>{FILE} && " if proxy.access_log else ""
+        if limits_enforced():
+            task = task_id(proxy.task_arn)
+            doors = place_helper(self.settings, task, proxy.eni_id, CPU_SHARES)
+            first += "".join(f"echo $$ > {shlex.quote(str(door))} && " for door in doors)
+        return ("sh", "-c", f'{first}exec "$@"', "sh", "env") if first else ("env",)
 
 
 async def _observe(place: Path, pid: int) -> ProxyObserved:

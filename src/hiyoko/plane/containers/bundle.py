@@ -19,6 +19,7 @@ from hiyoko.plane.containers.blobs import ImageConfig
 from hiyoko.plane.containers.directory import runtime_id
 from hiyoko.plane.containers.seccomp import seccomp_profile
 from hiyoko.plane.process import NETNS_DIR
+from hiyoko.plane.user_namespaces import IDS, UserNamespace
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OPEN_FILES = 65535
@@ -127,18 +128,6 @@ def told(task: Task, container: Container) -> dict[str, str]:
     return found
 
 
-def resolv_conf(task: Task) -> str:
-    """The VPC's resolver, as the DHCP option set of a new VPC gives it."""
-    search = f"search {task.search_domain}\n" if task.search_domain else ""
-    return f"{search}nameserver {task.resolver}\noptions timeout:2 attempts:2\n"
-
-
-def hosts(task: Task) -> str:
-    """The loopback, the task itself, and what it reaches by Service Connect."""
-    aliases = "".join(f"{address} {name}\n" for name, address in task.aliases)
-    return f"127.0.0.1 localhost\n{task.address} {task.hostname}\n{aliases}"
-
-
 def _mount(target: str, kind: str, options: tuple[str, ...], source: str = "") -> dict[str, Any]:
     return {
         "destination": target,
@@ -186,6 +175,11 @@ def _shared(container: Container, volumes: Path) -> list[dict[str, Any]]:
     return found
 
 
+def of_network(control: str) -> bool:
+    """Whether a system control is the network namespace's; else it is the IPC namespace's."""
+    return control.startswith("net.")
+
+
 def _limits(container: Container, open_files: int, processes: int | None) -> list[dict[str, Any]]:
     limits = {"nofile": (open_files, open_files)}
     if processes is not None:
@@ -214,6 +208,15 @@ def _resources(task: Task, container: Container) -> dict[str, Any]:
     return resources
 
 
+def _capabilities(container: Container, *, guarded: bool) -> list[str]:
+    """What its root may; ``guarded``: a control group says which devices may be opened."""
+    found = () if "ALL" in container.dropped else CAPABILITIES
+    found = (*found, *(f"CAP_{name}" for name in container.capabilities))
+    without = {f"CAP_{name}" for name in container.dropped}
+    without |= set() if guarded else {_NEEDS_DEVICE_RULES}
+    return [name for name in found if name not in without]
+
+
 def render_config(
     task: Task,
     container: Container,
@@ -228,19 +231,15 @@ def render_config(
     processes: int | None = None,
     fetched: Mapping[str, str] = MappingProxyType({}),
     shared_pids: str = "",
+    users: UserNamespace | None = None,
 ) -> dict[str, Any]:
     """``config.json``. ``files`` holds resolv.conf, hosts, hostname; no ``cgroup``: no limits
     but ``processes``, which then counts all of the user's in this world.
 
     ``fetched`` are the variables of secrets and environment files. ``shared_pids`` is the path of
-    the pid namespace that the task's containers share.
+    the pid namespace that the task's containers share, ``users`` their user namespace.
     """
-    capabilities = [*CAPABILITIES, *(f"CAP_{name}" for name in container.capabilities)]
-    if "ALL" in container.dropped:
-        capabilities = [f"CAP_{name}" for name in container.capabilities]
-    capabilities = [name for name in capabilities if name[4:] not in container.dropped]
-    if cgroup is None:
-        capabilities = [name for name in capabilities if name != _NEEDS_DEVICE_RULES]
+    capabilities = _capabilities(container, guarded=cgroup is not None)
     linux: dict[str, Any] = {
         "namespaces": [
             {"type": "pid"} | ({"path": shared_pids} if shared_pids else {}),
@@ -256,9 +255,13 @@ def render_config(
         # Fargate lets any user bind low ports, as Docker does since 20.10.
         "sysctl": {
             "net.ipv4.ip_unprivileged_port_start": "0",
-            **dict(container.system_controls),
+            **{name: value for name, value in container.system_controls if of_network(name)},
         },
     }
+    if users is not None:
+        linux["namespaces"].insert(0, {"type": "user", "path": str(users.path)})
+        ids = [{"containerID": 0, "hostID": users.first, "size": IDS}]
+        linux |= {"uidMappings": ids, "gidMappings": ids}
     if cgroup is not None:
         linux["cgroupsPath"] = cgroup
         linux["resources"] = _resources(task, container)

@@ -17,6 +17,8 @@ from hiyoko.settings import Settings
 CGROUPS = Path("/sys/fs/cgroup")
 PERIOD_US = 100_000
 _WHOLE = ["0", "0", "4294967295"]
+_OF_TASK = ("cpu", "cpuacct", "memory", "pids")
+"""The hierarchies of version 1 in which a task is limited or counted."""
 
 
 def own_group(settings: Settings) -> str:
@@ -68,6 +70,44 @@ def limit_task(settings: Settings, task: str, cpu_units: int, memory_mib: int) -
         (cpu / "cpu.cfs_quota_us").write_text(str(quota or -1))
     except OSError as error:
         raise PlaneError(f"make the control group of task {task}: {error}") from error
+
+
+def place_helper(settings: Settings, task: str, name: str, cpu_shares: int) -> list[Path]:
+    """Make a group for a process of ours that runs on a task's account; the files to join it by.
+
+    It has no limit but the task's. ``name`` is like no other helper's. Raises PlaneError.
+    """
+    group = f"{task_group(settings, task)}/{name}"
+    unified = _hierarchies() == [CGROUPS]
+    places = [CGROUPS / kind / group for kind in (("",) if unified else _OF_TASK)]
+    try:
+        for place in places:
+            place.mkdir(parents=True, exist_ok=True)
+        if unified:
+            for above in ("", own_group(settings), task_group(settings, task)):
+                (CGROUPS / above / "cgroup.subtree_control").write_text("+cpu +memory +pids")
+            (places[0] / "cpu.weight").write_text(str(_weight(cpu_shares)))
+        else:
+            (CGROUPS / "cpu" / group / "cpu.shares").write_text(str(cpu_shares))
+    except OSError as error:
+        raise PlaneError(f"make the control group of {name} in task {task}: {error}") from error
+    return [place / "cgroup.procs" for place in places]
+
+
+def _weight(shares: int) -> int:
+    """Shares (2 to 262,144) as the weight that the runtime makes of them (1 to 10,000)."""
+    return 1 + (shares - 2) * 9999 // 262142
+
+
+def remove_helper(settings: Settings, name: str) -> None:
+    """Remove the group of a helper that has ended, and what it alone kept."""
+    for hierarchy in _hierarchies():
+        for group in (hierarchy / own_group(settings)).glob(f"*/{name}"):
+            _remove(group)
+            if not (settings.task_dir / group.parent.name).exists():
+                _remove(group.parent)
+    if not settings.task_dir.is_dir() or not any(settings.task_dir.iterdir()):
+        remove_groups(settings)
 
 
 def remove_task_group(settings: Settings, task: str) -> None:

@@ -146,7 +146,7 @@ class Collector:
             for name, status in _entries(self.image_dir / folder):
                 leftovers[f"{folder}/{name}"] = status.st_mtime
         for name, status in _entries(self.image_dir):
-            if name.startswith((".build-", ".import-")):
+            if name.startswith((".build-", ".import-", ".trial-")):
                 leftovers[name] = status.st_mtime
         return StoreState(blobs, layers, leftovers, size, self._short_of_space())
 

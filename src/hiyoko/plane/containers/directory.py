@@ -20,6 +20,8 @@ from cattrs.preconf.json import make_converter
 from hiyoko.plane.containers.pull import PulledImage
 from hiyoko.plane.process import command_line
 
+ROOTS = Path("/run/roots")
+"""In the world's own /run, as the state directory lets nobody pass who is not its owner."""
 LOST = 137
 """The exit code of a container that ended without a witness: killed with the world."""
 
@@ -115,13 +117,13 @@ class ContainerDirectory:
 
     @property
     def bundle(self) -> Path:
-        """The OCI bundle: config.json and the mounted root."""
+        """The OCI bundle: config.json."""
         return self.path / "bundle"
 
     @property
     def rootfs(self) -> Path:
         """Where the container's overlay is mounted."""
-        return self.bundle / "rootfs"
+        return ROOTS / self.cid
 
     @property
     def exit_file(self) -> Path:

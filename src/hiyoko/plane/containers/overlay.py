@@ -10,11 +10,13 @@ import asyncio
 import ctypes
 import os
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
+from hiyoko.plane.containers.mapped_mount import mount_mapped
 from hiyoko.plane.error import PlaneError
+from hiyoko.plane.keeper import mount
+from hiyoko.plane.user_namespaces import UserNamespace, unmount_all
 
 _CLONE_FS = 0x200
 _MS_NODEV = 4
@@ -22,49 +24,49 @@ _MS_NODEV = 4
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass(slots=True)
-class _Outcome:
-    """What a thread has to tell: which call failed, and how."""
+async def mount_overlay(
+    layers: Sequence[Path],
+    upper: Path,
+    work: Path,
+    target: Path,
+    users: UserNamespace | None = None,
+) -> None:
+    """Mount a writable layer over an image's, the lowest first. Raises PlaneError.
 
-    call: str = ""
-    errno: int = 0
-
-
-async def mount_overlay(layers: Sequence[Path], upper: Path, work: Path, target: Path) -> None:
-    """Mount a writable layer over an image's, the lowest first. Raises PlaneError."""
+    With ``users`` what is root's in the layers is its root's; ``upper`` is taken as it is.
+    """
     lower = ":".join(layer.name for layer in reversed(layers))
     options = f"userxattr,lowerdir={lower},upperdir={upper},workdir={work}"
-    outcome = _Outcome()
+    refusals: list[str] = []
     done = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def mount() -> None:
-        _mount_from(layers[0].parent, target, options, outcome)
+    def work_on() -> None:
+        try:
+            _mount_from(layers[0].parent, target, options, users)
+        except OSError as error:
+            refusals.append(str(error.strerror))
         loop.call_soon_threadsafe(done.set)
 
     # Never a pool's thread: what comes after would find itself in our directory.
-    threading.Thread(target=mount, name="mount").start()
+    threading.Thread(target=work_on, name="mount").start()
     await done.wait()
-    if outcome.errno:
-        raise PlaneError(f"mount overlay on {target}: {outcome.call}: {os.strerror(outcome.errno)}")
+    if refusals:
+        raise PlaneError(refusals[0])
 
 
-def _mount_from(directory: Path, target: Path, options: str, outcome: _Outcome) -> None:
-    calls: tuple[tuple[str, Callable[[], int]], ...] = (
-        ("unshare", lambda: _libc.unshare(_CLONE_FS)),
-        ("chdir", lambda: _libc.chdir(os.fsencode(directory))),
-        (
-            "mount",
-            lambda: _libc.mount(
-                b"overlay",
-                os.fsencode(target),
-                b"overlay",
-                ctypes.c_ulong(_MS_NODEV),
-                options.encode(),
-            ),
-        ),
-    )
-    for name, call in calls:
-        if call() != 0:
-            outcome.call, outcome.errno = name, ctypes.get_errno()
-            return
+def _mount_from(directory: Path, target: Path, options: str, users: UserNamespace | None) -> None:
+    if _libc.unshare(_CLONE_FS) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"unshare to mount {target}: {os.strerror(number)}")
+    if users is None:
+        os.chdir(directory)
+        mount("overlay", str(target), "overlay", _MS_NODEV, options)
+        return
+    mount_mapped(directory, users.path, users.layers)
+    try:
+        os.chdir(users.layers)
+        # The overlay keeps clones of what it was given.
+        mount("overlay", str(target), "overlay", _MS_NODEV, options)
+    finally:
+        unmount_all(users.layers)

@@ -15,7 +15,7 @@ import resource
 import shutil
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import assert_never
 
@@ -24,14 +24,14 @@ from hiyoko.blueprint.tasks import Container, LogTarget, Task, Tasks
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.awslogs.control import AwslogsPlane
 from hiyoko.plane.awslogs.order import POSITION, sent
+from hiyoko.plane.containers import etc_files
 from hiyoko.plane.containers.agent import TaskFailed
 from hiyoko.plane.containers.agent_server import AgentServer, RoleKeys, no_keys
 from hiyoko.plane.containers.bundle import (
     OPEN_FILES,
+    Identity,
     find_identity,
-    hosts,
     render_config,
-    resolv_conf,
 )
 from hiyoko.plane.containers.cgroups import (
     limit_task,
@@ -62,10 +62,13 @@ from hiyoko.plane.containers.task_logs import TaskLogs
 from hiyoko.plane.containers.task_states import TaskState, TaskStates
 from hiyoko.plane.containers.usage import TaskUsage, task_usage
 from hiyoko.plane.containers.volumes import check_places, make_volumes
+from hiyoko.plane.containers.waiting import give_pipes, set_controls
 from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.error import PlaneError, words_of
 from hiyoko.plane.process import NETNS_DIR
 from hiyoko.plane.ready import wait_end
+from hiyoko.plane.user_namespaces import UserNamespace
+from hiyoko.plane.user_namespaces import find as find_users
 from hiyoko.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -263,7 +266,7 @@ class ContainerPlane:
 
     def usage(self, arn: str) -> TaskUsage | None:
         """What a task's containers use; None where the host gives them no control group."""
-        return task_usage(self.settings, self.directory(arn).containers(arn))
+        return task_usage(self.settings, task_id(arn))
 
     async def observe(self) -> ContainersState:
         """What is on disk and what runs; exits from here on wake us."""
@@ -394,18 +397,23 @@ class ContainerPlane:
             files.begin_restart()
         # Left over from a daemon that died between create and start, or by the run before.
         await self._clear(files)
-        await self._runtime.mount(files, [self._puller.layer_path(d) for d in image.layers])
+        users = find_users(task.eni_id)
+        layers = [self._puller.layer_path(digest) for digest in image.layers]
+        await self._runtime.mount(files, layers, users)
         # A daemon that died since the pull has to ask again.
         fetched = self._fetched.pop(files.cid, None)
         if fetched is None:
             fetched = await self._puller.variables(task, container)
         check_places(container, files.rootfs)
-        await asyncio.to_thread(make_volumes, directory.volumes, container, files.rootfs)
-        pids = await shared_pids(directory) if task.shared_pids else ""
-        self._write_bundle(task, container, files, image, fetched, pids)
+        await asyncio.to_thread(make_volumes, directory.volumes, container, files.rootfs, users)
+        pids = await shared_pids(directory, users) if task.shared_pids else ""
+        identity = self._write_bundle(task, container, files, image, fetched, pids, users)
         await self._runtime.create(
             files, interactive=container.interactive, terminal=container.terminal
         )
+        if users is not None:
+            give_pipes(files, users, identity.uid)
+        await set_controls(files, container, users)
         await self._logs.take(task, container, files.path)
         await self._runtime.start(files)
         files.mark_started(self.clock.now())
@@ -418,7 +426,8 @@ class ContainerPlane:
         image: PulledImage,
         fetched: Mapping[str, str],
         pids: str,
-    ) -> None:
+        users: UserNamespace | None,
+    ) -> Identity:
         try:
             config = self._puller.blobs.config(image.config)
             identity = find_identity(
@@ -429,11 +438,7 @@ class ContainerPlane:
         except (OSError, ValueError) as error:
             raise StartFailed(str(error)) from error
         etc = files.path / "etc"
-        etc.mkdir(exist_ok=True)
-        (etc / "resolv.conf").write_text(resolv_conf(task))
-        (etc / "hosts").write_text(hosts(task))
-        (etc / "hostname").write_text(f"{task.hostname}\n")
-        (etc / "trust.pem").write_bytes(self.trust.read_bytes())
+        etc_files.write(etc, task, self.trust, users)
         group = None
         if limits_enforced():
             name = task_id(task.arn)
@@ -452,12 +457,14 @@ class ContainerPlane:
             processes=_processes(),
             fetched=fetched,
             shared_pids=pids,
+            users=users,
         )
         config_file = files.bundle / "config.json"
         config_file.touch(mode=0o600)
-        config_file.write_text(json.dumps(document, indent=1))
+        config_file.write_text(json.dumps(document))
         needs = tuple(name for name, _ in container.depends_on)
         files.write_stopping(Stopping(config.stop_signal, container.stop_timeout_s, needs))
+        return identity
 
     async def _clear(self, files: ContainerDirectory) -> None:
         """Nothing of the container runs or is mounted after this; its exit and log stay."""
@@ -548,6 +555,9 @@ class ContainerPlane:
 
         Raises PlaneError when there is no log driver to do it.
         """
+        tasks = tuple(tasks)
+        if any(one.log is not None for task in tasks if task.run for one in task.containers):
+            self._logs.foresee()
         running: dict[Path, Task] = {}
         ended: set[Path] = set()
         for task in tasks:
@@ -556,7 +566,7 @@ class ContainerPlane:
                 found = state.containers.get(container.name) if state is not None else None
                 if container.log is None or found is None:
                     continue
-                path = self.settings.task_dir / task_id(task.arn) / container.name
+                path = _container_path(self.settings.task_dir, task.arn, container.name)
                 if found.monitor is not None:
                     running[path] = task
                 elif not task.run and not sent(path):
@@ -590,8 +600,14 @@ class ContainerPlane:
             job.cancel()
         if jobs:
             await asyncio.wait(jobs)
+        await self._logs.close()
         self._watch.close()
         await self._agent.close()
+
+
+@lru_cache(maxsize=4096)
+def _container_path(tasks: Path, arn: str, container: str) -> Path:
+    return tasks / task_id(arn) / container
 
 
 def _open_files() -> int:

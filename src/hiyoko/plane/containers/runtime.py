@@ -21,6 +21,7 @@ from hiyoko.plane.containers.directory import ContainerDirectory
 from hiyoko.plane.containers.overlay import mount_overlay
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
+from hiyoko.plane.user_namespaces import UserNamespace, unmount_all
 
 CREATE_TIMEOUT_S = 30.0
 
@@ -37,30 +38,34 @@ def program(name: str) -> str:
     return found
 
 
-def _is_mounted(path: Path) -> bool:
-    return path.is_dir() and path.is_mount()
-
-
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """runc with its state under ``root``, which is worthless once the world has ended."""
 
     root: Path
 
-    async def mount(self, container: ContainerDirectory, layers: list[Path]) -> None:
+    async def mount(
+        self,
+        container: ContainerDirectory,
+        layers: list[Path],
+        users: UserNamespace | None = None,
+    ) -> None:
         """Mount the container's root: a writable layer over the image's, lowest layer last."""
-        for name in ("upper", "work"):
-            (container.writable / name).mkdir(parents=True, exist_ok=True)
-        container.rootfs.mkdir(parents=True, exist_ok=True)
-        if _is_mounted(container.rootfs):
-            return
         upper, work = container.writable / "upper", container.writable / "work"
-        await mount_overlay(layers, upper, work, container.rootfs)
+        for directory in (container.bundle, upper, work, container.rootfs):
+            directory.mkdir(parents=True, exist_ok=True)
+        if users is not None and upper.stat().st_uid == 0:
+            users.own(upper)
+        if not container.rootfs.is_mount():
+            await mount_overlay(layers, upper, work, container.rootfs, users)
 
     async def unmount(self, container: ContainerDirectory) -> None:
         """Take the container's root away, if it is mounted."""
-        if _is_mounted(container.rootfs):
-            await run("umount", "--lazy", str(container.rootfs))
+        if container.rootfs.is_dir():
+            unmount_all(container.rootfs)
+            container.rootfs.rmdir()
+        # Where it was mounted by a daemon of before.
+        unmount_all(container.bundle / "rootfs")
 
     async def create(
         self, container: ContainerDirectory, *, interactive: bool = False, terminal: bool = False

@@ -15,15 +15,18 @@ from hiyoko.plane.containers.bundle import INIT_PROGRAM
 from hiyoko.plane.containers.directory import TaskDirectory
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import command_line, spawn_detached
+from hiyoko.plane.user_namespaces import UserNamespace
 
 READY_S = 5.0
 
 
-async def shared_pids(directory: TaskDirectory) -> str:
-    """The path of the task's pid namespace, made if need be. Raises PlaneError."""
+async def shared_pids(directory: TaskDirectory, users: UserNamespace | None = None) -> str:
+    """The path of the task's pid namespace, made if need be, in ``users``. Raises PlaneError."""
     holder = _holder(directory)
     if holder is None:
+        inside = ("nsenter", f"--user={users.path}", "--") if users is not None else ()
         holder = await spawn_detached(
+            *inside,
             *("unshare", "--pid", "--fork", "--kill-child", INIT_PROGRAM, "--"),
             *("sh", "-c", "exec sleep infinity", directory.path.name),
             log=directory.path / "pids.log",

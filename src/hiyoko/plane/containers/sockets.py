@@ -12,6 +12,7 @@ import secrets
 import socket
 import ssl
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from hiyoko.plane.namespaces import socket_in
 
 DNS_TIMEOUT_S = 2.0
 DNS_ATTEMPTS = 2
-"""A task's own resolv.conf says the same (``bundle.resolv_conf``)."""
+"""A task's own resolv.conf says the same (``etc_files.resolv_conf``)."""
 
 
 class LookupFailed(Exception):
@@ -119,6 +120,11 @@ async def dial(names: TaskResolver, host: str, port: int, timeout_s: float) -> N
             raise OSError(f"dial tcp {address}:{port}: connect: {reason}") from error
 
 
+@lru_cache(maxsize=4)
+def _context(trust: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(trust))
+
+
 def session(
     netns: str,
     names: TaskResolver,
@@ -135,7 +141,7 @@ def session(
 
     connector = aiohttp.TCPConnector(
         resolver=names,
-        ssl=ssl.create_default_context(cafile=str(trust)),
+        ssl=_context(trust),
         family=socket.AF_INET,
         use_dns_cache=True,
         socket_factory=make,

@@ -6,6 +6,8 @@ stops the task before a container starts, unless ``awslogs-create-group`` is set
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
 import time
 from collections.abc import Collection, Mapping
@@ -22,6 +24,9 @@ from hiyoko.plane.containers.agent import TaskFailed, Unreachable, retried
 from hiyoko.plane.containers.agent_server import KEYS_RENEWED_S, NoKeys, RoleKeys
 from hiyoko.plane.containers.directory import runtime_id
 from hiyoko.plane.containers.proxy_log import ProxyLog
+from hiyoko.plane.error import PlaneError
+
+logger = logging.getLogger("hiyoko.plane.containers")
 
 _VALIDATE = "ResourceInitializationError: failed to validate logger args: "
 
@@ -34,6 +39,24 @@ class TaskLogs:
     trust: Path
     keys: RoleKeys
     _expires: dict[str, float] = field(default_factory=dict)
+    _foreseen: asyncio.Task[None] | None = None
+
+    def foresee(self) -> None:
+        """Begin to start the driver: that takes a moment, and containers wait for it."""
+        if self.driver.pid() is None and (self._foreseen is None or self._foreseen.done()):
+            self._foreseen = asyncio.get_running_loop().create_task(self._begin())
+
+    async def _begin(self) -> None:
+        try:
+            await self.driver.take()
+        except PlaneError as error:  # whoever needs it tries again, and tells
+            logger.info("start the log driver ahead: %s", error)
+
+    async def close(self) -> None:
+        """Let go of a start that is under way."""
+        if self._foreseen is not None:
+            self._foreseen.cancel()
+            await asyncio.gather(self._foreseen, return_exceptions=True)
 
     async def prepare(self, task: Task) -> None:
         """Make the streams with the task's own packets. Raises TaskFailed with AWS's reason."""

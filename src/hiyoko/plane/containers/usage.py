@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoi
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ Shape = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TaskUsage:
-    """What a task's containers have used: processor time so far, memory just now.
+    """What a task's containers, and ours on its account, have used: processor time so far, memory.
 
     ``at_s`` is on the host's monotonic clock. Memory is without pages of files that nobody has
     used lately: the kernel takes those back when it needs them.
@@ -35,7 +35,7 @@ class TaskUsage:
 
 def container_usage(settings: Settings, container: ContainerDirectory) -> Shape | None:
     """The counters of a running container; None where the host gives it no control group."""
-    whole = _counted(settings, container)
+    whole = _counted(f"{task_group(settings, container.path.parent.name)}/{container.cid}")
     if whole is None:
         return None
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
@@ -60,9 +60,10 @@ def container_usage(settings: Settings, container: ContainerDirectory) -> Shape 
     }
 
 
-def task_usage(settings: Settings, containers: Iterable[ContainerDirectory]) -> TaskUsage | None:
-    """The counters of a task's running containers together; None where there are none."""
-    counted = [one for one in (_counted(settings, each) for each in containers) if one]
+def task_usage(settings: Settings, task: str) -> TaskUsage | None:
+    """The counters of all groups in a task's, by its id; None where there are none."""
+    group = task_group(settings, task)
+    counted = [one for one in map(_counted, _inside(group)) if one]
     if not counted:
         return None
     return TaskUsage(
@@ -76,8 +77,13 @@ def _inactive(stats: dict[str, int]) -> int:
     return stats.get("total_inactive_file", stats.get("inactive_file", 0))
 
 
-def _counted(settings: Settings, container: ContainerDirectory) -> Shape | None:
-    group = f"{task_group(settings, container.path.parent.name)}/{container.cid}"
+def _inside(group: str) -> Iterator[str]:
+    for top in (CGROUPS / group, CGROUPS / "memory" / group):
+        if top.is_dir():
+            yield from (f"{group}/{one.name}" for one in top.iterdir() if one.is_dir())
+
+
+def _counted(group: str) -> Shape | None:
     unified = CGROUPS / group
     return _unified(unified) if unified.is_dir() else _split(group)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from hiyoko.blueprint.tasks import Container
 from hiyoko.plane.containers.layers import resolve
 from hiyoko.plane.containers.runtime import StartFailed
+from hiyoko.plane.user_namespaces import UserNamespace
 
 MODE = 0o755
 _OWN = ("dev", "proc", "sys")
@@ -42,8 +43,13 @@ def check_places(container: Container, rootfs: Path) -> None:
                 )
 
 
-def make_volumes(top: Path, container: Container, rootfs: Path) -> None:
-    """Make what the container mounts and is not there yet; ``rootfs`` is its mounted image."""
+def make_volumes(
+    top: Path, container: Container, rootfs: Path, users: UserNamespace | None = None
+) -> None:
+    """Make what the container mounts and is not there yet; ``rootfs`` is its mounted image.
+
+    What the image has there keeps its owners; else ``users``' root is the owner.
+    """
     for mount in container.mounts:
         volume = top / mount.volume
         if volume.is_dir():
@@ -58,6 +64,8 @@ def make_volumes(top: Path, container: Container, rootfs: Path) -> None:
         else:
             part.mkdir(mode=MODE)
             part.chmod(MODE)
+            if users is not None:
+                users.own(part)
         part.replace(volume)
 
 

@@ -49,28 +49,40 @@ class ZoneChange:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Summed:
+    """A zone with its sum, and each of its records with its part in that, by identity."""
+
+    zone: Zone
+    number: int
+    records: Mapping[int, tuple[RecordSet, int]]
+
+    @classmethod
+    def of(cls, zone: Zone, known: Mapping[int, tuple[RecordSet, int]]) -> _Summed:
+        records = {}
+        for record in zone.records:
+            key = id(record)
+            records[key] = known.get(key) or (record, record_number(record))
+        total = header_number(zone) + sum(records[id(record)][1] for record in zone.records)
+        return cls(zone, total % MODULUS, records)
+
+
 @dataclass(slots=True)
 class Digests:
     """Digests of zone sets. What was added up once is kept as long as it is in the set."""
 
-    _records: dict[int, tuple[RecordSet, int]] = field(default_factory=dict)
+    _zones: dict[str, _Summed] = field(default_factory=dict)
 
     def of(self, zones: Zones) -> str:
         """The digest of a zone set; its revision has no part in it."""
-        before, self._records = self._records, {}
-        numbers = {zone.zone_id: self._zone(zone, before) for zone in zones.zones}
+        before, self._zones = self._zones, {}
+        for zone in zones.zones:
+            known = before.get(zone.zone_id)
+            if known is None or known.zone != zone:
+                known = _Summed.of(zone, {} if known is None else known.records)
+            self._zones[zone.zone_id] = known
+        numbers = {zone_id: summed.number for zone_id, summed in self._zones.items()}
         return whole_digest(zones, numbers)
-
-    def _zone(self, zone: Zone, before: Mapping[int, tuple[RecordSet, int]]) -> int:
-        total, fresh = header_number(zone), self._records
-        for record in zone.records:
-            key = id(record)
-            known = before.get(key)
-            if known is None:
-                known = (record, record_number(record))
-            fresh[key] = known
-            total += known[1]
-        return total % MODULUS
 
 
 def record_number(record: RecordSet) -> int:

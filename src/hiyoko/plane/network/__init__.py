@@ -21,6 +21,6 @@ each drops what it does not know.
 
 from hiyoko.plane.network.internet import prepare_internet
 from hiyoko.plane.network.plane import NetworkPlane
-from hiyoko.plane.network.steps import standing, steps
+from hiyoko.plane.network.steps import Rendered, standing, steps
 
-__all__ = ["NetworkPlane", "prepare_internet", "standing", "steps"]
+__all__ = ["NetworkPlane", "Rendered", "prepare_internet", "standing", "steps"]

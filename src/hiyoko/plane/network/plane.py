@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hiyoko.blueprint.network import Network
+from hiyoko.plane import user_namespaces
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.namespaces import in_namespace
 from hiyoko.plane.network.audit import audit
@@ -72,7 +73,9 @@ DOOMED = 4566
 
 @dataclass(frozen=True, slots=True)
 class NetworkPlane:
-    """The network of this world."""
+    """The network of this world. ``users``: tasks' namespaces lie in user namespaces."""
+
+    users: bool = False
 
     async def observe(self) -> Observed:
         """What the kernel holds now."""
@@ -92,7 +95,7 @@ class NetworkPlane:
             case ChangeRules():
                 await _change_rules(step)
             case AttachInterfaces():
-                await _attach_interfaces(step)
+                await _attach_interfaces(step, self.users)
             case AttachGateway(vpc_id):
                 await _attach_gateway(vpc_id)
             case PutRoutes():
@@ -161,6 +164,7 @@ async def _apply_drop(
             await _batch(None, f"link delete {link}\n")
         case RemoveNamespaces(names):
             await _batch(None, "".join(f"netns delete {name}\n" for name in names))
+            user_namespaces.drop(names)
 
 
 async def _delete_links(netns: str, links: tuple[str, ...]) -> None:
@@ -235,10 +239,11 @@ async def _forget(vpc_id: str, addresses: tuple[str, ...]) -> None:
         await _forget_notes(vpc_id)
 
 
-async def _attach_interfaces(step: AttachInterfaces) -> None:
+async def _attach_interfaces(step: AttachInterfaces, users: bool) -> None:
     there = namespaces()
-    missing = [wire.eni_id for wire in step.wires if wire.eni_id not in there]
-    await _add_namespaces(missing)
+    missing = [wire for wire in step.wires if wire.eni_id not in there]
+    await _add_namespaces([wire.eni_id for wire in missing if not (users and wire.of_task)])
+    await user_namespaces.add([wire.eni_id for wire in missing if users and wire.of_task])
     await _delete_links(step.vpc_id, tuple(sorted(step.replace)))
     # A namespace that was there before may still hold the end of a pair whose router has gone.
     for wire in step.wires:

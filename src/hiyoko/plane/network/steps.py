@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hiyoko.blueprint.network import Interface, Network, Vpc
 from hiyoko.blueprint.step import Step
@@ -174,19 +174,42 @@ class Wish:
         return cls(vpc, wiring(vpc), parts(vpc))
 
 
-def steps(network: Network, observed: Observed) -> list[NetworkStep]:
-    """What to do, in order. Empty when the kernel holds exactly the blueprint."""
-    wishes = [Wish.of(vpc) for vpc in network.vpcs]
+@dataclass(slots=True)
+class Rendered:
+    """VPCs, rendered. One that is the same object as before is not rendered again."""
+
+    _known: dict[str, Wish] = field(default_factory=dict)
+
+    def of(self, network: Network) -> list[Wish]:
+        """The network's VPCs."""
+        before, self._known = self._known, {}
+        for vpc in network.vpcs:
+            old = before.get(vpc.vpc_id)
+            same = old is not None and old.vpc is vpc
+            self._known[vpc.vpc_id] = old if same and old is not None else Wish.of(vpc)
+        return list(self._known.values())
+
+
+def steps(
+    network: Network, observed: Observed, rendered: Rendered | None = None
+) -> list[NetworkStep]:
+    """What to do, in order. Empty when the kernel holds exactly the blueprint.
+
+    ``rendered`` is what was rendered before, and is given again where it still holds.
+    """
+    wishes = (rendered or Rendered()).of(network)
     puts = [step for wish in wishes for step in _puts(wish, observed)]
     drops = [step for wish in wishes for step in _drops(wish, observed)]
     return [*puts, *_withdrawals(wishes, observed), *drops, *_removals(wishes, observed)]
 
 
-def standing(network: Network, observed: Observed) -> tuple[set[str], set[str]]:
+def standing(
+    network: Network, observed: Observed, rendered: Rendered | None = None
+) -> tuple[set[str], set[str]]:
     """The ids of VPCs and of interfaces that stand in the kernel exactly as wished."""
     routers: set[str] = set()
     interfaces: set[str] = set()
-    for wish in (Wish.of(vpc) for vpc in network.vpcs):
+    for wish in (rendered or Rendered()).of(network):
         seen = observed.routers.get(wish.vpc.vpc_id, ObservedRouter())
         by_name = {part.name: part.print for part in wish.parts}
         if not seen.forwards or seen.parts.get("base") != by_name["base"]:

@@ -8,6 +8,7 @@ to spoof or to wait for.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Address
 
 from hiyoko.blueprint.network import (
@@ -60,25 +61,27 @@ ROUTER_SYSCTLS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wire:
     """An interface: the veth pair between its namespace and the router.
 
     A gateway endpoint has one too, with the service's address and the endpoint's id as ``eni_id``.
-    ``nat`` is the nftables text of a NAT gateway's namespace, empty for all others.
+    ``nat`` is the nftables text of a NAT gateway's namespace, empty for all others. ``of_task``:
+    the namespace lies in a user namespace of its own, where there can be one.
     """
 
     eni_id: str
     address: IPv4Address
     mac: str
     nat: str = ""
+    of_task: bool = False
 
-    @property
+    @cached_property
     def link(self) -> str:
         """The router's end."""
         return interface_link(self.eni_id)
 
-    @property
+    @cached_property
     def alias(self) -> str:
         """The mark that the link carries once both ends are complete."""
         return f"{MARK} {fingerprint(f'{self.inside}{self.mac}{self.nat}')}"
@@ -165,6 +168,7 @@ def wiring(vpc: Vpc) -> Wiring:
             each.address,
             each.mac,
             render_nat(each.address, vpc.cidrs) if each.eni_id in nat else "",
+            each.of_task,
         )
         for each in vpc.interfaces
     ) + tuple(

@@ -7,7 +7,6 @@ reads everything at once with :func:`network_rows`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -303,21 +302,17 @@ def default_group(scope: Scope, vpc_id: str) -> SecurityGroup:
 
 def network_rows(tx: Transaction) -> NetworkRows:
     """Everything that the network is drawn from, of all accounts and regions."""
-
-    def every(kind: Kind[T]) -> Iterable[T]:
-        return kind.table.list(tx)
-
     return NetworkRows(
-        vpcs=tuple(every(VPCS)),
-        subnets=tuple(every(SUBNETS)),
-        route_tables=tuple(every(ROUTE_TABLES)),
-        internet_gateways=tuple(every(INTERNET_GATEWAYS)),
-        nat_gateways=tuple(every(NAT_GATEWAYS)),
-        addresses=tuple(every(ADDRESSES)),
-        interfaces=tuple(every(INTERFACES)),
-        groups=tuple(every(GROUPS)),
-        rules=tuple(every(RULES)),
-        acls=tuple(every(ACLS)),
-        endpoints=tuple(every(VPC_ENDPOINTS)),
-        prefix_lists=tuple(every(PREFIX_LISTS)),
+        vpcs=VPCS.table.whole(tx),
+        subnets=SUBNETS.table.whole(tx),
+        route_tables=ROUTE_TABLES.table.whole(tx),
+        internet_gateways=INTERNET_GATEWAYS.table.whole(tx),
+        nat_gateways=NAT_GATEWAYS.table.whole(tx),
+        addresses=ADDRESSES.table.whole(tx),
+        interfaces=INTERFACES.table.whole(tx),
+        groups=GROUPS.table.whole(tx),
+        rules=RULES.table.whole(tx),
+        acls=ACLS.table.whole(tx),
+        endpoints=VPC_ENDPOINTS.table.whole(tx),
+        prefix_lists=PREFIX_LISTS.table.whole(tx),
     )

@@ -7,11 +7,12 @@ means that no node will turn the target's clients away.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hiyoko.services.elbv2 import rows
-from hiyoko.services.elbv2.model import Listener, Registration, TargetGroup
-from hiyoko.services.elbv2.seen import TARGETS_SEEN, told
+from hiyoko.services.elbv2.model import LoadBalancer, Registration, TargetGroup
+from hiyoko.services.elbv2.seen import TARGETS_SEEN, TargetSeen, as_told
 from hiyoko.store.database import Transaction
 
 
@@ -59,11 +60,12 @@ _WORST_FIRST = ("unhealthy", "initial", "healthy")
 
 @dataclass(frozen=True, slots=True)
 class HealthReader:
-    """Reads the health of one group's targets; it looks up only once who uses the group."""
+    """Reads the health of one group's targets; what is the group's is looked up only once."""
 
-    tx: Transaction
     group: TargetGroup
-    users: list[Listener]
+    balancer: LoadBalancer | None
+    """Who uses the group: the first, when there are several."""
+    seen: Mapping[tuple[str, int], Sequence[TargetSeen]]
     now: float
     unusable: frozenset[str]
 
@@ -76,19 +78,27 @@ class HealthReader:
             if balancer.vpc_id == group.vpc_id
             for node in balancer.nodes
         )
-        return cls(tx, group, rows.listeners_using(tx, group.arn), now, unusable)
+        users = rows.listeners_using(tx, group.arn)
+        balancer = rows.get_load_balancer(tx, users[0].balancer_arn) if users else None
+        seen: dict[tuple[str, int], list[TargetSeen]] = {}
+        for row in TARGETS_SEEN.list(tx, group_arn=group.arn):
+            seen.setdefault((row.target_id, row.port), []).append(row)
+        return cls(group, balancer, seen, now, unusable)
 
     def health(self, target: Registration | None) -> Health:
         """The state of a target; of None, that it is not registered."""
-        if target is None or told(self.tx, target).expired(self.group, self.now):
+        if target is None:
             return NOT_REGISTERED
+        noted = self.seen.get((target.target_id, target.port), ())
+        if as_told(target, noted).expired(self.group, self.now):
+            return NOT_REGISTERED
+        balancer = self.balancer
         if target.deregistered_at is not None:
-            return DRAINING if self.users else NOT_REGISTERED
-        if not self.users:
+            return DRAINING if balancer is not None else NOT_REGISTERED
+        if balancer is None:
             return NOT_IN_USE
         if target.target_id in self.unusable:
             return IP_UNUSABLE
-        balancer = rows.get_load_balancer(self.tx, self.users[0].balancer_arn)
         if target.zone is not None and target.zone not in {n.zone for n in balancer.nodes}:
             return ZONE_NOT_ENABLED
         enis = {
@@ -98,9 +108,7 @@ class HealthReader:
         }
         seen = [
             Health(row.state, row.reason, row.description)
-            for row in TARGETS_SEEN.list(
-                self.tx, group_arn=target.group_arn, target_id=target.target_id, port=target.port
-            )
+            for row in noted
             # One that drained and was taken back is new to a node that has not heard of it yet.
             if row.eni_id in enis and row.state != "draining"
         ]

@@ -12,6 +12,7 @@ from hiyoko.blueprint.tasks import Container, Task
 from hiyoko.plane.containers.blobs import ImageConfig
 from hiyoko.plane.containers.bundle import Identity, arguments, find_identity, render_config
 from hiyoko.plane.containers.seccomp import ALLOWED
+from hiyoko.plane.user_namespaces import UserNamespace
 
 CONTAINER = Container(
     name="web",
@@ -63,6 +64,29 @@ def test_a_container_is_rendered_whole() -> None:
     assert allowed["names"] == list(ALLOWED)
     allowed["names"] = ["(all of seccomp.ALLOWED)"]
     check_golden("containers/config.json", json.dumps(config, indent=1) + "\n")
+
+
+def test_a_task_of_its_own_users_is_in_their_namespace_and_its_ipc_is_left_to_the_world() -> None:
+    controls = (("net.core.somaxconn", "9"), ("kernel.shmmax", "9"), ("fs.mqueue.msg_max", "9"))
+    linux = render_config(
+        TASK,
+        replace(CONTAINER, system_controls=controls),
+        IMAGE,
+        Identity(),
+        rootfs=Path("/state/rootfs"),
+        files=Path("/state/etc"),
+        volumes=Path("/state/volumes"),
+        cgroup=None,
+        users=UserNamespace("eni-1", 1879048192),
+    )["linux"]
+    # The runtime joins it before any other, which are its.
+    assert linux["namespaces"][0] == {"type": "user", "path": "/run/userns/eni-1/user"}
+    ids = [{"containerID": 0, "hostID": 1879048192, "size": 65536}]
+    assert (linux["uidMappings"], linux["gidMappings"]) == (ids, ids)
+    assert linux["sysctl"] == {
+        "net.ipv4.ip_unprivileged_port_start": "0",
+        "net.core.somaxconn": "9",
+    }
 
 
 def test_where_no_control_group_guards_there_are_no_devices_and_a_bound_on_processes() -> None:
