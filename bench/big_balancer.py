@@ -159,7 +159,7 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(place: Path, groups: int, targets: int) -> AsyncIterator[Rig]:
+async def rig(place: Path, groups: int, targets: int, program: str = TARGETS) -> AsyncIterator[Rig]:
     """The namespace, the targets, the reconciler; all is gone after the block."""
     await run("ip", "netns", "add", ENI)
     process = None
@@ -170,7 +170,7 @@ async def rig(place: Path, groups: int, targets: int) -> AsyncIterator[Rig]:
         await run("ip", "-n", ENI, "addr", "add", f"{ADDRESS}/32", "dev", "lo")
         await run("ip", "-n", ENI, "route", "add", "local", "10.1.0.0/16", "dev", "lo")
         process = await asyncio.create_subprocess_exec(
-            *("ip", "netns", "exec", ENI, sys.executable, "-c", TARGETS),
+            *("ip", "netns", "exec", ENI, sys.executable, "-c", program),
             stdout=asyncio.subprocess.PIPE,
         )
         assert process.stdout is not None

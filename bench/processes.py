@@ -17,7 +17,7 @@ ROLES = {
     "hiyoko.plane.collector": "collector",
     "hiyoko.porter": "porter",
     "haproxy": "HAProxy",
-    "hiyoko.plane.awslogs": "log driver",
+    "hiyoko.plane.log_driver": "log driver",
     "conmon": "conmon",
 }
 """What a process is for, by a word of its command line; any other belongs to a task."""

@@ -217,11 +217,11 @@ def _files(place: Path) -> None:
 
 
 @asynccontextmanager
-async def rig(place: Path) -> AsyncIterator[None]:
-    """Everything stands and answers; the world's end ends it."""
+async def rig(place: Path, *, programs: bool = True) -> AsyncIterator[None]:
+    """Everything stands and answers; the world's end ends it. ``programs``: see NetworkPlane."""
     _files(place)
     await prepare_internet()
-    network = NetworkPlane()
+    network = NetworkPlane(programs=programs)
     for step in steps(Network((vpc(),)), await network.observe()):
         await network.apply(step)
     await run("ip", "netns", "add", BARE)

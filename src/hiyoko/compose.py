@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from functools import partial
 
 from aiohttp.web import SockSite
 
@@ -31,10 +32,12 @@ from hiyoko.plane.containers.plane import ContainerPlane
 from hiyoko.plane.containers.uploads import Uploads
 from hiyoko.plane.dns.dns_server import DnsServer
 from hiyoko.plane.dns.query_log import QueryLog
+from hiyoko.plane.dns.vpc_query_log import VpcQueryLog
 from hiyoko.plane.endpoints import EndpointPlane
 from hiyoko.plane.network import NetworkPlane
 from hiyoko.porter.client import PorterClient
 from hiyoko.reconcile.alarms import AlarmReconciler
+from hiyoko.reconcile.anomalies import AnomalyReconciler
 from hiyoko.reconcile.balancer_logs import BalancerLogsReconciler
 from hiyoko.reconcile.balancers import BalancerReconciler
 from hiyoko.reconcile.certificates import CertificateReconciler
@@ -51,6 +54,7 @@ from hiyoko.reconcile.name_servers import name_servers
 from hiyoko.reconcile.network import NetworkReconciler
 from hiyoko.reconcile.query_logs import QueryLogReconciler
 from hiyoko.reconcile.registry import RegistryReconciler
+from hiyoko.reconcile.resolver_logs import ResolverLogReconciler
 from hiyoko.reconcile.role_keys import role_keys
 from hiyoko.reconcile.scaling import ScalingReconciler
 from hiyoko.reconcile.stacks import StackReconciler
@@ -114,6 +118,7 @@ def compose(
             NetworkReconciler(store, NetworkPlane(users=not users_refused), clock),
             EndpointReconciler(store, EndpointPlane(serve_endpoint), clock),
             QueryLogReconciler(store, QueryLog.below(settings.run_dir), clock),
+            ResolverLogReconciler(store, VpcQueryLog.below(settings.run_dir), clock),
             ZoneReconciler(store, DnsServer(settings), clock),
             HealthCheckReconciler(store, Checkers(), clock),
             CertificateReconciler(store, certificates, clock, heard),
@@ -124,6 +129,7 @@ def compose(
             EcsEventsReconciler(store, heard, clock),
             StackReconciler(store, clock),
             balancer_logs,
+            AnomalyReconciler.of(store, settings, clock),
             TaskMetricsReconciler(store, containers.usage, clock),
             AlarmReconciler(store, clock),
             RegistryReconciler(store, heard, clock),
@@ -142,10 +148,6 @@ def compose(
         await neighbours.reset()
         await loop.settle(RESET_S)
 
-    def find_key(kid: str) -> str | None:
-        key = signing_key(settings)
-        return key.public if key.kid == kid else None
-
     store.watch(loop.wake_readers)
     registry = RegistryHandler(store, settings, PorterClient(settings.run_dir), clock)
     for host in REGISTRY_HOSTS:
@@ -155,10 +157,17 @@ def compose(
     gateway.register_host(data_channel.HOST, channels.handle)
     gateway.register_channels(channels.handle)
     gateway.register_host(layer_bucket.HOST, layer_bucket.LayerBucket(store, settings).handle)
+    find_key = partial(public_key, settings)
     gateway.register_host(public_keys.HOST, public_keys.PublicKeys(find_key).handle)
     local = LocalRoutes(store, settings, status, settle, balancer_logs.plane.ask)
     local.register(gateway)
     return gateway, loop
+
+
+def public_key(settings: Settings, kid: str) -> str | None:
+    """The public half of the key that balancers sign with, if it has this id."""
+    key = signing_key(settings)
+    return key.public if key.kid == kid else None
 
 
 def terminals(containers: ContainerPlane) -> OpenTerminal:

@@ -191,7 +191,7 @@ def test_fargate_refuses_a_definition_in_aws_words(
     ("member", "value"),
     [
         ("disableNetworking", True),
-        ("firelensConfiguration", {"type": "fluentbit"}),
+        ("repositoryCredentials", {"credentialsParameter": "arn"}),
     ],
 )
 def test_a_container_feature_that_does_nothing_is_refused_by_name(
@@ -351,9 +351,15 @@ AWSLOGS = {
         ),
         (
             "awsfirelens",
+            {"log-driver-buffer-limit": "536870912"},
+            "Invalid value for log option log-driver-buffer-limit: 536870912. It must be greater"
+            " than or equal to 0 and less than 536870912.",
+        ),
+        (
+            "awsfirelens",
             {},
-            "hiyoko does not implement containerDefinitions.logConfiguration.logDriver="
-            "'awsfirelens'.",
+            "When awsfirelens log driver is specified in log configuration, a firelens"
+            " configuration object must be configured in one of the containers.",
         ),
         (
             "awslogs",

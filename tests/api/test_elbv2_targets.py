@@ -5,16 +5,20 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.api.test_elbv2 import Cloud, cloud, refused
 
 from hiyoko.reconcile.zones import draw
 from hiyoko.services.elbv2 import rows
+from hiyoko.services.elbv2.seen import ANOMALIES_SEEN, AnomalySeen
 
 __all__ = ["cloud"]
 
 ROUTING = "target_group_health.unhealthy_state_routing.minimum_healthy_targets"
 DNS = "target_group_health.dns_failover.minimum_healthy_targets"
+ALGORITHM = "load_balancing.algorithm"
 CROSS_ZONE = "load_balancing.cross_zone.enabled"
 
 
@@ -27,7 +31,8 @@ def modify(cloud: Cloud, group: str, **given: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("given", "code", "text"),
     [
-        ({"load_balancing.algorithm.anomaly_mitigation": "on"}, "NotImplemented", "anomaly"),
+        ({f"{ALGORITHM}.anomaly_mitigation": "on"}, "InvalidConfig", "weighted_random"),
+        ({f"{ALGORITHM}.anomaly_mitigation": "yes"}, "ValidationError", "not valid"),
         ({f"{ROUTING}.count": "off"}, "ValidationError", "not valid"),
         ({f"{ROUTING}.count": "0"}, "ValidationError", "not valid"),
         ({f"{DNS}.percentage": "101"}, "ValidationError", "not valid"),
@@ -97,8 +102,56 @@ def test_health_says_that_no_zonal_shift_overrides(cloud: Cloud) -> None:
     shown = cloud("DescribeTargetHealth", TargetGroupArn=group)["TargetHealthDescriptions"][0]
     assert shown["AdministrativeOverride"]["State"] == "no_override"
     assert shown["Target"]["AvailabilityZone"] == "ap-northeast-1a"
-    with refused("NotImplemented", "Include"):
-        cloud("DescribeTargetHealth", TargetGroupArn=group, Include=["AnomalyDetection"])
+
+
+def test_who_asks_is_told_of_anomalies(cloud: Cloud) -> None:
+    group, balancer = cloud.group(), cloud.balancer()
+    cloud.listener(balancer, group)
+    on = {f"{ALGORITHM}.type": "weighted_random", f"{ALGORITHM}.anomaly_mitigation": "on"}
+    assert on.items() <= modify(cloud, group, **on).items()
+    with refused("InvalidConfigurationRequest", "weighted_random"):
+        modify(cloud, group, **{f"{ALGORITHM}.type": "round_robin"})
+    addresses = [f"10.0.1.{number}" for number in (7, 8, 9)]
+    cloud("RegisterTargets", TargetGroupArn=group, Targets=[{"Id": one} for one in addresses])
+    with cloud.store.transaction() as tx:
+        for address, result, halved in zip(
+            addresses, ("anomalous", "anomalous", "normal"), (0, 3, 2), strict=True
+        ):
+            ANOMALIES_SEEN.put(tx, AnomalySeen(group, address, 80, result, halved, 0.0))
+    unknown = [{"Id": "10.0.1.6", "Port": 80}]
+
+    def shown(**more: Any) -> list[dict[str, str] | None]:
+        told = cloud("DescribeTargetHealth", TargetGroupArn=group, **more)
+        return [one.get("AnomalyDetection") for one in told["TargetHealthDescriptions"]]
+
+    assert shown() == [None] * 3
+    for name in ("AnomalyDetection", "All"):
+        assert shown(Include=[name]) == [
+            {"Result": "anomalous", "MitigationInEffect": "no"},
+            {"Result": "anomalous", "MitigationInEffect": "yes"},
+            {"Result": "normal", "MitigationInEffect": "yes"},
+        ]
+    cloud("RegisterTargets", TargetGroupArn=group, Targets=unknown)
+    named = shown(Include=["AnomalyDetection"], Targets=[*unknown, {"Id": "10.0.1.5", "Port": 80}])
+    assert named == [{"Result": "normal", "MitigationInEffect": "no"}, None]
+
+
+def test_boto3_is_told_of_anomalies(endpoint: Any) -> None:
+    vpc = endpoint.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    elbv2 = endpoint.client("elbv2")
+    group = elbv2.create_target_group(
+        Name="web", Protocol="HTTP", Port=80, VpcId=vpc, TargetType="ip"
+    )["TargetGroups"][0]["TargetGroupArn"]
+    on = {f"{ALGORITHM}.type": "weighted_random", f"{ALGORITHM}.anomaly_mitigation": "on"}
+    elbv2.modify_target_group_attributes(
+        TargetGroupArn=group, Attributes=[{"Key": k, "Value": v} for k, v in on.items()]
+    )
+    target = {"Id": "192.168.0.1", "AvailabilityZone": "all"}
+    elbv2.register_targets(TargetGroupArn=group, Targets=[target])
+    [found] = elbv2.describe_target_health(TargetGroupArn=group, Include=["AnomalyDetection"])[
+        "TargetHealthDescriptions"
+    ]
+    assert found["AnomalyDetection"] == {"Result": "normal", "MitigationInEffect": "no"}
 
 
 @pytest.mark.parametrize("kind", ["instance", "lambda", "alb"])

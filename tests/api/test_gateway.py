@@ -60,7 +60,7 @@ def signed(service: str, **headers: str) -> dict[str, str]:
         ("elb", "describe_load_balancers"),
         ("autoscaling", "describe_auto_scaling_groups"),
         ("ec2", "describe_spot_fleet_requests"),
-        ("route53resolver", "list_resolver_rules"),
+        ("route53resolver", "list_firewall_rule_groups"),
     ],
 )
 def test_what_nobody_implements_is_refused_by_name(

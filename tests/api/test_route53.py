@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from botocore.exceptions import ClientError
 from tests.api.conftest import Endpoint
 from tests.api.dns_cloud import ALB_ZONE, DNS_NAME, Cloud, alias, record, with_balancer
 
@@ -295,9 +294,3 @@ def test_boto3_sees_what_certificate_manager_sends(endpoint: Endpoint) -> None:
     assert [entry["CertificateArn"] for entry in listed] == [arn]
     with pytest.raises(client.exceptions.RequestInProgressException):
         client.get_certificate(CertificateArn=arn)
-
-
-def test_the_resolvers_rules_are_refused_by_name(endpoint: Endpoint) -> None:
-    resolver = endpoint.client("route53resolver")
-    with pytest.raises(ClientError, match=r"does not implement route53resolver:CreateResolverRule"):
-        resolver.create_resolver_rule(CreatorRequestId="r", RuleType="SYSTEM", DomainName="a.jp")

@@ -11,9 +11,10 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -22,7 +23,6 @@ from typing import Any
 
 import dns.message
 import dns.rrset
-from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -37,8 +37,6 @@ from hiyoko.gateway.registry import RegistryHandler
 from hiyoko.gateway.server import Gateway
 from hiyoko.neighbours import Neighbours
 from hiyoko.plane import user_namespaces
-from hiyoko.plane.awslogs.control import AwslogsPlane
-from hiyoko.plane.awslogs.lines import parse_lines
 from hiyoko.plane.containers.blobs import (
     Blobs,
     BuildFailed,
@@ -47,10 +45,12 @@ from hiyoko.plane.containers.blobs import (
     FetchedImage,
     FetchFailed,
 )
-from hiyoko.plane.containers.cgroups import real_root
 from hiyoko.plane.containers.directory import ContainerState, Progress, task_id
 from hiyoko.plane.containers.plane import ContainerPlane, ContainersState, steps
+from hiyoko.plane.containers.trial import users_refused
 from hiyoko.plane.containers.uploads import Uploads
+from hiyoko.plane.log_driver.control import LogDriverPlane
+from hiyoko.plane.log_driver.lines import parse_lines
 from hiyoko.plane.process import run
 from hiyoko.plane.ready import wait_end
 from hiyoko.porter.build import add_manifest
@@ -126,14 +126,18 @@ def make_certificate(directory: Path, names: tuple[str, ...]) -> tuple[Path, Pat
 
 
 def add_busybox(
-    blobs: Blobs, command: tuple[str, ...], machine: int | None = None
+    blobs: Blobs,
+    command: tuple[str, ...],
+    machine: int | None = None,
+    more: Callable[[tarfile.TarFile], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """An image of busybox alone, in the store; its manifest's digest, type and size.
+    """An image of busybox, in the store; its manifest's digest, type and size.
 
-    ``machine``: its ELF header says that it is for another one (elf(5), e_machine).
+    ``machine``: its ELF header says that it is for another one (elf(5), e_machine). ``more`` adds
+    to the one layer.
     """
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
         program = bytearray(Path("/bin/busybox").read_bytes())
         if machine is not None:
             program[18:20] = machine.to_bytes(2, "little")
@@ -151,6 +155,7 @@ def add_busybox(
             info = tarfile.TarInfo(path)
             info.size = len(text)
             archive.addfile(info, io.BytesIO(text.encode()))
+        more(archive)
     layer = blobs.add(buffer.getvalue())
     diff = f"sha256:{hashlib.sha256(gzip.decompress(buffer.getvalue())).hexdigest()}"
     config = {
@@ -164,9 +169,16 @@ def add_busybox(
     return add_manifest(blobs, config, [{"mediaType": media_type, "digest": layer, "size": size}])
 
 
-def push(store: Store, settings: Settings, name: str, tag: str, command: tuple[str, ...]) -> str:
-    """A busybox image in an ECR repository; its digest."""
-    image = add_busybox(Blobs(settings.image_dir), command)
+def push(
+    store: Store,
+    settings: Settings,
+    name: str,
+    tag: str,
+    command: tuple[str, ...],
+    more: Callable[[tarfile.TarFile], None] = lambda _: None,
+) -> str:
+    """A busybox image, or one with more in it, in an ECR repository; its digest."""
+    image = add_busybox(Blobs(settings.image_dir), command, more=more)
     return put_manifest(store, settings, name, tag, image)
 
 
@@ -266,7 +278,7 @@ async def registry_world(
         "ghcr.io",
     )
     trust, server = make_certificate(directory, names_served)
-    if real_root():
+    if not await users_refused(settings.image_dir):
         await user_namespaces.add([ENI])
     else:
         await run("ip", "netns", "add", ENI)
@@ -293,9 +305,7 @@ async def registry_world(
         if host not in (ECR_API, LAYERS, LOGS, *KEEPERS):
             gateway.register_host(host, handler.handle)
     gateway.register_host(LAYERS, LayerBucket(store, settings).handle)
-    runner = web.ServerRunner(web.Server(gateway.handle))
-    await runner.setup()
-    await web.TCPSite(runner, ENDPOINT, 443, ssl_context=context).start()
+    await gateway.serve(socket.create_server((ENDPOINT, 443)), context)
     loop = asyncio.get_running_loop()
     names, _ = await loop.create_datagram_endpoint(_Names, local_addr=("10.0.0.2", 53))
     try:
@@ -303,7 +313,7 @@ async def registry_world(
     finally:
         await end_log_driver(settings)
         names.close()
-        await runner.cleanup()
+        await gateway.close()
         await run("ip", "link", "delete", "e-test")
         await run("ip", "netns", "delete", ENI)
         user_namespaces.drop([ENI])
@@ -312,7 +322,7 @@ async def registry_world(
 
 async def end_log_driver(settings: Settings) -> None:
     """What ends with the world ends with the test."""
-    pid = AwslogsPlane(settings.task_dir, settings.run_dir / "awslogs").pid()
+    pid = LogDriverPlane(settings.task_dir, settings.run_dir / "log_driver").pid()
     if pid is not None:
         os.kill(pid, signal.SIGKILL)
         await wait_end(pid, 20)

@@ -27,10 +27,10 @@ from tests.plane.registry_world import (
 import hiyoko.services.logs  # noqa: F401 - registers the operations
 from hiyoko import api
 from hiyoko.blueprint.tasks import LogTarget, Task
-from hiyoko.plane.awslogs.control import AwslogsPlane
-from hiyoko.plane.awslogs.order import LOG, Order, Position, sent
 from hiyoko.plane.containers.cgroups import remove_groups
 from hiyoko.plane.containers.plane import ContainerPlane
+from hiyoko.plane.log_driver.control import LogDriverPlane
+from hiyoko.plane.log_driver.order import LOG, CloudWatchOrder, Position, sent, write_order
 from hiyoko.plane.process import run
 from hiyoko.plane.ready import wait_end
 
@@ -53,11 +53,12 @@ class Printed:
         self.directory.mkdir(parents=True)
         self.log = self.directory / LOG
         self.log.touch()
-        self.driver = AwslogsPlane(world.settings.task_dir, world.settings.run_dir / "awslogs")
-        Order(
+        self.driver = LogDriverPlane(world.settings.task_dir, world.settings.run_dir / "log_driver")
+        whole = CloudWatchOrder(
             "cid-1", ENI, "10.0.0.2", str(world.trust), REGION, "app", "web",
             ACCOUNT, "secret", "token", 1e12, **order,
-        ).write(self.directory)  # fmt: skip
+        )  # fmt: skip
+        write_order(self.directory, whole)
 
     async def begin(self) -> None:
         self.monitor = await asyncio.create_subprocess_exec("sh", "-c", "read x", "cid-1", stdin=-1)

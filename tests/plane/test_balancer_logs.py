@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.plane.balancer_world import bundle, curl, target
+from tests.plane.balancer_world import ENGINE, bundle, curl, target
 
 from hiyoko import api, services
 from hiyoko.blueprint.balancers import (
@@ -34,6 +34,7 @@ from hiyoko.blueprint.balancers import (
     Listener,
     Redirect,
     Rule,
+    Stickiness,
     Target,
     TargetGroup,
 )
@@ -416,6 +417,59 @@ async def test_each_line_is_counted_once_over_reloads_and_without_anybody_who_ta
         # wrk does not count those that are under way when its time is over: one a connection.
         # Threads of HAProxy that write at once drop a line, rarely; see `leave_counters`.
         assert int(said[1]) * 0.999 < sums["RequestCount"] <= int(said[1]) + 8
+
+
+async def test_how_targets_are_chosen_and_reached_is_counted(place: Place) -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.close()
+
+    web, down, *rest = shop().groups
+    sticky = replace(web, stickiness=Stickiness(60))
+    deaf = (Target(str(ADDRESS), ADDRESS, 9004, "a", settled=True),)
+    wish = replace(shop(), groups=(sticky, replace(down, protocol="HTTPS", targets=deaf), *rest))
+    listening = in_namespace(NETNS_DIR / ENI, lambda: socket.create_server((str(ADDRESS), 9004)))
+    async with (
+        target(9001, "hello"),
+        await asyncio.start_server(hang_up, sock=listening),
+    ):
+        await place.become(wish)
+        await place.until_up()
+        first = await curl(f"http://{ADDRESS}/")
+        for cookie in (first.sent("AWSALB"), first.sent("AWSALBCORS"), "AWSALB=junk"):
+            assert (await curl(f"http://{ADDRESS}/", "-H", f"Cookie: {cookie}")).status == 200
+        assert (await curl(f"http://{ADDRESS}/down")).status == 502
+        await place.entries(5)
+        sums = await place.sums()
+        # The first one had no cookie, the last one's is none of ours.
+        assert sums["NonStickyRequestCount"] == sums["NonStickyRequestCount ap-northeast-1a"] == 2
+        assert sums["TargetTLSNegotiationErrorCount targetgroup/down/73e2d6bc24d8a067"] == 1
+        assert not any("TargetConnectionErrorCount" in name for name in sums)
+
+
+async def test_the_strictest_mode_tells_what_was_wrong_about_a_request(place: Place) -> None:
+    begin = "GET / HTTP/1.1\r\nHost: x\r\n"
+    sent = {
+        ("Acceptable", "GetHeadZeroContentLength"): f"{begin}Content-Length: 0\r\n",
+        ("Acceptable", "NonCompliantHeader"): f"{begin}X: \x01\r\n",
+        ("Acceptable", "NonCompliantVersion"): begin.replace("1.1", "1.2"),
+        ("Ambiguous", "UndefinedContentLengthSemantics"): f"{begin}Content-Length: 1\r\n",
+        ("Ambiguous", "UndefinedTransferEncodingSemantics"): (
+            f"{begin}Transfer-Encoding: chunked\r\n"
+        ),
+        ("Severe", "BadHeader"): f"{begin}X: a\x00b\r\n",
+    }
+    if ENGINE >= (3, 0):
+        del sent["Severe", "BadHeader"]  # its parser is first
+    await place.become(shop(**{"routing.http.desync_mitigation_mode": "strictest"}))
+    for wrong, head in sent.items():
+        answer = await asyncio.to_thread(say, 80, f"{head}\r\n".encode())
+        assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        [found] = await place.entries(1)
+        assert (found["class"], found["class_reason"]) == wrong
+    await curl(f"http://{ADDRESS}/gone")
+    [found] = await place.entries(1)
+    assert (found["class"], found["class_reason"]) == ("-", "-")
 
 
 async def test_requests_are_served_while_no_collector_reads(place: Place) -> None:

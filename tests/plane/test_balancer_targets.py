@@ -27,6 +27,7 @@ from tests.plane.balancer_world import (
     ENGINE,
     ENI,
     GROUP,
+    Answer,
     Place,
     bundle,
     curl,
@@ -59,6 +60,8 @@ __all__ = ["place"]
 
 URL = f"http://{ADDRESS}:8080"
 BACKEND = "tg.web.0123456789abcdef"
+MORE = ("CORS", "-1", "-2", "-3")
+"""Cookies that need not come back."""
 LOAD = ("nice", "wrk", "-t1", "-c64")
 
 # One process is every target: it answers on any address of its namespace, with that address.
@@ -80,6 +83,8 @@ async def serve(reader, writer):
                 health[me] = path[4:].replace("+", " ")
             elif path == "/checks":
                 body = json.dumps(checks)
+            elif path == "/sid":
+                status += "\\r\\nSet-Cookie: SID=mine"
             elif path == "/hold":
                 await held.wait()
             elif path == "/release":
@@ -217,23 +222,39 @@ async def test_a_target_that_is_added_may_speak_tls(
         await process.communicate()
 
 
-async def test_a_sticky_groups_targets_come_by_a_reload_that_loses_nothing(
-    place: Place, targets: None
+@pytest.mark.parametrize("app_cookie", [None, "SID"], ids=["lb_cookie", "app_cookie"])
+async def test_a_sticky_groups_targets_come_and_go_without_a_reload(
+    place: Place, targets: None, app_cookie: str | None
 ) -> None:
-    stickiness = Stickiness(60)
-    await place.become(node(group(at(1), stickiness=stickiness)))
+    def wish(*those: Target) -> BalancerNode:
+        return node(group(*those, stickiness=Stickiness(60, app_cookie)))
+
+    async def home(answer: Answer) -> set[str]:
+        sent = answer.sent(*(name for name in answer.cookies if not name.endswith(MORE)))
+        return {(await curl("-H", f"Cookie: {sent}", URL)).body for _ in range(4)}
+
+    await place.become(wish(at(1)))
     await healthy(place, 1)
-    first = await worker(place)
-    cookie = (await curl(URL)).headers["set-cookie"].split(";")[0]
-    held = asyncio.create_task(curl(f"{URL}/hold"))
-    await in_flight(place, 1)
-    await place.become(node(group(at(1), at(2), stickiness=stickiness)))
+    loaded = await worker(place)
+    first = await curl(f"{URL}/sid")
+    await place.become(wish(at(1, settled=True), at(2)))
     await healthy(place, 2)
-    # Its rules name its targets, so that they are part of the structure.
-    assert await worker(place) != first
-    assert {(await curl("-H", f"Cookie: {cookie}", URL)).body for _ in range(4)} == {"10.1.0.1"}
-    await tell(at(1), "/release")
-    assert (await held).body == "10.1.0.1"
+    assert await home(first) == {"10.1.0.1"}
+    # The one that came is one to come back to.
+    async with asyncio.timeout(10):
+        while (second := await curl(f"{URL}/sid")).body != "10.1.0.2":
+            pass
+    assert await home(second) == {"10.1.0.2"}
+    # Draining it is passed over; gone, its cookie leads to another; back, to it.
+    await place.become(wish(at(1, settled=True), at(2, settled=True, draining=True)))
+    assert await home(second) == {"10.1.0.1"}
+    await place.become(wish(at(1, settled=True)))
+    assert await home(second) == {"10.1.0.1"}
+    await place.become(wish(at(1, settled=True), at(2)))
+    await healthy(place, 2)
+    assert await home(second) == {"10.1.0.2"}
+    assert await home(first) == {"10.1.0.1"}
+    assert await worker(place) == loaded
 
 
 async def test_a_request_in_flight_ends_in_peace_while_its_target_drains(

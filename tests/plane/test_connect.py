@@ -19,7 +19,6 @@ import pytest
 from tests.plane.balancer_world import OK, Scripted
 
 from hiyoko.blueprint.proxies import Proxy, ProxyListener, ProxyServer
-from hiyoko.plane.awslogs.lines import LogLine, parse_lines
 from hiyoko.plane.connect.access_log import FILE
 from hiyoko.plane.connect.plane import ProxyPlane, StartProxy, StopProxy, steps
 from hiyoko.plane.connect.render import NOBODY
@@ -33,6 +32,7 @@ from hiyoko.plane.containers.cgroups import (
     task_group,
 )
 from hiyoko.plane.containers.usage import task_usage
+from hiyoko.plane.log_driver.lines import LogLine, parse_lines
 from hiyoko.plane.namespaces import in_namespace
 from hiyoko.plane.process import NETNS_DIR, run
 from hiyoko.plane.ready import end

@@ -23,10 +23,10 @@ from tests.plane.registry_world import (
 
 from hiyoko.blueprint.tasks import Container, Mount, Task
 from hiyoko.plane import user_namespaces
-from hiyoko.plane.awslogs.lines import parse_lines
 from hiyoko.plane.containers.cgroups import CGROUPS, limits_enforced, remove_groups, task_group
 from hiyoko.plane.containers.directory import ContainerState, task_id
 from hiyoko.plane.containers.storage import storage_enforced
+from hiyoko.plane.log_driver.lines import parse_lines
 from hiyoko.plane.process import run
 
 IMAGE = f"{ECR}/app:1"
@@ -161,6 +161,7 @@ async def test_root_in_a_container_is_nobody_outside_and_root_inside(driver: Dri
         pytest.skip("tasks have no user namespaces here")
     script = (
         "busybox id -u; echo own > /data/own; echo web > /data/web && busybox chown 33:33 /data/web"
+        " && echo new > /new && busybox chown 33:33 /etc/group && busybox rm /bin/false"
         " && echo 10.1.1.1 more >> /etc/hosts && busybox su -s /bin/sh web -c 'busybox id -u'"
         " && echo opened anew > /dev/stdout; exec sleep 60"
     )
@@ -182,6 +183,9 @@ async def test_root_in_a_container_is_nobody_outside_and_root_inside(driver: Dri
     owners = {path.name: path.stat().st_uid for path in (directory.volumes / "data").iterdir()}
     assert owners == {"own": users.first, "web": users.first + 33}
     assert (directory.volumes / "data" / "web").read_text() == "web\nseen\n"
+    upper = directory.container(task.arn, "web").writable / "upper"
+    assert (upper / "new").stat().st_uid == users.first
+    assert (upper / "etc" / "group").stat().st_uid == users.first + 33
     layers = driver.world.settings.image_dir / "layers"
     assert {path.stat().st_uid for path in layers.rglob("*")} == {0}
     await driver.settle(replace(task, run=False))

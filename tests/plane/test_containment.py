@@ -31,7 +31,6 @@ from tests.plane.registry_world import make_container, make_task
 from hiyoko.blueprint import example
 from hiyoko.blueprint.network import UDP, Network, SecurityGroup, Vpc
 from hiyoko.plane import user_namespaces
-from hiyoko.plane.awslogs.lines import parse_lines
 from hiyoko.plane.containers import bundle
 from hiyoko.plane.containers.blobs import ImageConfig
 from hiyoko.plane.containers.bundle import CAPABILITIES, Identity, render_config
@@ -41,6 +40,7 @@ from hiyoko.plane.containers.layers import unpack
 from hiyoko.plane.containers.plane import PROCESSES_MAX
 from hiyoko.plane.containers.runtime import Runtime
 from hiyoko.plane.containers.trial import users_refused
+from hiyoko.plane.log_driver.lines import parse_lines
 from hiyoko.plane.namespaces import in_namespace
 from hiyoko.plane.network import NetworkPlane, prepare_internet, steps
 from hiyoko.plane.network.names import interface_link

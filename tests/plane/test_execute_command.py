@@ -15,7 +15,8 @@ from botocore.exceptions import ClientError
 from tests.api.ecs_cloud import ROLE
 from tests.plane.registry_world import ECR, ENI, push
 from tests.plane.session_client import SessionClient, pack
-from tests.plane.test_task_reconciler import GROUP, Hatchery, hatchery
+from tests.plane.task_world import GROUP, Hatchery
+from tests.plane.test_task_reconciler import hatchery
 
 from hiyoko import api
 from hiyoko.clock import SystemClock

@@ -6,13 +6,15 @@ https://docs.aws.amazon.com/vpc/latest/userguide/security-group-connection-track
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
+from typing import cast
 
 import pytest
 
@@ -29,7 +31,7 @@ from hiyoko.blueprint.network import (
 from hiyoko.plane.addresses import CLIENT
 from hiyoko.plane.namespaces import in_namespace
 from hiyoko.plane.network import NetworkPlane, prepare_internet, steps
-from hiyoko.plane.network.names import internet_link
+from hiyoko.plane.network.names import interface_link, internet_link
 from hiyoko.plane.process import NETNS_DIR, run
 
 BALANCER, TASK = example.BALANCER, example.TASK_A
@@ -38,20 +40,31 @@ PATIENCE_S, SILENCE_S = 10.0, 0.25
 """For what comes, and for what must not come."""
 
 
-async def settle(network: Network) -> None:
-    plane = NetworkPlane()
+PLANES = {
+    "programs": NetworkPlane(),
+    "nftables": NetworkPlane(programs=False),
+}
+"""Root's lane, and an ordinary user's."""
+
+
+@pytest.fixture(params=list(PLANES.values()), ids=list(PLANES))
+def plane(request: pytest.FixtureRequest) -> NetworkPlane:
+    return cast(NetworkPlane, request.param)
+
+
+async def settle(plane: NetworkPlane, network: Network) -> None:
     for step in steps(network, await plane.observe()):
         await plane.apply(step)
     assert steps(network, await plane.observe()) == []
 
 
 @pytest.fixture
-async def vpc() -> AsyncIterator[Vpc]:
+async def vpc(plane: NetworkPlane) -> AsyncIterator[Vpc]:
     await prepare_internet()
     drawn = example.example_vpc()
-    await settle(Network((drawn,)))
+    await settle(plane, Network((drawn,)))
     yield drawn
-    await settle(Network())
+    await settle(plane, Network())
 
 
 def inside(netns: str | None, make: Callable[[], socket.socket]) -> socket.socket:
@@ -155,6 +168,17 @@ async def test_an_established_connection_meets_no_chain(
         assert await whole_way(vpc) - before <= 4
 
 
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+async def test_but_now_and_then_it_does(vpc: Vpc, way: tuple[str | None, str, object]) -> None:
+    """So tracking keeps seeing the connection."""
+    with connection(*way) as made:
+        counter = "insert rule ip hiyoko source_guard meta l4proto tcp counter\n"
+        await run("nft", "-f", "-", stdin=counter, netns=vpc.vpc_id)
+        async with asyncio.timeout(30):
+            while await whole_way(vpc) < 2:
+                assert made.answers()
+
+
 def denied(vpc: Vpc, *, outward: bool, cidr: IPv4Network) -> Vpc:
     """The ACL with a first entry against a network."""
     (acl,) = vpc.acls
@@ -215,28 +239,35 @@ DENIALS: dict[str, tuple[tuple[str | None, str, object], Callable[[Vpc], Vpc]]] 
 
 @pytest.mark.parametrize(("way", "deny"), DENIALS.values(), ids=DENIALS.keys())
 async def test_whatever_denies_it_stops_it_at_once(
-    vpc: Vpc, way: tuple[str | None, str, object], deny: Callable[[Vpc], Vpc]
+    plane: NetworkPlane,
+    vpc: Vpc,
+    way: tuple[str | None, str, object],
+    deny: Callable[[Vpc], Vpc],
 ) -> None:
     with connection(*way) as made:
-        await settle(Network((deny(vpc),)))
+        await settle(plane, Network((deny(vpc),)))
         assert made.silent()
 
 
-async def test_a_connection_goes_on_when_the_acl_lets_it_again(vpc: Vpc) -> None:
+async def test_a_connection_goes_on_when_the_acl_lets_it_again(
+    plane: NetworkPlane, vpc: Vpc
+) -> None:
     with connection(*OUTSIDE) as made:
-        await settle(Network((denied(vpc, outward=False, cidr=INTERNET),)))
+        await settle(plane, Network((denied(vpc, outward=False, cidr=INTERNET),)))
         assert made.silent()
-        await settle(Network((vpc,)))
+        await settle(plane, Network((vpc,)))
         made.server.settimeout(PATIENCE_S)  # the sender tries again in its own time
         assert made.server.recv(64)
         assert made.answers()
 
 
-async def test_a_revoked_group_rule_lets_it_live_but_not_a_new_one_on_its_ports(vpc: Vpc) -> None:
+async def test_a_revoked_group_rule_lets_it_live_but_not_a_new_one_on_its_ports(
+    plane: NetworkPlane, vpc: Vpc
+) -> None:
     (balancer, tasks) = vpc.groups
     closed = replace(vpc, groups=(replace(balancer, ingress=balancer.ingress[1:]), tasks))
     with connection(*OUTSIDE) as made:
-        await settle(Network((closed,)))
+        await settle(plane, Network((closed,)))
         assert made.answers()
         abort(made.server)
         abort(made.client)
@@ -244,14 +275,28 @@ async def test_a_revoked_group_rule_lets_it_live_but_not_a_new_one_on_its_ports(
             connect(None, BALANCER.public_address, 80, SILENCE_S)
 
 
-async def test_without_the_lane_it_takes_the_whole_way(vpc: Vpc) -> None:
+@pytest.mark.parametrize("plane", [PLANES["nftables"]], ids=["nftables"], indirect=True)
+async def test_without_the_lane_it_takes_the_whole_way(plane: NetworkPlane, vpc: Vpc) -> None:
     with connection(*OUTSIDE) as made:
         await run("nft", "delete", "table", "netdev", "hiyoko", netns=vpc.vpc_id)
         for _ in range(3):
             assert made.answers()
     # A change that finds it missing puts the whole table anew, with the lane.
-    await settle(Network((denied(vpc, outward=False, cidr=PRIVATE),)))
+    await settle(plane, Network((denied(vpc, outward=False, cidr=PRIVATE),)))
     assert "arrivals" in await run("nft", "list", "table", "netdev", "hiyoko", netns=vpc.vpc_id)
+
+
+@pytest.mark.parametrize("plane", [PLANES["nftables"]], ids=["nftables"], indirect=True)
+async def test_an_audit_sees_that_it_lets_everybody_in(plane: NetworkPlane, vpc: Vpc) -> None:
+    network, chain = Network((vpc,)), f"{interface_link(TASK.eni_id)}-from"
+    rule = f"insert rule netdev hiyoko {chain} fwd ip to ip daddr device igw\n"
+    await run("nft", "-f", "-", stdin=rule, netns=vpc.vpc_id)
+    for step in steps(network, await plane.audit(network, await plane.observe())):
+        await plane.apply(step)
+    assert steps(network, await plane.audit(network, await plane.observe())) == []
+    assert "igw" not in await run(
+        "nft", "list", "chain", "netdev", "hiyoko", chain, netns=vpc.vpc_id
+    )
 
 
 FORGED_TTL = 33
@@ -262,6 +307,122 @@ def forged(source: IPv4Address, target: IPv4Address, sport: int, dport: int) -> 
     tcp = struct.pack("!HHIIBBHHH", sport, dport, 1, 1, 5 << 4, 0x10, 1024, 0, 0)
     head = struct.pack("!BBHHHBBH", 0x45, 0, 40, 1, 0, FORGED_TTL, TCP, 0)
     return head + source.packed + target.packed + tcp
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Ethernet, IPv4 without options, TCP without options."""
+
+    macs: bytes
+    source: IPv4Address
+    target: IPv4Address
+    ports: tuple[int, int]
+    ttl: int = 64
+    payload: bytes = b"payload"
+    raw: bytes = field(default=b"", compare=False)
+
+    @classmethod
+    def read(cls, raw: bytes) -> Frame | None:
+        """A frame as it came; None for what is no TCP."""
+        if len(raw) < 54 or raw[12:15] != b"\x08\x00\x45" or raw[23] != TCP:
+            return None
+        ports = struct.unpack_from("!HH", raw, 34)
+        payload = raw[34 + (raw[46] >> 4) * 4 : 14 + int.from_bytes(raw[16:18])]
+        addresses = IPv4Address(raw[26:30]), IPv4Address(raw[30:34])
+        return cls(raw[:12], *addresses, ports, raw[22], payload, raw)
+
+    def written(self) -> bytes:
+        """The frame with true checksums and "don't fragment"."""
+        tcp = struct.pack("!HHIIBBHHH", *self.ports, 1, 1, 5 << 4, 0x10, 1024, 0, 0) + self.payload
+        addresses = self.source.packed + self.target.packed
+        tcp = tcp[:16] + checksum(pseudo(addresses, len(tcp)) + tcp) + tcp[18:]
+        flags, length = 0x4000, 20 + len(tcp)
+        head = struct.pack("!BBHHHBBH", 0x45, 0, length, 0, flags, self.ttl, TCP, 0)
+        head = head[:10] + checksum(head + addresses)
+        return self.macs + b"\x08\x00" + head + addresses + tcp
+
+    @property
+    def sound(self) -> bool:
+        """Whether its checksums are true. TCP's may be left to a device: the sum so far."""
+        head, tcp = self.raw[14:34], self.raw[34 : 14 + int.from_bytes(self.raw[16:18])]
+        before = pseudo(head[12:], len(tcp))
+        so_far = bytes(255 - each for each in checksum(before))
+        return checksum(head) == b"\0\0" and (
+            checksum(before + tcp) == b"\0\0" or tcp[16:18] == so_far
+        )
+
+
+def pseudo(addresses: bytes, length: int) -> bytes:
+    return addresses + struct.pack("!HH", TCP, length)
+
+
+def checksum(data: bytes) -> bytes:
+    """RFC 1071."""
+    data += bytes(len(data) % 2)
+    total = sum(int.from_bytes(data[place : place + 2]) for place in range(0, len(data), 2))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return (~total & 0xFFFF).to_bytes(2)
+
+
+def tap(netns: str | None, device: str) -> socket.socket:
+    """A device's frames, coming and going."""
+
+    def make() -> socket.socket:
+        made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+        made.bind((device, 0x0800))
+        made.settimeout(SILENCE_S)
+        return made
+
+    return inside(netns, make)
+
+
+def arrived(device: socket.socket) -> list[Frame]:
+    """What has come in by now."""
+    found = []
+    with contextlib.suppress(TimeoutError):
+        while True:
+            raw, where = device.recvfrom(65536)
+            frame = Frame.read(raw)
+            if frame is not None and where[2] != socket.PACKET_OUTGOING:
+                found.append(frame)
+    return found
+
+
+async def test_who_gets_a_packet_cannot_tell_which_way_it_took(vpc: Vpc) -> None:
+    client, server = tap(None, internet_link(vpc.vpc_id)), tap(BALANCER.eni_id, "eth0")
+    with client, server, connection(*OUTSIDE) as made:
+        for _ in range(5):
+            assert made.answers()
+        for device in (client, server):
+            frames = arrived(device)
+            assert len(frames) > 7
+            assert all(frame.sound for frame in frames)
+            same = {(each.macs, each.source, each.target, each.ports, each.ttl) for each in frames}
+            assert len(same) == 1, same
+
+
+OWN_MAC = bytes.fromhex(BALANCER.mac.replace(":", ""))
+OWN = Frame(2 * OWN_MAC, BALANCER.address, CLIENT, (80, CLIENT_PORT))
+STRANGE = {
+    "from another's Ethernet address": replace(OWN, macs=OWN_MAC + bytes.fromhex("0a0000000001")),
+    "its time has come": replace(OWN, ttl=1),
+    "too long for the internet": replace(OWN, payload=bytes(1600)),
+}
+
+
+@pytest.mark.parametrize("strange", STRANGE.values(), ids=STRANGE.keys())
+async def test_what_is_not_plain_does_not_take_it(vpc: Vpc, strange: Frame) -> None:
+    """As if it belonged to the connection, sent by the interface that has it."""
+    client, balancer = tap(None, internet_link(vpc.vpc_id)), tap(BALANCER.eni_id, "eth0")
+    with client, balancer, connection(*OUTSIDE):
+        arrived(client)
+        balancer.send(strange.written())
+        balancer.send(OWN.written())
+        ours = (strange.payload, OWN.payload)
+        (plain,) = [each for each in arrived(client) if each.payload in ours]
+    assert (plain.source, plain.ttl, plain.sound) == (BALANCER.public_address, OWN.ttl - 1, True)
+    assert plain.payload == OWN.payload
 
 
 async def test_the_internet_cannot_take_the_lane_of_others(vpc: Vpc) -> None:

@@ -361,10 +361,6 @@ AUDITED = {
         f"nsenter --net=/run/netns/{example.VPC_ID}"
         f" nft flush set ip hiyoko {example.BALANCER_GROUP}"
     ),
-    "the fast lane lets everybody in": (
-        f"nsenter --net=/run/netns/{example.VPC_ID} nft insert rule netdev hiyoko"
-        f" {interface_link(TASK_A.eni_id)}-from fwd ip to ip daddr device igw"
-    ),
     "an interface lost its address": f"ip -n {TASK_A.eni_id} address flush dev eth0",
     "an interface lost its way out": f"ip -n {TASK_A.eni_id} route flush table main",
     "a NAT gateway lost its table": (f"nsenter --net=/run/netns/{NAT.eni_id} nft flush ruleset"),

@@ -15,7 +15,7 @@ import pytest
 from tests.api.ecs_cloud import ROLE
 from tests.golden.golden import FixedClock
 from tests.plane.registry_world import ECR, ENI, push, registry_world
-from tests.plane.test_task_reconciler import GROUP, Hatchery
+from tests.plane.task_world import GROUP, Hatchery
 
 import hiyoko.services.application_autoscaling
 import hiyoko.services.cloudwatch

@@ -3,133 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.api.ecs_cloud import ROLE, Cloud
+from tests.api.ecs_cloud import ROLE
 from tests.plane.registry_world import (
     ECR,
-    ENI,
-    RegistryWorld,
     push,
-    registry_world,
 )
+from tests.plane.task_world import GROUP, Hatchery, hatching
 
 import hiyoko.services.iam
 import hiyoko.services.logs
 import hiyoko.services.sts  # noqa: F401 - registers the operations
 from hiyoko import api
-from hiyoko.clock import SystemClock
-from hiyoko.plane.awslogs.control import AwslogsPlane
-from hiyoko.plane.containers.cgroups import remove_groups
-from hiyoko.plane.containers.plane import ContainerPlane
-from hiyoko.plane.process import NETNS_DIR, run
-from hiyoko.reconcile.report import Report
-from hiyoko.reconcile.role_keys import role_keys
-from hiyoko.reconcile.tasks import TaskReconciler
-from hiyoko.services.ec2.seen import INTERFACES_SEEN, InterfaceSeen
-
-GROUP = {"awslogs-group": "/app", "awslogs-region": "ap-northeast-1"}
-
-
-class Hatchery:
-    """The reconciler with a store of its own, on the test's registry."""
-
-    def __init__(self, world: RegistryWorld) -> None:
-        # One store for the registry and for ECS, as in the daemon.
-        self.cloud = Cloud(store=world.store)
-        self.world = world
-        self.woken = asyncio.Event()
-        self.handles: list[Path] = []
-        self.again()
-        world.store.watch(lambda _: self.woken.set())
-
-    def again(self) -> None:
-        """A reconciler that remembers nothing."""
-        keys = role_keys(self.world.store, SystemClock())
-        self.plane = ContainerPlane(self.world.settings, self.world.trust, self.woken.set, keys)
-        self.reconciler = TaskReconciler(self.world.store, self.plane)
-
-    async def activate(self) -> Report:
-        report = await self.reconciler.activate()
-        assert report.refusals == {}
-        return report
-
-    async def until(self, arn: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        with self.world.store.listening(lambda _: self.woken.set()):
-            return await self._until(arn, wanted)
-
-    async def _until(self, arn: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        async with asyncio.timeout(60):
-            while True:
-                self.woken.clear()
-                report = await self.activate()
-                task = self.cloud.task(arn)
-                if wanted(task):
-                    return task
-                if report.quiet:
-                    # As the loop does: time may be what makes the difference.
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(self.woken.wait(), report.again_s)
-
-    async def run_task(self, **definition: Any) -> str:
-        others = definition.pop("others", ())
-        options = GROUP | {"awslogs-stream-prefix": "ecs"} | definition.pop("options", {})
-        container = {
-            "name": "web",
-            "image": f"{ECR}/app:1",
-            "essential": True,
-            "logConfiguration": {"logDriver": "awslogs", "options": options},
-            **definition,
-        }
-        self.cloud.define(containerDefinitions=[container, *others], executionRoleArn=ROLE)
-        task = self.cloud.run_task()[0]
-        await self.attach_one(task)
-        arn: str = task["taskArn"]
-        return arn
-
-    async def attach_one(self, task: dict[str, Any]) -> None:
-        details = {one["name"]: one["value"] for one in task["attachments"][0]["details"]}
-        eni = details["networkInterfaceId"]
-        # The test's one namespace under the name of the task's interface.
-        self.handles.append(NETNS_DIR / eni)
-        self.handles[-1].touch()
-        await run("mount", "--bind", str(NETNS_DIR / ENI), str(self.handles[-1]))
-        with self.world.store.transaction() as tx:
-            INTERFACES_SEEN.put(tx, InterfaceSeen(eni, 1.0))
-
-    def logged(self, arn: str) -> list[str]:
-        stream = f"ecs/web/{arn.rpartition('/')[2]}"
-        request = {"logGroupName": "/app", "logStreamName": stream, "startFromHead": True}
-        try:
-            events = api.invoke(self.world.store, "logs", "GetLogEvents", request)["events"]
-        except api.AwsError:  # the stream is made just before the container starts
-            return []
-        return [event["message"] for event in events]
+from hiyoko.plane.log_driver.control import LogDriverPlane
 
 
 @pytest.fixture
 async def hatchery(tmp_path: Path) -> AsyncIterator[Hatchery]:
-    async with registry_world(tmp_path) as world:
-        hatchery = Hatchery(world)
-        cloud = hatchery.cloud
-        cloud.vpc = cloud("CreateVpc", "ec2", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-        subnet = cloud("CreateSubnet", "ec2", VpcId=cloud.vpc, CidrBlock="10.0.0.0/24")
-        cloud.subnets.append(subnet["Subnet"]["SubnetId"])
-        cloud("CreateCluster", clusterName="c")
-        cloud.trust()
+    async with hatching(tmp_path) as hatchery:
         yield hatchery
-        for arn in hatchery.cloud("ListTasks", cluster="c")["taskArns"]:
-            hatchery.cloud("StopTask", cluster="c", task=arn)
-            await hatchery.until(arn, lambda task: task["lastStatus"] == "DEPROVISIONING")
-        await hatchery.plane.close()
-        for path in hatchery.handles:
-            await run("umount", str(path))
-            path.unlink()
-        remove_groups(world.settings)
 
 
 async def test_a_task_runs_logs_and_is_stopped(hatchery: Hatchery) -> None:
@@ -199,7 +94,7 @@ async def test_the_log_driver_is_there_before_a_container_could_be(hatchery: Hat
     hatchery.cloud.define(containerDefinitions=[container], executionRoleArn=ROLE)
     hatchery.cloud.run_task()  # on an interface that does not stand yet
     settings = hatchery.world.settings
-    driver = AwslogsPlane(settings.task_dir, settings.run_dir / "awslogs")
+    driver = LogDriverPlane(settings.task_dir, settings.run_dir / "log_driver")
     assert driver.pid() is None
     await hatchery.activate()
     async with asyncio.timeout(60):

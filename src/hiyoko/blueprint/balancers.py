@@ -34,6 +34,7 @@ class Target:
 
     ``settled`` is true once this node's checks have found it healthy or unhealthy: until then one
     success makes it healthy, and it takes no part when all others fail and the node fails open.
+    ``halved`` is how many times its share of the requests is halved, because it fails them.
     """
 
     target_id: str
@@ -42,6 +43,7 @@ class Target:
     zone: str | None
     draining: bool = False
     settled: bool = False
+    halved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,11 @@ class TargetGroup:
     def opens_early(self) -> bool:
         """True when unhealthy targets get requests though some target is healthy."""
         return self.healthy_count_min > 1 or self.healthy_percent_min is not None
+
+    @property
+    def opens_apart(self) -> bool:
+        """True when requests for all targets, healthy or not, are told apart from the others."""
+        return self.opens_early or self.stickiness is not None
 
 
 @dataclass(frozen=True, slots=True)

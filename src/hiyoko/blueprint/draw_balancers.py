@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address
@@ -14,6 +14,9 @@ from hiyoko.services.elbv2 import model as m
 
 SettledTarget = tuple[str, str, int, str]
 """Group ARN, target id, port, and the interface of the node that found it healthy or unhealthy."""
+TargetName = tuple[str, str, int]
+"""Group ARN, target id and port."""
+NOT_HALVED: Mapping[TargetName, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,10 @@ class BalancerRows:
 
 
 def draw_balancers(
-    rows: BalancerRows, settled: Collection[SettledTarget] = (), now: float = 0.0
+    rows: BalancerRows,
+    settled: Collection[SettledTarget] = (),
+    now: float = 0.0,
+    halved: Mapping[TargetName, int] = NOT_HALVED,
 ) -> b.Balancers:
     """One node per load balancer and enabled subnet, sorted by interface."""
     groups = {group.arn: group for group in rows.target_groups}
@@ -76,6 +82,7 @@ def draw_balancers(
                             node.eni_id,
                             settled,
                             now,
+                            halved,
                         )
                         for arn in used
                         if arn in groups
@@ -167,6 +174,7 @@ def _group(
     eni_id: str,
     settled: Collection[SettledTarget],
     now: float,
+    halved: Mapping[TargetName, int],
 ) -> b.TargetGroup:
     targets = tuple(
         b.Target(
@@ -176,6 +184,7 @@ def _group(
             zone=row.zone,
             draining=row.deregistered_at is not None,
             settled=(group.arn, row.target_id, row.port, eni_id) in settled,
+            halved=halved.get((group.arn, row.target_id, row.port), 0) if group.mitigates else 0,
         )
         for row in sorted(registrations, key=lambda row: (_order(row.target_id), row.port))
         if (row.zone is None or row.zone in zones) and not row.expired(group, now)

@@ -8,6 +8,13 @@ from ipaddress import IPv4Address, IPv4Network
 from types import MappingProxyType
 
 import hiyoko.services.ecs.model as model
+from hiyoko.blueprint.draw_firelens import (
+    ADDRESS,
+    dependencies,
+    log_router,
+    routed_log,
+    router_secrets,
+)
 from hiyoko.blueprint.draw_proxies import alias_addresses
 from hiyoko.blueprint.tasks import Container, Identity, LogTarget, Mount, Task, Tasks
 
@@ -173,14 +180,14 @@ def _container(
         memory_mib=memory,
         read_only_root=bool(definition.read_only_root),
         stop_timeout_s=DEFAULT_STOP_TIMEOUT_S if stop_timeout is None else stop_timeout,
-        log=_log(task, definition.name, definition.log),
+        log=routed_log(task, definition, whole) or _log(task, definition.name, definition.log),
         health_command=check.command,
         health_interval_s=check.interval_s,
         health_timeout_s=check.timeout_s,
         health_retries=check.retries,
         health_start_period_s=check.start_period_s or 0,
-        depends_on=definition.depends_on,
-        secrets=definition.secrets,
+        depends_on=dependencies(definition, whole),
+        secrets=(*definition.secrets, *router_secrets(definition, whole)),
         environment_files=definition.environment_files,
         mounts=_mounts(definition, whole),
         ulimits=tuple((limit.name, limit.soft, limit.hard) for limit in definition.ulimits),
@@ -195,13 +202,14 @@ def _container(
         restart_period_s=restart.period_s if restart is not None and restart.enabled else None,
         restart_ignores=restart.ignored_exit_codes if restart is not None else (),
         digest=dict(task.digests).get(definition.name, ""),
+        router=log_router(task, definition, whole),
     )
 
 
 def _environment(
     task: model.Task, definition: model.ContainerDefinition, override: model.ContainerOverride
 ) -> tuple[tuple[str, str], ...]:
-    """Fargate's own variables, then the definition's, then the task's: the later one wins."""
+    """Fargate's own, the definition's, the task's, a router's address: the later one wins."""
     merged = {
         "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
         "AWS_REGION": task.region,
@@ -209,6 +217,8 @@ def _environment(
     }
     merged.update(definition.environment)
     merged.update(override.environment)
+    if definition.log is not None and definition.log.routed:
+        merged.update(ADDRESS)
     return tuple(merged.items())
 
 
@@ -219,7 +229,7 @@ def _proxy_log(task: model.Task) -> model.LogConfiguration | None:
 
 def _log(task: model.Task, name: str, log: model.LogConfiguration | None) -> LogTarget | None:
     """Where a container's log goes, by the container's name."""
-    if log is None:
+    if log is None or log.routed:
         return None
     prefix = log.option("awslogs-stream-prefix")
     return LogTarget(

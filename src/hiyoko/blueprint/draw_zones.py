@@ -8,8 +8,7 @@ zone is reached only through NS records in that one, as everywhere.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 from types import MappingProxyType
 
 from hiyoko.blueprint.draw_endpoints import private_zones, public_names
@@ -23,6 +22,14 @@ from hiyoko.blueprint.draw_records import (
     balancer_addresses,
     master_text,
 )
+from hiyoko.blueprint.draw_resolvers import (
+    NO_RESOLVER_ROWS,
+    ResolverRows,
+    draw_hosts,
+    draw_inlets,
+    draw_outlets,
+    draw_resolvers,
+)
 from hiyoko.blueprint.world_zones import (
     ROUTE53_SERVERS,
     aws_zones,
@@ -31,7 +38,7 @@ from hiyoko.blueprint.world_zones import (
     parent_of,
     parent_zones,
 )
-from hiyoko.blueprint.zones import Delegation, Signing, VpcResolver, Zone, Zones
+from hiyoko.blueprint.zones import Delegation, Signing, Zone, Zones
 from hiyoko.services.ec2.model import Address, NetworkInterface, Vpc, VpcEndpoint
 from hiyoko.services.elbv2.model import LoadBalancer
 from hiyoko.services.route53.model import HostedZone, KeySigningKey, server_name
@@ -53,6 +60,7 @@ def draw_zones(
     drawn: Drawn | None = None,
     signing: Mapping[str, Signing] = MappingProxyType({}),
     signing_keys: Iterable[KeySigningKey] = (),
+    resolver_rows: ResolverRows = NO_RESOLVER_ROWS,
 ) -> Zones:
     """Everything that the world's DNS server serves, from these rows.
 
@@ -67,7 +75,8 @@ def draw_zones(
     draft = Draft.of(zones, records, balancers, unhealthy, flow, drawn)
     seeing = {v.vpc_id for v in vpcs if v.dns_support and v.dns_hostnames}
     hosted = tuple(_hosted(zone, draft, seeing, signing.get(zone.zone_id)) for zone in zones)
-    hosts = [h for h in _hosts(interfaces, addresses) if h.vpc_id in seeing]
+    hosts = draw_hosts(interfaces, addresses, seeing)
+    resolvers = draw_resolvers(vpcs, living, hosts, resolver_rows)
     registered = _registered(zones)
     servers = sorted({n for zone in zones for n in zone.servers})
     return Zones(
@@ -88,9 +97,9 @@ def draw_zones(
             *hosted,
             *private_zones(endpoints, seeing),
         ),
-        resolvers=tuple(
-            _resolver(vpc, hosts) for vpc in vpcs if vpc.dns_support and vpc.vpc_id in living
-        ),
+        resolvers=resolvers,
+        inlets=draw_inlets(resolvers, resolver_rows.endpoints),
+        outlets=draw_outlets(resolver_rows.endpoints),
         delegations=_delegations(zones, registered, hosted),
     )
 
@@ -180,43 +189,4 @@ def _hosted(zone: HostedZone, draft: Draft, seeing: set[str], signing: Signing |
         vpcs=tuple(sorted(v.vpc_id for v in zone.vpcs if v.vpc_id in seeing)),
         signing=signing,
         logged=zone.zone_id in draft.logged,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Host:
-    """An interface with a public address, and the name that this address has."""
-
-    name: str
-    vpc_id: str
-    private: IPv4Address
-    public: IPv4Address
-
-
-def _hosts(interfaces: Iterable[NetworkInterface], addresses: Iterable[Address]) -> list[_Host]:
-    """Public host names, sorted. An elastic address takes the place of one of Amazon's pool."""
-    elastic = {address.eni_id: address.public_ip for address in addresses if address.eni_id}
-    found = []
-    for interface in interfaces:
-        public = elastic.get(interface.eni_id) or interface.public_ip
-        if public:
-            name = _host_name(interface.region, public)
-            private = IPv4Address(interface.private_ip)
-            found.append(_Host(name, interface.vpc_id, private, IPv4Address(public)))
-    return sorted(found, key=lambda host: host.name)
-
-
-def _host_name(region: str, public: str) -> str:
-    domain = "compute-1" if region == "us-east-1" else f"{region}.compute"
-    return f"ec2-{public.replace('.', '-')}.{domain}.amazonaws.com."
-
-
-def _resolver(vpc: Vpc, hosts: Iterable[_Host]) -> VpcResolver:
-    """The VPC's resolver: the primary CIDR's base plus two."""
-    return VpcResolver(
-        vpc_id=vpc.vpc_id,
-        address=IPv4Network(vpc.cidr)[2],
-        region=vpc.region,
-        cidrs=tuple(IPv4Network(association.cidr) for association in vpc.cidrs),
-        hosts=tuple((host.name, host.private) for host in hosts if host.vpc_id == vpc.vpc_id),
     )

@@ -27,6 +27,43 @@ class LogTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutedLog:
+    """Where a container's output goes: the task's log router (awsfirelens), with this tag.
+
+    While the router is not there, what is beyond ``buffer_lines`` is lost. ``acknowledges``: what
+    it has taken, it says so.
+    """
+
+    router: str
+    tag: str
+    acknowledges: bool
+    buffer_lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogOutput:
+    """What a container's log options say of where the router shall send its output."""
+
+    container: str
+    options: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogRouter:
+    """A container that takes the output of others and sends it on (FireLens).
+
+    ``kind``: fluentbit or fluentd. ``fields`` are added to each record; ``include`` is a file of
+    its image that its configuration includes, or empty. ``memory_mib`` is what it reserves.
+    """
+
+    kind: str
+    outputs: tuple[LogOutput, ...]
+    fields: tuple[tuple[str, str], ...] = ()
+    include: str = ""
+    memory_mib: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Mount:
     """A volume of the task at a path of a container."""
 
@@ -59,7 +96,7 @@ class Container:
     memory_mib: int | None
     read_only_root: bool
     stop_timeout_s: int
-    log: LogTarget | None
+    log: LogTarget | RoutedLog | None
     health_command: tuple[str, ...] = ()
     health_interval_s: int = 30
     health_timeout_s: int = 5
@@ -81,6 +118,7 @@ class Container:
     dropped: tuple[str, ...] = ()
     interactive: bool = False
     terminal: bool = False
+    router: LogRouter | None = None
 
     @property
     def reference(self) -> str:

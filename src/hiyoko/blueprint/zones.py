@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
+
+from hiyoko.blueprint.resolvers import Inlet, Outlet, VpcResolver
 
 
 class Policy(StrEnum):
@@ -93,21 +95,6 @@ class Zone:
 
 
 @dataclass(frozen=True, slots=True)
-class VpcResolver:
-    """A resolver that listens at ``address`` (and 169.254.169.253) in the VPC's router.
-
-    ``hosts`` are public host names of the VPC's own interfaces with their private addresses: from
-    inside, such a name leads to the private one.
-    """
-
-    vpc_id: str
-    address: IPv4Address
-    region: str
-    cidrs: tuple[IPv4Network, ...] = ()
-    hosts: tuple[tuple[str, IPv4Address], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Delegation:
     """A public hosted zone that is reached from the root, and the zone that points to it."""
 
@@ -122,4 +109,6 @@ class Zones:
     revision: int = 0
     zones: tuple[Zone, ...] = ()
     resolvers: tuple[VpcResolver, ...] = ()
+    inlets: tuple[Inlet, ...] = ()
+    outlets: tuple[Outlet, ...] = ()
     delegations: tuple[Delegation, ...] = ()

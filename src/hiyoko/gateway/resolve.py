@@ -26,6 +26,7 @@ _TARGETS = {
     "CertificateManager": "acm",
     "Logs_20140328": "logs",
     "Route53AutoNaming_v20170314": "servicediscovery",
+    "Route53Resolver": "route53resolver",
     "AnyScaleFrontendService": "application-autoscaling",
 }
 _VERSIONS = {

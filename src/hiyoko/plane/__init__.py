@@ -11,6 +11,6 @@ memory), and applies one step at a time, so that doing it twice does nothing.
 - ``visitors``    clients from other places on earth
 - ``ca``          the world's certificate authority
 - ``containers``  images, runc, conmon
-- ``awslogs``     containers' output, sent to CloudWatch Logs with the task's packets
+- ``log_driver``  containers' output, sent to CloudWatch Logs or to the task's log router
 - ``process``     starting programs, in the right namespace, with errors that say what failed
 """

@@ -5,7 +5,7 @@ together with the network namespace of the same name, because who made that one 
 task's root may open raw sockets there, and nowhere else (user_namespaces(7)).
 
 What ``/run/netns`` is for network namespaces, ``/run/userns`` is for these: a directory each, in
-which the namespace is pinned, and which belongs to the range's first id.
+which the namespace is pinned, with a file that belongs to the range's first id.
 """
 
 from __future__ import annotations
@@ -55,6 +55,11 @@ class UserNamespace:
         return self.directory / "user"
 
     @property
+    def root(self) -> Path:
+        """A file that is its root's. Nothing else here is: who got out could lead us astray."""
+        return self.directory / "root"
+
+    @property
     def layers(self) -> Path:
         """Where layers are seen with its owners while a root is mounted."""
         return self.directory / "layers"
@@ -94,7 +99,7 @@ def choose(name: str, taken: Collection[int]) -> int:
 def find(name: str) -> UserNamespace | None:
     """The user namespace of that name; None when there is none."""
     try:
-        first = (USERNS_DIR / name).stat().st_uid
+        first = UserNamespace(name, 0).root.stat().st_uid
     except FileNotFoundError:
         return None
     # It is given to its root when all else of it is there.
@@ -169,7 +174,8 @@ def _pin(one: UserNamespace, pid: int) -> None:
     one.layers.mkdir(parents=True)
     one.path.touch()
     mount(f"/proc/{pid}/ns/user", str(one.path), "none", MS_BIND)
-    one.own(one.directory)
+    one.root.touch()
+    one.own(one.root)
 
 
 def drop(names: Iterable[str]) -> None:
@@ -183,7 +189,8 @@ def drop(names: Iterable[str]) -> None:
             continue
         for place in (one.layers, one.path):
             unmount_all(place)
-        one.path.unlink(missing_ok=True)
+        for file in (one.root, one.path):
+            file.unlink(missing_ok=True)
         for directory in _existing(one.layers, one.directory):
             directory.rmdir()
 

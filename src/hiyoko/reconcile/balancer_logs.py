@@ -18,7 +18,7 @@ from hiyoko.reconcile.report import Report
 from hiyoko.reconcile.samples import MINUTE_S, record_samples, to_next_minute_s
 from hiyoko.services.elbv2 import rows
 from hiyoko.services.elbv2.model import LoadBalancer, used_groups
-from hiyoko.services.elbv2.seen import NODES_SEEN, TARGETS_SEEN, TargetSeen
+from hiyoko.services.elbv2.seen import ANOMALIES_SEEN, NODES_SEEN, TARGETS_SEEN, TargetSeen
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store, Transaction
 
@@ -40,8 +40,7 @@ class BalancerLogsReconciler:
     @classmethod
     def of(cls, store: Store, settings: Settings) -> BalancerLogsReconciler:
         """The reconciler of a cloud, with its collector under the run directory."""
-        run_dir = settings.run_dir
-        return cls(store, CollectorPlane(run_dir / "balancer", run_dir / "collector"))
+        return cls(store, CollectorPlane.below(settings.run_dir))
 
     @property
     def name(self) -> str:
@@ -160,6 +159,9 @@ def _health(tx: Transaction, balancer: LoadBalancer, at: float) -> list[dict[str
     samples: list[dict[str, Any]] = []
     zone_of = {node.eni_id: node.zone for node in balancer.nodes}
     for arn in sorted(_groups(tx, balancer)):
+        standing_out = {
+            (row.target_id, row.port): row for row in ANOMALIES_SEEN.list(tx, group_arn=arn)
+        }
         by_zone: dict[str, list[TargetSeen]] = {zone: [] for zone in zone_of.values()}
         for row in TARGETS_SEEN.list(tx, group_arn=arn):
             if row.eni_id in zone_of:
@@ -168,10 +170,17 @@ def _health(tx: Transaction, balancer: LoadBalancer, at: float) -> list[dict[str
         for zone, seen in by_zone.items():
             healthy = sum(row.state == "healthy" for row in seen)
             unhealthy = sum(row.state == "unhealthy" for row in seen)
+            worse = [
+                standing_out[row.target_id, row.port]
+                for row in seen
+                if (row.target_id, row.port) in standing_out
+            ]
             state = "Healthy" if healthy else "Unhealthy"
             values = {
                 "HealthyHostCount": healthy,
                 "UnHealthyHostCount": unhealthy,
+                "AnomalousHostCount": sum(row.result == "anomalous" for row in worse),
+                "MitigatedHostCount": sum(row.halved > 0 for row in worse),
                 f"{state}StateDNS": 1,
                 f"{state}StateRouting": 1,
             }

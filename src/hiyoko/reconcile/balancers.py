@@ -32,7 +32,14 @@ from hiyoko.reconcile.balancer_agents import BalancerAgents
 from hiyoko.reconcile.balancer_tls import BalancerTls, observe_tls
 from hiyoko.reconcile.report import Report
 from hiyoko.services.elbv2 import rows
-from hiyoko.services.elbv2.seen import NODES_SEEN, TARGETS_SEEN, NodeSeen, TargetSeen, told
+from hiyoko.services.elbv2.seen import (
+    ANOMALIES_SEEN,
+    NODES_SEEN,
+    TARGETS_SEEN,
+    NodeSeen,
+    TargetSeen,
+    told,
+)
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store, Transaction
 
@@ -102,10 +109,14 @@ class BalancerReconciler:
                 wishes, registrations=tuple(told(tx, row) for row in wishes.registrations)
             )
             wished_before = {row.eni_id: row for row in NODES_SEEN.list(tx)}
+            halved = {
+                (row.group_arn, row.target_id, row.port): row.halved
+                for row in ANOMALIES_SEEN.list(tx)
+            }
         observed = await self.plane.observe()
         before = {key: row for key, row in known.items() if _knows(observed, key)}
         settled = {key for key, row in before.items() if row.state in ("healthy", "unhealthy")}
-        drawn = draw_balancers(wishes, settled, now)
+        drawn = draw_balancers(wishes, settled, now, halved)
         paths = await observe_tls(self.store, self.settings, drawn, _threads(), now, report)
         secret = cookie_secret(self.settings) if drawn.nodes else b""
         paths = replace(paths, secret=secret)

@@ -7,7 +7,7 @@ plane. Nothing is awaited between reading and writing, so what was read still ho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import hiyoko.services.ecs.rows as rows
@@ -32,9 +32,12 @@ from hiyoko.reconcile.ecs_discovery import (
 from hiyoko.reconcile.report import Report
 from hiyoko.reconcile.task_views import TaskViews
 from hiyoko.services.ec2.rows import SUBNETS
+from hiyoko.services.ec2.seen import INTERFACES_SEEN
 from hiyoko.services.ecs.model import Service, Task, TaskView
+from hiyoko.services.ecs.seen import TASKS_SEEN
 from hiyoko.services.servicediscovery.model import Service as CloudMapService
 from hiyoko.store.database import Store, Transaction
+from hiyoko.store.table import Mark
 
 KEEP_STOPPED_S = 3600
 """AWS describes a stopped task for at least an hour."""
@@ -44,6 +47,14 @@ REST_S = 60.0
 """A service at rest is planned anew after so long, though nothing was seen to change."""
 RETRY_S = 10
 """A placement that failed is tried again in the next cycle of the scheduler."""
+_BY_ROW = frozenset(
+    table.name
+    for table in (
+        *(rows.SERVICES, rows.EVENTS, rows.TASKS, rows.DEFINITIONS),
+        *(TASKS_SEEN, INTERFACES_SEEN),
+    )
+)
+"""Tables that are followed row by row: another service's rows are none of a service's concern."""
 
 
 def plan_task(view: TaskView, now: float) -> str:
@@ -80,23 +91,45 @@ class _Look:
 
 @dataclass(frozen=True, slots=True)
 class _Rest:
-    """A look that called for nothing, and until when the same look calls for nothing."""
+    """A look that called for nothing, and until when the same look calls for nothing.
+
+    ``others`` stamps the tables that it has read beside those that are followed row by row.
+    """
 
     look: _Look
+    others: Mapping[str, int]
     until: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class _Kept:
+    """What followed from rows that are still the same ones."""
+
+    views: TaskViews = field(default_factory=TaskViews)
+    changed: dict[str, str] = field(default_factory=dict)
+    """Tasks that are another now, each with its service, until they were looked at."""
+    ended: dict[str, float] = field(default_factory=dict)
+    """When tasks have ended that are still told of."""
+    resting: dict[str, _Rest] = field(default_factory=dict)
+    history: Mark | None = None
+    """How far the services' histories are known."""
+
+    def refresh(self, tx: Transaction) -> None:
+        """Find what has changed of tasks."""
+        self.changed.update(self.views.refresh(tx))
+
+
+@dataclass(slots=True)
 class EcsServicesReconciler:
     """Keeps every service at its desired count and brings every task to its end.
 
-    What it keeps is what followed from rows that are still the same ones.
+    What it keeps is what followed from rows that are still the same ones: a task is looked at
+    again when a row of it was written, a service when one of its own or of its tasks was.
     """
 
     store: Store
     clock: Clock = field(default_factory=SystemClock)
-    _views: TaskViews = field(default_factory=TaskViews)
-    _resting: dict[str, _Rest] = field(default_factory=dict)
+    _kept: _Kept = field(default_factory=_Kept)
 
     @property
     def name(self) -> str:
@@ -106,55 +139,95 @@ class EcsServicesReconciler:
     async def activate(self) -> Report:
         """Look at all tasks, then at each service with what became of its tasks."""
         report = Report()
-        self._tasks(report)
+        kept, self._kept = self._kept, _Kept()
+        touched = self._tasks(kept, report)
         with self.store.reading() as tx:
-            looks = self._looks(tx)
-        for gone in self._resting.keys() - {look.service.arn for look in looks}:
-            del self._resting[gone]
-        for look in looks:
-            self._service(look, report)
-        self._sweep(report)
+            kept.refresh(tx)
+            looks = self._looks(tx, kept, touched | set(kept.changed.values()), report)
+        for look, others in looks:
+            self._service(look, others, kept, report)
+        self._sweep(kept, report)
+        # A look that did not come to its end is no knowledge: the next one begins anew.
+        self._kept = kept
         return report
 
-    def _sweep(self, report: Report) -> None:
+    def _sweep(self, kept: _Kept, report: Report) -> None:
         """What ECS made in Cloud Map goes with the last service that uses it."""
         with self.store.reading() as tx:
             made = load_made(tx)
-            gone = plan_sweep(rows.list_services(tx), self._views.read(tx), made) if made else []
+            kept.refresh(tx)
+            gone = plan_sweep(rows.list_services(tx), kept.views.all(), made) if made else []
         for one in gone:
             self._invoke(one, "_DropRegistry", {"Registry": one.arn}, report)
 
-    def _tasks(self, report: Report) -> None:
+    def _tasks(self, kept: _Kept, report: Report) -> set[str]:
+        """Bring to their end the tasks whose time it is; the services of those that changed."""
         now = self.clock.now()
         with self.store.reading() as tx:
-            views = self._views.read(tx)
-        for view in views:
-            wanted = plan_task(view, now)
-            if wanted:
-                self._invoke(view.task, wanted, {"Task": view.task.arn}, report)
-            elif view.task.ended_at is not None:
-                _wake(report, view.task.ended_at + KEEP_STOPPED_S - now)
+            kept.refresh(tx)
+        changed, kept.changed = kept.changed, {}
+        for arn in changed:
+            view = kept.views.find(arn)
+            if view is not None and view.task.ended_at is not None:
+                kept.ended[arn] = view.task.ended_at
+            else:
+                kept.ended.pop(arn, None)
+        for arn in (*changed, *(one for one in kept.ended if one not in changed)):
+            view = kept.views.find(arn)
+            wanted = plan_task(view, now) if view is not None else ""
+            if view is not None and wanted:
+                self._invoke(view.task, wanted, {"Task": arn}, report)
+            elif arn in kept.ended:
+                _wake(report, kept.ended[arn] + KEEP_STOPPED_S - now)
+        return set(changed.values())
 
-    def _looks(self, tx: Transaction) -> list[_Look]:
-        of_service: dict[str, list[TaskView]] = {}
-        for view in self._views.read(tx):
-            of_service.setdefault(view.task.service, []).append(view)
-        subnets = {one.subnet_id: one.zone for one in SUBNETS.table.list(tx)}
+    def _looks(
+        self, tx: Transaction, kept: _Kept, touched: set[str], report: Report
+    ) -> list[tuple[_Look, dict[str, int]]]:
+        """The services that are to be looked at, with stamps of what each look has read."""
+        now = self.clock.now()
+        kept.history, written = rows.EVENTS.changed(tx, kept.history)
+        told = {key[0] for key in written or ()}
+        services = rows.list_services(tx)
+        resting = {one.arn: kept.resting[one.arn] for one in services if one.arn in kept.resting}
+        kept.resting = resting
         looks = []
-        for service in rows.list_services(tx):
-            mine = of_service.get(service.arn, [])
-            newest = rows.list_events(tx, service.arn)[:1]
-            last = (newest[0].message, newest[0].created_at) if newest else ("", 0.0)
-            healths = _healths(tx, service, mine, self.clock)
-            used = service.primary.network.subnets
-            zones = frozenset(subnets[one] for one in used if one in subnets)
-            known = load_known(tx, mine)
-            named = frozenset(view.task.arn for view in mine if known.names(view))
-            outside = replace(_outside(tx, service, self.clock), named=named)
-            looks.append(_Look(service, mine, healths, last, zones, known, outside))
+        for service in services:
+            rest = resting.get(service.arn)
+            if (
+                rest is not None
+                and rest.look.service is service
+                and written is not None
+                and service.arn not in touched
+                and service.arn not in told
+                and now < rest.until
+                and tx.unchanged(rest.others)
+            ):
+                _wake(report, rest.until - now)
+                continue
+            with tx.noting_reads() as read:
+                look = self._look(tx, service, kept.views.of_service(service.arn))
+            looks.append((look, tx.stamps(read - _BY_ROW)))
         return looks
 
-    def _service(self, look: _Look, report: Report) -> None:
+    def _look(self, tx: Transaction, service: Service, mine: list[TaskView]) -> _Look:
+        subnets = {one.subnet_id: one.zone for one in SUBNETS.table.whole(tx)}
+        newest = rows.list_events(tx, service.arn)[:1]
+        last = (newest[0].message, newest[0].created_at) if newest else ("", 0.0)
+        used = service.primary.network.subnets
+        known = load_known(tx, mine)
+        named = frozenset(view.task.arn for view in mine if known.names(view))
+        return _Look(
+            service,
+            mine,
+            healths=_healths(tx, service, mine, self.clock),
+            last_event=last,
+            zones=frozenset(subnets[one] for one in used if one in subnets),
+            known=known,
+            outside=replace(_outside(tx, service, self.clock), named=named),
+        )
+
+    def _service(self, look: _Look, others: Mapping[str, int], kept: _Kept, report: Report) -> None:
         now = self.clock.now()
         service = look.service
         if service.deleted_at is not None and not look.tasks:
@@ -164,9 +237,9 @@ class EcsServicesReconciler:
             else:
                 _wake(report, left)
             return
-        resting = self._resting.pop(service.arn, None)
+        resting = kept.resting.pop(service.arn, None)
         if resting is not None and resting.look == look and now < resting.until:
-            self._resting[service.arn] = resting
+            kept.resting[service.arn] = replace(resting, others=others)
             _wake(report, resting.until - now)
             return
         plan = ecs_plan.plan_service(
@@ -177,7 +250,7 @@ class EcsServicesReconciler:
         actions = [*plan_discovery(look.tasks, look.known), *plan.actions]
         if not actions:
             again_s = REST_S if plan.again_s is None else min(REST_S, plan.again_s)
-            self._resting[service.arn] = _Rest(look, now + again_s)
+            kept.resting[service.arn] = _Rest(look, others, now + again_s)
         for action in actions:
             try:
                 request = {"Service": service.arn, **action.members}

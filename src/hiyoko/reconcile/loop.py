@@ -107,6 +107,9 @@ class Loop:
         follows: Mapping[str, Collection[str]] | None = None,
     ) -> Loop:
         """A loop over these reconcilers."""
+        names = {one.name for one in reconcilers}
+        named = {name for one, others in (follows or {}).items() for name in (one, *others)}
+        assert named <= names, f"nobody is {', '.join(sorted(named - names))}"
         return cls([Driver(reconciler) for reconciler in reconcilers], follows)
 
     def wake(self) -> None:
@@ -155,9 +158,8 @@ class Loop:
     async def _drive(self, driver: Driver) -> None:
         while True:
             report = await driver.turn()
-            if report.steps:
-                driver.woken.set()  # look again at what was just done
             if report.steps or report.saw_change:
+                driver.woken.set()  # look again: only a look that finds nothing new is quiet
                 self._wake_followers(driver)
             async with self._turned:
                 self._turned.notify_all()

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from hiyoko import api
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.dns.query_log import EDGE, QueryLog
+from hiyoko.reconcile.log_delivery import Destination, deliver
 from hiyoko.reconcile.report import Report
 from hiyoko.services.route53 import rows
 from hiyoko.services.route53.model import QueryLoggingConfig
@@ -19,7 +19,6 @@ from hiyoko.store.database import Store
 
 EVERY_S = 1.0
 LOG_REGION = "us-east-1"
-BATCH = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,39 +50,16 @@ class QueryLogReconciler:
             by_zone.setdefault(line.split(" ", 3)[2], []).append(line)
         for zone_id, found in by_zone.items():
             if zone_id in configs:
-                for start in range(0, len(found), BATCH):
-                    self._deliver(configs[zone_id], found[start : start + BATCH], report)
+                self._deliver(configs[zone_id], found, report)
         self.log.delivered()
         return report
 
     def _deliver(self, config: QueryLoggingConfig, lines: Sequence[str], report: Report) -> None:
-        place = {
-            "logGroupName": config.log_group,
-            "logStreamName": f"{config.zone_id}/{EDGE}",
-        }
-        events = [{"timestamp": _milliseconds(line), "message": line} for line in lines]
-        try:
-            self._call(config, "PutLogEvents", {**place, "logEvents": events})
-        except api.AwsError as error:
-            if error.code != "ResourceNotFoundException":
-                raise
-            try:
-                self._call(config, "CreateLogStream", place)
-                self._call(config, "PutLogEvents", {**place, "logEvents": events})
-            except api.AwsError as gone:
-                # As on AWS, queries go unlogged while their group is not there.
-                report.refusals[f"log queries of {config.zone_id}"] = str(gone)
-
-    def _call(self, config: QueryLoggingConfig, operation: str, request: api.Request) -> None:
-        api.invoke(
-            self.store,
-            "logs",
-            operation,
-            request,
-            account=config.account,
-            region=LOG_REGION,
-            clock=self.clock,
-        )
+        stream = f"{config.zone_id}/{EDGE}"
+        to = Destination(config.account, LOG_REGION, config.log_group, stream)
+        events = [(_milliseconds(line), line) for line in lines]
+        if refusal := deliver(self.store, self.clock, to, events):
+            report.refusals[f"log queries of {config.zone_id}"] = refusal
 
 
 def _milliseconds(line: str) -> int:

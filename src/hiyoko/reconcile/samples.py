@@ -33,9 +33,21 @@ def record_samples(
     again.
     """
     account, region = place
-    request: dict[str, Any] = {"Namespace": namespace, "Samples": list(samples)}
+    request: dict[str, Any] = {"Namespace": namespace, "Samples": merged(samples)}
     if once is not None:
         request |= {"Source": once[0], "Sequence": once[1]}
     api.invoke(
         store, "cloudwatch", "_RecordSamples", request, account=account, region=region, clock=clock
     )
+
+
+def merged(samples: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The samples with one for each metric and minute: many tasks are one service's two metrics."""
+    found: dict[object, dict[str, Any]] = {}
+    for one in samples:
+        rest = {name: value for name, value in one.items() if name != "Values"}
+        key = (*(rest[name] for name in ("MetricName", "Unit", "Timestamp")), *rest["Dimensions"])
+        values = found.setdefault(key, {**rest, "Values": {}})["Values"]
+        for value, times in one["Values"].items():
+            values[value] = values.get(value, 0.0) + times
+    return list(found.values())

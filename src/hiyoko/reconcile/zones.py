@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 from hiyoko.blueprint.draw_balancer_dns import in_dns
 from hiyoko.blueprint.draw_records import ALL_HEALTHY, Drawn, Flow
+from hiyoko.blueprint.draw_resolvers import ResolverRows
 from hiyoko.blueprint.draw_zones import draw_zones
 from hiyoko.blueprint.zones import Zones
 from hiyoko.clock import Clock, SystemClock
-from hiyoko.plane.dns.dns_server import DnsServer, Served, steps
+from hiyoko.plane.dns.dns_server import DnsServer, Served, endpoint_interfaces, steps
 from hiyoko.plane.dns.zone_change import Digests
 from hiyoko.reconcile.balancers import balancer_rows, healthy_targets
 from hiyoko.reconcile.health_checks import unhealthy
@@ -23,6 +24,8 @@ from hiyoko.services.route53.seen import (
     DelegationSeen,
     ServedSeen,
 )
+from hiyoko.services.route53resolver import rows as resolver
+from hiyoko.services.route53resolver.seen import ADDRESSES_SEEN, AddressSeen
 from hiyoko.store.database import Store, Transaction
 
 AGAIN_S = 10.0
@@ -81,7 +84,23 @@ class ZoneReconciler:
         self.last.zones, self.last.digest = zones, digest
         if served is not None and served.digest == digest:
             report.saw_change = self._record(zones, served)
+            report.saw_change |= self._record_endpoints(zones, served)
         return report
+
+    def _record_endpoints(self, zones: Zones, served: Served) -> bool:
+        """Note which interfaces of resolver endpoints have their sockets. True when it was news."""
+        there = set(endpoint_interfaces(zones)) & set(served.open)
+        with self.store.reading() as tx:
+            seen = {row.eni_id for row in ADDRESSES_SEEN.list(tx)}
+        if seen == there:
+            return False
+        now = self.clock.now()
+        with self.store.transaction() as tx:
+            for eni_id in seen - there:
+                ADDRESSES_SEEN.delete(tx, eni_id=eni_id)
+            for eni_id in sorted(there - seen):
+                ADDRESSES_SEEN.put(tx, AddressSeen(eni_id, now))
+        return True
 
     def _record(self, zones: Zones, served: Served) -> bool:
         """Note what is served. True when that was news.
@@ -94,7 +113,7 @@ class ZoneReconciler:
             waiting = max(
                 route53.newest_change_revision(tx),
                 *(one.revision for one in route53.TRAFFIC_INSTANCES.list(tx)),
-                0,
+                resolver.newest_revision(tx),
             )
             delegations = {seen.zone_id: seen.parent for seen in DELEGATIONS_SEEN.list(tx)}
         wanted = {entry.zone_id: entry.parent for entry in zones.delegations}
@@ -143,4 +162,12 @@ def draw(tx: Transaction, drawn: Drawn | None = None) -> Zones:
         drawn=drawn,
         signing=signing_of(tx),
         signing_keys=route53.SIGNING_KEYS.list(tx),
+        resolver_rows=ResolverRows(
+            tuple(resolver.ENDPOINTS.list(tx)),
+            tuple(resolver.RULES.list(tx)),
+            tuple(resolver.ASSOCIATIONS.list(tx)),
+            tuple(resolver.DNSSEC_CONFIGS.list(tx)),
+            tuple(resolver.QUERY_LOG_ASSOCIATIONS.list(tx)),
+            tuple(resolver.REVERSE_CONFIGS.list(tx)),
+        ),
     )

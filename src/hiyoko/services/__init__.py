@@ -19,6 +19,7 @@ SERVICES = (
     "iam",
     "logs",
     "route53",
+    "route53resolver",
     "servicediscovery",
     "sts",
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -75,6 +75,25 @@ class Transaction:
     def wrote(self, table: str) -> None:
         """Something in this table is another now."""
         self.written |= {table}
+
+    @contextmanager
+    def noting_reads(self) -> Iterator[set[str]]:
+        """The tables that are read in this block."""
+        outer, self.read = self.read, set()
+        try:
+            yield self.read
+        finally:
+            outer.update(self.read)
+            self.read = outer
+
+    def stamps(self, tables: Iterable[str]) -> dict[str, int]:
+        """What :meth:`unchanged` wants to know later."""
+        return {table: self.images.stamp(table) for table in tables}
+
+    def unchanged(self, stamps: Mapping[str, int]) -> bool:
+        """Whether these tables' rows are what they were. Who asks depends on them."""
+        self.read.update(stamps)
+        return all(self.images.stamp(table) == was for table, was in stamps.items())
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run one statement with its values bound."""

@@ -9,14 +9,18 @@ after, so what was worked out from it can be kept beside it.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from operator import itemgetter
 from typing import Any
 
 Key = str | int
 Values = tuple[Key, ...]
 """A row's looked-up columns, the key first."""
+CHANGES_KEPT = 1024
+"""Of how many writes a table's image knows the keys. Who has missed more reads all rows."""
 
 
 @dataclass(slots=True)
@@ -36,15 +40,30 @@ class Image:
     entries: dict[Values, Entry] = field(default_factory=dict)
     whole: tuple[Any, ...] | None = None
     """All rows in order, as they were last told; None since a write."""
+    writes: int = 0
+    _last: deque[Values] = field(default_factory=lambda: deque(maxlen=CHANGES_KEPT))
+    """The keys of the last writes."""
     _ordered: bool = True
     _indexes: dict[int, dict[Key, list[Values]]] = field(default_factory=dict)
+
+    def since(self, writes: int) -> set[Values] | None:
+        """The keys of the rows written since there were so many writes; None: it is too long."""
+        missed = self.writes - writes
+        if missed > len(self._last):
+            return None
+        return set(islice(reversed(self._last), missed))
+
+    def _written(self, key: Values) -> None:
+        self.whole = None
+        self.writes += 1
+        self._last.append(key)
 
     def put(self, entry: Entry) -> Entry | None:
         """Add a row or replace the one with its key, which is returned."""
         key = entry.values[: self.key_length]
         old = self.entries.get(key)
         self.entries[key] = entry
-        self.whole = None
+        self._written(key)
         if old is None:
             self._ordered = False
         self._index(key, old, entry)
@@ -53,7 +72,7 @@ class Image:
     def drop(self, key: Values) -> Entry | None:
         """Take a row out; what it was, or None."""
         old = self.entries.pop(key, None)
-        self.whole = None
+        self._written(key)
         self._index(key, old, None)
         return old
 
@@ -115,6 +134,18 @@ class Images:
     _of: dict[str, Image] = field(default_factory=dict)
     _undo: list[tuple[Image, Values, Entry | None]] = field(default_factory=list)
     _loaded: list[str] = field(default_factory=list)
+    _stamps: dict[str, int] = field(default_factory=dict)
+    """How often a table was written, or a write of it undone, also where it has no image."""
+    _touched: set[str] = field(default_factory=set)
+    """The tables that the open transaction has written."""
+
+    def stamp(self, table: str) -> int:
+        """A number that is the same as long as the table's rows are."""
+        return self._stamps.get(table, 0)
+
+    def _touch(self, table: str) -> None:
+        self._stamps[table] = self._stamps.get(table, 0) + 1
+        self._touched.add(table)
 
     def find(self, table: str) -> Image | None:
         """The table's image, when it was read."""
@@ -127,12 +158,14 @@ class Images:
 
     def put(self, table: str, entry: Entry) -> None:
         """A row was written."""
+        self._touch(table)
         image = self._of.get(table)
         if image is not None:
             self._undo.append((image, entry.values[: image.key_length], image.put(entry)))
 
     def drop(self, table: str, where: Mapping[str, Key]) -> None:
         """The rows with these column values were deleted."""
+        self._touch(table)
         image = self._of.get(table)
         if image is not None:
             for entry in image.select(where):
@@ -141,6 +174,7 @@ class Images:
 
     def forget(self, table: str) -> None:
         """Somebody wrote the table by a statement of their own: it is read anew when asked for."""
+        self._touch(table)
         self._of.pop(table, None)
 
     def mark(self) -> tuple[int, int]:
@@ -150,6 +184,8 @@ class Images:
     def undo(self, mark: tuple[int, int] = (0, 0)) -> None:
         """Everything is again as it was at the mark; what was read since is not to be trusted."""
         written, loaded = mark
+        for table in self._touched:
+            self._stamps[table] += 1
         while len(self._undo) > written:
             image, key, entry = self._undo.pop()
             image.restore(key, entry)
@@ -161,3 +197,4 @@ class Images:
         """The transaction is over and its writes stand."""
         self._undo.clear()
         self._loaded.clear()
+        self._touched.clear()

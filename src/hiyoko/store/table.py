@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cattrs.preconf.json import JsonConverter, make_converter
 
-from hiyoko.store.image import Entry, Image, Key
+from hiyoko.store.image import Entry, Image, Key, Values
 
 if TYPE_CHECKING:
     from hiyoko.store.database import Transaction
@@ -51,6 +51,14 @@ _tables: list[Table[Any]] = []
 def all_tables() -> tuple[Table[Any], ...]:
     """Every table declared so far: what a database must hold when it is opened."""
     return tuple(_tables)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far somebody knows a table's rows."""
+
+    image: Image
+    writes: int
 
 
 @dataclass(frozen=True)
@@ -124,6 +132,14 @@ class Table(Generic[T]):
                 ]
             )
         return image.whole
+
+    def changed(self, tx: Transaction, since: Mark | None) -> tuple[Mark, set[Values] | None]:
+        """The keys of rows that were written since then, and now; None: any row may be another."""
+        image = self._image(tx)
+        now = Mark(image, image.writes)
+        if since is None or since.image is not image:
+            return now, None
+        return now, image.since(since.writes)
 
     def count(self, tx: Transaction, **where: Key) -> int:
         """How many rows have these column values."""

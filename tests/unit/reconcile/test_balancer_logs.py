@@ -16,7 +16,14 @@ from hiyoko.plane.collector.control import CollectorPlane
 from hiyoko.reconcile.balancer_logs import BalancerLogsReconciler, _by_place
 from hiyoko.services.elbv2 import rows
 from hiyoko.services.elbv2.model import Action, Listener, LoadBalancer, Node, WeightedGroup
-from hiyoko.services.elbv2.seen import NODES_SEEN, TARGETS_SEEN, NodeSeen, TargetSeen
+from hiyoko.services.elbv2.seen import (
+    ANOMALIES_SEEN,
+    NODES_SEEN,
+    TARGETS_SEEN,
+    AnomalySeen,
+    NodeSeen,
+    TargetSeen,
+)
 from hiyoko.store.database import Store
 
 PREFIX = "arn:aws:elasticloadbalancing:ap-northeast-1:123456789012"
@@ -58,6 +65,8 @@ def store() -> Store:
             )
             state = "unhealthy" if x == "a" else "initial"
             TARGETS_SEEN.put(tx, TargetSeen(GROUP, "10.0.1.2", 80, f"eni-{x}", state, "", "", 0))
+        ANOMALIES_SEEN.put(tx, AnomalySeen(GROUP, "10.0.1.1", 80, "anomalous", 0, 0.0))
+        ANOMALIES_SEEN.put(tx, AnomalySeen(GROUP, "10.0.1.2", 80, "normal", 2, 0.0))
     return made
 
 
@@ -90,6 +99,8 @@ def test_healthy_and_unhealthy_targets_are_counted_once_a_minute(
     assert value("UnHealthyHostCount", "Sum", "zone-b") == [0]
     assert value("HealthyHostCount", "Average") == [1]
     assert value("HealthyStateDNS", "SampleCount") == [2]
+    assert value("AnomalousHostCount", "Maximum", "zone-a") == [1]
+    assert value("MitigatedHostCount", "Average") == [1]
 
 
 def test_capacity_is_told_with_the_counts_of_its_minute() -> None:

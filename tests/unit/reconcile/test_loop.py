@@ -83,6 +83,20 @@ async def test_a_change_of_one_wakes_the_others() -> None:
     assert all(driver.activations >= 2 for driver in loop.drivers)
 
 
+def test_whom_nobody_is_cannot_be_followed() -> None:
+    with pytest.raises(AssertionError, match="nobody is zone"):
+        Loop.of([Fake("zones")], {"zones": ("zone",)})
+
+
+async def test_what_was_seen_to_change_is_looked_at_again_though_nothing_was_committed() -> None:
+    loop = Loop.of([Fake("a", [Report(saw_change=True)])])
+    running = asyncio.create_task(loop.run())
+    await loop.settle(5)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert loop.drivers[0].report.quiet
+
+
 async def test_a_surprise_is_reported_and_tried_again() -> None:
     loop = await run_until_settled(Fake("a", [ValueError("oh")]), Fake("b"))
     assert loop.drivers[0].activations >= 2

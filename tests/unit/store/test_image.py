@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hiyoko.store.database import Store, Transaction
-from hiyoko.store.table import Table
+from hiyoko.store.database import Store, Transaction, noting_reads
+from hiyoko.store.image import CHANGES_KEPT, Values
+from hiyoko.store.table import Mark, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ def test_what_is_told_from_memory_is_what_is_in_the_file(
     blocks: list[tuple[str, list[tuple[str, Part]]]],
 ) -> None:
     store = Store.open(":memory:")
+    with store.reading() as tx:
+        known = Known.of(tx)
     for end, writes in blocks:
         if end == "peek":
             with store.reading() as tx:
@@ -102,6 +105,70 @@ def test_what_is_told_from_memory_is_what_is_in_the_file(
             assert end == "abort"
         with store.reading() as tx:
             check(tx)
+            known = known.follow(tx)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What somebody knows who reads only the rows that are told to have changed."""
+
+    rows: dict[Values, Part]
+    mark: Mark
+    stamps: dict[str, int]
+
+    @classmethod
+    def of(cls, tx: Transaction) -> Known:
+        mark, _ = PARTS.changed(tx, None)
+        return cls(_by_key(PARTS.list(tx)), mark, tx.stamps([PARTS.name]))
+
+    def follow(self, tx: Transaction) -> Known:
+        """Read what changed; it is all that changed."""
+        now, rows = Known.of(tx), dict(self.rows)
+        _, keys = PARTS.changed(tx, self.mark)
+        for key in now.rows.keys() | rows.keys() if keys is None else keys:
+            if key in now.rows:
+                rows[key] = now.rows[key]
+            else:
+                rows.pop(key, None)
+        assert rows == now.rows
+        assert self.rows == now.rows or not tx.unchanged(self.stamps)
+        return now
+
+
+def _by_key(parts: list[Part]) -> dict[Values, Part]:
+    return {(part.account, part.shelf, part.number): part for part in parts}
+
+
+def test_who_has_missed_too_many_writes_is_told_to_read_all() -> None:
+    store = Store.open(":memory:")
+    with store.reading() as tx:
+        mark, _ = PARTS.changed(tx, None)
+    with store.transaction() as tx:
+        for number in range(CHANGES_KEPT):
+            PARTS.put(tx, Part("1", "a", number, "red"))
+    with store.transaction() as tx:
+        assert len(PARTS.changed(tx, mark)[1] or ()) == CHANGES_KEPT
+        PARTS.put(tx, Part("1", "a", 0, "blue"))
+        assert PARTS.changed(tx, mark)[1] is None
+
+
+def test_what_a_part_of_a_look_reads_is_read_by_the_look_too() -> None:
+    store = Store.open(":memory:")
+    with noting_reads() as whole, store.reading() as tx:
+        with tx.noting_reads() as part:
+            PARTS.list(tx)
+        with tx.noting_reads() as nothing:
+            pass
+    assert (part, nothing, whole) == ({PARTS.name}, set(), {PARTS.name})
+
+
+def test_who_asks_whether_a_table_is_the_same_depends_on_it() -> None:
+    store = Store.open(":memory:")
+    with store.reading() as tx:
+        stamps = tx.stamps([PARTS.name])
+    with noting_reads() as read, store.reading() as tx:
+        assert tx.unchanged(stamps)
+    assert read == {PARTS.name}
 
 
 def run(tx: Transaction, writes: list[tuple[str, Part]], *, abort: bool) -> None:

@@ -8,7 +8,7 @@ Pure, golden-tested; ``render`` puts a node's whole configuration together:
 - ``transforms``  what a rule rewrites on the way to a target
 - ``backend``, ``checks``, ``stickiness``  a target group: servers, checks, who comes back
 - ``guards``  rules that want to know whose a request is, and what their agent is told
-- ``seals``  cookies that only the balancer can make or read
+- ``seals``, ``boxes``  cookies that only the balancer can make or read
 
 At work:
 

@@ -68,6 +68,7 @@ def access_entry(line: RequestLine | ErrorLine, context: LogContext) -> str | No
     status = str(line.status) if answered else "-"
     # A target that gave no answer in time, or hung up, counts as one that was not reached.
     dispatched = answered or (line.ended[0] == "C" and line.connect_ms >= 0)
+    classification, _, why = line.classification.partition("/")
     before = max(line.read_ms, 0) + max(line.queue_ms, 0) + max(line.connect_ms, 0)
     return " ".join(
         (
@@ -98,8 +99,8 @@ def access_entry(line: RequestLine | ErrorLine, context: LogContext) -> str | No
             _quoted(line.error_reason),
             _quoted(line.target or ""),
             _quoted("" if status == "-" else status),
-            '"-"',
-            '"-"',
+            _quoted(classification),
+            _quoted(why),
             connection_id(line.connection),
             _quoted(line.new_host),
             _quoted(line.new_uri),

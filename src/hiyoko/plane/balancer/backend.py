@@ -16,7 +16,8 @@ from hiyoko.plane.balancer.stickiness import sticky_lines
 _ALGORITHMS = {
     "round_robin": "roundrobin",
     "least_outstanding_requests": "leastconn",
-    "weighted_random": "random",
+    # One draw: of two, HAProxy would take the less busy one, and who fails is never busy.
+    "weighted_random": "random(1)",
 }
 
 
@@ -26,31 +27,38 @@ def backend_lines(
     """The lines of a group's backend section; ``secret`` is what cookies are sealed with.
 
     All but the servers are its structure, which needs a reload to change: so servers' arguments
-    stand in a comment, and the structure is the same with and without targets. Where clients come
-    back to their targets, targets are named in the structure.
+    stand in a comment, and the structure is the same with and without targets.
     """
     yield from version_answers(group, http2_clients=http2_clients)
-    targets = [target for target in group.targets if not target.draining]
     yield f"balance {_ALGORITHMS[group.algorithm]}"
-    # None, or all still initial. What fails open counts as usable. A worker that is being replaced
-    # says that it has no servers, though it goes on to serve its connections.
-    yield own_answer(UNAVAILABLE, " if { nbsrv lt 1 } !{ stopping }")
+    yield from _unavailable()
     yield "option allbackups"
     # Changes of health wake the daemon, if there is one.
     yield f"log unix@{EVENTS} local0 notice"
     yield "option log-health-checks"
     yield from check_lines(group.health_check, group.protocol_version)
-    yield from sticky_lines(group, targets, secret)
+    yield from sticky_lines(group, secret)
     for arguments in server_arguments(group):
         yield f"# each server: {arguments}"
     yield from _servers(group, backend_name(group.arn))
 
 
-def open_lines(group: TargetGroup, *, http2_clients: bool = True) -> Iterator[str]:
-    """The lines of the backend that a group with a threshold opens to: every target, unchecked."""
+def open_lines(group: TargetGroup, secret: bytes, *, http2_clients: bool = True) -> Iterator[str]:
+    """The lines of the backend that a group opens to, if it has one: every target, unchecked."""
     yield from version_answers(group, http2_clients=http2_clients)
     yield f"balance {_ALGORITHMS[group.algorithm]}"
+    yield from _unavailable()
+    yield from sticky_lines(group, secret)
     yield from _servers(group, open_backend(group.arn))
+
+
+def _unavailable() -> Iterator[str]:
+    """None, or all still initial. What fails open counts as usable.
+
+    A worker that is being replaced says that it has no servers, though it goes on to serve its
+    connections.
+    """
+    yield own_answer(UNAVAILABLE, " if { nbsrv lt 1 } !{ stopping }")
 
 
 def _servers(group: TargetGroup, backend: str) -> Iterator[str]:

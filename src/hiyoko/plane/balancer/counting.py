@@ -5,15 +5,16 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balance
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hiyoko.plane.balancer.access_log import CLIENT_CLOSED
-from hiyoko.plane.balancer.log_context import LogContext
-from hiyoko.plane.balancer.names import OPEN_BACKENDS
+from hiyoko.plane.balancer.log_context import GroupMeant, LogContext
+from hiyoko.plane.balancer.names import OPEN, OPEN_BACKENDS
 
 Dimensions = tuple[tuple[str, str], ...]
-HEAD_FIELDS = 10
+HEAD_FIELDS = (10, 12)
+"""Without and with what is told of connections to targets."""
 COUNT, SECONDS, MILLISECONDS, BYTES = "Count", "Seconds", "Milliseconds", "Bytes"
 
 
@@ -45,21 +46,17 @@ def count_requests(tally: Tally, heads: Mapping[bytes, int], context: LogContext
     processed = 0
     for head, times in heads.items():
         fields = head.decode("latin-1").split(" ")
-        if len(fields) != HEAD_FIELDS:
+        if len(fields) not in HEAD_FIELDS:
             continue  # a line that was cut off
-        _, port, status, ended, backend, server, rule, answer_ms, received, sent = fields
+        _, port, status, ended, backend, server, rule, answer_ms, received, sent, *more = fields
         processed += (int(received) + int(sent)) * times
         answered = int(answer_ms) >= 0
         group = context.groups.get(backend)
-        target = group.arn.rsplit(":", 1)[1] if group is not None else None
+        target = _name(group)
         counted = _Counted(tally, context, times)
         if server != "<NOSRV>":
-            counted.targets("RequestCount", 1, target)
-            if target is not None:
-                counted.group("RequestCountPerTarget", target)
-            if ended[0] in "sS" and ended[1] == "C":
-                counted.targets("TargetConnectionErrorCount", 1, target)
-            if server.startswith("open:") or backend.startswith(OPEN_BACKENDS):
+            _count_target(counted, group, server, ended, more)
+            if server.startswith(OPEN) or backend.startswith(OPEN_BACKENDS):
                 counted.targets("UnhealthyRoutingRequestCount", 1, target)
         if answered:
             counted.targets("TargetResponseTime", int(answer_ms) / 1000, target, SECONDS)
@@ -104,6 +101,27 @@ def count_logins(tally: Tally, logins: Mapping[tuple[str, int], int], context: L
     for (name, value), times in logins.items():
         unit = MILLISECONDS if name.endswith("Latency") else COUNT
         _Counted(tally, context, times).balancer(name, value, unit)
+
+
+def _name(group: GroupMeant | None) -> str | None:
+    """A target group in a dimension."""
+    return group.arn.rsplit(":", 1)[1] if group is not None else None
+
+
+def _count_target(
+    counted: _Counted, group: GroupMeant | None, server: str, ended: str, more: Sequence[str]
+) -> None:
+    """A request for which a target was chosen; ``more``: where its client was to come back to, and
+    what failed on the way."""
+    target = _name(group)
+    counted.targets("RequestCount", 1, target)
+    if target is not None:
+        counted.group("RequestCountPerTarget", target)
+    if group is not None and group.sticky and more[:1] != [server]:
+        counted.balancer("NonStickyRequestCount", 1)
+    if ended[0] in "sS" and ended[1] == "C":
+        what = "TargetTLSNegotiation" if more[1:] == ["SSL"] else "TargetConnection"
+        counted.targets(f"{what}ErrorCount", 1, target)
 
 
 def _count_own(counted: _Counted, status: int) -> None:

@@ -14,22 +14,38 @@ from hiyoko.plane.balancer.text import quoted
 
 MODE = "routing.http.desync_mitigation_mode"
 _BODYLESS = "{ method GET HEAD } { fc_http_major 1 }"
+_FOUND = "{ var(txn.class) -m found }"
+_CLASSES = (
+    (
+        f"{_BODYLESS} {{ req.fhdr(content-length) -m found }}",
+        "Ambiguous/UndefinedContentLengthSemantics",
+    ),
+    (f"{_FOUND} {{ req.fhdr(content-length) -m int 0 }}", "Acceptable/GetHeadZeroContentLength"),
+    (
+        f"{_BODYLESS} {{ req.fhdr(transfer-encoding) -m found }}",
+        "Ambiguous/UndefinedTransferEncodingSemantics",
+    ),
+    ("{ req.hdrs -m reg -- " + quoted(r"[^\t\r\n -~]") + " }", "Acceptable/NonCompliantHeader"),
+    (_FOUND + " { req.hdrs -m reg -- " + quoted(r"\x00") + " }", "Severe/BadHeader"),
+    ("{ fc_http_major 1 } !{ req.ver 1.0 1.1 }", "Acceptable/NonCompliantVersion"),
+)
+"""What is looked for, by the last one that holds."""
+
+
+def classifies(mode: str) -> bool:
+    """True in the mode that asks of each request what is wrong with it."""
+    return mode == "strictest"
 
 
 def desync_lines(mode: str) -> Iterator[str]:
-    """The lines of a frontend; ``defensive``, the default, has none."""
+    """The lines of a frontend; ``defensive``, the default, has none.
+
+    ``txn.class`` is AWS's classification and its reason: ``CLASS/REASON``, for the log.
+    """
     if mode == "monitor":
         yield "option accept-invalid-http-request"
-    if mode != "strictest":
+    if not classifies(mode):
         return
-    for classified in (
-        # GetHeadZeroContentLength, UndefinedContentLengthSemantics
-        f"{_BODYLESS} {{ req.fhdr(content-length) -m found }}",
-        # UndefinedTransferEncodingSemantics
-        f"{_BODYLESS} {{ req.fhdr(transfer-encoding) -m found }}",
-        # NonCompliantHeader, and BadHeader for the byte 0
-        "{ req.hdrs -m reg -- " + quoted(r"[^\t\r\n -~]") + " }",
-        # NonCompliantVersion
-        "{ fc_http_major 1 } !{ req.ver 1.0 1.1 }",
-    ):
-        yield own_answer("400 Bad Request", f" if {classified}")
+    for condition, classified in _CLASSES:
+        yield f"http-request set-var(txn.class) str({classified}) if {condition}"
+    yield own_answer("400 Bad Request", " if { var(txn.class) -m found }")

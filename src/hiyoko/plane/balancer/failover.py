@@ -1,6 +1,7 @@
 """Routing failover: where a threshold of healthy targets is missed, all targets get requests.
 
-The default threshold (one healthy target) needs none of this: a backend's spare servers do it.
+The default threshold (one healthy target) needs none of this: a backend's spare servers do it, but
+for clients that come back to a target, who could not tell its spare server from it.
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health.html
 """
 
@@ -23,10 +24,10 @@ def threshold_lines(groups: Iterable[TargetGroup]) -> Iterator[str]:
 
 def opened(lines: Iterable[str], groups: Iterable[TargetGroup]) -> Iterator[str]:
     """The lines of a frontend; before each choice of a group, the choice of its open backend."""
-    early = {backend_name(group.arn): group for group in groups if group.opens_early}
+    apart = {backend_name(group.arn): group for group in groups if group.opens_apart}
     for line in lines:
         word, name, condition = (*line.split(" ", 2), "", "")[:3]
-        found = early.get(name) if word == "use_backend" else None
+        found = apart.get(name) if word == "use_backend" else None
         for below in _thresholds(found) if found is not None else ():
             yield f"use_backend {open_backend(found.arn)} {condition} {below}" if found else ""
         yield line
@@ -34,10 +35,11 @@ def opened(lines: Iterable[str], groups: Iterable[TargetGroup]) -> Iterator[str]
 
 def _thresholds(group: TargetGroup) -> Iterator[str]:
     name = backend_name(group.arn)
-    if group.healthy_count_min > 1:
-        yield f"{{ nbsrv({name}) lt {group.healthy_count_min} }}"
+    # A worker that is being replaced says that it has none.
+    if group.healthy_count_min > 1 or group.stickiness is not None:
+        yield f"{{ nbsrv({name}) lt {group.healthy_count_min} }} !{{ stopping }}"
     if group.healthy_percent_min is not None:
-        yield f"{{ nbsrv({name}),mul(100),sub({_variable(group)}) -m int lt 0 }}"
+        yield f"{{ nbsrv({name}),mul(100),sub({_variable(group)}) -m int lt 0 }} !{{ stopping }}"
 
 
 def _variable(group: TargetGroup) -> str:

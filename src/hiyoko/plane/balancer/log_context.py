@@ -55,6 +55,7 @@ class GroupMeant:
 
     arn: str
     protocol_version: str
+    sticky: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ def log_context(
         private_address=str(node.address),
         listeners={str(listener.port): _listener(listener) for listener in node.listeners},
         groups={
-            name: GroupMeant(group.arn, group.protocol_version)
+            name: GroupMeant(group.arn, group.protocol_version, group.stickiness is not None)
             for group in node.groups
             for name in (backend_name(group.arn), open_backend(group.arn))
         },

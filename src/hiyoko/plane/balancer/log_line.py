@@ -28,6 +28,8 @@ _CERTIFICATE = "tcp-request session set-var(sess.cert) ssl_f_sha1,hex"
 # Context, port, status, how it ended, backend, server, rule, time of the answer's headers (ms),
 # bytes received, bytes sent.
 _HEAD = "A {context} {port} %ST %ts %b %s %[var(txn.rule)] %Tr %U %B"
+# To which target the client was to come back, and what failed on the way to a target: ``SSL``.
+_CONNECTION = " %[var(txn.target)] %[bc_err_str,bytes(0,3)]"
 _TIMES = "%Ts.%ms %Th %Ti %TR %Tw %Tc %Ta"
 _TLS = "%sslc %sslv %[ssl_fc_is_resumed] %[var(sess.cert)] %{+Q,+E}[ssl_fc_sni]"
 _CLIENT = (
@@ -38,6 +40,7 @@ _NO_TLS = '- - - - \\"-\\"'
 _TRANSFORMED = "%{+Q,+E}[var(txn.transformed_host)] %{+Q,+E}[var(txn.transformed_uri)]"
 _NOT_TRANSFORMED = '\\"\\" \\"\\"'
 _REASON = "R=%[var(txn.error_reason)] "
+_CLASS = "K=%[var(txn.class)] "
 _CAPTURED = " ".join(f"%{{+Q,+E}}[capture.req.hdr({number})]" for number in range(3))
 _ERROR = (
     "E {context} {port} %ST %ts %U %B %Ts.%ms %ci:%cp %[fc_err] %[ssl_fc_err,hex] %[ssl_c_err] "
@@ -53,20 +56,24 @@ def log_lines(
     client: bool = False,
     transforms: bool = False,
     guards: bool = False,
+    connections: bool = False,
+    classified: bool = False,
 ) -> Iterator[str]:
     """A frontend's lines; they come before whatever answers a request.
 
     ``context`` names what the numbers in the line meant when it was written: see ``log_context``.
-    ``client`` is true where clients may show certificates, ``guards`` where users log in.
+    ``client`` is true where clients may show certificates, ``guards`` where users log in,
+    ``connections`` where it matters how a target was chosen and reached, ``classified`` where
+    requests are looked at for what is wrong with them.
     """
     yield f"log fd@{LOG_FD} len {LINE_BYTES_MAX} format raw local0"
     yield "option dontlognull"
-    head = _HEAD.format(context=context, port=port)
+    head = _HEAD.format(context=context, port=port) + (_CONNECTION if connections else "")
     yield (
         f'log-format "{head}|{_TIMES} %ci:%cp %si:%sp %HM %HV {_TLS if tls else _NO_TLS} %ID '
         f"%[var(sess.conn)] {_CLIENT if client else _NO_CLIENT} "
         f"{_TRANSFORMED if transforms else _NOT_TRANSFORMED} "
-        f"{_REASON if guards else ''}{_CAPTURED} "
+        f"{_REASON if guards else ''}{_CLASS if classified else ''}{_CAPTURED} "
         '%HPO%HQ"'
     )
     yield f'error-log-format "{_ERROR.format(context=context, port=port)}"'
@@ -90,10 +97,10 @@ LOGIN = re.compile(rb"^G (ELBAuth[A-Za-z]+) (\d+)$", re.MULTILINE)
 
 _TEXT = r'"((?:[^"\\]|\\.)*)"'
 _LINE = re.compile(
-    r"A (\S+) (\d+) (-?\d+) (\S+) (\S+) (\S+) (\S+) (-?\d+) (\d+) (\d+)\|"
+    r"A (\S+) (\d+) (-?\d+) (\S+) (\S+) (\S+) (\S+) (-?\d+) (\d+) (\d+)(?: \S+ \S+)?\|"
     r"(\d+\.\d+) (-?\d+) (-?\d+) (-?\d+) (-?\d+) (-?\d+) (-?\d+) "
     r"(\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) "
-    rf"{_TEXT} (\S+) (\S+) {_TEXT} (\S+) (\S+) (\S+) {_TEXT} {_TEXT} (?:R=(\S+) )?"
+    rf"{_TEXT} (\S+) (\S+) {_TEXT} (\S+) (\S+) (\S+) {_TEXT} {_TEXT} (?:R=(\S+) )?(?:K=(\S+) )?"
     rf"{_TEXT} {_TEXT} {_TEXT} (.*)",
     re.DOTALL,
 )
@@ -146,6 +153,7 @@ class RequestLine:
     new_host: str
     new_uri: str
     error_reason: str
+    classification: str
     host: str
     user_agent: str
     trace: str
@@ -213,10 +221,11 @@ def parse_line(line: bytes) -> RequestLine | ErrorLine | None:
         new_host=_unescaped(g[32]),
         new_uri=_unescaped(g[33]),
         error_reason="" if g[34] in (None, "-") else g[34],
-        host=_unescaped(g[35]),
-        user_agent=_unescaped(g[36]),
-        trace=_unescaped(g[37]),
-        uri=_ENCODED.sub(lambda m: chr(int(m[1], 16)), g[38]),
+        classification="" if g[35] in (None, "-") else g[35],
+        host=_unescaped(g[36]),
+        user_agent=_unescaped(g[37]),
+        trace=_unescaped(g[38]),
+        uri=_ENCODED.sub(lambda m: chr(int(m[1], 16)), g[39]),
     )
 
 

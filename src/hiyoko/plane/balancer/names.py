@@ -8,6 +8,10 @@ OPEN_BACKENDS = "open."
 """What the names of backends begin with that take every target, healthy or not."""
 
 
+OPEN = "open:"
+"""What a server's name begins with that is used when all fail: without a check, always usable."""
+
+
 def backend_name(group_arn: str) -> str:
     """The backend of a target group: AWS's name and id of the group."""
     return "tg." + group_arn.rsplit(":targetgroup/", 1)[1].replace("/", ".")

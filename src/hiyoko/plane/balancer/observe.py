@@ -26,14 +26,14 @@ class ServerSeen:
 
     ``check`` is HAProxy's word (``L7OK``, ``L4CON``, ``L7TOUT``, ...), empty before the first
     check has ended and while it cannot be told; ``code`` is the HTTP status that a check saw.
-    ``weightless`` is one that is only half taken into service.
+    Without ``weight`` it is only half taken into service.
     """
 
     up: bool
     check: str
     code: str
     maintenance: bool = False
-    weightless: bool = False
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def parse_stat(text: str) -> tuple[tuple[int, ...], dict[tuple[str, str], Server
         return (), {}
     proxy_at, name_at, status_at, weight_at, check_at, code_at = (
         columns.index(name)
-        for name in ("pxname", "svname", "status", "weight", "check_status", "check_code")
+        for name in ("pxname", "svname", "status", "uweight", "check_status", "check_code")
     )
     for row in rows:
         if not row:
@@ -82,7 +82,7 @@ def parse_stat(text: str) -> tuple[tuple[int, ...], dict[tuple[str, str], Server
                 check=outcome,
                 code=code,
                 maintenance=status.startswith("MAINT"),
-                weightless=row[weight_at] == "0",
+                weight=int(row[weight_at]),
             )
     return tuple(sorted(ports)), servers
 

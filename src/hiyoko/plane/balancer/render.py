@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from hiyoko.blueprint.balancers import BalancerNode, Forward, Listener
+from hiyoko.blueprint.balancers import BalancerNode, Forward, Listener, TargetGroup
 from hiyoko.plane.balancer.answers import (
     CONNECT_TIMEOUT_S,
     error_answers,
@@ -21,7 +21,7 @@ from hiyoko.plane.balancer.answers import (
 )
 from hiyoko.plane.balancer.backend import backend_lines, open_lines
 from hiyoko.plane.balancer.connections import client_keep_alive, expect_continue
-from hiyoko.plane.balancer.desync import MODE, desync_lines
+from hiyoko.plane.balancer.desync import MODE, classifies, desync_lines
 from hiyoko.plane.balancer.failover import opened, threshold_lines
 from hiyoko.plane.balancer.forwarding import (
     client_address,
@@ -84,9 +84,9 @@ def render_haproxy(node: BalancerNode, paths: Paths) -> str:
         lines += ["", f"backend {backend_name(group.arn)}"]
         shown = backend_lines(group, paths.secret, http2_clients=http2_clients)
         lines += (f"  {line}" for line in shown)
-        if group.opens_early:
+        if group.opens_apart:
             lines += ["", f"backend {open_backend(group.arn)}"]
-            shown = open_lines(group, http2_clients=http2_clients)
+            shown = open_lines(group, paths.secret, http2_clients=http2_clients)
             lines += (f"  {line}" for line in shown)
     body = "\n".join(lines) + "\n"
     top = (
@@ -173,6 +173,7 @@ def _defaults(node: BalancerNode) -> Iterator[str]:
 
 def _frontend(node: BalancerNode, listener: Listener, paths: Paths, context: str) -> Iterator[str]:
     attributes = dict(node.attributes)
+    mode = attributes.get(MODE, "defensive")
     # Without this HAProxy takes HTTP/2's preface on any port.
     alone = "" if has_http2_clients([listener], node.attributes) else " proto h1"
     yield f"bind {node.address}:{listener.port}{alone}{tls_options(listener, attributes, paths)}"
@@ -183,13 +184,18 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths, context: str
         client=listener.mutual is not None,
         transforms=any(rule.transforms for rule in listener.rules),
         guards=guarded(listener),
+        connections=any(
+            group.stickiness is not None or group.protocol == "HTTPS"
+            for group in _forwards(node, listener)
+        ),
+        classified=classifies(mode),
     )
     yield from client_keep_alive(attributes)
     yield from client_address(attributes)
-    grpc = _forwards_grpc(node, listener)
+    grpc = any(group.protocol_version == "GRPC" for group in _forwards(node, listener))
     if grpc:
         yield mark_grpc_calls()
-    yield from desync_lines(attributes.get(MODE, "defensive"))
+    yield from desync_lines(mode)
     yield refused_answer()
     yield from refusals()
     yield from callback_lines(listener)
@@ -217,8 +223,8 @@ def _frontend(node: BalancerNode, listener: Listener, paths: Paths, context: str
     yield from opened(render_forwards(listener, key), node.groups)
 
 
-def _forwards_grpc(node: BalancerNode, listener: Listener) -> bool:
-    speak = {group.arn for group in node.groups if group.protocol_version == "GRPC"}
+def _forwards(node: BalancerNode, listener: Listener) -> list[TargetGroup]:
+    """The target groups that the listener's rules lead to."""
     actions = [rule.action for rule in listener.rules]
-    forwards = [action for action in actions if isinstance(action, Forward)]
-    return any(arn in speak for action in forwards for arn, _ in action.groups)
+    used = {arn for one in actions if isinstance(one, Forward) for arn, _ in one.groups}
+    return [group for group in node.groups if group.arn in used]

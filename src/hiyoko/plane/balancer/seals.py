@@ -1,8 +1,8 @@
 """Cookies that only the balancer can make or read: what they name, when, and a seal on both.
 
-A seal is ``base64(NAME.TIME.MAC)``. NAME is the HMAC of what the cookie leads to, so nobody learns
-a target's address from it, not even by trying all addresses; MAC is the HMAC of the rest. All
-nodes of a balancer have the same keys, so one reads what another has made.
+A seal is ``base64(NAME.TIME.MAC)``. NAME is the HMAC of what the cookie leads to, or a target's
+address in a box (``boxes``), so nobody learns it, not even by trying all; MAC is the HMAC of the
+rest. All nodes of a balancer have the same keys, so one reads what another has made.
 """
 
 from __future__ import annotations
@@ -60,6 +60,10 @@ class SealKey:
             f"http-response set-var(txn.seal) {fetch},{self.hmac},bytes(0,{_NAME_LENGTH}),"
             f"concat(.,txn.now){condition}"
         )
+        yield from self.signed(condition)
+
+    def signed(self, condition: str = "") -> Iterator[str]:
+        """``txn.seal``, which has all but its MAC, becomes whole."""
         yield (
             f"http-response set-var(txn.seal_mac) var(txn.seal),{self.hmac},"
             f"bytes(0,{_MAC_LENGTH}){condition}"

@@ -16,19 +16,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from hiyoko.blueprint.balancers import BalancerNode, Target, TargetGroup
-from hiyoko.plane.balancer.names import backend_name, open_backend, server_name
+from hiyoko.plane.balancer.names import OPEN, backend_name, open_backend, server_name
 from hiyoko.plane.balancer.observe import ServerSeen
 from hiyoko.plane.balancer.protocols import check_options, endpoint_options
 
-OPEN = "open:"
-"""What a server's name begins with that is used when all fail: without a check, always usable."""
 _OWN_PORT = "<own>"
+FULL_WEIGHT = 32
+"""What a target weighs whose share may be halved, five times at most: less than 1 is nothing."""
 AS_STATIC = "pool-purge-delay 5s pool-max-conn -1"
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server of a backend; ``settled`` as the target's. Draining means maintenance."""
+    """One server of a backend; ``settled`` as the target's. Draining means maintenance.
+
+    ``weight`` is told to the running process only: a restart begins with full ones.
+    """
 
     backend: str
     name: str
@@ -37,6 +40,7 @@ class Server:
     checked: bool = True
     draining: bool = False
     settled: bool = True
+    weight: int = 1
 
     @property
     def key(self) -> tuple[str, str]:
@@ -61,7 +65,7 @@ class Server:
         if self.checked:
             yield f"{it} health down"
             yield f"enable health {self.backend}/{self.name}"
-        yield f"{it} weight 1"
+        yield f"{it} weight {self.weight}"
 
 
 def group_servers(group: TargetGroup) -> list[Server]:
@@ -69,6 +73,7 @@ def group_servers(group: TargetGroup) -> list[Server]:
     backend = backend_name(group.arn)
     usual, spare = server_arguments(group)
     way = endpoint_options(group)
+    full = FULL_WEIGHT if weighs(group) else 1
 
     def made(place: str, name: str, arguments: str, target: Target, checked: bool) -> Server:
         return Server(
@@ -79,16 +84,23 @@ def group_servers(group: TargetGroup) -> list[Server]:
             checked=checked,
             draining=target.draining,
             settled=target.settled,
+            weight=max(full >> target.halved, 1) if checked else 1,
         )
 
     found = [made(backend, server_name(t), usual, t, True) for t in group.targets]
     # All unhealthy means traffic to all that were ever found healthy or unhealthy.
     open_ones = [t for t in group.targets if t.settled]
-    found += [made(backend, OPEN + server_name(t), spare, t, False) for t in open_ones]
-    if group.opens_early:
+    if group.stickiness is None:
+        found += [made(backend, OPEN + server_name(t), spare, t, False) for t in open_ones]
+    if group.opens_apart:
         place, anyway = open_backend(group.arn), spare.removesuffix(" backup")
         found += [made(place, server_name(t), anyway, t, False) for t in open_ones]
     return found
+
+
+def weighs(group: TargetGroup) -> bool:
+    """True where targets' shares may differ."""
+    return group.algorithm == "weighted_random"
 
 
 def server_arguments(group: TargetGroup) -> tuple[str, str]:
@@ -100,9 +112,10 @@ def server_arguments(group: TargetGroup) -> tuple[str, str]:
         # that says so directly is unknown to the runtime API.
         port = f" port {_OWN_PORT}"
     slow = f" slowstart {group.slow_start_s}s" if group.slow_start_s else ""
+    weight = f" weight {FULL_WEIGHT}" if weighs(group) else ""
     usual = (
         f"check{port}{check_options(group)} inter {check.interval_s}s "
-        f"rise {check.healthy_threshold} fall {check.unhealthy_threshold}{slow} {AS_STATIC}"
+        f"rise {check.healthy_threshold} fall {check.unhealthy_threshold}{slow}{weight} {AS_STATIC}"
     )
     return usual, f"{AS_STATIC} backup"
 
@@ -143,8 +156,10 @@ def _change(server: Server, seen: ServerSeen | None) -> Change | None:
         return Change(f"drain server {name}", (f"set server {name} state maint",))
     if seen is None:
         return Change(f"add server {name}", tuple(server.added()))
-    if seen.maintenance or seen.weightless:
+    if seen.maintenance or not seen.weight:
         return Change(f"enable server {name}", tuple(server.enabled()))
+    if seen.weight != server.weight:
+        return Change(f"weigh server {name}", (f"set server {name} weight {server.weight}",))
     if server.checked and not server.settled and not seen.up and seen.check == "L7OK":
         # AWS: one success makes a new target healthy, whatever the threshold is.
         return Change(f"first success of server {name}", (f"set server {name} health up",))

@@ -5,10 +5,11 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/sticky-sessi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from hiyoko.blueprint.balancers import Forward, Listener, Target, TargetGroup
-from hiyoko.plane.balancer.names import backend_name, server_name
+from hiyoko.blueprint.balancers import Forward, Listener, TargetGroup
+from hiyoko.plane.balancer.boxes import boxed, unboxed
+from hiyoko.plane.balancer.names import backend_name, open_backend
 from hiyoko.plane.balancer.seals import EXPIRES, SealKey, read_pair, send_pair
 from hiyoko.plane.balancer.text import argument, quoted
 
@@ -16,12 +17,15 @@ GROUP_COOKIE = "AWSALBTG"
 SHARDS = 4
 OTHERS_BYTES_MAX = 2_900
 """What is known of other groups is kept as long as the cookie stays below a browser's 4 KB."""
-_OPEN = "regsub(^open:,)"
+_STUCK = "{ var(txn.stuck_to) -m found }"
 _CHROMIUM_80 = "Chrom(e|ium)/([89][0-9]|[1-9][0-9]{2})"
 
 
-def sticky_lines(group: TargetGroup, targets: Sequence[Target], secret: bytes) -> Iterator[str]:
-    """The lines of a backend whose clients come back to their targets."""
+def sticky_lines(group: TargetGroup, secret: bytes) -> Iterator[str]:
+    """The lines of a backend whose clients come back to their targets.
+
+    A server that has gone, or takes nothing, is passed over: then the balance chooses.
+    """
     if group.stickiness is None:
         return
     key = SealKey.of(secret, f"target {group.arn}")
@@ -30,25 +34,23 @@ def sticky_lines(group: TargetGroup, targets: Sequence[Target], secret: bytes) -
     else:
         cookie, duration_s = group.stickiness.app_cookie, group.stickiness.duration_s
         yield from _application_based(cookie, duration_s, group, key)
-    # When all are unhealthy, all are used as if they were healthy: clients come back to them too.
-    open_ones = [target for target in targets if target.settled]
-    if open_ones:
-        yield from (f"acl some-healthy srv_is_up({server_name(target)})" for target in targets)
-    for target in targets:
-        name = server_name(target)
-        yield f"use-server {name} if {{ var(txn.stuck_to) -m str {key.name(name)} }}"
-    for target in open_ones:
-        name = server_name(target)
-        mark = f"{{ var(txn.stuck_to) -m str {key.name(name)} }}"
-        yield f"use-server open:{name} if {mark} !some-healthy"
+    salt = "var(txn.seal),field(2,-),field(1,.,2)"
+    yield from unboxed(key, "var(txn.stuck_to)", salt, "txn.target", f" if {_STUCK}")
+    yield "use-server %[var(txn.target)] if { var(txn.target) -m found }"
 
 
 def _duration_based(duration_s: int, key: SealKey) -> Iterator[str]:
     """AWSALB, sent again with every answer of a target."""
     yield from read_pair("AWSALB")
     yield from key.opened("txn.stuck_to", duration_s)
-    yield from key.sealed(f"srv_name,{_OPEN}")
+    yield from _sealed(key)
     yield from send_pair("AWSALB")
+
+
+def _sealed(key: SealKey, condition: str = "") -> Iterator[str]:
+    yield f"http-response set-var(txn.now) date{condition}"
+    yield from boxed(key, "txn.seal", condition)
+    yield from key.signed(condition)
 
 
 def _application_based(
@@ -75,8 +77,8 @@ def _application_based(
         f"http-request set-var(txn.same_site) {same_site} if {{ req.hdr(origin) -m found }} "
         f"{{ req.hdr(user-agent) -m reg {quoted(_CHROMIUM_80)} }}"
     )
-    sticks = f"{_found('res.cook', cookie)} or {{ var(txn.stuck_to) -m found }}"
-    yield from key.sealed(f"srv_name,{_OPEN}", f" if {sticks}")
+    sticks = f"{_found('res.cook', cookie)} or {_STUCK}"
+    yield from _sealed(key, f" if {sticks}")
     yield f"http-response unset-var(txn.app) unless {sticks}"
     yield (
         f"http-response set-var(txn.app) str({mine}.),concat(,txn.seal,|),concat(,txn.others) "
@@ -123,7 +125,9 @@ def group_choice(rule_mark: str, forward: Forward, key: SealKey) -> Iterator[str
     for arn, weight in forward.groups:
         if weight:
             name = backend_name(arn)
-            mark = f"{{ var(txn.from_group) -m str {key.name(name)} }}"
+            # The client of a group that has opened comes back to the group.
+            names = f"{key.name(name)} {key.name(open_backend(arn))}"
+            mark = f"{{ var(txn.from_group) -m str {names} }}"
             yield f"use_backend {name} if {rule_mark} {mark}"
 
 

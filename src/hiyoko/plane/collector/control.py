@@ -25,6 +25,11 @@ class CollectorPlane:
     balancers: Path
     directory: Path
 
+    @classmethod
+    def below(cls, run_dir: Path) -> CollectorPlane:
+        """The collector of the cloud that runs in this directory."""
+        return cls(run_dir / "balancer", run_dir / "collector")
+
     async def start(self) -> None:
         """Start it and wait until it can be asked; one that runs already stays.
 

@@ -19,6 +19,7 @@ from hiyoko.plane.balancer.counting import (
 )
 from hiyoko.plane.balancer.log_context import FILE, LogContext
 from hiyoko.plane.balancer.log_line import ERROR_HEAD, HEAD, LINE_BYTES_MAX, LOGIN
+from hiyoko.plane.balancer.outcomes import Outcomes, target_outcomes
 from hiyoko.plane.balancer.pipe import PIPE, Counters, parse_counters
 from hiyoko.plane.balancer.render import STATS_SOCKET
 
@@ -47,6 +48,7 @@ class Node:
     pending: list[tuple[Counters, bool]] = field(default_factory=list)
     logins: Counter[tuple[str, int]] = field(default_factory=Counter)
     dropped: int = 0
+    folded_at: float = 0.0
     spooled: bool = False
     _rest: bytes = b""
 
@@ -120,8 +122,9 @@ class Node:
         if counters is not None:
             self.pending.append((counters, True))
 
-    def fold(self, tally: Tally, now: float) -> None:
+    def fold(self, tally: Tally, outcomes: Outcomes, now: float) -> None:
         """Count everything that has come since the last time."""
+        self.folded_at = now
         by_context: dict[str, dict[bytes, int]] = {}
         for head, times in self.heads.items():
             by_context.setdefault(head[:8].decode("latin-1"), {})[head] = times
@@ -129,6 +132,7 @@ class Node:
             context = self.context(digest)
             if context is not None:
                 count_requests(tally, heads, context)
+                outcomes.add(now, target_outcomes(heads, context))
                 for head in heads:
                     del self.heads[head]
         for key, times in list(self.errors.items()):

@@ -17,6 +17,7 @@ from typing import Any
 
 from hiyoko.plane.balancer.access_log import access_entry
 from hiyoko.plane.balancer.log_line import RequestLine, parse_line
+from hiyoko.plane.balancer.outcomes import Outcomes
 from hiyoko.plane.balancer.pipe import PIPE
 from hiyoko.plane.collector.counts import MINUTE_S, Counts
 from hiyoko.plane.collector.files import NAMES
@@ -29,6 +30,8 @@ PERIOD_S = 300
 GATHER_S = 0.02
 """So long lines gather in the pipe before they are read together: reading each alone would cost
 more than all else."""
+FOLD_S = 1.0
+"""How targets fare is known by the second."""
 HURRY_BYTES = 512 << 10
 """After so much at once the next reading does not wait."""
 PRIORITY = -10
@@ -51,6 +54,7 @@ class Collector:
     spools: dict[str, Spool] = field(default_factory=dict)
     recent: Recent = field(default_factory=Recent)
     counts: Counts = field(default_factory=lambda: Counts(secrets.token_hex(8)))
+    outcomes: Outcomes = field(default_factory=Outcomes)
     ended: bool = False
 
     def watch(self) -> None:
@@ -80,14 +84,14 @@ class Collector:
                 spool.add(block)
                 if spool.large:
                     spool.turn(self._period_end(), node.context)
-        if len(node.heads) > HEADS_MAX:
+        if len(node.heads) > HEADS_MAX or self.now() - node.folded_at >= FOLD_S:
             self.fold(node)
         return size
 
     def fold(self, node: Node) -> None:
         """Count what a node's lines have told."""
         now = self.now()
-        node.fold(self.counts.tally(now), now)
+        node.fold(self.counts.tally(now), self.outcomes, now)
 
     def gather(self) -> None:
         """Read and count everything of all nodes."""
@@ -116,8 +120,8 @@ class Collector:
         return math.ceil(self.now() / PERIOD_S) * PERIOD_S
 
     def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """What somebody wants: ``status``, ``watch``, ``take``, ``done``, ``tail``, ``turn``,
-        ``end``."""
+        """What somebody wants: ``status``, ``watch``, ``take``, ``done``, ``outcomes``, ``tail``,
+        ``turn``, ``end``."""
         match asked.get("do"):
             case "status":
                 return self.status()
@@ -125,14 +129,13 @@ class Collector:
                 self.watch()
                 return self.status()
             case "take":
-                if asked.get("unfinished"):
-                    self.watch()
-                    self.look()
-                self.gather()
-                return self.counts.take(self.now(), unfinished=bool(asked.get("unfinished")))
+                return self.take(unfinished=bool(asked.get("unfinished")))
             case "done":
                 self.counts.done(int(asked["sequence"]))
                 return {}
+            case "outcomes":
+                self.gather()
+                return {"outcomes": self.outcomes.since(self.now() - float(asked["seconds"]))}
             case "tail":
                 self.gather()
                 return self.tail(asked)
@@ -147,6 +150,14 @@ class Collector:
                 return {}
             case other:
                 return {"error": f"{other} is no question"}
+
+    def take(self, *, unfinished: bool) -> dict[str, Any]:
+        """The next batch of counts."""
+        if unfinished:
+            self.watch()
+            self.look()
+        self.gather()
+        return self.counts.take(self.now(), unfinished=unfinished)
 
     def status(self) -> dict[str, Any]:
         """Who we are, what we read, and what was lost."""

@@ -7,7 +7,7 @@ capabilities, no new privileges, 65535 open files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -61,6 +61,15 @@ class Identity:
     gid: int = 0
     groups: tuple[int, ...] = ()
     home: str = "/root"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file or directory of ours at a path of the container."""
+
+    path: str
+    source: Path
+    read_only: bool
 
 
 def find_identity(user: str, passwd: str, group: str) -> Identity:
@@ -160,14 +169,14 @@ def _mounts(files: Path) -> list[dict[str, Any]]:
     ]
 
 
+def _bound(place: Place) -> dict[str, Any]:
+    options = ("rbind", "rprivate", "nosuid", "nodev", "ro" if place.read_only else "rw")
+    return _mount(place.path, "bind", options, str(place.source))
+
+
 def _shared(container: Container, volumes: Path) -> list[dict[str, Any]]:
     found = [
-        _mount(
-            mount.path,
-            "bind",
-            ("rbind", "rprivate", "nosuid", "nodev", "ro" if mount.read_only else "rw"),
-            str(volumes / mount.volume),
-        )
+        _bound(Place(mount.path, volumes / mount.volume, mount.read_only))
         for mount in container.mounts
     ]
     if container.init_process:
@@ -217,6 +226,19 @@ def _capabilities(container: Container, *, guarded: bool) -> list[str]:
     return [name for name in found if name not in without]
 
 
+def _namespaces(task: Task, shared_pids: str, users: UserNamespace | None) -> list[dict[str, str]]:
+    """New ones, but for those that are the task's."""
+    return [
+        *([{"type": "user", "path": str(users.path)}] if users is not None else []),
+        {"type": "pid"} | ({"path": shared_pids} if shared_pids else {}),
+        {"type": "mount"},
+        {"type": "ipc"},
+        {"type": "uts"},
+        {"type": "cgroup"},
+        {"type": "network", "path": str(NETNS_DIR / task.eni_id)},
+    ]
+
+
 def render_config(
     task: Task,
     container: Container,
@@ -231,24 +253,19 @@ def render_config(
     processes: int | None = None,
     fetched: Mapping[str, str] = MappingProxyType({}),
     shared_pids: str = "",
+    places: Iterable[Place] = (),
     users: UserNamespace | None = None,
 ) -> dict[str, Any]:
     """``config.json``. ``files`` holds resolv.conf, hosts, hostname; no ``cgroup``: no limits
     but ``processes``, which then counts all of the user's in this world.
 
     ``fetched`` are the variables of secrets and environment files. ``shared_pids`` is the path of
-    the pid namespace that the task's containers share, ``users`` their user namespace.
+    the pid namespace that the task's containers share, ``users`` their user namespace; ``places``
+    are mounted besides.
     """
     capabilities = _capabilities(container, guarded=cgroup is not None)
     linux: dict[str, Any] = {
-        "namespaces": [
-            {"type": "pid"} | ({"path": shared_pids} if shared_pids else {}),
-            {"type": "mount"},
-            {"type": "ipc"},
-            {"type": "uts"},
-            {"type": "cgroup"},
-            {"type": "network", "path": str(NETNS_DIR / task.eni_id)},
-        ],
+        "namespaces": _namespaces(task, shared_pids, users),
         "maskedPaths": list(MASKED),
         "readonlyPaths": list(READ_ONLY),
         "seccomp": seccomp_profile(container.capabilities),
@@ -259,7 +276,6 @@ def render_config(
         },
     }
     if users is not None:
-        linux["namespaces"].insert(0, {"type": "user", "path": str(users.path)})
         ids = [{"containerID": 0, "hostID": users.first, "size": IDS}]
         linux |= {"uidMappings": ids, "gidMappings": ids}
     if cgroup is not None:
@@ -293,6 +309,6 @@ def render_config(
             "noNewPrivileges": True,
             "oomScoreAdj": OOM_SCORE,
         },
-        "mounts": [*_mounts(files), *_shared(container, volumes)],
+        "mounts": [*_mounts(files), *map(_bound, places), *_shared(container, volumes)],
         "linux": linux,
     }

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Network
 from typing import Any
 
-from hiyoko.blueprint.tasks import Container, Task
+from hiyoko.blueprint.tasks import Container, LogTarget, Task
 from hiyoko.plane.containers.directory import ContainerState, Progress, runtime_id
 
 Shape = dict[str, Any]
@@ -56,13 +56,15 @@ def container_metadata(
         shape["Limits"]["Memory"] = container.memory_mib
     if container.health_command:
         shape["Health"] = {"status": state.health}
-    if container.log is not None:
+    if isinstance(container.log, LogTarget):
         shape["LogDriver"] = "awslogs"
         shape["LogOptions"] = {
             "awslogs-group": container.log.group,
             "awslogs-region": container.log.region,
             "awslogs-stream": container.log.stream,
         }
+    elif container.log is not None:
+        shape["LogDriver"] = "awsfirelens"
     return _present(shape)
 
 

@@ -22,14 +22,13 @@ from typing import assert_never
 from hiyoko.blueprint.step import Step
 from hiyoko.blueprint.tasks import Container, LogTarget, Task, Tasks
 from hiyoko.clock import Clock, SystemClock
-from hiyoko.plane.awslogs.control import AwslogsPlane
-from hiyoko.plane.awslogs.order import POSITION, sent
 from hiyoko.plane.containers import etc_files
 from hiyoko.plane.containers.agent import TaskFailed
 from hiyoko.plane.containers.agent_server import AgentServer, RoleKeys, no_keys
 from hiyoko.plane.containers.bundle import (
     OPEN_FILES,
     Identity,
+    Place,
     find_identity,
     render_config,
 )
@@ -50,6 +49,7 @@ from hiyoko.plane.containers.directory import (
     task_id,
 )
 from hiyoko.plane.containers.exec import Terminal, watch_agent
+from hiyoko.plane.containers.firelens import make_places, router_paths
 from hiyoko.plane.containers.health import watch_health
 from hiyoko.plane.containers.layers import resolve
 from hiyoko.plane.containers.proxy_log import ProxyLog
@@ -58,13 +58,15 @@ from hiyoko.plane.containers.runtime import Runtime, StartFailed
 from hiyoko.plane.containers.session_log import SessionLog
 from hiyoko.plane.containers.shared_pids import end_shared_pids, shared_pids
 from hiyoko.plane.containers.storage import mount_storage, storage_enforced, unmount_storage
-from hiyoko.plane.containers.task_logs import TaskLogs
+from hiyoko.plane.containers.task_logs import TaskLogs, routed
 from hiyoko.plane.containers.task_states import TaskState, TaskStates
 from hiyoko.plane.containers.usage import TaskUsage, task_usage
 from hiyoko.plane.containers.volumes import check_places, make_volumes
 from hiyoko.plane.containers.waiting import give_pipes, set_controls
 from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.error import PlaneError, words_of
+from hiyoko.plane.log_driver.control import LogDriverPlane
+from hiyoko.plane.log_driver.order import POSITION, sent
 from hiyoko.plane.process import NETNS_DIR
 from hiyoko.plane.ready import wait_end
 from hiyoko.plane.user_namespaces import UserNamespace
@@ -229,7 +231,7 @@ class ContainerPlane:
         self._states = TaskStates(self.settings.task_dir)
         self._starts = asyncio.Semaphore(STARTS)
         self._agent = AgentServer(self.settings, self.keys, self.clock)
-        driver = AwslogsPlane(self.settings.task_dir, self.settings.run_dir / "awslogs")
+        driver = LogDriverPlane(self.settings.task_dir, self.settings.run_dir / "log_driver")
         self._logs = TaskLogs(driver, self.trust, self.keys)
 
     def _woken(self) -> None:
@@ -404,7 +406,7 @@ class ContainerPlane:
         fetched = self._fetched.pop(files.cid, None)
         if fetched is None:
             fetched = await self._puller.variables(task, container)
-        check_places(container, files.rootfs)
+        check_places(container, files.rootfs, router_paths(container.router))
         await asyncio.to_thread(make_volumes, directory.volumes, container, files.rootfs, users)
         pids = await shared_pids(directory, users) if task.shared_pids else ""
         identity = self._write_bundle(task, container, files, image, fetched, pids, users)
@@ -414,7 +416,7 @@ class ContainerPlane:
         if users is not None:
             give_pipes(files, users, identity.uid)
         await set_controls(files, container, users)
-        await self._logs.take(task, container, files.path)
+        await self._logs.take(task, container, files.path, directory.writable)
         await self._runtime.start(files)
         files.mark_started(self.clock.now())
 
@@ -444,6 +446,10 @@ class ContainerPlane:
             name = task_id(task.arn)
             limit_task(self.settings, name, task.cpu_units, task.memory_mib)
             group = f"/{task_group(self.settings, name)}/{files.cid}"
+        places: tuple[Place, ...] = ()
+        if container.router is not None:
+            writable = self.directory(task.arn).writable
+            places = make_places(container.router, etc, writable, identity, users)
         document = render_config(
             task,
             container,
@@ -457,6 +463,7 @@ class ContainerPlane:
             processes=_processes(),
             fetched=fetched,
             shared_pids=pids,
+            places=places,
             users=users,
         )
         config_file = files.bundle / "config.json"
@@ -492,6 +499,9 @@ class ContainerPlane:
                 for name in ended:
                     if files.name in needs[name]:
                         await ended[name].wait()
+                if files.state().status == "RUNNING":
+                    over = [one.path for one in containers if ended[one.name].is_set()]
+                    await routed(files.name, over)
                 await self._stop_container(files)
             finally:
                 ended[files.name].set()

@@ -10,9 +10,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from hiyoko.plane.awslogs.order import LOG
 from hiyoko.plane.balancer.master import CONFIG, PID_FILE
 from hiyoko.plane.connect.access_log import FILE
+from hiyoko.plane.log_driver.order import LOG
 from hiyoko.plane.process import command_line
 
 WRITER = "conmon.pid"

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hiyoko.plane.awslogs.tail import FILE_BYTES_MAX
 from hiyoko.plane.containers.directory import ContainerDirectory
 from hiyoko.plane.containers.overlay import mount_overlay
 from hiyoko.plane.error import PlaneError
+from hiyoko.plane.log_driver.tail import FILE_BYTES_MAX
 from hiyoko.plane.process import run
 from hiyoko.plane.user_namespaces import UserNamespace, unmount_all
 

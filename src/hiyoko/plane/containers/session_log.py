@@ -16,12 +16,14 @@ from typing import Any
 
 from hiyoko.blueprint.tasks import LogTarget, Task
 from hiyoko.clock import Clock
-from hiyoko.plane.awslogs.batches import next_batch
-from hiyoko.plane.awslogs.client import Away, Denied, LogsClient
-from hiyoko.plane.awslogs.lines import LogLine
-from hiyoko.plane.awslogs.order import Order
 from hiyoko.plane.containers.agent import Unreachable, retried
 from hiyoko.plane.containers.agent_server import NoKeys
+from hiyoko.plane.log_driver.batches import next_batch
+from hiyoko.plane.log_driver.client import LogsClient
+from hiyoko.plane.log_driver.cloudwatch import LIMITS, log_events
+from hiyoko.plane.log_driver.lines import LogLine
+from hiyoko.plane.log_driver.order import CloudWatchOrder
+from hiyoko.plane.log_driver.sender import Away, Denied
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +80,7 @@ class SessionLog:
     def _add(self, line: bytes) -> None:
         text = line.rstrip(b"\r").decode(errors="replace")
         self._count += 1
-        self._lines.append(LogLine(int(self.clock.now() * 1000), text, self._count))
+        self._lines.append(LogLine(int(self.clock.now() * 1e9), text, self._count))
 
     async def _send(self) -> None:
         place = {"logGroupName": self.target.group, "logStreamName": self.target.stream}
@@ -86,9 +88,8 @@ class SessionLog:
             if not self._made:
                 await self._ask("CreateLogStream", place, "ResourceAlreadyExistsException")
                 self._made = True
-            while (batch := next_batch(self._lines)) is not None:
-                events = [{"timestamp": at, "message": text} for at, text in batch.events]
-                if events:
+            while (batch := next_batch(self._lines, LIMITS)) is not None:
+                if events := log_events(batch):
                     await self._ask("PutLogEvents", {**place, "logEvents": events})
                 self._lines = [line for line in self._lines if line.end > batch.end]
         except Lost as why:
@@ -116,9 +117,9 @@ class SessionLog:
         if status != 200 and code != will_do:
             raise Lost(f"{operation}: {code}: {message}")
 
-    def _order(self) -> Order:
+    def _order(self) -> CloudWatchOrder:
         keys = self.keys(self.task)
-        return Order(
+        return CloudWatchOrder(
             cid=self.target.stream,
             netns=self.task.eni_id,
             resolver=str(self.task.resolver),

@@ -1,4 +1,4 @@
-"""A task's logs from the daemon's side: streams made before a container starts, and its order.
+"""A task's logs from the daemon's side: what is made before a container starts, and its order.
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html: a missing group
 stops the task before a container starts, unless ``awslogs-create-group`` is set.
@@ -8,26 +8,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hiyoko.blueprint.tasks import Container, LogTarget, Task
-from hiyoko.plane.awslogs.client import Away, Denied, LogsClient
-from hiyoko.plane.awslogs.control import AwslogsPlane
-from hiyoko.plane.awslogs.formats import datetime_pattern
-from hiyoko.plane.awslogs.order import Order
+from hiyoko.blueprint.tasks import Container, LogTarget, RoutedLog, Task
 from hiyoko.plane.containers.agent import TaskFailed, Unreachable, retried
 from hiyoko.plane.containers.agent_server import KEYS_RENEWED_S, NoKeys, RoleKeys
 from hiyoko.plane.containers.directory import runtime_id
+from hiyoko.plane.containers.firelens import NoOutput, configuration, socket_directory
 from hiyoko.plane.containers.proxy_log import ProxyLog
+from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.error import PlaneError
+from hiyoko.plane.log_driver.client import LogsClient
+from hiyoko.plane.log_driver.control import LogDriverPlane
+from hiyoko.plane.log_driver.formats import datetime_pattern
+from hiyoko.plane.log_driver.order import (
+    POSITION,
+    CloudWatchOrder,
+    RouterOrder,
+    read_order,
+    sent,
+    write_order,
+)
+from hiyoko.plane.log_driver.sender import Away, Denied
 
 logger = logging.getLogger("hiyoko.plane.containers")
 
+ROUTED_TIMEOUT_S = 10.0
+"""So long a router that is to be stopped goes on for what others have printed and it has not."""
 _VALIDATE = "ResourceInitializationError: failed to validate logger args: "
 
 
@@ -35,7 +48,7 @@ _VALIDATE = "ResourceInitializationError: failed to validate logger args: "
 class TaskLogs:
     """Sends the output of this cloud's tasks. ``keys`` gives those of execution roles."""
 
-    driver: AwslogsPlane
+    driver: LogDriverPlane
     trust: Path
     keys: RoleKeys
     _expires: dict[str, float] = field(default_factory=dict)
@@ -60,9 +73,15 @@ class TaskLogs:
 
     async def prepare(self, task: Task) -> None:
         """Make the streams with the task's own packets. Raises TaskFailed with AWS's reason."""
+        for container in task.containers:
+            if container.router is not None:
+                try:
+                    configuration(container.router)
+                except NoOutput as error:
+                    raise TaskFailed(f"ResourceInitializationError: {error}") from error
         targets = [(one.name, one.log) for one in task.containers]
         for name, log in (*targets, (task.proxy, task.proxy_log)):
-            if log is None:
+            if not isinstance(log, LogTarget):
                 continue
             order = self._order(task, runtime_id(task.arn, name), log)
             client = LogsClient()
@@ -74,12 +93,20 @@ class TaskLogs:
             finally:
                 client.close()
 
-    async def take(self, task: Task, container: Container, directory: Path) -> None:
-        """From here on the container's log is sent. Raises TaskFailed or PlaneError."""
-        if container.log is not None:
-            cid = runtime_id(task.arn, container.name)
-            self._order(task, cid, container.log).write(directory)
-            await self.driver.take(directory)
+    async def take(self, task: Task, container: Container, directory: Path, writable: Path) -> None:
+        """From here on the container's log is sent. Raises TaskFailed or PlaneError.
+
+        ``writable`` is the directory below which the task's containers write.
+        """
+        match container.log:
+            case None:
+                return
+            case RoutedLog():
+                write_order(directory, _routed(task, container, container.log, writable))
+            case LogTarget():
+                cid = runtime_id(task.arn, container.name)
+                write_order(directory, self._order(task, cid, container.log))
+        await self.driver.take(directory)
 
     async def take_proxy(self, task: Task, log: ProxyLog) -> None:
         """See that what a proxy writes is sent, also when it was started anew.
@@ -88,7 +115,7 @@ class TaskLogs:
         """
         if task.proxy_log is not None and log.adopt():
             order = replace(self._order(task, log.cid, task.proxy_log), endless=True)
-            order.write(log.directory)
+            write_order(log.directory, order)
             await self.driver.take(log.directory)
 
     @property
@@ -107,13 +134,16 @@ class TaskLogs:
         for directory, task in running.items():
             cid = runtime_id(task.arn, directory.name)
             if self._expires.get(cid, 0.0) < soon:
-                order = Order.read(directory)
-                if order is None:
+                order = read_order(directory)
+                if isinstance(order, CloudWatchOrder):
+                    if order.expires < soon:
+                        order = replace(order, **self._session(task))
+                        write_order(directory, order)
+                    self._expires[cid] = order.expires
+                elif order is not None:
+                    self._expires[cid] = math.inf
+                else:
                     continue
-                if order.expires < soon:
-                    order = replace(order, **self._session(task))
-                    order.write(directory)
-                self._expires[cid] = order.expires
             some = True
         known = {runtime_id(task.arn, directory.name) for directory, task in running.items()}
         for gone in self._expires.keys() - known:
@@ -121,8 +151,8 @@ class TaskLogs:
         if some:
             await self.driver.take()
 
-    def _order(self, task: Task, cid: str, log: LogTarget) -> Order:
-        order = Order(
+    def _order(self, task: Task, cid: str, log: LogTarget) -> CloudWatchOrder:
+        order = CloudWatchOrder(
             cid=cid,
             netns=task.eni_id,
             resolver=str(task.resolver),
@@ -156,6 +186,45 @@ class TaskLogs:
         }
 
 
+def _routed(task: Task, container: Container, log: RoutedLog, writable: Path) -> RouterOrder:
+    return RouterOrder(
+        cid=runtime_id(task.arn, container.name),
+        name=container.name,
+        router=log.router,
+        directory=str(socket_directory(writable)),
+        tag=log.tag,
+        acknowledges=log.acknowledges,
+        buffer_lines=log.buffer_lines,
+    )
+
+
+async def routed(router: str, directories: Iterable[Path]) -> None:
+    """Wait until this router was sent all that these containers, which have ended, had to say."""
+    waiting = [path for path in directories if _goes_to(router, path)]
+    if not waiting:
+        return
+    came = asyncio.Event()
+    watch = Watch(came.set)
+    try:
+        async with asyncio.timeout(ROUTED_TIMEOUT_S):
+            while True:
+                came.clear()
+                watch.files(path / POSITION for path in waiting)
+                # Looked at after it is watched: what is sent from here on wakes us.
+                if all(map(sent, waiting)):
+                    return
+                await came.wait()
+    except TimeoutError:
+        logger.warning("%s is stopped before it has taken all of %s", router, waiting)
+    finally:
+        watch.close()
+
+
+def _goes_to(router: str, directory: Path) -> bool:
+    order = read_order(directory)
+    return isinstance(order, RouterOrder) and order.router == router
+
+
 def _start(log: LogTarget) -> str:
     """What an event begins with. Raises TaskFailed for what is no pattern."""
     try:
@@ -170,7 +239,9 @@ def _start(log: LogTarget) -> str:
     return pattern
 
 
-async def _make(client: LogsClient, order: Order, operation: str, names: dict[str, str]) -> None:
+async def _make(
+    client: LogsClient, order: CloudWatchOrder, operation: str, names: dict[str, str]
+) -> None:
     """Make a group or a stream; one that is there already will do. Raises TaskFailed."""
     what = "stream" if operation == "CreateLogStream" else "group"
 

@@ -6,6 +6,7 @@ namespace: https://docs.kernel.org/filesystems/idmappings.html.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,9 @@ async def users_refused(images: Path) -> str:
 def _directories(images: Path) -> Iterator[tuple[Path, Path, Path, Path]]:
     """A layer with one file, and what else an overlay takes."""
     images.mkdir(parents=True, exist_ok=True)
+    if os.statvfs(images).f_flag & os.ST_NOEXEC:
+        # The runtime takes that off volumes, which only the world's root may.
+        raise PlaneError(f"the file system of {images} is mounted with noexec")
     with tempfile.TemporaryDirectory(prefix=".trial-", dir=images) as name:
         layer, upper, work, root = (Path(name, one) for one in ("layer", "upper", "work", "root"))
         for directory in (layer, upper, work, root):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from hiyoko.blueprint.tasks import Container
@@ -20,11 +21,12 @@ _OWN = ("dev", "proc", "sys")
 _SHARED_MEMORY = ("dev", "shm")
 
 
-def check_places(container: Container, rootfs: Path) -> None:
+def check_places(container: Container, rootfs: Path, own: Iterable[str] = ()) -> None:
     """Refuse what would put another container's files in the runtime's way. Raises StartFailed.
 
     The runtime covers paths of /proc with /dev/null when a container starts. Were /dev, or a link
-    on the way to a mount point, in a volume, who shares it could swap it at that moment.
+    on the way to a mount point, in a volume, who shares it could swap it at that moment. ``own``:
+    where else something is mounted, and no volume has a place.
     """
     for name in _OWN:
         if (rootfs / name).is_symlink():
@@ -33,6 +35,13 @@ def check_places(container: Container, rootfs: Path) -> None:
         mount.path: resolve(rootfs, mount.path.strip("/").split("/")).relative_to(rootfs).parts
         for mount in container.mounts
     }
+    for path in own:
+        place = resolve(rootfs, path.strip("/").split("/")).relative_to(rootfs).parts
+        for volume, other in places.items():
+            if all(mine == theirs for mine, theirs in zip(place, other, strict=False)):
+                raise StartFailed(
+                    f"no volume can be mounted at {volume}: the log router has {path}"
+                )
     for path, place in places.items():
         if not place or (place[0] in _OWN and place != _SHARED_MEMORY):
             raise StartFailed(f"no volume can be mounted at {path}: it is the container's own")

@@ -14,9 +14,14 @@ socket that there is more, and says what it serves.
 - ``answers``    questions on the wire to answers on the wire, with a cache  (pure)
 - ``served``     the zone set in force with everything that is made of it
 - ``upstream``   questions to servers over UDP and TCP
+- ``forwarding``  questions that a rule hands to other resolvers
+- ``outlet``     how these leave through an interface of an outbound endpoint
 - ``resolver``   from the root down, with a cache; private zones first for a VPC
-- ``sockets``    port 53, in the world and in router namespaces
+- ``validating``  what the internet says, judged from the root's key down
+- ``sockets``    port 53, in the world and in other namespaces
+- ``listening``  which sockets shall be in other namespaces, and are
 - ``recursive``  what a resolver tells its clients
+- ``query_log``, ``vpc_query_log``, ``spool``  lines about what was asked, until they are taken
 - ``server``     the process: sockets, control, the zone set in force
 - ``dns_server`` the plane: observe the process, start it, give it zones
 - ``lookup``     a look-up from the root, for whoever must see what the world sees

@@ -23,11 +23,13 @@ START_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What the process says of itself. ``refused``: resolvers that could not listen, and why."""
+    """What the process says of itself. ``open`` are the namespaces that it has sockets in:
+    routers, and endpoints' interfaces. ``refused``: where it could not have any, and why.
+    """
 
     digest: str
     revision: int
-    resolvers: tuple[str, ...]
+    open: tuple[str, ...]
     refused: dict[str, str]
 
 
@@ -65,14 +67,14 @@ class ChangeZones(Step):
 
 @dataclass(frozen=True, slots=True)
 class OpenResolver(Step):
-    """A VPC's resolver does not listen yet."""
+    """The resolver of a VPC, or an interface of an endpoint, has no sockets yet."""
 
-    vpc_id: str
+    netns: str
     reason: str
 
     def __str__(self) -> str:
         """In words."""
-        return f"open the resolver of {self.vpc_id}"
+        return f"open the resolver of {self.netns}"
 
 
 DnsStep = StartServer | PushZones | ChangeZones | OpenResolver
@@ -95,10 +97,15 @@ def steps(
         else:
             yield ChangeZones(zone_change.between(before, served.digest, zones), zones)
         return
-    for entry in zones.resolvers:
-        if entry.vpc_id not in served.resolvers:
-            reason = served.refused.get(entry.vpc_id, "it does not listen")
-            yield OpenResolver(entry.vpc_id, reason)
+    for netns in (*(entry.vpc_id for entry in zones.resolvers), *endpoint_interfaces(zones)):
+        if netns not in served.open:
+            yield OpenResolver(netns, served.refused.get(netns, "it does not listen"))
+
+
+def endpoint_interfaces(zones: Zones) -> tuple[str, ...]:
+    """The interfaces of every inbound and outbound endpoint."""
+    inward, outward = (one.eni_id for one in zones.inlets), (one.eni_id for one in zones.outlets)
+    return (*inward, *outward)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,7 @@ class DnsServer:
         return Served(
             digest=answer["digest"],
             revision=answer["revision"],
-            resolvers=tuple(answer["resolvers"]),
+            open=tuple(answer["open"]),
             refused=dict(answer["refused"]),
         )
 
@@ -138,10 +145,10 @@ class DnsServer:
                     await self._tell("advance")
                 else:
                     await self._push(zones)
-            case OpenResolver(vpc_id, reason):
+            case OpenResolver(netns, reason):
                 answer = await ask(self.settings.run_dir, "status")
-                if answer is None or vpc_id not in answer["resolvers"]:
-                    raise PlaneError(f"open the resolver of {vpc_id}: {reason}")
+                if answer is None or netns not in answer["open"]:
+                    raise PlaneError(f"open the resolver of {netns}: {reason}")
             case _:
                 assert_never(step)
 
@@ -175,5 +182,6 @@ __all__ = [
     "PushZones",
     "Served",
     "StartServer",
+    "endpoint_interfaces",
     "steps",
 ]

@@ -1,12 +1,11 @@
 """Questions for zones whose queries are logged, a line each, until somebody has taken them away.
 
-``ZONE LINE`` with Route 53's own line. The file is bounded: what nobody takes is lost.
+The line is Route 53's own.
 https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/query-logs-format.html
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,20 +17,17 @@ import dns.rdatatype
 from hiyoko.plane.dns.answers import client_subnet, parse_question
 from hiyoko.plane.dns.authority import deepest
 from hiyoko.plane.dns.served import Served
-from hiyoko.plane.error import PlaneError
+from hiyoko.plane.dns.spool import Spool
 
 VERSION = "1.0"
 EDGE = "NRT1"
 """The edge location: this internet has one, in Tokyo."""
 FILE = "queries.log"
-BYTES_MAX = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class QueryLog:
-    """The file below the run directory: the DNS process writes, the daemon takes."""
-
-    path: Path
+class QueryLog(Spool):
+    """The log of what authoritative servers were asked."""
 
     @classmethod
     def below(cls, run_dir: Path) -> QueryLog:
@@ -58,31 +54,7 @@ class QueryLog:
             dns.rdatatype.to_text(question.rdtype), _rcode(answer), "TCP" if tcp else "UDP", EDGE,
             client, asker,
         )  # fmt: skip
-        line = f"{' '.join(words)}\n".encode()
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            if os.fstat(descriptor).st_size < BYTES_MAX:
-                os.write(descriptor, line)
-        finally:
-            os.close(descriptor)
-
-    def take(self) -> list[str]:
-        """The lines since the last time; each is given once. Raises PlaneError."""
-        taken = self.path.with_name(f"{FILE}.taken")
-        try:
-            # A writer that has just opened the file still writes into it before we read.
-            if not taken.exists():
-                self.path.replace(taken)
-            lines = taken.read_text().splitlines()
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise PlaneError(f"read {self.path}: {error}") from error
-        return lines
-
-    def delivered(self) -> None:
-        """What was taken is where it shall be."""
-        self.path.with_name(f"{FILE}.taken").unlink(missing_ok=True)
+        self.append(" ".join(words))
 
 
 def _rcode(answer: bytes) -> str:

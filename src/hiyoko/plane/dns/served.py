@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import dns.name
+import dns.rdata
 
 from hiyoko.blueprint.places import HOME, PLACES, Place, place_of_region
 from hiyoko.blueprint.zones import Zone, Zones
@@ -17,11 +18,13 @@ from hiyoko.plane.addresses import ROOT_SERVER
 from hiyoko.plane.dns.answers import Authorities
 from hiyoko.plane.dns.authority import LoadedZone
 from hiyoko.plane.dns.choice import Asker
-from hiyoko.plane.dns.loaded import Contents, Key, Name, Records
+from hiyoko.plane.dns.forwarding import Forwarder
+from hiyoko.plane.dns.loaded import Contents, Key, Name, Records, key_of_text
 from hiyoko.plane.dns.recursive import RecursiveAnswers
 from hiyoko.plane.dns.resolver import Resolver
 from hiyoko.plane.dns.signing import Signer
 from hiyoko.plane.dns.upstream import Upstream
+from hiyoko.plane.dns.validating import Validator
 from hiyoko.plane.dns.zone_change import (
     RecordChange,
     ZoneChange,
@@ -29,7 +32,7 @@ from hiyoko.plane.dns.zone_change import (
     whole_digest,
     zone_number,
 )
-from hiyoko.plane.dns.zone_keys import ZoneKeys
+from hiyoko.plane.dns.zone_keys import Role, ZoneKeys
 
 NOWHERE = "192.0.2.0"
 """Asked for on behalf of clients that are nowhere on this internet (RFC 5737)."""
@@ -75,12 +78,15 @@ class Served:
     vpcs: Mapping[str, RecursiveAnswers]
     logged: Mapping[str, frozenset[str]]
     """Ids of zones whose queries are written down, by the addresses that answer for them."""
+    anchor: dns.rdata.Rdata
+    """The root's key, from which a resolver that validates has its trust."""
 
     @classmethod
     def load(cls, zones: Zones, keys: ZoneKeys, upstream: Upstream) -> Served:
         """Take in a whole set."""
         loaded = {zone.zone_id: ServedZone.load(zone, keys) for zone in zones.zones}
-        return cls._of(loaded, replace(zones, zones=()), upstream)
+        anchor = keys.key(".", Role.KEY_SIGNING).public
+        return cls._of(loaded, replace(zones, zones=()), upstream, anchor)
 
     def changed(self, change: ZoneChange, keys: ZoneKeys, upstream: Upstream) -> Served:
         """The set after a change of this one."""
@@ -89,14 +95,20 @@ class Served:
             zones[zone.zone_id] = ServedZone.load(zone, keys)
         for one in change.records:
             zones[one.zone_id] = zones[one.zone_id].changed(one)
-        return Served._of(zones, change.zones, upstream)
+        return Served._of(zones, change.zones, upstream, self.anchor)
 
     def renewed(self, upstream: Upstream) -> Served:
         """The same set with empty caches: signatures that were given out grow old."""
-        return Served._of(self.zones, self.rest, upstream)
+        return Served._of(self.zones, self.rest, upstream, self.anchor)
 
     @classmethod
-    def _of(cls, zones: Mapping[str, ServedZone], rest: Zones, upstream: Upstream) -> Served:
+    def _of(
+        cls,
+        zones: Mapping[str, ServedZone],
+        rest: Zones,
+        upstream: Upstream,
+        anchor: dns.rdata.Rdata,
+    ) -> Served:
         by_address: dict[str, dict[Key, LoadedZone]] = {}
         private: dict[str, dict[Key, LoadedZone]] = {}
         vouched = _vouched(zones.values())
@@ -112,6 +124,7 @@ class Served:
             for server in header.servers:
                 logged.setdefault(str(server), set()).add(header.zone_id)
         resolvers = {place: _resolvers(upstream, place) for place in (*PLACES, None)}
+        validators = {place: Validator(made[1], anchor) for place, made in resolvers.items()}
         return cls(
             zones=zones,
             rest=rest,
@@ -125,10 +138,16 @@ class Served:
                     private.get(entry.vpc_id, {}),
                     {dns.name.from_text(name): str(address) for name, address in entry.hosts},
                     Asker(place_of_region(entry.region)),
+                    {
+                        key_of_text(rule.domain): Forwarder(rule) if rule.targets else None
+                        for rule in entry.rules
+                    },
+                    validators[place_of_region(entry.region)] if entry.validates else None,
                 )
                 for entry in rest.resolvers
             },
             logged={address: frozenset(ids) for address, ids in logged.items()},
+            anchor=anchor,
         )
 
 

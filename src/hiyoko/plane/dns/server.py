@@ -1,7 +1,7 @@
 """The DNS process: the zone set in force, the sockets it needs, and a control socket.
 
 Control is a line of JSON each way. ``status`` says what is served and by which resolvers (and opens
-those whose router has appeared or was made anew); ``load`` reads the stored zone set again,
+those whose namespace has appeared or was made anew); ``load`` reads the stored zone set again,
 ``advance`` the changes that were added to it; ``ask`` is a question from an address of choice.
 """
 
@@ -12,10 +12,11 @@ import gc
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Awaitable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,21 +24,23 @@ from typing import Any
 import dns.message
 
 from hiyoko.blueprint.places import Place
-from hiyoko.blueprint.zones import VpcResolver, Zones
+from hiyoko.blueprint.resolvers import Outlet
+from hiyoko.blueprint.zones import Zones
 from hiyoko.plane.addresses import INTERNET_RESOLVER, VPC_RESOLVER_LINK_LOCAL
 from hiyoko.plane.dns.answers import SUBNET_MARK, client_subnet, parse_question, place_of
 from hiyoko.plane.dns.control import socket_path
+from hiyoko.plane.dns.listening import Listening, Stop, Wanted
+from hiyoko.plane.dns.outlet import Exit
 from hiyoko.plane.dns.query_log import QueryLog
 from hiyoko.plane.dns.recursive import RecursiveAnswers
 from hiyoko.plane.dns.served import Served
 from hiyoko.plane.dns.service import Service
 from hiyoko.plane.dns.sockets import open_pair, open_pairs_in
 from hiyoko.plane.dns.upstream import Upstream
+from hiyoko.plane.dns.vpc_query_log import Asked, VpcQueryLog
 from hiyoko.plane.dns.zone_keys import ZoneKeys
 from hiyoko.plane.dns.zone_store import ZoneStore
 from hiyoko.plane.error import PlaneError
-from hiyoko.plane.namespaces import identity
-from hiyoko.plane.process import NETNS_DIR
 
 RESOLVER = str(INTERNET_RESOLVER)
 REQUESTS = ("status", "load", "advance")
@@ -48,15 +51,6 @@ RENEW_S = 6 * 3600.0
 Answer = bytes | Awaitable[bytes | None] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Listening:
-    """A VPC resolver's sockets, and the namespace that they are in."""
-
-    address: str
-    namespace: tuple[int, int]
-    services: tuple[Service, ...]
-
-
 @dataclass(slots=True)
 class Server:
     """The process's state. ``journal`` is how far the journal of changes was read."""
@@ -65,39 +59,52 @@ class Server:
     keys: ZoneKeys
     upstream: Upstream
     queries: QueryLog
+    vpc_queries: VpcQueryLog
     served: Served
     journal: int = 0
     renewed_at: float = field(default_factory=time.time)
-    listening: dict[str, Listening] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
+    listening: Listening = field(default_factory=Listening)
 
     @classmethod
     def of(cls, run_dir: Path, key_dir: Path, upstream: Upstream) -> Server:
         """A server of what is stored. Raises PlaneError when its keys can't be read."""
         store, keys = ZoneStore(run_dir), ZoneKeys.open(key_dir)
-        queries = QueryLog.below(run_dir)
-        made = cls(store, keys, upstream, queries, Served.load(Zones(), keys, upstream))
+        logs = QueryLog.below(run_dir), VpcQueryLog.below(run_dir)
+        made = cls(store, keys, upstream, *logs, Served.load(Zones(), keys, upstream))
         # A file of another version, say: serve nothing, and be given the zones in a moment.
         with suppress(PlaneError):
             made.load()
         return made
 
-    def answer_world(self, wire: bytes, address: str, client: str, *, tcp: bool) -> Answer:
+    def answer_world(
+        self, wire: bytes, address: str, client: tuple[str, int], *, tcp: bool
+    ) -> Answer:
         """For the simulated internet: the resolver at its address, authority at the others."""
         if address == RESOLVER:
-            return _recursive(self.served.internet[_place(wire, client)], wire, tcp)
+            return _recursive(self.served.internet[_place(wire, client[0])], wire, tcp)
         served = self.served
-        answer = served.authorities.answer(wire, address, client, tcp=tcp)
+        answer = served.authorities.answer(wire, address, client[0], tcp=tcp)
         if address in served.logged and answer is not None:
-            self.queries.note(served, wire, answer, address, client, tcp=tcp)
+            self.queries.note(served, wire, answer, address, client[0], tcp=tcp)
         return answer
 
     def answer_vpc(
-        self, vpc_id: str, wire: bytes, address: str, client: str, *, tcp: bool
+        self, vpc_id: str, wire: bytes, address: str, client: tuple[str, int], *, tcp: bool
     ) -> Answer:
         """For the clients of a VPC's resolver."""
         answers = self.served.vpcs.get(vpc_id)
-        return None if answers is None else _recursive(answers, wire, tcp)
+        if answers is None or answers.vpc is None:
+            return None
+        if not answers.vpc.logged:
+            return _recursive(answers, wire, tcp)
+        asked = Asked(vpc_id, answers.vpc.region, client, address, tcp)
+        return answers.quick(wire, tcp=tcp) or self._logged(answers, wire, asked)
+
+    async def _logged(self, answers: RecursiveAnswers, wire: bytes, asked: Asked) -> bytes | None:
+        answer = await answers.answer(wire, tcp=asked.tcp)
+        if answer is not None:
+            self.vpc_queries.note(replace(asked, outlet=answers.outlet(wire)), answer)
+        return answer
 
     def load(self) -> None:
         """Serve what is stored, from the next question on. Raises PlaneError."""
@@ -127,40 +134,35 @@ class Server:
             self.served = self.served.renewed(self.upstream)
             self.renewed_at = now
 
-    def settle_resolvers(self) -> None:
-        """Listen in every router that there is, and no longer where there is none."""
-        wanted = {entry.vpc_id: entry for entry in self.served.rest.resolvers}
-        for vpc_id, open_one in list(self.listening.items()):
-            entry = wanted.get(vpc_id)
-            there = identity(NETNS_DIR / vpc_id)
-            if entry is None or (str(entry.address), there) != (
-                open_one.address,
-                open_one.namespace,
-            ):
-                for service in open_one.services:
-                    service.stop()
-                del self.listening[vpc_id]
-        self.refused = {}
-        for vpc_id, entry in wanted.items():
-            if vpc_id not in self.listening:
-                self._listen(entry)
+    def settle(self) -> None:
+        """Listen in every router and at every endpoint's interface that stands; no longer in
+        those that don't.
+        """
+        rest, link_local = self.served.rest, str(VPC_RESOLVER_LINK_LOCAL)
+        wanted = {
+            entry.vpc_id: self._resolver(entry.vpc_id, str(entry.address), link_local)
+            for entry in rest.resolvers
+        }
+        wanted |= {one.eni_id: self._resolver(one.vpc_id, str(one.address)) for one in rest.inlets}
+        wanted |= {one.eni_id: _outlet(one) for one in rest.outlets}
+        self.listening.settle(wanted)
 
-    def _listen(self, entry: VpcResolver) -> None:
-        namespace = NETNS_DIR / entry.vpc_id
-        there = identity(namespace)
-        if there is None:
-            self.refused[entry.vpc_id] = "its router is not there yet"
-            return
-        addresses = (str(entry.address), str(VPC_RESOLVER_LINK_LOCAL))
-        try:
+    def _resolver(self, vpc_id: str, *addresses: str) -> Wanted:
+        """A VPC's resolver, listening at these addresses."""
+
+        def make(namespace: Path) -> Stop:
             pairs = open_pairs_in(namespace, addresses)
-        except PlaneError as error:
-            self.refused[entry.vpc_id] = str(error)
-            return
-        services = tuple(Service(p, partial(self.answer_vpc, entry.vpc_id)) for p in pairs)
-        for service in services:
-            service.start()
-        self.listening[entry.vpc_id] = Listening(str(entry.address), there, services)
+            services = [Service(pair, partial(self.answer_vpc, vpc_id)) for pair in pairs]
+            for service in services:
+                service.start()
+
+            def stop() -> None:
+                for service in services:
+                    service.stop()
+
+            return stop
+
+        return Wanted((vpc_id, *addresses), make)
 
     def status(self) -> dict[str, Any]:
         """What is served, for whoever observes."""
@@ -168,8 +170,8 @@ class Server:
             "pid": os.getpid(),
             "digest": self.served.digest,
             "revision": self.served.rest.revision,
-            "resolvers": sorted(self.listening),
-            "refused": self.refused,
+            "open": sorted(self.listening.open),
+            "refused": self.listening.refused,
         }
 
     async def control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -205,8 +207,18 @@ class Server:
             self.renew()  # a machine that slept may have missed its hour
         except PlaneError as error:
             return {"error": str(error)}
-        self.settle_resolvers()
+        self.settle()
         return self.status()
+
+
+def _outlet(outlet: Outlet) -> Wanted:
+    """A look whether questions can leave from there; each will have a socket of its own."""
+
+    def make(_: Path) -> Stop:
+        Exit(outlet).new_socket(socket.SOCK_DGRAM).close()
+        return lambda: None
+
+    return Wanted((str(outlet.address),), make)
 
 
 def _place(wire: bytes, client: str) -> Place | None:
@@ -231,7 +243,7 @@ async def serve(run_dir: Path, key_dir: Path, ready: Path | None) -> None:
     server = Server.of(run_dir, key_dir, upstream)
     service = Service(service_pair, server.answer_world)
     service.start()
-    server.settle_resolvers()
+    server.settle()
     with socket_path(run_dir) as path:
         # Whoever holds port 53 is the one server: a socket left here is a dead process's.
         with suppress(FileNotFoundError):

@@ -34,7 +34,7 @@ class Answering(Protocol):
     """Answers a client's question that was sent to an address: now, later or never."""
 
     def __call__(
-        self, wire: bytes, address: str, client: str, *, tcp: bool
+        self, wire: bytes, address: str, client: tuple[str, int], *, tcp: bool
     ) -> bytes | Awaitable[bytes | None] | None:
         """The answer, something to await it from, or None for no answer at all."""
         ...
@@ -79,7 +79,7 @@ class Service:
                     self._question(wire, data[4:8], client)
 
     def _question(self, wire: bytes, address: bytes, client: tuple[str, int]) -> None:
-        answer = self.answering(wire, _text(address), client[0], tcp=False)
+        answer = self.answering(wire, _text(address), client, tcp=False)
         if answer is None:
             return
         if isinstance(answer, bytes):
@@ -118,7 +118,7 @@ class Service:
     async def _converse(self, client: socket.socket) -> None:
         address = client.getsockname()[0]
         try:
-            peer = client.getpeername()[0]
+            peer = client.getpeername()
             reader, writer = await asyncio.open_connection(sock=client)
         except OSError:
             client.close()  # it has gone already

@@ -108,9 +108,9 @@ class Upstream(asyncio.DatagramProtocol):
         try:
             self._transport.sendto(query.to_wire(), (server, PORT))
             async with asyncio.timeout(TRY_S):
-                response = _usable(query, await waiting)
+                response = usable(query, await waiting)
             if response is not None and response.flags & dns.flags.TC:
-                response = _usable(query, await _ask_tcp(server, query.to_wire()))
+                response = usable(query, await _ask_tcp(server, query.to_wire()))
         except (TimeoutError, OSError, asyncio.IncompleteReadError):
             return None
         finally:
@@ -118,24 +118,31 @@ class Upstream(asyncio.DatagramProtocol):
         return response
 
 
-def _usable(query: dns.message.Message, wire: bytes) -> dns.message.Message | None:
+def usable(query: dns.message.Message, wire: bytes) -> dns.message.Message | None:
+    """The response to this query, if it is one, and says yes or no."""
     try:
         response = dns.message.from_wire(wire)
     except dns.exception.DNSException:
         return None
     if not query.is_response(response):
         return None
-    usable = response.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
-    return response if usable else None
+    said = response.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
+    return response if said else None
 
 
 async def _ask_tcp(server: str, wire: bytes) -> bytes:
     async with asyncio.timeout(TCP_S):
-        reader, writer = await asyncio.open_connection(server, PORT)
-        try:
-            writer.write(len(wire).to_bytes(2) + wire)
-            await writer.drain()
-            size = int.from_bytes(await reader.readexactly(2))
-            return await reader.readexactly(size)
-        finally:
-            writer.close()
+        return await converse(*await asyncio.open_connection(server, PORT), wire)
+
+
+async def converse(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wire: bytes
+) -> bytes:
+    """The answer to a question over TCP; the connection is closed then."""
+    try:
+        writer.write(len(wire).to_bytes(2) + wire)
+        await writer.drain()
+        size = int.from_bytes(await reader.readexactly(2))
+        return await reader.readexactly(size)
+    finally:
+        writer.close()

@@ -7,13 +7,13 @@ from dataclasses import fields, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
+from hiyoko.blueprint.resolvers import Inlet, Outlet, Rule, VpcResolver
 from hiyoko.blueprint.zones import (
     Choice,
     Delegation,
     Policy,
     RecordSet,
     Signing,
-    VpcResolver,
     Zone,
     Zones,
 )
@@ -71,16 +71,9 @@ def zone_of(data: dict[str, Any]) -> Zone:
 def rest_data(zones: Zones) -> dict[str, Any]:
     """Everything but the zones and the revision."""
     return {
-        "resolvers": [
-            {
-                "vpc_id": entry.vpc_id,
-                "address": str(entry.address),
-                "region": entry.region,
-                "cidrs": [str(cidr) for cidr in entry.cidrs],
-                "hosts": [[name, str(address)] for name, address in entry.hosts],
-            }
-            for entry in zones.resolvers
-        ],
+        "resolvers": [_resolver_data(entry) for entry in zones.resolvers],
+        "inlets": [[one.eni_id, str(one.address), one.vpc_id] for one in zones.inlets],
+        "outlets": [_outlet_data(one) for one in zones.outlets],
         "delegations": [[entry.zone_id, entry.parent] for entry in zones.delegations],
     }
 
@@ -89,18 +82,61 @@ def rest_of(data: dict[str, Any]) -> Zones:
     """A set without zones, of what was so written."""
     return Zones(
         revision=data["revision"],
-        resolvers=tuple(
-            VpcResolver(
-                vpc_id=entry["vpc_id"],
-                address=IPv4Address(entry["address"]),
-                region=entry["region"],
-                cidrs=tuple(IPv4Network(cidr) for cidr in entry["cidrs"]),
-                hosts=tuple((name, IPv4Address(address)) for name, address in entry["hosts"]),
-            )
-            for entry in data["resolvers"]
-        ),
+        resolvers=tuple(map(_resolver_of, data["resolvers"])),
+        inlets=tuple(Inlet(eni, IPv4Address(ip), vpc) for eni, ip, vpc in data["inlets"]),
+        outlets=tuple(map(_outlet_of, data["outlets"])),
         delegations=tuple(Delegation(*entry) for entry in data["delegations"]),
     )
+
+
+def _resolver_data(entry: VpcResolver) -> dict[str, Any]:
+    return {
+        "vpc_id": entry.vpc_id,
+        "address": str(entry.address),
+        "region": entry.region,
+        "cidrs": [str(cidr) for cidr in entry.cidrs],
+        "hosts": [[name, str(address)] for name, address in entry.hosts],
+        "rules": [
+            [
+                rule.domain,
+                [[str(address), port] for address, port in rule.targets],
+                [_outlet_data(one) for one in rule.outlets],
+            ]
+            for rule in entry.rules
+        ],
+        "validates": entry.validates,
+        "logged": entry.logged,
+        "reverse": entry.reverse,
+    }
+
+
+def _resolver_of(data: dict[str, Any]) -> VpcResolver:
+    return VpcResolver(
+        vpc_id=data["vpc_id"],
+        address=IPv4Address(data["address"]),
+        region=data["region"],
+        cidrs=tuple(IPv4Network(cidr) for cidr in data["cidrs"]),
+        hosts=tuple((name, IPv4Address(address)) for name, address in data["hosts"]),
+        rules=tuple(
+            Rule(
+                domain,
+                tuple((IPv4Address(address), port) for address, port in targets),
+                tuple(map(_outlet_of, outlets)),
+            )
+            for domain, targets, outlets in data["rules"]
+        ),
+        validates=data["validates"],
+        logged=data["logged"],
+        reverse=data["reverse"],
+    )
+
+
+def _outlet_data(outlet: Outlet) -> list[str]:
+    return [outlet.eni_id, str(outlet.address)]
+
+
+def _outlet_of(data: list[str]) -> Outlet:
+    return Outlet(data[0], IPv4Address(data[1]))
 
 
 def record_data(record: RecordSet) -> list[Any]:

@@ -17,6 +17,7 @@ from hiyoko.blueprint.network import Network, Vpc
 from hiyoko.plane.addresses import ENI_GATEWAY
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.network.lane import LANE, without_lane
+from hiyoko.plane.network.lane_hooks import no_strangers
 from hiyoko.plane.network.names import TABLE
 from hiyoko.plane.network.observed import Observed, ObservedRouter
 from hiyoko.plane.network.rules import render_rules
@@ -41,7 +42,8 @@ async def audit(network: Network, observed: Observed) -> Observed:
 async def _audit_router(
     vpc: Vpc, seen: ObservedRouter, there: frozenset[str], limit: asyncio.Semaphore
 ) -> ObservedRouter:
-    if not await _same_table(render_rules(vpc), vpc.vpc_id):
+    same = await _same_table(render_rules(vpc), vpc.vpc_id)
+    if not (same and await no_strangers(vpc.vpc_id)):
         seen = replace(seen, parts={})
     wires = [
         wire

@@ -20,8 +20,10 @@ What keeps it true to the gates:
   way. So does a source that is not the interface's own, or that the internet may not have.
 - The gateway's translation is 1:1, so it is done by address alone where the packet leaves.
 
-A kernel that lacks a part of it (``netdev`` egress came with Linux 5.16) refuses the hooks; then
-every packet takes the whole way. Lines of this table name it, so that they can be left out.
+Where the kernel takes programs, they are the lane (``lane_programs``), and of all this only
+``MARKS`` is loaded. A kernel that lacks a part of it (``netdev`` egress came with Linux 5.16)
+refuses the hooks; then every packet takes the whole way. Lines of this table name it, so that they
+can be left out.
 """
 
 from __future__ import annotations
@@ -48,8 +50,9 @@ MSS_OUTSIDE = 1460
 _FLOW = "ip saddr . tcp sport . ip daddr . tcp dport"
 _PLAIN = "tcp flags & (fin|syn|rst) == 0 ip frag-off & 0x3fff == 0 ip ttl > 1"
 _NOTES = f"{{ typeof {_FLOW} : meta oif; flags dynamic,timeout; timeout {NOTED_S}s; size 65535; }}"
-_ARRIVED, _INSIDE = 1, 2
-"""Marks of a judged packet: it came from the internet, or from an interface."""
+INSIDE = 1
+"""The mark of a judged packet that keeps its addresses. That of another is the address which the
+gateway gives or gave another one for: how the packet came in, nothing else in it tells any more."""
 
 FORGET = f"flush map {LANE} arrivals\nflush map {LANE} flows\n"
 
@@ -60,8 +63,14 @@ MARKS = (
     "meta mark set 0",
     "meta l4proto != tcp accept",
     "ct state != established accept",
-    f'ct status assured iifname "{GATEWAY_LINK}" meta mark set {_ARRIVED} accept',
-    f"ct status assured meta mark set {_INSIDE}",
+    "ct status & assured == 0 accept",
+    "iifname @forwarders accept",
+    "oifname @forwarders accept",
+    f'iifname "{GATEWAY_LINK}" meta mark set ip daddr map @public_marks accept',
+    f'iifname "{GATEWAY_LINK}" accept',
+    f'oifname "{GATEWAY_LINK}" meta mark set ip saddr map @private_marks accept',
+    f'oifname "{GATEWAY_LINK}" accept',
+    f"meta mark set {INSIDE}",
 )
 """Rules of the last chain in the table ``ip``. Marks do not survive the way into a namespace."""
 
@@ -77,9 +86,14 @@ add rule {LANE} {GATEWAY_LINK}-from {_PLAIN} fwd ip to ip daddr device {_FLOW} m
 add chain {LANE} {GATEWAY_LINK}-to
 flush chain {LANE} {GATEWAY_LINK}-to
 add rule {LANE} {GATEWAY_LINK}-to meta mark 0 meta l4proto tcp ip saddr set ip saddr map @public_of accept
-add rule {LANE} {GATEWAY_LINK}-to meta mark {_INSIDE} ip saddr vmap @departures
+add rule {LANE} {GATEWAY_LINK}-to meta mark != 0 ip saddr vmap @departures
 """  # noqa: E501 - one line each
 WHOLE = f"add table {LANE}\ndelete table {LANE}\n"
+
+
+def mark_of(address: IPv4Address) -> str:
+    """An address as the mark of packets that came with it."""
+    return f"{int(address):#010x}"
 
 
 def lane_of(
@@ -93,14 +107,18 @@ def lane_of(
         rules.append(("from", fast))
         if public:
             arrived = f"ip saddr . tcp sport . {public} . tcp dport"
+            mark = mark_of(public)
             left = f"{address} . tcp sport . ip daddr . tcp dport"
             rules += [
                 ("to", f"meta mark 0 ip daddr {public} meta l4proto tcp ip daddr set {address}"),
                 ("to", "meta mark 0 accept"),
-                ("to", f"meta mark {_ARRIVED} update @arrivals {{ {arrived} : meta oif }} accept"),
+                (
+                    "to",
+                    f"meta mark {mark} update @arrivals {{ {arrived} : meta oif }} accept",
+                ),
                 ("away", f"update @flows {{ {left} : meta oif }}"),
             ]
-        rules.append(("to", f"meta mark {_INSIDE} update @flows {{ {_FLOW} : meta oif }}"))
+        rules.append(("to", f"meta mark {INSIDE} update @flows {{ {_FLOW} : meta oif }}"))
     chains = "".join(
         f"add chain {LANE} {link}-{way}\nflush chain {LANE} {link}-{way}\n"
         for way in ("from", "to", "away")

@@ -14,8 +14,8 @@ from hiyoko.plane.error import PlaneError
 from hiyoko.plane.namespaces import in_namespace
 from hiyoko.plane.network.audit import audit
 from hiyoko.plane.network.congestion import choose_congestion_control
-from hiyoko.plane.network.lane import FORGET, LANE, hook_lane, without_lane
-from hiyoko.plane.network.lane import SYSCTLS as LANE_SYSCTLS
+from hiyoko.plane.network.lane import FORGET, without_lane
+from hiyoko.plane.network.lane_hooks import forget_notes, hook, prepare
 from hiyoko.plane.network.names import GATEWAY_LINK, internet_link
 from hiyoko.plane.network.nat import SYSCTLS
 from hiyoko.plane.network.observed import (
@@ -62,20 +62,19 @@ exit 0
 """
 """Forget the connections of addresses: from them, and (the answers' source) to them."""
 
-_FORGET_NOTES = f"""\
-case "$(nft list tables netdev)" in *" {LANE}"*) exec nft -f - ;; esac
-"""
-"""Let the next packet of every connection be judged, should there be a fast lane."""
-
 DOOMED = 4566
 """Device group of links that are being deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkPlane:
-    """The network of this world. ``users``: tasks' namespaces lie in user namespaces."""
+    """The network of this world. ``users``: tasks' namespaces lie in user namespaces.
+
+    Without ``programs`` its fast lane is nftables', as in an ordinary user's world.
+    """
 
     users: bool = False
+    programs: bool = True
 
     async def observe(self) -> Observed:
         """What the kernel holds now."""
@@ -93,7 +92,7 @@ class NetworkPlane:
             case PutRouter():
                 await _put_router(step)
             case ChangeRules():
-                await _change_rules(step)
+                await _change_rules(step, programs=self.programs)
             case AttachInterfaces():
                 await _attach_interfaces(step, self.users)
             case AttachGateway(vpc_id):
@@ -192,51 +191,39 @@ async def _put_router(step: PutRouter) -> None:
     await _batch(step.vpc_id, "link set lo up\n" + "".join(lines))
 
 
-async def _change_rules(step: ChangeRules) -> None:
-    loaded = await _load(step)
-    if loaded == step.whole:
+async def _change_rules(step: ChangeRules, *, programs: bool) -> None:
+    if programs and await prepare(step.vpc_id):
+        texts = [without_lane(step.text), without_lane(step.whole)]
+    else:
+        texts = [step.text, step.whole, without_lane(step.whole)]
+    loaded = await _load(step.vpc_id, list(dict.fromkeys(texts)))
+    if loaded == texts[1]:
         links = await run("ip", "-n", step.vpc_id, "-br", "link", "show")
         names = (line.partition("@")[0] for line in links.splitlines())
         ours = [name for name in names if name == GATEWAY_LINK or name.startswith("e-")]
-        await _hook(step.vpc_id, ours)
+        await hook(step.vpc_id, ours)
     await _forget(step.vpc_id, step.forget)
-    if FORGET in step.text and not step.forget:
-        await _forget_notes(step.vpc_id)
+    if (FORGET in step.text or loaded == texts[1]) and not step.forget:
+        await forget_notes(step.vpc_id)
 
 
-async def _load(step: ChangeRules) -> str:
+async def _load(vpc_id: str, texts: list[str]) -> str:
     """Load the change, else the whole table, else what a kernel without ``netdev`` knows of it."""
-    texts = list(dict.fromkeys((step.text, step.whole, without_lane(step.whole))))
     for text in texts[:-1]:
         try:
-            await run("nft", "-f", "-", stdin=text, netns=step.vpc_id, timeout_s=120)
+            await run("nft", "-f", "-", stdin=text, netns=vpc_id, timeout_s=120)
         except PlaneError as refused:
-            log.info("rules of %s: %s", step.vpc_id, refused)
+            log.info("rules of %s: %s", vpc_id, refused)
         else:
             return text
-    await run("nft", "-f", "-", stdin=texts[-1], netns=step.vpc_id, timeout_s=120)
+    await run("nft", "-f", "-", stdin=texts[-1], netns=vpc_id, timeout_s=120)
     return texts[-1]
-
-
-async def _hook(vpc_id: str, links: list[str]) -> None:
-    """Open the fast lane of links. Without it every packet takes the whole way, and gets there."""
-    if not links:
-        return
-    await run("sysctl", "-eqw", *LANE_SYSCTLS, netns=vpc_id)
-    try:
-        await run("nft", "-f", "-", stdin=hook_lane(links), netns=vpc_id, timeout_s=120)
-    except PlaneError as refused:
-        log.warning("no fast lane in %s: %s", vpc_id, refused)
-
-
-async def _forget_notes(vpc_id: str) -> None:
-    await run("sh", "-c", _FORGET_NOTES, stdin=FORGET, netns=vpc_id)
 
 
 async def _forget(vpc_id: str, addresses: tuple[str, ...]) -> None:
     if addresses:
         await run("sh", "-c", _FORGET, "sh", *addresses, netns=vpc_id, timeout_s=120)
-        await _forget_notes(vpc_id)
+        await forget_notes(vpc_id)
 
 
 async def _attach_interfaces(step: AttachInterfaces, users: bool) -> None:
@@ -259,7 +246,7 @@ async def _attach_interfaces(step: AttachInterfaces, users: bool) -> None:
     )
     refusals = [each for each in results if isinstance(each, BaseException)]
     complete = [wire for wire, result in zip(step.wires, results, strict=True) if result is None]
-    await _hook(step.vpc_id, [wire.link for wire in complete if not wire.nat])
+    await hook(step.vpc_id, [wire.link for wire in complete if not wire.nat])
     await _batch(step.vpc_id, "".join(wire.finish for wire in complete))
     if refusals:
         raise refusals[0]
@@ -288,7 +275,7 @@ async def _attach_gateway(vpc_id: str) -> None:
         script = f"ip link show {name} >/dev/null 2>&1 || exit 0; ip link delete {name}"
         await run("sh", "-c", script, netns=netns)
     await _batch(None, gateway_lines(vpc_id))
-    await _hook(vpc_id, [GATEWAY_LINK])
+    await hook(vpc_id, [GATEWAY_LINK])
     await _batch(vpc_id, gateway_inside_lines())
 
 
@@ -296,7 +283,7 @@ async def _put_routes(step: PutRoutes) -> None:
     lines = [f"route replace {route.text}\n" for route in step.routes]
     lines += [f"rule add {rule.text}\n" for rule in step.rules]
     await _batch(step.vpc_id, "".join(lines))
-    await _forget_notes(step.vpc_id)
+    await forget_notes(step.vpc_id)
 
 
 async def _drop_routes(step: DropRoutes) -> None:
@@ -304,7 +291,7 @@ async def _drop_routes(step: DropRoutes) -> None:
     lines += [f"route delete {route.text}\n" for route in step.routes]
     lines += [f"address delete {address}/32 dev lo\n" for address in step.resolvers]
     await _batch(step.vpc_id, "".join(lines))
-    await _forget_notes(step.vpc_id)
+    await forget_notes(step.vpc_id)
 
 
 __all__ = ["NetworkPlane", "Observed", "ObservedRouter", "namespaces"]

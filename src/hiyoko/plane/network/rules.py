@@ -53,6 +53,8 @@ add set ip hiyoko same_subnet { type ifname . mark; }
 add map ip hiyoko subnet_of { type ifname : mark; }
 add map ip hiyoko public_of { type ipv4_addr : ipv4_addr; }
 add map ip hiyoko private_of { type ipv4_addr : ipv4_addr; }
+add map ip hiyoko public_marks { type ipv4_addr : mark; }
+add map ip hiyoko private_marks { type ipv4_addr : mark; }
 add map ip hiyoko acl_out { type ifname : verdict; }
 add map ip hiyoko acl_in { type ifname : verdict; }
 add map ip hiyoko gate_out { type ifname : verdict; }
@@ -202,6 +204,8 @@ def _unlist(name: str, seen: str) -> Iterator[str]:
     if public != "-":
         yield f"delete element {TABLE} public_of {{ {address} }}\n"
         yield f"delete element {TABLE} private_of {{ {public} }}\n"
+        yield f"delete element {TABLE} public_marks {{ {address} }}\n"
+        yield f"delete element {TABLE} private_marks {{ {address} }}\n"
         yield f"delete element {TABLE} private {{ {address} }}\n"
         yield f"delete element {TABLE} public {{ {public} }}\n"
         yield lane.unlist_lane(address, public)
@@ -381,6 +385,8 @@ def _interface(interface: Interface, subnet: Subnet, known: frozenset[str]) -> P
     if interface.public_address:
         text += f"add element {TABLE} public_of {{ {address} : {public} }}\n"
         text += f"add element {TABLE} private_of {{ {public} : {address} }}\n"
+        for side, of in (("public", interface.public_address), ("private", interface.address)):
+            text += f"add element {TABLE} {side}_marks {{ {address} : {lane.mark_of(of)} }}\n"
         text += f"add element {TABLE} private {{ {address} }}\n"
         text += f"add element {TABLE} public {{ {public} }}\n"
     text += lane.lane_of(

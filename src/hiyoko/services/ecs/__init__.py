@@ -16,9 +16,10 @@
 - ``connect_model`` ``connect_views``  its part of ``model`` and ``views``
 - ``definition_parse`` ``definition_checks`` ``service_parse`` ``rollout_parse`` ``networks``
   ``names`` ``views`` ``deployment_views`` ``errors``
+- ``log_options`` ``firelens_options``  where a container's output goes; ``log_model``
 
-Refused by name: launch type EC2, EFS volumes, FireLens, TLS of Service Connect, task sets,
-lifecycle hooks that are Lambda functions.
+Refused by name: launch type EC2, EFS volumes, the splunk driver, TLS of Service Connect,
+task sets, lifecycle hooks that are Lambda functions.
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/
 """
 

@@ -62,6 +62,8 @@ def _log(given: Request) -> ConnectLog | None:
         if access:
             raise InvalidParameter("To enable access logs, you must also specify logConfiguration.")
         return None
+    if log.driver != "awslogs":
+        raise unsupported("serviceConnectConfiguration.logConfiguration.logDriver", log.driver)
     if log.option("mode") == "blocking":
         # A proxy that waits for its log would hold up requests.
         raise unsupported("serviceConnectConfiguration.logConfiguration.options.mode", "blocking")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from hiyoko.api import Request, unsupported
 from hiyoko.services.ecs.errors import ClientException
+from hiyoko.services.ecs.firelens_options import check_router
 from hiyoko.services.ecs.model import ContainerDefinition
 
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
@@ -86,6 +87,7 @@ def check_containers(containers: Sequence[ContainerDefinition], execution_role: 
             raise ClientException(
                 f"The containers have conflicting port mappings: {port[0]}/{port[1]}."
             )
+    check_router(containers)
     _check_dependencies({one.name: one for one in containers})
 
 
@@ -98,7 +100,7 @@ def _check_container(one: ContainerDefinition, execution_role: str) -> None:
         raise ClientException(
             "Fargate requires task definition to have execution role ARN to support ECR images."
         )
-    if not execution_role and one.log is not None:
+    if not execution_role and one.log is not None and not one.log.routed:
         raise ClientException(
             "Fargate requires task definition to have execution role ARN to support log driver"
             " awslogs."
@@ -116,6 +118,7 @@ def _check_variables(one: ContainerDefinition, execution_role: str) -> None:
     for kind, used in (
         ("secrets", one.secrets),
         ("environment files", one.environment_files),
+        ("secretOptions", one.log.secrets if one.log is not None else ()),
     ):
         if used and not execution_role:
             raise ClientException(

@@ -8,6 +8,7 @@ from typing import Any
 
 from hiyoko.api import Request, unsupported
 from hiyoko.services.ecs.errors import ClientException
+from hiyoko.services.ecs.firelens_options import firelens_configuration
 from hiyoko.services.ecs.log_options import log_configuration
 from hiyoko.services.ecs.model import (
     ContainerDefinition,
@@ -42,7 +43,6 @@ DROPPABLE = {
 """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_KernelCapabilities.html"""
 
 NOT_HERE = (
-    "firelensConfiguration",
     "repositoryCredentials",
     "resourceRequirements",
     "disableNetworking",
@@ -56,6 +56,7 @@ def container(request: Mapping[str, Any]) -> ContainerDefinition:
     linux = request.get("linuxParameters") or {}
     _check_linux(linux)
     health = request.get("healthCheck")
+    firelens = firelens_configuration(request.get("firelensConfiguration"))
     return ContainerDefinition(
         name=request.get("name") or "",
         image=request.get("image") or "",
@@ -67,7 +68,8 @@ def container(request: Mapping[str, Any]) -> ContainerDefinition:
         entry_point=tuple(request.get("entryPoint") or ()),
         environment=environment(request),
         ports=tuple(_port(one) for one in request.get("portMappings") or ()),
-        user=request.get("user") or "",
+        # A router is root unless it is said otherwise, and is shown so.
+        user=request.get("user") or ("0" if firelens else ""),
         working_directory=request.get("workingDirectory") or "",
         read_only_root=request.get("readonlyRootFilesystem"),
         stop_timeout_s=request.get("stopTimeout"),
@@ -104,6 +106,7 @@ def container(request: Mapping[str, Any]) -> ContainerDefinition:
         start_timeout_s=request.get("startTimeout"),
         restart=_restart(request.get("restartPolicy")),
         version_consistency=request.get("versionConsistency") or "",
+        firelens=firelens,
     )
 
 

@@ -1,4 +1,4 @@
-"""``logConfiguration``: which drivers Fargate takes, and the options of awslogs.
+"""``logConfiguration``: which drivers Fargate takes, and their options.
 
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LogConfiguration.html
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 from hiyoko.api import unsupported
 from hiyoko.services.ecs.errors import ClientException
+from hiyoko.services.ecs.firelens_options import check_routed
 from hiyoko.services.ecs.model import LogConfiguration
 
 DRIVERS = ("awslogs", "splunk", "awsfirelens")
@@ -41,13 +42,17 @@ def log_configuration(
         raise ClientException(
             f"{driver} is not a valid log driver. Must be one of [{','.join(DRIVERS)}]"
         )
-    if driver != "awslogs":
-        raise unsupported(f"{of}.logConfiguration.logDriver", driver)
-    if request.get("secretOptions"):
-        raise unsupported(f"{of}.logConfiguration.secretOptions", driver)
     options = dict(request.get("options") or {})
-    _check(options)
-    return LogConfiguration(driver, tuple(options.items()))
+    secrets = tuple((one["name"], one["valueFrom"]) for one in request.get("secretOptions") or ())
+    if driver == "splunk":
+        raise unsupported(f"{of}.logConfiguration.logDriver", driver)
+    if driver == "awsfirelens":
+        check_routed(options, secrets)
+    elif secrets:
+        raise unsupported(f"{of}.logConfiguration.secretOptions", driver)
+    else:
+        _check(options)
+    return LogConfiguration(driver, tuple(options.items()), secrets)
 
 
 def _check(options: Mapping[str, str]) -> None:

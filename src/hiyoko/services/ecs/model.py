@@ -11,6 +11,8 @@ from hiyoko.services.ecs.connect_model import MANAGED as MANAGED
 from hiyoko.services.ecs.connect_model import Connect as Connect
 from hiyoko.services.ecs.connect_model import ConnectLog as ConnectLog
 from hiyoko.services.ecs.connect_model import ConnectService as ConnectService
+from hiyoko.services.ecs.log_model import FirelensConfiguration as FirelensConfiguration
+from hiyoko.services.ecs.log_model import LogConfiguration as LogConfiguration
 from hiyoko.services.ecs.rollout import Advanced, DeploymentStrategy, Pause
 from hiyoko.services.ecs.seen import ContainerSeen, ProxySeen, TaskSeen
 
@@ -76,18 +78,6 @@ class RestartPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class LogConfiguration:
-    """The awslogs driver and its options."""
-
-    driver: str
-    options: tuple[tuple[str, str], ...]
-
-    def option(self, name: str, default: str = "") -> str:
-        """An option's value."""
-        return dict(self.options).get(name, default)
-
-
-@dataclass(frozen=True, slots=True)
 class MountPoint:
     """A volume of the task at a path of the container."""
 
@@ -147,6 +137,8 @@ class ContainerDefinition:
 
     interactive: bool | None = None
     pseudo_terminal: bool | None = None
+    firelens: FirelensConfiguration | None = None
+    """Of the container that routes the others' logs."""
 
     @property
     def pins(self) -> bool:
@@ -190,6 +182,11 @@ class TaskDefinition:
     def container(self, name: str) -> ContainerDefinition | None:
         """The container of this name."""
         return next((one for one in self.containers if one.name == name), None)
+
+    @property
+    def router(self) -> ContainerDefinition | None:
+        """The container that routes the others' logs."""
+        return next((one for one in self.containers if one.firelens is not None), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,5 @@ def insert_event(tx: Transaction, service: str, event_id: str, now: float, messa
     ).fetchone()[0]
     sequence = (last or 0) + 1
     EVENTS.insert(tx, Event(service, sequence, event_id, now, message))
-    tx.execute(
-        "DELETE FROM ecs_service_event WHERE service = ? AND sequence <= ?",
-        (service, sequence - EVENTS_KEPT),
-    )
+    for old in EVENTS.list(tx, service=service)[:-EVENTS_KEPT]:
+        EVENTS.delete(tx, service=service, sequence=old.sequence)

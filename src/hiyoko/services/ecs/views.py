@@ -127,9 +127,26 @@ def _attributes(one: TaskDefinition) -> list[str]:
         names.append("ecs.capability.secrets.ssm.environment-variables")
     if any(container.environment_files for container in one.containers):
         names.append("ecs.capability.env-files.s3")
-    if any(container.log for container in one.containers):
+    names += _log_attributes(one)
+    return names
+
+
+def _log_attributes(one: TaskDefinition) -> list[str]:
+    logs = [container.log for container in one.containers if container.log is not None]
+    names = []
+    if any(not log.routed for log in logs):
         names.append("com.amazonaws.ecs.capability.logging-driver.awslogs")
         names.append("ecs.capability.execution-role-awslogs")
+    if any(log.routed for log in logs):
+        names.append("com.amazonaws.ecs.capability.logging-driver.awsfirelens")
+    if any(log.secrets for log in logs):
+        names.append("ecs.capability.secrets.asm.bootstrap.log-driver")
+        names.append("ecs.capability.secrets.ssm.bootstrap.log-driver")
+    router = one.router
+    if router is not None and router.firelens is not None:
+        names.append(f"ecs.capability.firelens.{router.firelens.kind}")
+        if router.firelens.option("config-file-type"):
+            names.append("ecs.capability.firelens.options.config.file")
     return names
 
 
@@ -192,8 +209,14 @@ def _container_definition(one: ContainerDefinition) -> Shape:
         shape["logConfiguration"] = {
             "logDriver": one.log.driver,
             "options": dict(one.log.options),
-            "secretOptions": [],
+            "secretOptions": [
+                {"name": name, "valueFrom": source} for name, source in one.log.secrets
+            ],
         }
+    if one.firelens is not None:
+        shape["firelensConfiguration"] = _without_none(
+            {"type": one.firelens.kind, "options": dict(one.firelens.options) or None}
+        )
     return _without_none(shape)
 
 

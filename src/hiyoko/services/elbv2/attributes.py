@@ -68,7 +68,7 @@ LOAD_BALANCER = (
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroupAttribute.html
 TARGET_GROUP = (
     Attribute("deregistration_delay.timeout_seconds", "300", _NUMBER, 0, 3600),
-    Attribute("load_balancing.algorithm.anomaly_mitigation", "off"),
+    Attribute("load_balancing.algorithm.anomaly_mitigation", "off", "on|off"),
     Attribute(
         "load_balancing.algorithm.type",
         "round_robin",

@@ -168,6 +168,11 @@ class TargetGroup:
         return self.attributes.get("load_balancing.cross_zone.enabled") != "false"
 
     @property
+    def mitigates(self) -> bool:
+        """True when targets that behave worse than the others are sent fewer requests."""
+        return self.attributes.get("load_balancing.algorithm.anomaly_mitigation") == "on"
+
+    @property
     def routing_minimum(self) -> HealthyMinimum:
         """Below it a node sends to all targets."""
         return HealthyMinimum.of(self.attributes, "unhealthy_state_routing")

@@ -1,4 +1,7 @@
-"""What the balancer reconciler saw of HAProxy. Only ``reconcile.balancers`` writes these rows."""
+"""What was seen of load balancers and their targets.
+
+``reconcile.balancers`` writes what HAProxy says, ``reconcile.anomalies`` how targets compare.
+"""
 
 from __future__ import annotations
 
@@ -59,10 +62,27 @@ class TlsLibrarySeen:
     fips: bool
 
 
+@dataclass(frozen=True, slots=True)
+class AnomalySeen:
+    """A target that behaves worse than the others of its group, or that has done so until lately.
+
+    ``result`` is AWS's (anomalous, normal). ``halved`` is how many times its share of the requests
+    is halved, one step at ``seen_at``.
+    """
+
+    group_arn: str
+    target_id: str
+    port: int
+    result: str
+    halved: int
+    seen_at: float
+
+
 NODES_SEEN = Table("elbv2_node_seen", NodeSeen, key=("eni_id",), index=("balancer_arn",))
 TARGETS_SEEN = Table(
     "elbv2_target_seen", TargetSeen, key=("group_arn", "target_id", "port", "eni_id")
 )
+ANOMALIES_SEEN = Table("elbv2_anomaly_seen", AnomalySeen, key=("group_arn", "target_id", "port"))
 TLS_LIBRARY_SEEN = Table("elbv2_tls_library_seen", TlsLibrarySeen, key=("program",))
 
 

@@ -213,6 +213,11 @@ def modify_target_group_attributes(call: Call, request: Request) -> Response:
             "Slow start can be used with the load balancing algorithm 'round_robin' only"
         )
     row = replace(row, attributes=wanted)
+    if row.mitigates and algorithm != "weighted_random":
+        raise errors.invalid_configuration(
+            "Anomaly mitigation can be used with the load balancing algorithm 'weighted_random' "
+            "only"
+        )
     _check_zones_and_minima(call, row)
     if row.sticky:
         _check_stickiness(call, row)

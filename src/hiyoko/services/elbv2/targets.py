@@ -11,7 +11,7 @@ from hiyoko.services.elbv2 import errors, rows
 from hiyoko.services.elbv2.health import HealthReader
 from hiyoko.services.elbv2.model import Registration, TargetGroup
 from hiyoko.services.elbv2.requests import only
-from hiyoko.services.elbv2.seen import told
+from hiyoko.services.elbv2.seen import ANOMALIES_SEEN, told
 
 TARGETS_MAX = 1000
 # A zonal shift overrides; there is none here.
@@ -130,7 +130,7 @@ def deregister_targets(call: Call, request: Request) -> Response:
 @operation("DescribeTargetHealth")
 def describe_target_health(call: Call, request: Request) -> Response:
     """The health of all registered and draining targets, or of the named ones."""
-    only(request, {"TargetGroupArn", "Targets"})
+    only(request, {"TargetGroupArn", "Targets", "Include"})
     group = rows.get_target_group(call.tx, request["TargetGroupArn"])
     reader = HealthReader.of(call.tx, group, call.now)
     wanted = request.get("Targets") or []
@@ -155,8 +155,20 @@ def describe_target_health(call: Call, request: Request) -> Response:
         }
         if row is not None:
             shape["AdministrativeOverride"] = _NO_OVERRIDE
+            if request.get("Include"):  # of the two that there are, the other one is "All"
+                shape["AnomalyDetection"] = _anomaly(call, row)
         shown.append(shape)
     return {"TargetHealthDescriptions": shown}
+
+
+def _anomaly(call: Call, row: Registration) -> dict[str, str]:
+    seen = ANOMALIES_SEEN.find(
+        call.tx, group_arn=row.group_arn, target_id=row.target_id, port=row.port
+    )
+    return {
+        "Result": "normal" if seen is None else seen.result,
+        "MitigationInEffect": "yes" if seen is not None and seen.halved else "no",
+    }
 
 
 @operation("_TargetHealth")

@@ -20,7 +20,7 @@ EVENT_OVERHEAD_BYTES = 26
 OLDEST_MS = 14 * DAY_MS
 NEWEST_MS = 2 * 3600 * 1000
 OUR_BATCH = "awslogs/"
-"""How the names begin that the log driver gives its batches (``plane/awslogs/tail.py``)."""
+"""How the names of the log driver's batches begin (``plane/log_driver/cloudwatch.py``)."""
 
 PAGE_EVENTS = 10_000
 PAGE_BYTES = 1_048_576

@@ -66,7 +66,7 @@ def test_a_draining_target_is_left_out() -> None:
 
 def test_ports_and_servers_are_read_from_show_stat() -> None:
     text = (
-        "# pxname,svname,status,weight,check_status,check_code,\n"
+        "# pxname,svname,status,uweight,check_status,check_code,\n"
         "port-443,FRONTEND,OPEN,,,,\n"
         "port-80,FRONTEND,OPEN,,,,\n"
         "port-81,FRONTEND,STOP,,,,\n"
@@ -88,7 +88,7 @@ def test_ports_and_servers_are_read_from_show_stat() -> None:
         (BACKEND, "10.0.0.7:80"): ServerSeen(False, "", ""),
         (BACKEND, "10.0.0.8:80"): ServerSeen(False, "", "", maintenance=True),
         # Half taken into service: it is not in use before it has its weight.
-        (BACKEND, "10.0.0.9:80"): ServerSeen(False, "", "", weightless=True),
+        (BACKEND, "10.0.0.9:80"): ServerSeen(False, "", "", weight=0),
         # A check is under way: what the last one saw is not to be had.
         (BACKEND, "10.0.0.10:80"): ServerSeen(False, "", ""),
         (BACKEND, "10.0.0.11:80"): ServerSeen(False, "", ""),

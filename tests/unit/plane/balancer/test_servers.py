@@ -9,7 +9,7 @@ import pytest
 
 from hiyoko.blueprint.balancers import BalancerNode, HealthCheck, Target, TargetGroup
 from hiyoko.plane.balancer.observe import ServerSeen
-from hiyoko.plane.balancer.servers import group_servers, server_changes
+from hiyoko.plane.balancer.servers import Server, group_servers, server_changes
 
 GROUP = "arn:aws:elasticloadbalancing:r:1:targetgroup/web/0123456789abcdef"
 BACKEND = "tg.web.0123456789abcdef"
@@ -48,7 +48,7 @@ PASSING = ServerSeen(False, "L7OK", "200")
         (TARGET, None, [f"add server {BACKEND}/10.0.0.5:80 10.0.0.5:80 {ARGUMENTS}", *ENABLING]),
         (TARGET, UP, []),
         # Whoever made it was killed before it had its weight.
-        (TARGET, ServerSeen(False, "", "", weightless=True), ENABLING),
+        (TARGET, ServerSeen(False, "", "", weight=0), ENABLING),
         (TARGET, ServerSeen(False, "", "", maintenance=True), ENABLING),
         (TARGET, PASSING, [f"set server {BACKEND}/10.0.0.5:80 health up"]),
         (TARGET, ServerSeen(False, "L7STS", "500"), []),
@@ -89,6 +89,26 @@ def test_a_threshold_needs_a_backend_with_all_targets() -> None:
         (f"open.{BACKEND}", False),
     ]
     assert "backup" not in servers[2].line()
+
+
+def test_a_share_is_halved_by_the_weight_of_a_running_server() -> None:
+    lines = {server.line() for server in weighted(TARGET) + weighted(replace(TARGET, halved=2))}
+    assert [" weight 32 " in line for line in lines] == [True], "the file has full weights"
+    [server] = weighted(replace(TARGET, halved=2))
+    assert [*server.enabled()][-1] == f"set server {BACKEND}/10.0.0.5:80 weight 8"
+    assert weighted(replace(TARGET, halved=5))[0].weight == 1
+    node = BalancerNode(
+        *("lb", "web", "eni-1", "s", "a", IPv4Address("10.0.0.1"), ()),
+        groups=(replace(group(replace(TARGET, halved=2)), algorithm="weighted_random"),),
+    )
+    for seen, expected in ((32, ["weight 8"]), (8, [])):
+        changes = server_changes(node, {KEY: replace(UP, weight=seen)})
+        told = [command.partition("80 ")[2] for change in changes for command in change.commands]
+        assert told == expected
+
+
+def weighted(target: Target) -> list[Server]:
+    return group_servers(replace(group(target), algorithm="weighted_random"))
 
 
 def test_a_plain_check_of_a_target_that_speaks_tls_names_its_port() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hiyoko.plane.balancer.counting import Tally
 from hiyoko.plane.balancer.log_context import FILE, LogContext
+from hiyoko.plane.balancer.outcomes import Outcomes
 from hiyoko.plane.balancer.pipe import make_pipe, write_line
 from hiyoko.plane.collector.nodes import Node
 
@@ -22,12 +23,12 @@ def test_what_an_agent_tells_of_logins_is_counted_by_balancer_and_zone(tmp_path:
     write_line(tmp_path, b"G nonsense\n")
     tally = Tally()
     node.read()
-    node.fold(tally, 0.0)
+    node.fold(tally, Outcomes(), 0.0)
     assert tally.values == {}, "nobody has said whose node this is"
     write_line(tmp_path, f"A {CONTEXT.digest} 80 200 -- b s 1 5 10 20|\n".encode())
     node.read()
     for _ in range(2):
-        node.fold(tally, 0.0)
+        node.fold(tally, Outcomes(), 0.0)
     node.close()
     whole = (("LoadBalancer", "app/web/1"),)
     zone = (("AvailabilityZone", "zone-a"), *whole)

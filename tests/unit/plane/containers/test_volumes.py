@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from tests.unit.plane.containers.test_bundle import CONTAINER
 
-from hiyoko.blueprint.tasks import Mount
+from hiyoko.blueprint.tasks import LogRouter, Mount
+from hiyoko.plane.containers.firelens import router_paths
 from hiyoko.plane.containers.runtime import StartFailed
 from hiyoko.plane.containers.volumes import check_places
 
@@ -19,9 +20,9 @@ def rootfs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def check(rootfs: Path, *paths: str) -> None:
+def check(rootfs: Path, *paths: str, own: tuple[str, ...] = ()) -> None:
     mounts = tuple(Mount(f"v{number}", path) for number, path in enumerate(paths))
-    check_places(replace(CONTAINER, mounts=mounts), rootfs)
+    check_places(replace(CONTAINER, mounts=mounts), rootfs, own)
 
 
 def test_volumes_lie_beside_each_other(rootfs: Path) -> None:
@@ -46,3 +47,14 @@ def test_an_image_whose_devices_are_elsewhere_does_not_start(rootfs: Path) -> No
     (rootfs / "dev").symlink_to("data")
     with pytest.raises(StartFailed, match="/dev of the image is a link"):
         check(rootfs)
+
+
+@pytest.mark.parametrize("path", ["/run", "/run/app", "/fluent-bit", "/fluent-bit/etc"])
+def test_no_volume_hides_what_a_log_router_finds(rootfs: Path, path: str) -> None:
+    own = router_paths(LogRouter("fluentbit", ()))
+    with pytest.raises(StartFailed, match="mounted at /var: the log router has /var/run"):
+        check(rootfs, "/var", own=own)
+    (rootfs / "var" / "run").symlink_to("/run")
+    check(rootfs, "/fluent-bit/configs", "/var/lib", own=own)
+    with pytest.raises(StartFailed, match=f"mounted at {path}: the log router has /"):
+        check(rootfs, path, own=own)

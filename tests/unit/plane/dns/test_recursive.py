@@ -6,7 +6,7 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 
-from hiyoko.blueprint.zones import VpcResolver
+from hiyoko.blueprint.resolvers import VpcResolver
 from hiyoko.plane.dns.authority import Reply
 from hiyoko.plane.dns.recursive import provided
 

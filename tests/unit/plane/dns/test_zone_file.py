@@ -5,7 +5,8 @@ from ipaddress import IPv4Address, IPv4Network
 
 from tests.unit.plane.dns.zone import zone
 
-from hiyoko.blueprint.zones import Choice, Delegation, Policy, RecordSet, VpcResolver, Zones
+from hiyoko.blueprint.resolvers import Inlet, Outlet, Rule, VpcResolver
+from hiyoko.blueprint.zones import Choice, Delegation, Policy, RecordSet, Zones
 from hiyoko.plane.dns import zone_change, zone_file
 from hiyoko.plane.dns.dns_server import DnsStep, OpenResolver, PushZones, Served, StartServer, steps
 
@@ -21,6 +22,27 @@ ZONES = Zones(
 
 def served(zones: Zones = ZONES, *resolvers: str) -> Served:
     return Served(zone_change.digest(zones), zones.revision, resolvers, {"vpc-1": "no router"})
+
+
+def test_rules_and_endpoints_are_read_back_whole() -> None:
+    outlet = Outlet("eni-2", IPv4Address("10.0.0.9"))
+    rules = (Rule("corp.example.", ((IPv4Address("192.0.2.1"), 5353),), (outlet,)), Rule("a."))
+    more = {"validates": True, "logged": True, "reverse": False}
+    resolver = replace(ZONES.resolvers[0], rules=rules, **more)  # type: ignore[arg-type]
+    inlets = (Inlet("eni-1", IPv4Address("10.0.0.8"), "vpc-1"),)
+    whole = replace(ZONES, resolvers=(resolver,), inlets=inlets, outlets=(outlet,))
+    assert zone_file.parse(zone_file.render(whole)) == whole
+    other = replace(whole, resolvers=ZONES.resolvers)
+    assert zone_change.digest(whole) != zone_change.digest(other)
+
+
+def test_an_endpoints_interface_without_its_sockets_is_looked_after() -> None:
+    inlet = Inlet("eni-1", IPv4Address("10.0.0.8"), "vpc-1")
+    outlet = Outlet("eni-2", IPv4Address("10.0.0.9"))
+    whole = replace(ZONES, inlets=(inlet,), outlets=(outlet,))
+    wanted = [OpenResolver("eni-2", "it does not listen")]
+    assert missing(whole, served(whole, "vpc-1", "eni-1")) == wanted
+    assert missing(whole, served(whole, "vpc-1", "eni-1", "eni-2")) == []
 
 
 def missing(zones: Zones, found: Served | None) -> list[DnsStep]:
