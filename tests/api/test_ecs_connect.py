@@ -101,6 +101,34 @@ def test_tasks_are_known_and_released_when_no_proxy_sends_to_them(cloud: Cloud) 
     assert made(cloud) == []
 
 
+def test_a_proxys_log_is_settled_by_its_deployment(cloud: Cloud) -> None:
+    options = {"awslogs-group": "/p", "awslogs-region": "ap-northeast-1"}
+    options |= {"awslogs-stream-prefix": "p"}
+    log = {"logDriver": "awslogs", "options": options, "secretOptions": []}
+    access = {"format": "JSON", "includeQueryParameters": "ENABLED"}
+    wanted = offer() | {"logConfiguration": log, "accessLogConfiguration": access}
+    shown = cloud.serve(serviceConnectConfiguration=wanted)["deployments"][0]
+    assert shown["serviceConnectConfiguration"] == wanted
+    cloud.schedule()
+    with cloud.store.reading() as tx:
+        (one, _) = rows.list_tasks(tx)
+    assert one.proxy_log is not None
+    assert (dict(one.proxy_log.options), one.proxy_log.access) == (options, "JSON")
+    assert one.proxy_log.query
+    again = cloud("UpdateService", cluster="c", service="web", serviceConnectConfiguration=wanted)
+    assert len(again["service"]["deployments"]) == 1
+    again = cloud("UpdateService", cluster="c", service="web", serviceConnectConfiguration=offer())
+    assert len(again["service"]["deployments"]) == 2
+    blocking = log | {"options": options | {"mode": "blocking"}}
+    for wrong, told in (
+        ({"accessLogConfiguration": access}, "you must also specify logConfiguration"),
+        ({"logConfiguration": blocking}, "mode='blocking'"),
+        ({"logConfiguration": log | {"logDriver": "awsfirelens"}}, "serviceConnectConfiguration"),
+    ):
+        with pytest.raises(AwsError, match=told):
+            cloud.serve(serviceName="x", serviceConnectConfiguration=offer("x") | wrong)
+
+
 def test_a_cluster_has_a_namespace_by_default(cloud: Cloud) -> None:
     defaults = {"namespace": "fresh"}
     shown = cloud("CreateCluster", clusterName="d", serviceConnectDefaults=defaults)["cluster"]
@@ -126,9 +154,9 @@ def test_a_cluster_has_a_namespace_by_default(cloud: Cloud) -> None:
         (offer(port=0), "InvalidParameterException", "0 is not a port"),
         (offer(tls={"issuerCertificateAuthority": {}}), "NotImplemented", "services.tls"),
         (
-            offer() | {"logConfiguration": {"logDriver": "awslogs"}},
+            offer() | {"containerConfigurations": [{"name": "proxy"}]},
             "NotImplemented",
-            "logConfiguration",
+            "containerConfigurations",
         ),
     ],
 )

@@ -19,6 +19,16 @@ from hiyoko.cli.exec import command_in
 from hiyoko.settings import Settings
 
 SERVE = "mkdir /www; echo {} >/www/index.html; exec httpd -f -p 80 -h /www"
+OPTIONS = {
+    "awslogs-group": "/proxies",
+    "awslogs-region": "ap-northeast-1",
+    "awslogs-stream-prefix": "p",
+    "awslogs-create-group": "true",
+}
+PROXY_LOG = {
+    "logConfiguration": {"logDriver": "awslogs", "options": OPTIONS},
+    "accessLogConfiguration": {"format": "JSON"},
+}
 LOOP = "while [ ! -e /stop ]; do wget -qO- http://api/ || echo failed; done"
 
 
@@ -103,6 +113,12 @@ class Shop:
         )
         return done.stdout
 
+    def logged(self, stream: str) -> list[str]:
+        """The paths of the requests in a proxy's log."""
+        pages = self.cloud.client("logs").get_paginator("filter_log_events")
+        found = pages.paginate(logGroupName="/proxies", logStreamNames=[stream])
+        return [json.loads(one["message"])["path"] for page in found for one in page["events"]]
+
     def kill_proxy(self, task: dict[str, Any]) -> None:
         """End a task's proxy, so that nobody answers for it."""
         pid = self.cloud.state_dir / "run" / "connect" / interface(task) / "haproxy.pid"
@@ -167,7 +183,8 @@ def test_services_find_each_other_while_tasks_come_and_go(shop: Shop) -> None:
         serviceRegistries=[{"registryArn": registry}],
         serviceConnectConfiguration=connect | {"services": [offer]},
     )
-    shop.serve("web", shop.define("web", "sleep 1000"), 1, serviceConnectConfiguration=connect)
+    logging = connect | PROXY_LOG
+    shop.serve("web", shop.define("web", "sleep 1000"), 1, serviceConnectConfiguration=logging)
     (web,) = until(lambda: shop.running("web"))
     assert web["containers"][1]["name"].startswith("ecs-service-connect-")
     first = until(lambda: len(shop.running("api", one)) == 2 and shop.running("api", one))
@@ -188,9 +205,24 @@ def test_services_find_each_other_while_tasks_come_and_go(shop: Shop) -> None:
     assert set(answers) == {"one", "two", ""}
     assert len(answers) > 20
 
+    stream = f"p/{web['containers'][1]['name']}/{web['taskArn'].rpartition('/')[2]}"
+
+    def logged(path: str) -> int:
+        return shop.logged(stream).count(path)
+
+    assert until(lambda: logged("/") > len(answers) - 2)
     shop.kill_proxy(web)
     assert until(lambda: shop.enter(web, "wget", "-qO-", "http://api/") == "two\n")
+    # The worker that lost its master may still take a request, and tells nothing of it.
+    assert until(
+        lambda: shop.enter(web, "wget", "-qO-", "http://api/after?x=1") and logged("/after")
+    )
 
     shop.scale("api", desiredCount=0)
     assert until(lambda: shop.dig(web, "api.internal") == set())
-    assert until(lambda: "503" in shop.enter(web, "wget", "-qO-", "http://api/"))
+    assert until(lambda: "503" in shop.enter(web, "wget", "-qO-", "http://api/last"))
+    before = logged("/last")
+    shop.scale("web", desiredCount=0)
+    assert until(lambda: not any((shop.cloud.state_dir / "tasks").iterdir()))
+    # What the proxy wrote last was sent before its task was cleared away.
+    assert logged("/last") >= max(before, 1)

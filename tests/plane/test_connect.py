@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import signal
 import socket
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -16,6 +19,7 @@ import pytest
 from tests.plane.balancer_world import OK, Scripted
 
 from hiyoko.blueprint.proxies import Proxy, ProxyListener, ProxyServer
+from hiyoko.plane.connect.access_log import FILE
 from hiyoko.plane.connect.plane import ProxyPlane, StartProxy, StopProxy, steps
 from hiyoko.plane.connect.render import NOBODY
 from hiyoko.plane.connect.servers import server_changes
@@ -28,8 +32,10 @@ from hiyoko.plane.containers.cgroups import (
     task_group,
 )
 from hiyoko.plane.containers.usage import task_usage
+from hiyoko.plane.log_driver.lines import LogLine, parse_lines
 from hiyoko.plane.namespaces import in_namespace
 from hiyoko.plane.process import NETNS_DIR, run
+from hiyoko.plane.ready import end
 from hiyoko.settings import Settings
 
 ENI = "eni-connect"
@@ -218,6 +224,48 @@ async def test_a_deployment_gets_test_traffic_first_and_then_its_share(ground: G
     await ground.become(shifting(second))
     assert [await asked(one, 2) for one in (GET, marked)] == [[0, 2], [0, 2]]
     assert (await ground.plane.observe())[ENI].pid == running
+
+
+async def test_each_request_has_an_entry(ground: Ground) -> None:
+    asked = b'GET /a?b=c HTTP/1.1\r\nHost: api\r\nUser-Agent: "me"\r\nConnection: close\r\n\r\n'
+
+    async def entries(protocol: str, access: str, *, query: bool = False) -> list[str]:
+        wished = replace(proxy(PLACES[0], protocol=protocol), access_log=access, log_query=query)
+        await ground.become(wished)
+        for _ in range(2):
+            assert (await ground.ask(request=asked)).endswith(b"ok")
+        lines: list[LogLine] = []
+        async with asyncio.timeout(10):
+            while len(lines) < 2:
+                await asyncio.sleep(0.01)
+                data = (ground.plane.directory / ENI / FILE).read_bytes()
+                lines = parse_lines(data)
+        await ground.plane.apply(StopProxy(ENI))
+        assert abs(lines[0].timestamp_ms / 1000 - time.time()) < 60
+        return [line.message for line in lines]
+
+    start = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+    for entry in await entries("http", "TEXT"):
+        text = r'"GET /a HTTP/1.1" 200 \d+ \d+ \d+ \d+ "-" ""me"" "-" "api" "10.9.0.2:8080"'
+        assert re.fullmatch(rf"\[{start}\] {text}", entry)
+    for entry in await entries("http", "JSON", query=True):
+        told = json.loads(entry)
+        assert re.fullmatch(start, told["start_time"])
+        assert (told["path"], told["response_code"]) == ("/a?b=c", "200")
+        assert (told["user_agent"], told["authority"]) == ('"me"', "api")
+        assert told["upstream_host"] == "10.9.0.2:8080"
+        assert "duration_ms" in told
+    # One that is started anew does not write over what may be unsent.
+    wished = replace(proxy(PLACES[0]), access_log="TEXT")
+    written = ground.plane.directory / ENI / FILE
+    await ground.become(wished)
+    with written.open("rb") as before:
+        await end((await ground.plane.observe())[ENI].pid, "HAProxy")
+        await ground.become(wished)
+        assert written.stat().st_ino != os.fstat(before.fileno()).st_ino
+    await ground.plane.apply(StopProxy(ENI))
+    for entry in await entries("tcp", "TEXT"):
+        assert re.fullmatch(rf"\[{start}\] 127\.0\.0\.1 \d+ \d+ \d+ \d+ \S+ \d+", entry)
 
 
 GREEDY = """

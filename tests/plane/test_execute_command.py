@@ -190,14 +190,19 @@ async def test_what_was_dropped_comes_again_and_much_comes_whole(execute: Exec) 
 
 
 async def test_keys_are_taken_in_their_order(execute: Exec) -> None:
-    client = await execute.open(await execute.ready(), "sh -c 'echo up; exec busybox cat -v'")
-    await client.until("up")  # what is typed earlier is echoed once more, and nobody is there yet
+    client = await execute.open(
+        await execute.ready(), "sh -c 'sleep 0.2; echo ready; exec busybox cat -v'"
+    )
+    await client.until_shaken()
+    await client.type("as soon as it can be\n")
+    await client.until("ready\r\nas soon as it can be\r\n")
     frames = [pack("input_stream_data", client.sent + n, 1, b"%d" % n) for n in range(9)]
     frames.append(pack("input_stream_data", client.sent + 9, 1, b"\n"))
     for frame in reversed(frames):
         await client.socket.send_bytes(frame)
     await client.until("012345678\r\n012345678\r\n")
     client.sent += 10
+    assert client.printed.count(b"can be\r\n") == 2  # one echo, and what cat says
     await client.type("sleep\x03")  # the terminal's own interrupt
     await client.until_closed()
     assert client.acknowledged == set(range(client.sent))

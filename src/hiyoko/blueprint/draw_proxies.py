@@ -42,8 +42,14 @@ def draw_proxies(
     return tuple(
         _proxy(view, instances, shares)
         for view in views
-        if view.task.proxy and view.task.ended_at is None and not (view.stop and view.gone)
+        if view.task.proxy and view.task.ended_at is None and not (view.stop and _over(view))
     )
+
+
+def _over(view: TaskView) -> bool:
+    """Whether no container of the task runs any more: nobody speaks through its proxy."""
+    ended = [seen is not None and seen.status == "STOPPED" for _, seen in view.pairs]
+    return view.gone or (bool(ended) and all(ended))
 
 
 def _proxy(
@@ -55,7 +61,16 @@ def _proxy(
         _listener(one, addresses[one.alias_name], LOCAL_PORT + number, instances, shares)
         for number, one in enumerate(task.endpoints)
     )
-    return Proxy(task.eni_id, task.arn, task.proxy, listeners, task.ingress)
+    log = task.proxy_log
+    return Proxy(
+        task.eni_id,
+        task.arn,
+        task.proxy,
+        listeners,
+        task.ingress,
+        access_log=log.access if log is not None else "",
+        log_query=log is not None and log.query,
+    )
 
 
 def _listener(

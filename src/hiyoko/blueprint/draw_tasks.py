@@ -112,6 +112,8 @@ def _task(view: model.TaskView, vpc: IPv4Network, subnet: str) -> Task:
         aliases=tuple(
             (name, str(address)) for name, address in alias_addresses(task.endpoints).items()
         ),
+        proxy=task.proxy,
+        proxy_log=_log(task, task.proxy, _proxy_log(task)),
         architecture="arm64" if view.architecture == "arm64" else "amd64",
         shared_pids=view.definition.pid_mode == "task",
         storage_gib=view.ephemeral_gib,
@@ -178,7 +180,7 @@ def _container(
         memory_mib=memory,
         read_only_root=bool(definition.read_only_root),
         stop_timeout_s=DEFAULT_STOP_TIMEOUT_S if stop_timeout is None else stop_timeout,
-        log=routed_log(task, definition, whole) or _log(task, definition),
+        log=routed_log(task, definition, whole) or _log(task, definition.name, definition.log),
         health_command=check.command,
         health_interval_s=check.interval_s,
         health_timeout_s=check.timeout_s,
@@ -220,14 +222,19 @@ def _environment(
     return tuple(merged.items())
 
 
-def _log(task: model.Task, definition: model.ContainerDefinition) -> LogTarget | None:
-    log = definition.log
+def _proxy_log(task: model.Task) -> model.LogConfiguration | None:
+    log = task.proxy_log
+    return model.LogConfiguration("awslogs", log.options) if log is not None else None
+
+
+def _log(task: model.Task, name: str, log: model.LogConfiguration | None) -> LogTarget | None:
+    """Where a container's log goes, by the container's name."""
     if log is None or log.routed:
         return None
     prefix = log.option("awslogs-stream-prefix")
     return LogTarget(
         group=log.option("awslogs-group"),
-        stream=f"{prefix}/{definition.name}/{task.task_id}",
+        stream=f"{prefix}/{name}/{task.task_id}",
         region=log.option("awslogs-region"),
         create_group=log.option("awslogs-create-group", "false") == "true",
         multiline_pattern=log.option("awslogs-multiline-pattern"),

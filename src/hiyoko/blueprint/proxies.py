@@ -61,10 +61,16 @@ class ProxyListener:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A task's proxy. ``ingress``: ports that others send to, and the containers' ports."""
+    """A task's proxy. ``ingress``: ports that others send to, and the containers' ports.
+
+    ``access_log``: the format of entries of requests, TEXT or JSON; empty for none.
+    ``log_query``: with the paths' queries.
+    """
 
     eni_id: str
     task_arn: str
     name: str
     listeners: tuple[ProxyListener, ...] = ()
     ingress: tuple[tuple[int, int], ...] = ()
+    access_log: str = ""
+    log_query: bool = False

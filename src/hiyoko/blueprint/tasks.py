@@ -173,6 +173,9 @@ class Task:
     identity: Identity = Identity()
     aliases: tuple[tuple[str, str], ...] = ()
     """Names of Service Connect with their addresses, for /etc/hosts."""
+    proxy: str = ""
+    proxy_log: LogTarget | None = None
+    """Service Connect's container, and where its log goes."""
     architecture: str = "amd64"
     shared_pids: bool = False
     storage_gib: int | None = None

@@ -44,11 +44,18 @@ PROXY = Proxy(
         listener(3, "db", "tcp"),
     ),
     ((8443, 80),),
+    access_log="JSON",
 )
 
 
 def test_the_configuration_of_a_proxy() -> None:
     check_golden("connect/proxy.cfg", render_proxy(PROXY))
+
+
+def test_entries_as_text() -> None:
+    lines = render_proxy(replace(PROXY, access_log="TEXT", log_query=True)).splitlines()
+    formats = "\n".join(line.strip() for line in lines if "log-format" in line)
+    check_golden("connect/access-log.txt", formats + "\n")
 
 
 def test_the_rules_that_lead_to_it() -> None:

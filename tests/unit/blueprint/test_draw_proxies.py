@@ -8,8 +8,15 @@ import pytest
 
 from hiyoko.blueprint.draw_proxies import alias_addresses, draw_proxies
 from hiyoko.blueprint.shares import Share
-from hiyoko.services.ecs.model import ConnectService, Stop, Task, TaskDefinition, TaskView
-from hiyoko.services.ecs.seen import TaskSeen
+from hiyoko.services.ecs.model import (
+    ConnectService,
+    ContainerDefinition,
+    Stop,
+    Task,
+    TaskDefinition,
+    TaskView,
+)
+from hiyoko.services.ecs.seen import ContainerSeen, TaskSeen
 from hiyoko.services.servicediscovery.model import Instance
 
 API = ConnectService("http", "api", "arn:aws:x:service/srv-1", 80, "http", 80, "api")
@@ -96,6 +103,12 @@ def test_times_are_those_of_the_protocol_unless_said(
 def test_a_proxy_stays_until_its_containers_are_gone() -> None:
     stopping = replace(TASK, stop=Stop(1.0, "UserInitiated", "x"))
     assert len(draw_proxies([TaskView(stopping, DEFINITION)], {})) == 1
+    containers = tuple(ContainerDefinition(name, "i") for name in "ab")
+    two = replace(DEFINITION, containers=containers)
+    for states, there in ((("STOPPED", "RUNNING"), 1), (("STOPPED",), 1), (("STOPPED",) * 2, 0)):
+        names = zip("ab", states, strict=False)
+        seen = TaskSeen("arn:task", tuple(ContainerSeen(*each) for each in names))
+        assert len(draw_proxies([TaskView(stopping, two, seen)], {})) == there
     gone = TaskSeen("arn:task", (), gone=True)
     assert draw_proxies([TaskView(stopping, DEFINITION, gone)], {}) == ()
     assert draw_proxies([TaskView(replace(TASK, proxy=""), DEFINITION)], {}) == ()

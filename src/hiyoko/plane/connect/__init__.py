@@ -2,6 +2,7 @@
 
 - ``render``   configuration and redirections as text   (pure)
 - ``servers``  what a running proxy is told of its servers   (pure)
+- ``access_log``  entries of requests, as ECS's proxies write them   (pure)
 - ``plane``    the processes
 
 Amazon ECS runs Envoy there. Containers send to an address of the loopback that is theirs alone; a

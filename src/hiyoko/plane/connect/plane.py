@@ -31,6 +31,7 @@ from hiyoko.plane.balancer.master import (
 from hiyoko.plane.balancer.observe import parse_info
 from hiyoko.plane.balancer.render import digest_of
 from hiyoko.plane.balancer.socket import ask_worker
+from hiyoko.plane.connect.access_log import DESCRIPTOR, FILE
 from hiyoko.plane.connect.render import render_proxy, render_redirections
 from hiyoko.plane.connect.servers import Key, ServerSeen, parse_servers, server_changes
 from hiyoko.plane.containers.cgroups import limits_enforced, place_helper, remove_helper
@@ -162,7 +163,7 @@ class ProxyPlane:
         place.mkdir(parents=True, mode=0o700, exist_ok=True)
         if self.events is not None:
             self.events.open()
-        for name in (PID_FILE, MASTER_SOCKET):
+        for name in (PID_FILE, MASTER_SOCKET, FILE):
             (place / name).unlink(missing_ok=True)
         await check(place, text)
         write_private(place / CONFIG, text)
@@ -173,15 +174,18 @@ class ProxyPlane:
     def _surroundings(self, proxy: Proxy) -> tuple[str, ...]:
         """What puts the proxy on its task's account: the time and the memory that it takes.
 
+        And what gives it the file of its access log: a new one each time, because HAProxy sets the
+        descriptor's flags, and what was to be appended to would be written over.
+
         When memory runs out, the kernel ends a container before it, whose score is higher
         (``bundle.OOM_SCORE``); a proxy that is ended all the same is started anew.
         """
-        if not limits_enforced():
-            return ("env",)
-        task = task_id(proxy.task_arn)
-        doors = place_helper(self.settings, task, proxy.eni_id, CPU_SHARES)
-        joined = "".join(f"echo $$ > {shlex.quote(str(door))} && " for door in doors)
-        return ("sh", "-c", f'{joined}exec "$@"', "sh", "env")
+        first = f"exec {DESCRIPTOR}>{FILE} && " if proxy.access_log else ""
+        if limits_enforced():
+            task = task_id(proxy.task_arn)
+            doors = place_helper(self.settings, task, proxy.eni_id, CPU_SHARES)
+            first += "".join(f"echo $$ > {shlex.quote(str(door))} && " for door in doors)
+        return ("sh", "-c", f'{first}exec "$@"', "sh", "env") if first else ("env",)
 
 
 async def _observe(place: Path, pid: int) -> ProxyObserved:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from hiyoko.blueprint.proxies import Proxy, ProxyListener
 from hiyoko.plane.balancer.events import EVENTS
 from hiyoko.plane.balancer.text import argument, quoted
+from hiyoko.plane.connect.access_log import access_lines
 from hiyoko.plane.connect.servers import listener_servers, server_arguments
 
 TABLE = "service_connect"
@@ -27,7 +28,7 @@ def render_proxy(proxy: Proxy) -> str:
     lines = [*_defaults()]
     for listener in proxy.listeners:
         lines += ["", f"frontend {listener.backend}"]
-        lines += (f"  {line}" for line in _frontend(listener))
+        lines += (f"  {line}" for line in _frontend(proxy, listener))
         for backend, _ in listener.backends:
             lines += ["", f"backend {backend}"]
             lines += (f"  {line}" for line in _backend(listener, backend))
@@ -53,10 +54,11 @@ def _seconds(limit: int) -> str:
     return f"{limit}s" if limit else "0"
 
 
-def _frontend(listener: ProxyListener) -> Iterator[str]:
+def _frontend(proxy: Proxy, listener: ProxyListener) -> Iterator[str]:
     yield f"bind 127.0.0.1:{listener.local_port}{_version(listener)}"
     yield f"mode {_mode(listener)}"
     yield f"timeout client {_seconds(listener.idle_s)}"
+    yield from access_lines(proxy, listener)
     if listener.test_header:
         yield f"use_backend {listener.test_backend} if {_test_traffic(listener)}"
     yield f"default_backend {listener.backend}"

@@ -15,6 +15,7 @@ import re
 import signal
 import struct
 import termios
+import tty
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,7 @@ class Terminal:
         """Start it. Why it does not run is said by :meth:`failure`."""
         master, slave = pty.openpty()
         os.set_blocking(master, False)
+        make_raw(slave)
         try:
             process = await asyncio.create_subprocess_exec(
                 # runc is told of another size by a signal to the terminal's own session.
@@ -151,6 +153,18 @@ class Terminal:
         for thread in Path(f"/proc/{self.process.pid}/task").iterdir():
             for pid in (thread / "children").read_text().split():
                 os.kill(int(pid), signal.SIGKILL)
+
+
+def make_raw(descriptor: int) -> None:
+    """Let keys through as they are: the terminal in the container echoes, and knows of control-C.
+
+    runc does the same when the container's is there; keys may come before. Like runc it leaves the
+    ends of lines to this one.
+    """
+    tty.setraw(descriptor)
+    mode = termios.tcgetattr(descriptor)
+    mode[1] |= termios.OPOST
+    termios.tcsetattr(descriptor, termios.TCSANOW, mode)
 
 
 def start_failure(log: str) -> str:

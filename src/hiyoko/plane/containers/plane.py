@@ -52,6 +52,7 @@ from hiyoko.plane.containers.exec import Terminal, watch_agent
 from hiyoko.plane.containers.firelens import make_places, router_paths
 from hiyoko.plane.containers.health import watch_health
 from hiyoko.plane.containers.layers import resolve
+from hiyoko.plane.containers.proxy_log import ProxyLog
 from hiyoko.plane.containers.pull import PulledImage, Puller
 from hiyoko.plane.containers.runtime import Runtime, StartFailed
 from hiyoko.plane.containers.session_log import SessionLog
@@ -580,11 +581,22 @@ class ContainerPlane:
                     running[path] = task
                 elif not task.run and not sent(path):
                     ended.add(path)
+            if task.proxy_log is not None and state is not None and state.progress is not None:
+                log = self._proxy_log(task)
+                await self._logs.take_proxy(task, log)
+                if log.writer() is not None:
+                    running[log.directory] = task
+                elif not sent(log.directory):
+                    ended.add(log.directory)
         # Watched before it is looked at once more: what is sent from here on wakes us.
         self._watch.files(path / POSITION for path in ended)
         ended = {path for path in ended if not sent(path)}
         await self._logs.keep(running, ended)
         return frozenset(path.parent.name for path in (*running, *ended))
+
+    def _proxy_log(self, task: Task) -> ProxyLog:
+        directory = self.settings.task_dir / task_id(task.arn) / f"{task.proxy}.d"
+        return ProxyLog(directory, self.settings.run_dir / "connect" / task.eni_id)
 
     async def tell_tasks(self, tasks: Iterable[Task], namespaces: frozenset[str]) -> None:
         """Answer each running task at 169.254.170.2, in whose VPC a router is among these."""

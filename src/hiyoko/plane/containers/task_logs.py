@@ -21,6 +21,7 @@ from hiyoko.plane.containers.agent import TaskFailed, Unreachable, retried
 from hiyoko.plane.containers.agent_server import KEYS_RENEWED_S, NoKeys, RoleKeys
 from hiyoko.plane.containers.directory import runtime_id
 from hiyoko.plane.containers.firelens import NoOutput, configuration, socket_directory
+from hiyoko.plane.containers.proxy_log import ProxyLog
 from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.log_driver.client import LogsClient
@@ -78,12 +79,14 @@ class TaskLogs:
                     configuration(container.router)
                 except NoOutput as error:
                     raise TaskFailed(f"ResourceInitializationError: {error}") from error
-            if not isinstance(container.log, LogTarget):
+        targets = [(one.name, one.log) for one in task.containers]
+        for name, log in (*targets, (task.proxy, task.proxy_log)):
+            if not isinstance(log, LogTarget):
                 continue
-            order = self._order(task, container, container.log)
+            order = self._order(task, runtime_id(task.arn, name), log)
             client = LogsClient()
             try:
-                if container.log.create_group:
+                if log.create_group:
                     await _make(client, order, "CreateLogGroup", {"logGroupName": order.group})
                 names = {"logGroupName": order.group, "logStreamName": order.stream}
                 await _make(client, order, "CreateLogStream", names)
@@ -101,8 +104,19 @@ class TaskLogs:
             case RoutedLog():
                 write_order(directory, _routed(task, container, container.log, writable))
             case LogTarget():
-                write_order(directory, self._order(task, container, container.log))
+                cid = runtime_id(task.arn, container.name)
+                write_order(directory, self._order(task, cid, container.log))
         await self.driver.take(directory)
+
+    async def take_proxy(self, task: Task, log: ProxyLog) -> None:
+        """See that what a proxy writes is sent, also when it was started anew.
+
+        Raises TaskFailed or PlaneError.
+        """
+        if task.proxy_log is not None and log.adopt():
+            order = replace(self._order(task, log.cid, task.proxy_log), endless=True)
+            write_order(log.directory, order)
+            await self.driver.take(log.directory)
 
     @property
     def process(self) -> tuple[int, ...]:
@@ -137,9 +151,9 @@ class TaskLogs:
         if some:
             await self.driver.take()
 
-    def _order(self, task: Task, container: Container, log: LogTarget) -> CloudWatchOrder:
+    def _order(self, task: Task, cid: str, log: LogTarget) -> CloudWatchOrder:
         order = CloudWatchOrder(
-            cid=runtime_id(task.arn, container.name),
+            cid=cid,
             netns=task.eni_id,
             resolver=str(task.resolver),
             trust=str(self.trust.resolve()),

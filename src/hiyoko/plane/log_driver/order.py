@@ -23,7 +23,8 @@ class CloudWatchOrder:
     """Where a container's output goes, how, and whose packets and keys take it there (awslogs).
 
     ``start`` is the regular expression that an event of several lines begins with, or empty.
-    ``expires`` is when the keys end (epoch seconds).
+    ``expires`` is when the keys end (epoch seconds). ``endless``: whoever writes the file never
+    begins another one, so that what was sent of it is freed.
     """
 
     cid: str
@@ -40,6 +41,7 @@ class CloudWatchOrder:
     start: str = ""
     blocking: bool = False
     buffer_bytes: int = 10 << 20
+    endless: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ death sends the same batch under the same name, and CloudWatch Logs takes it onc
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import re
 import signal
@@ -36,7 +37,18 @@ BLOCK_BYTES = 1 << 20
 """So much of a ``blocking`` container's output may wait; then the container waits."""
 FILE_BYTES_MAX = 64 << 20
 """conmon begins the file anew here."""
+FREE_BYTES = 1 << 20
 _LOOK_BYTES = 1 << 16
+
+
+FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE = 1, 2
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def punch(descriptor: int, end: int) -> None:
+    """Free the blocks of a file's first bytes, where its file system can (fallocate(2))."""
+    mode, length = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, ctypes.c_longlong(end)
+    _libc.fallocate(descriptor, mode, ctypes.c_longlong(0), length)
 
 
 class GivenUp(Exception):
@@ -61,6 +73,7 @@ class Tail:
     _lost_from: int | None = None
     _hole: tuple[int, int] | None = None
     _denied: bool | None = None
+    _freed: int = 0
 
     def look(self) -> None:
         """Find out whether conmon lives, and hear of its end."""
@@ -256,12 +269,26 @@ class Tail:
             self._sent_at = time.monotonic()
             await self._put(batch, begin)
         self._note(Position(inode, end))
+        self._free(end)
         self._denied = None
         if self._lost_from is not None:
             # There is room again: what comes from here on is kept.
             self._hole = (max(self._lost_from, end), self._line_end(self._size()))
             self._lost_from = None
         self._limit()
+
+    def _free(self, end: int) -> None:
+        """Give back the blocks of what was sent, where nobody else ever shortens the file."""
+        order = read_order(self.directory)
+        endless = isinstance(order, CloudWatchOrder) and order.endless
+        if not endless or end - self._freed < FREE_BYTES:
+            return
+        descriptor = os.open(f"/proc/self/fd/{self._file}", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            punch(descriptor, end)
+        finally:
+            os.close(descriptor)
+        self._freed = end
 
     async def _put(self, batch: Batch, begin: int) -> None:
         attempt = last_attempts = 0

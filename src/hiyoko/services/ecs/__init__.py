@@ -18,7 +18,7 @@
   ``names`` ``views`` ``deployment_views`` ``errors``
 - ``log_options`` ``firelens_options``  where a container's output goes; ``log_model``
 
-Refused by name: launch type EC2, EFS volumes, the splunk driver, TLS and logs of Service Connect,
+Refused by name: launch type EC2, EFS volumes, the splunk driver, TLS of Service Connect,
 task sets, lifecycle hooks that are Lambda functions.
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/
 """

@@ -13,10 +13,12 @@ from typing import Any
 from hiyoko.api import AwsError, Call, Request, unsupported
 from hiyoko.services.ecs import rows
 from hiyoko.services.ecs.errors import InvalidParameter
+from hiyoko.services.ecs.log_options import log_configuration
 from hiyoko.services.ecs.model import (
     MANAGED,
     Cluster,
     Connect,
+    ConnectLog,
     ConnectService,
     PortMapping,
     Service,
@@ -39,9 +41,9 @@ def connect_in(
     """
     if not given or not given.get("enabled"):
         return None
-    for member in ("logConfiguration", "accessLogConfiguration", "containerConfigurations"):
-        if given.get(member):
-            raise unsupported(f"serviceConnectConfiguration.{member}")
+    if given.get("containerConfigurations"):
+        raise unsupported("serviceConnectConfiguration.containerConfigurations")
+    log = _log(given)
     wanted = given.get("namespace") or ""
     namespace = find_namespace(call, wanted or cluster.connect_namespace)
     others = [one for one in services_in(call, namespace["Arn"]) if one.arn != owner]
@@ -49,7 +51,24 @@ def connect_in(
         _service(call, item, namespace, definition) for item in given.get("services") or ()
     )
     _check_unique(found, others)
-    return Connect(namespace["Arn"], wanted, found)
+    return Connect(namespace["Arn"], wanted, found, log)
+
+
+def _log(given: Request) -> ConnectLog | None:
+    """The proxies' ``logConfiguration``, and their ``accessLogConfiguration``."""
+    log = log_configuration(given.get("logConfiguration"), "serviceConnectConfiguration")
+    access = given.get("accessLogConfiguration") or {}
+    if log is None:
+        if access:
+            raise InvalidParameter("To enable access logs, you must also specify logConfiguration.")
+        return None
+    if log.driver != "awslogs":
+        raise unsupported("serviceConnectConfiguration.logConfiguration.logDriver", log.driver)
+    if log.option("mode") == "blocking":
+        # A proxy that waits for its log would hold up requests.
+        raise unsupported("serviceConnectConfiguration.logConfiguration.options.mode", "blocking")
+    query = access.get("includeQueryParameters") == "ENABLED"
+    return ConnectLog(log.options, access.get("format") or "", query)
 
 
 def find_namespace(call: Call, reference: str) -> dict[str, Any]:

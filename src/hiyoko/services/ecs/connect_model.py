@@ -38,6 +38,19 @@ class ConnectService:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectLog:
+    """Where proxies' logs go (``options`` of awslogs), and what is in them.
+
+    ``access``: the format of entries of requests, TEXT or JSON; empty for none. ``query``: with
+    the paths' queries.
+    """
+
+    options: tuple[tuple[str, str], ...]
+    access: str = ""
+    query: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Connect:
     """A deployment's serviceConnectConfiguration; ``namespace`` is an ARN.
 
@@ -47,3 +60,4 @@ class Connect:
     namespace: str
     given: str = ""
     services: tuple[ConnectService, ...] = ()
+    log: ConnectLog | None = None

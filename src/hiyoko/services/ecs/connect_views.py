@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hiyoko.services.ecs.model import Connect, ConnectService
+from hiyoko.services.ecs.model import Connect, ConnectLog, ConnectService
 
 
 def shown(one: Connect | None) -> dict[str, Any]:
@@ -15,7 +15,17 @@ def shown(one: Connect | None) -> dict[str, Any]:
         "enabled": True,
         "namespace": one.given or one.namespace,
         "services": [_shown_service(service) for service in one.services],
+        **(_shown_log(one.log) if one.log is not None else {}),
     }
+
+
+def _shown_log(one: ConnectLog) -> dict[str, Any]:
+    log = {"logDriver": "awslogs", "options": dict(one.options), "secretOptions": []}
+    if not one.access:
+        return {"logConfiguration": log}
+    query = "ENABLED" if one.query else "DISABLED"
+    access = {"format": one.access, "includeQueryParameters": query}
+    return {"logConfiguration": log, "accessLogConfiguration": access}
 
 
 def _shown_service(one: ConnectService) -> dict[str, Any]:

@@ -28,8 +28,13 @@ OPTIONS = (
 _SIZE = re.compile(r"\d+\s?(?:[kmg]i?)?b?", re.IGNORECASE)
 
 
-def log_configuration(request: Mapping[str, Any] | None) -> LogConfiguration | None:
-    """The configuration of a container that has one; what Fargate would not take is refused."""
+def log_configuration(
+    request: Mapping[str, Any] | None, of: str = "containerDefinitions"
+) -> LogConfiguration | None:
+    """The configuration where there is one; what Fargate would not take is refused.
+
+    ``of``: the request's member that it is in.
+    """
     if not request:
         return None
     driver = request["logDriver"]
@@ -40,11 +45,11 @@ def log_configuration(request: Mapping[str, Any] | None) -> LogConfiguration | N
     options = dict(request.get("options") or {})
     secrets = tuple((one["name"], one["valueFrom"]) for one in request.get("secretOptions") or ())
     if driver == "splunk":
-        raise unsupported("containerDefinitions.logConfiguration.logDriver", driver)
+        raise unsupported(f"{of}.logConfiguration.logDriver", driver)
     if driver == "awsfirelens":
         check_routed(options, secrets)
     elif secrets:
-        raise unsupported("containerDefinitions.logConfiguration.secretOptions", driver)
+        raise unsupported(f"{of}.logConfiguration.secretOptions", driver)
     else:
         _check(options)
     return LogConfiguration(driver, tuple(options.items()), secrets)

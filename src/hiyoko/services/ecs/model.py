@@ -9,6 +9,7 @@ from functools import cached_property
 from hiyoko.services.ecs import rollout as rollout
 from hiyoko.services.ecs.connect_model import MANAGED as MANAGED
 from hiyoko.services.ecs.connect_model import Connect as Connect
+from hiyoko.services.ecs.connect_model import ConnectLog as ConnectLog
 from hiyoko.services.ecs.connect_model import ConnectService as ConnectService
 from hiyoko.services.ecs.log_model import FirelensConfiguration as FirelensConfiguration
 from hiyoko.services.ecs.log_model import LogConfiguration as LogConfiguration
@@ -294,6 +295,7 @@ class Task:
     """Services of Cloud Map in which it is registered while it runs, and with which port."""
     proxy: str = ""
     """Service Connect's container; none without Service Connect."""
+    proxy_log: ConnectLog | None = None
     endpoints: tuple[ConnectService, ...] = ()
     ingress: tuple[tuple[int, int], ...] = ()
     """Ports at which the proxy takes others' requests, and the containers' ports."""

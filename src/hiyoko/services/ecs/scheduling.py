@@ -71,6 +71,7 @@ def _launch(call: Call, service: Service, deployment: Deployment, zone: str = ""
         rebalances=bool(zone),
         registrations=_registrations(deployment),
         proxied=deployment.connect is not None,
+        proxy_log=deployment.connect.log if deployment.connect is not None else None,
         endpoints=deployment.endpoints,
         ingress=tuple((one.ingress_port, one.port) for one in offered if one.ingress_port),
     )

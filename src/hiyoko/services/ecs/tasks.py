@@ -25,6 +25,7 @@ from hiyoko.services.ecs.errors import (
 )
 from hiyoko.services.ecs.model import (
     Cluster,
+    ConnectLog,
     ConnectService,
     ContainerOverride,
     Network,
@@ -66,6 +67,7 @@ class Launch:
     registrations: tuple[tuple[str, int], ...] = ()
     proxied: bool = False
     """With Service Connect."""
+    proxy_log: ConnectLog | None = None
     endpoints: tuple[ConnectService, ...] = ()
     ingress: tuple[tuple[int, int], ...] = ()
     exec_enabled: bool = False
@@ -245,6 +247,7 @@ def _start(call: Call, launch: Launch, launched_by: str) -> Task:
         rebalances=launch.rebalances,
         registrations=launch.registrations,
         proxy=proxy,
+        proxy_log=launch.proxy_log,
         endpoints=launch.endpoints,
         ingress=launch.ingress,
         exec_enabled=launch.exec_enabled,

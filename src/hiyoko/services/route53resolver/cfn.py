@@ -259,10 +259,6 @@ def _switch_reverse(handle: Handle) -> Made:
     return Made(_reverse(handle, handle.properties["AutodefinedReverseFlag"])["Id"])
 
 
-def _change_reverse(handle: Handle) -> None:
-    _reverse(handle, handle.properties["AutodefinedReverseFlag"])
-
-
 def _restore_reverse(handle: Handle) -> None:
     _reverse(handle, "ENABLE")
 
@@ -348,10 +344,9 @@ register(
     ),
     ResourceType(
         "AWS::Route53Resolver::ResolverConfig",
-        {**in_place("AutodefinedReverseFlag"), **replaces("ResourceId")},
+        replaces("AutodefinedReverseFlag", "ResourceId"),
         _switch_reverse,
         _restore_reverse,
-        _change_reverse,
         stable=_reverse_stable,
         read=_read_reverse,
         required=frozenset({"AutodefinedReverseFlag", "ResourceId"}),

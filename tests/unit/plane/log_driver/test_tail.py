@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,26 @@ async def test_a_file_that_was_left_while_nobody_read_it_is_sent_to_its_end(tmp_
         await tail.run()
     assert tail.taken == ["first", "second", "third", "fourth"]
     assert sent(tmp_path)
+
+
+@pytest.mark.parametrize("endless", [True, False])
+async def test_what_was_sent_of_a_file_without_end_takes_no_room(
+    tmp_path: Path, endless: bool
+) -> None:
+    write_order(tmp_path, replace(ORDER, endless=endless))
+    log, words = tmp_path / LOG, [f"{n}".zfill(1000) for n in range(3000)]
+    log.write_text(lines(*words))
+    before = log.stat()
+    with log.open() as file:
+        os.fsync(file.fileno())
+    tail = Hurried(tmp_path, left=[])
+    tail.ended.set()
+    async with asyncio.timeout(20):
+        await tail.run()
+    assert tail.taken == words
+    after = log.stat()
+    assert after.st_size == before.st_size
+    assert (after.st_blocks * 512 < before.st_size // 2) == endless
 
 
 class Denied(Hurried):
