@@ -278,7 +278,7 @@ async def test_sessions_are_logged_where_the_cluster_says(execute: Exec) -> None
 
 async def until_logged(execute: Exec, group: str, lines: list[str]) -> None:
     """The client is told of the end before its log is sent."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while execute.logged(group) != lines:  # noqa: ASYNC110 - the log is in another loop's hands
             await asyncio.sleep(0.05)
 

@@ -85,22 +85,22 @@ class Image:
 
     def select(self, where: Mapping[str, Key]) -> list[Entry]:
         """The rows with these column values, in key order."""
-        wanted = [(self.columns.index(name), value) for name, value in where.items()]
+        wanted = {self.columns.index(name): value for name, value in where.items()}
         found = self._candidates(wanted)
-        for at, value in wanted:
+        for at, value in wanted.items():
             found = [entry for entry in found if entry.values[at] == value]
         return found
 
-    def _candidates(self, wanted: Sequence[tuple[int, Key]]) -> list[Entry]:
-        at_key = {at: value for at, value in wanted if at < self.key_length}
-        if len(at_key) == self.key_length:
-            entry = self.entries.get(tuple(at_key[at] for at in range(self.key_length)))
+    def _candidates(self, wanted: dict[int, Key]) -> list[Entry]:
+        """Rows among which the wanted ones are; what all of them have is wanted no more."""
+        if all(at in wanted for at in range(self.key_length)):
+            entry = self.entries.get(tuple(wanted.pop(at) for at in range(self.key_length)))
             return [] if entry is None else [entry]
         # An account and a region are the same in nearly every row.
-        telling = [one for one in wanted if self.columns[one[0]] not in ("account", "region")]
+        telling = [at for at in wanted if self.columns[at] not in ("account", "region")]
         if telling:
-            keys = min((self._keys(at, value) for at, value in telling), key=len)
-            return [self.entries[key] for key in keys]
+            best = min(telling, key=lambda at: len(self._keys(at, wanted[at])))
+            return [self.entries[key] for key in self._keys(best, wanted.pop(best))]
         if not self._ordered:
             self.entries = dict(sorted(self.entries.items(), key=itemgetter(0)))
             self._ordered = True

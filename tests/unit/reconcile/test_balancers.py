@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from ipaddress import IPv4Address
+
 import pytest
 
-from hiyoko.blueprint.balancers import HealthCheck
+from hiyoko.blueprint.balancers import BalancerNode, HealthCheck
 from hiyoko.plane.balancer.observe import ServerSeen
-from hiyoko.reconcile.balancers import INITIAL, judge
+from hiyoko.plane.balancer.paths import Paths
+from hiyoko.plane.balancer.render import render_haproxy
+from hiyoko.reconcile.balancers import INITIAL, Rendering, judge
 from hiyoko.services.elbv2.seen import TargetSeen
 
 CHECK = HealthCheck("HTTP", None, "/", 30, 5, 5, 2, "200")
@@ -51,3 +56,16 @@ def test_a_target_is_judged_by_its_check_and_what_it_was(
     expected: tuple[str, str, str],
 ) -> None:
     assert judge(server, CHECK, was, now) == expected
+
+
+def test_a_configuration_is_kept_as_long_as_nothing_that_it_follows_from_has_changed() -> None:
+    node = BalancerNode("lb", "web", "eni-1", "s", "a", IPv4Address("10.0.0.1"), (), ())
+    paths, rendering = Paths(threads=1), Rendering()
+    (first,) = rendering.of([node], paths).values()
+    (equal,) = rendering.of([replace(node)], Paths(threads=1)).values()
+    assert equal[1] is first[1]
+    for other, where in ((replace(node, idle_timeout_s=7), paths), (node, Paths(threads=2))):
+        (changed,) = rendering.of([other], where).values()
+        assert changed == (other, render_haproxy(other, where))
+        assert changed[1] != first[1]
+    assert rendering.of([], paths) == {}
