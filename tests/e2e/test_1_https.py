@@ -230,9 +230,9 @@ def test_a_rolling_deployment_fails_no_request_and_is_told(cloud: Cloud, tmp_pat
     events.put_rule(Name="ecs", EventPattern=json.dumps({"source": ["aws.ecs"]}))
     arn = f"arn:aws:logs:ap-northeast-1:{account}:log-group:{group}"
     events.put_targets(Rule="ecs", Targets=[{"Id": "log", "Arn": arn}])
-    over = tmp_path / "over"
+    over, begun = tmp_path / "over", tmp_path / "begun"
     asking = f"curl -s -o /dev/null -m 5 -w '%{{http_code}}\\n' {URL}"
-    script = f"while [ ! -e {over} ]; do {asking}; done | sort | uniq -c"
+    script = f"while [ ! -e {over} ]; do {asking}; : >{begun}; done | sort | uniq -c"
 
     def newest() -> dict[str, str]:
         found = ecs.list_service_deployments(cluster=cluster, service="web")["serviceDeployments"]
@@ -247,6 +247,7 @@ def test_a_rolling_deployment_fails_no_request_and_is_told(cloud: Cloud, tmp_pat
     with ThreadPoolExecutor(1) as threads:
         load = threads.submit(cloud.run, "run", "--", "bash", "-c", script)
         try:
+            assert until(begun.exists)
             ecs.update_service(cluster=cluster, service="web", forceNewDeployment=True)
             assert until(lambda: newest()["status"] == "SUCCESSFUL", 60), newest()
         finally:

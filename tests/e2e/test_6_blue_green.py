@@ -46,10 +46,13 @@ def shop(cloud: Cloud) -> dict[str, str]:
 
 @contextmanager
 def load(cloud: Cloud, name: str, folder: Path) -> Iterator[Callable[[], dict[str, int]]]:
-    """Clients that ask all the time; when they are told to end, how many got which answer."""
-    over = folder / "over"
+    """Clients that ask all the time, and have been answered before the block begins.
+
+    When they are told to end, how many got which answer.
+    """
+    over, begun = folder / "over", folder / "begun"
     asking = f"curl -s -m 5 -w ' %{{http_code}}\\n' http://{name}/ http://{name}/ | tr -s '\\n '"
-    one = f"while [ ! -e {over} ]; do {asking}; done"
+    one = f"while [ ! -e {over} ]; do {asking}; : >{begun}; done"
     script = f"({one}) & ({one}) & ({one}) & wait"
     with ThreadPoolExecutor(1) as threads:
         done: Future[Any] = threads.submit(cloud.run, "run", "--", "bash", "-c", script)
@@ -62,6 +65,7 @@ def load(cloud: Cloud, name: str, folder: Path) -> Iterator[Callable[[], dict[st
             return {pair: pairs.count(pair) for pair in set(pairs)}
 
         try:
+            assert until(begun.exists)
             yield answers
         finally:
             over.touch()

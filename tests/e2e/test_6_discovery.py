@@ -29,7 +29,7 @@ PROXY_LOG = {
     "logConfiguration": {"logDriver": "awslogs", "options": OPTIONS},
     "accessLogConfiguration": {"format": "JSON"},
 }
-LOOP = "while [ ! -e /stop ]; do wget -qO- http://api/ || echo failed; done"
+LOOP = "while [ ! -e /stop ]; do wget -qO- http://api/ || echo failed; : >/begun; done"
 
 
 @dataclass
@@ -195,6 +195,7 @@ def test_services_find_each_other_while_tasks_come_and_go(shop: Shop) -> None:
 
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(shop.enter, web, "sh", "-c", LOOP)
+        assert until(lambda: shop.enter(web, "sh", "-c", "test -e /begun && echo yes") == "yes\n")
         two = shop.define_api("two")
         shop.scale("api", taskDefinition=two)
         second = until(lambda: len(shop.running("api", two)) == 2 and shop.running("api", two))
