@@ -87,10 +87,7 @@ REGISTRY_HOSTS = ("*.dkr.ecr.*.amazonaws.com", "*.docker.io", *PUBLIC_HOSTS)
 def compose(
     store: Store, settings: Settings, clock: Clock, users_refused: str
 ) -> tuple[Gateway, Loop]:
-    """AWS's API over a store, and the reconcilers that make its wishes true. Nothing runs yet.
-
-    ``users_refused``: why tasks have no user namespaces of their own, empty when they have.
-    """
+    """AWS's API over a store, and the reconcilers that make its wishes true. Nothing runs yet."""
     trust = root_certificate_path(settings)
     keys = role_keys(store, clock)
     containers = ContainerPlane(settings, trust, lambda: loop.wake_one("tasks"), keys, clock)

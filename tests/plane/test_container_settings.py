@@ -167,7 +167,7 @@ async def test_root_in_a_container_is_nobody_outside_and_root_inside(driver: Dri
     )
     data = Mount("data", "/data")
     first = container(IMAGE, "sh", "-c", script, mounts=(data,))
-    told = "until test -f /data/web; do sleep 0.1; done; echo seen >> /data/web; {}"
+    told = "until test -w /data/web; do sleep 0.1; done; echo seen >> /data/web; {}"
     told = told.format("echo as web > /dev/stderr; busybox stat -c %u /data/own; exec sleep 60")
     second = container(IMAGE, "sh", "-c", told, name="other", user="web", mounts=(data,))
     task = make_task(1, first, replace(second, depends_on=(("web", "START"),)))

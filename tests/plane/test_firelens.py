@@ -237,7 +237,7 @@ async def routed(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterato
             await process.wait()
 
 
-async def true(what: Callable[[], object], limit_s: float = 20) -> None:
+async def true(what: Callable[[], object], limit_s: float = 60) -> None:
     """Wait for what another process does."""
     async with asyncio.timeout(limit_s):
         while not what():  # noqa: ASYNC110

@@ -24,4 +24,4 @@ def open_backend(group_arn: str) -> str:
 
 def server_name(target: Target) -> str:
     """A target's server: its address and port."""
-    return f"{target.target_id}:{target.port}"
+    return f"{target.address}:{target.port}"
