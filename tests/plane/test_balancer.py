@@ -282,13 +282,13 @@ async def test_a_node_without_its_namespace_is_refused(place: Place) -> None:
 BALANCER = "arn:aws:elasticloadbalancing:r:1:loadbalancer/app/web/0123456789abcdef"
 
 
-def wishes() -> Store:
+def wishes(interval_s: int = 1) -> Store:
     """A balancer with one node, one HTTP listener, one group with one target."""
     assert elbv2.__doc__
     store = Store.open(":memory:")
     place = ("1", "r")
     lb_node = model.Node("subnet-1", "a", ENI, str(ADDRESS))
-    check = model.HealthCheck(path="/health", interval_s=1, timeout_s=1)
+    check = model.HealthCheck(path="/health", interval_s=interval_s, timeout_s=1)
     action = model.Action("forward", groups=(model.WeightedGroup(GROUP),))
     with store.transaction() as tx:
         rows.LOAD_BALANCERS.insert(
@@ -343,6 +343,20 @@ async def settle(reconciler: BalancerReconciler) -> Report:
         report = await reconciler.activate()
     assert report.quiet, report
     return report
+
+
+async def test_a_new_target_that_listens_a_moment_later_waits_for_no_interval(
+    place: Place,
+) -> None:
+    reconciler = BalancerReconciler(wishes(interval_s=60), place.plane, Settings(place.tmp))
+    await activate_until(reconciler, "initial Elb.InitialHealthChecking")
+    async with asyncio.timeout(10):
+        while (await place.server()).check != "L4CON":
+            await reconciler.activate()
+    async with target(9001, "hello"), asyncio.timeout(30):
+        await activate_until(reconciler, "healthy")
+        assert (await settle(reconciler)).steps == []
+        assert (await curl(f"http://{ADDRESS}:8080/")).body == "hello"
 
 
 async def test_a_wish_becomes_a_healthy_target_and_a_second_run_does_nothing(

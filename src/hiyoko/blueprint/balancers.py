@@ -35,6 +35,7 @@ class Target:
     ``settled`` is true once this node's checks have found it healthy or unhealthy: until then one
     success makes it healthy, and it takes no part when all others fail and the node fails open.
     ``halved`` is how many times its share of the requests is halved, because it fails them.
+    ``young`` while it is so new that it may not listen yet: a check that fails is soon repeated.
     """
 
     target_id: str
@@ -44,6 +45,7 @@ class Target:
     draining: bool = False
     settled: bool = False
     halved: int = 0
+    young: bool = False
 
 
 @dataclass(frozen=True, slots=True)

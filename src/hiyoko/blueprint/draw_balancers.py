@@ -37,6 +37,7 @@ def draw_balancers(
     settled: Collection[SettledTarget] = (),
     now: float = 0.0,
     halved: Mapping[TargetName, int] = NOT_HALVED,
+    young: Collection[SettledTarget] = (),
 ) -> b.Balancers:
     """One node per load balancer and enabled subnet, sorted by interface."""
     groups = {group.arn: group for group in rows.target_groups}
@@ -83,6 +84,7 @@ def draw_balancers(
                             settled,
                             now,
                             halved,
+                            young,
                         )
                         for arn in used
                         if arn in groups
@@ -175,6 +177,7 @@ def _group(
     settled: Collection[SettledTarget],
     now: float,
     halved: Mapping[TargetName, int],
+    young: Collection[SettledTarget],
 ) -> b.TargetGroup:
     targets = tuple(
         b.Target(
@@ -185,6 +188,7 @@ def _group(
             draining=row.deregistered_at is not None,
             settled=(group.arn, row.target_id, row.port, eni_id) in settled,
             halved=halved.get((group.arn, row.target_id, row.port), 0) if group.mitigates else 0,
+            young=(group.arn, row.target_id, row.port, eni_id) in young,
         )
         for row in sorted(registrations, key=lambda row: (_order(row.target_id), row.port))
         if (row.zone is None or row.zone in zones) and not row.expired(group, now)

@@ -28,6 +28,7 @@ from hiyoko.plane.balancer.observe import (
 from hiyoko.plane.balancer.paths import CertificateFile, Paths
 from hiyoko.plane.balancer.render import digest_of, render_haproxy
 from hiyoko.plane.balancer.secret import cookie_secret
+from hiyoko.plane.balancer.servers import CHECK_AGAIN_S
 from hiyoko.reconcile.balancer_agents import BalancerAgents
 from hiyoko.reconcile.balancer_tls import BalancerTls, observe_tls
 from hiyoko.reconcile.report import Report
@@ -46,6 +47,9 @@ from hiyoko.store.database import Store, Transaction
 AGAIN_S = 10.0
 """How often nodes are looked at though they have said nothing: a datagram may get lost."""
 SOON_S = 0.1
+YOUNG_S = 10.0
+"""How long a new target's check is repeated soon, should it fail: a container that has just been
+started listens a moment later, and would wait for a whole interval."""
 DRAINING = ("draining", "", "")
 INITIAL = ("initial", "Elb.InitialHealthChecking", "Initial health checks in progress")
 THREADS_MAX = 4
@@ -116,7 +120,8 @@ class BalancerReconciler:
         observed = await self.plane.observe()
         before = {key: row for key, row in known.items() if _knows(observed, key)}
         settled = {key for key, row in before.items() if row.state in ("healthy", "unhealthy")}
-        drawn = draw_balancers(wishes, settled, now, halved)
+        young = {key for key, row in before.items() if _is_young(row, now)}
+        drawn = draw_balancers(wishes, settled, now, halved, young)
         paths = await observe_tls(self.store, self.settings, drawn, _threads(), now, report)
         secret = cookie_secret(self.settings) if drawn.nodes else b""
         paths = replace(paths, secret=secret)
@@ -236,6 +241,10 @@ def _knows(observed: Mapping[str, NodeObserved], key: TargetKey) -> bool:
     return there is not None and name in there.servers
 
 
+def _is_young(row: TargetSeen, now: float) -> bool:
+    return row.state == "initial" and now - row.seen_at < YOUNG_S
+
+
 def _threads() -> int:
     return min(os.cpu_count() or 1, THREADS_MAX)
 
@@ -346,4 +355,6 @@ def _again(
         for row in targets.values()
         if row.state == "initial" and row.group_arn in checks
     ]
+    if any(_is_young(row, now) for row in targets.values()):
+        due.append(now + CHECK_AGAIN_S)
     return max(SOON_S, min([AGAIN_S, *(at - now for at in due if at > now - AGAIN_S)]))

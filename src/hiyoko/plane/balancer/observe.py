@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from hiyoko.blueprint.balancers import BalancerNode, Target, TargetGroup
@@ -26,7 +26,7 @@ class ServerSeen:
 
     ``check`` is HAProxy's word (``L7OK``, ``L4CON``, ``L7TOUT``, ...), empty before the first
     check has ended and while it cannot be told; ``code`` is the HTTP status that a check saw.
-    Without ``weight`` it is only half taken into service.
+    Without ``weight`` it is only half taken into service. ``for_s``: how long it is up, or down.
     """
 
     up: bool
@@ -34,6 +34,7 @@ class ServerSeen:
     code: str
     maintenance: bool = False
     weight: int = 1
+    for_s: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,9 @@ def parse_stat(text: str) -> tuple[tuple[int, ...], dict[tuple[str, str], Server
     columns = next(rows, None)
     if columns is None:
         return (), {}
-    proxy_at, name_at, status_at, weight_at, check_at, code_at = (
-        columns.index(name)
-        for name in ("pxname", "svname", "status", "uweight", "check_status", "check_code")
+    proxy_at, name_at, status_at, weight_at, check_at, code_at, since_at = map(
+        columns.index,
+        ("pxname", "svname", "status", "uweight", "check_status", "check_code", "lastchg"),
     )
     for row in rows:
         if not row:
@@ -83,6 +84,7 @@ def parse_stat(text: str) -> tuple[tuple[int, ...], dict[tuple[str, str], Server
                 code=code,
                 maintenance=status.startswith("MAINT"),
                 weight=int(row[weight_at]),
+                for_s=int(row[since_at] or 0),
             )
     return tuple(sorted(ports)), servers
 

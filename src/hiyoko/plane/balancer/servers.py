@@ -23,6 +23,8 @@ from hiyoko.plane.balancer.protocols import check_options, endpoint_options
 _OWN_PORT = "<own>"
 FULL_WEIGHT = 32
 """What a target weighs whose share may be halved, five times at most: less than 1 is nothing."""
+CHECK_AGAIN_S = 1
+"""After how long a young target is checked again: HAProxy's next check is an interval away."""
 AS_STATIC = "pool-purge-delay 5s pool-max-conn -1"
 
 
@@ -40,6 +42,7 @@ class Server:
     checked: bool = True
     draining: bool = False
     settled: bool = True
+    young: bool = False
     weight: int = 1
 
     @property
@@ -84,6 +87,7 @@ def group_servers(group: TargetGroup) -> list[Server]:
             checked=checked,
             draining=target.draining,
             settled=target.settled,
+            young=target.young,
             weight=max(full >> target.halved, 1) if checked else 1,
         )
 
@@ -163,4 +167,9 @@ def _change(server: Server, seen: ServerSeen | None) -> Change | None:
     if server.checked and not server.settled and not seen.up and seen.check == "L7OK":
         # AWS: one success makes a new target healthy, whatever the threshold is.
         return Change(f"first success of server {name}", (f"set server {name} health up",))
+    failed = not seen.up and seen.check not in ("", "L7OK")
+    if server.checked and server.young and failed and seen.for_s >= CHECK_AGAIN_S:
+        # It has had no request yet, so it can go; HAProxy checks a new one at once.
+        commands = (f"set server {name} state maint", f"del server {name}", *server.added())
+        return Change(f"check server {name} again", commands)
     return None

@@ -66,22 +66,23 @@ def test_a_draining_target_is_left_out() -> None:
 
 def test_ports_and_servers_are_read_from_show_stat() -> None:
     text = (
-        "# pxname,svname,status,uweight,check_status,check_code,\n"
-        "port-443,FRONTEND,OPEN,,,,\n"
-        "port-80,FRONTEND,OPEN,,,,\n"
-        "port-81,FRONTEND,STOP,,,,\n"
-        f"{BACKEND},10.0.0.5:80,UP 1/2,1,L7OK,200,\n"
-        f"{BACKEND},10.0.0.6:80,DOWN,1,* L4TOUT,,\n"
-        f"{BACKEND},10.0.0.7:80,DOWN,1,INI,,\n"
-        f"{BACKEND},10.0.0.10:80,DOWN,1,* L7STS,0,\n"
-        f"{BACKEND},10.0.0.11:80,DOWN,1,* INI,,\n"
-        f"{BACKEND},10.0.0.8:80,MAINT,1,,,\n"
-        f"{BACKEND},10.0.0.9:80,UP,0,INI,,\n"
-        f"{BACKEND},open:10.0.0.5:80,no check,1,,,\n"
-        f"{BACKEND},BACKEND,UP,1,,,\n"
+        "# pxname,svname,status,uweight,check_status,check_code,lastchg,\n"
+        "port-443,FRONTEND,OPEN,,,,,\n"
+        "port-80,FRONTEND,OPEN,,,,,\n"
+        "port-81,FRONTEND,STOP,,,,,\n"
+        f"{BACKEND},10.0.0.5:80,UP 1/2,1,L7OK,200,7,\n"
+        f"{BACKEND},10.0.0.6:80,DOWN,1,* L4TOUT,,,\n"
+        f"{BACKEND},10.0.0.7:80,DOWN,1,INI,,,\n"
+        f"{BACKEND},10.0.0.10:80,DOWN,1,* L7STS,0,,\n"
+        f"{BACKEND},10.0.0.11:80,DOWN,1,* INI,,,\n"
+        f"{BACKEND},10.0.0.8:80,MAINT,1,,,,\n"
+        f"{BACKEND},10.0.0.9:80,UP,0,INI,,,\n"
+        f"{BACKEND},open:10.0.0.5:80,no check,1,,,,\n"
+        f"{BACKEND},BACKEND,UP,1,,,,\n"
     )
     ports, servers = parse_stat(text)
     assert ports == (80, 443)
+    assert servers[BACKEND, "10.0.0.5:80"].for_s == 7
     assert servers == {
         (BACKEND, "10.0.0.5:80"): ServerSeen(True, "L7OK", "200"),
         (BACKEND, "10.0.0.6:80"): ServerSeen(False, "L4TOUT", ""),

@@ -40,6 +40,8 @@ ENABLING = [
 ]
 DRAINING = replace(TARGET, draining=True)
 PASSING = ServerSeen(False, "L7OK", "200")
+YOUNG = replace(TARGET, young=True)
+REFUSING = ServerSeen(False, "L4CON", "", for_s=1)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,19 @@ PASSING = ServerSeen(False, "L7OK", "200")
         (TARGET, ServerSeen(False, "", "", maintenance=True), ENABLING),
         (TARGET, PASSING, [f"set server {BACKEND}/10.0.0.5:80 health up"]),
         (TARGET, ServerSeen(False, "L7STS", "500"), []),
+        # A container that has just been started listens a moment later.
+        (
+            YOUNG,
+            REFUSING,
+            [
+                *(f"set server {BACKEND}/10.0.0.5:80 state maint",),
+                f"del server {BACKEND}/10.0.0.5:80",
+                *(f"add server {BACKEND}/10.0.0.5:80 10.0.0.5:80 {ARGUMENTS}", *ENABLING),
+            ],
+        ),
+        (YOUNG, replace(REFUSING, for_s=0), []),
+        (TARGET, REFUSING, []),
+        (YOUNG, ServerSeen(False, "", "", for_s=1), []),
         (DRAINING, UP, [f"set server {BACKEND}/10.0.0.5:80 state maint"]),
         (DRAINING, replace(UP, maintenance=True), []),
         (DRAINING, None, []),
