@@ -71,9 +71,9 @@ def draw_resolvers(
     vpcs: Iterable[Vpc], living: set[str], hosts: Iterable[Host], rows: ResolverRows
 ) -> tuple[VpcResolver, ...]:
     """The resolver of each VPC with DNS support that is ``living``: that has a router."""
-    rules, validating = _rules(rows), {one.vpc_id for one in rows.dnssec if one.validates}
+    rules, validating = _rules(rows), {one.vpc_id for one in rows.dnssec if one.on}
     logged = {one.vpc_id for one in rows.query_logs}
-    nameless = {one.vpc_id for one in rows.reverse if not one.names}
+    nameless = {one.vpc_id for one in rows.reverse if not one.on}
     return tuple(
         # The primary CIDR's base plus two.
         VpcResolver(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import ClassVar
 
 Tags = tuple[tuple[str, str], ...]
 
@@ -120,52 +121,40 @@ class RuleAssociation:
 
 
 @dataclass(frozen=True, slots=True)
-class DnssecConfig:
-    """Whether a VPC's resolver validates what public zones say."""
+class Switch:
+    """Something that a VPC's resolver does or leaves."""
 
     account: str
     region: str
     vpc_id: str
-    validates: bool = False
+    on: bool
     revision: int = 0
+    prefix: ClassVar[str]
 
     @property
     def config_id(self) -> str:
-        """Its id."""
-        return f"rdsc-{_of_vpc(self.vpc_id)}"
+        """It follows from the VPC: AWS shows one also where nobody has set anything."""
+        return f"{self.prefix}-{hashlib.sha256(self.vpc_id.encode()).hexdigest()[:17]}"
 
     def status(self, served: int) -> str:
         """AWS's status, given the revision that DNS was seen to answer from."""
-        return _switch(on=self.validates, done=served >= self.revision)
+        return ("ENABL" if self.on else "DISABL") + ("ED" if served >= self.revision else "ING")
 
 
 @dataclass(frozen=True, slots=True)
-class ReverseConfig:
+class DnssecConfig(Switch):
+    """Whether a VPC's resolver validates what public zones say."""
+
+    on: bool = False
+    prefix = "rdsc"
+
+
+@dataclass(frozen=True, slots=True)
+class ReverseConfig(Switch):
     """Whether a VPC's resolver names the VPC's own addresses (AWS's ``ResolverConfig``)."""
 
-    account: str
-    region: str
-    vpc_id: str
-    names: bool = True
-    revision: int = 0
-
-    @property
-    def config_id(self) -> str:
-        """Its id."""
-        return f"rrc-{_of_vpc(self.vpc_id)}"
-
-    def status(self, served: int) -> str:
-        """AWS's status, given the revision that DNS was seen to answer from."""
-        return _switch(on=self.names, done=served >= self.revision)
-
-
-def _of_vpc(vpc_id: str) -> str:
-    """It follows from the VPC: AWS shows a configuration also where nobody has set anything."""
-    return hashlib.sha256(vpc_id.encode()).hexdigest()[:17]
-
-
-def _switch(*, on: bool, done: bool) -> str:
-    return ("ENABL" if on else "DISABL") + ("ED" if done else "ING")
+    on: bool = True
+    prefix = "rrc"
 
 
 @dataclass(frozen=True, slots=True)

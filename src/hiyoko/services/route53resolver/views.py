@@ -7,14 +7,13 @@ from typing import Any
 
 from hiyoko.services.route53resolver.model import (
     RECURSIVE,
-    DnssecConfig,
     EndpointAddress,
     QueryLogAssociation,
     QueryLogConfig,
     ResolverEndpoint,
     ResolverRule,
-    ReverseConfig,
     RuleAssociation,
+    Switch,
 )
 
 Shown = dict[str, Any]
@@ -139,23 +138,13 @@ def internet_association(vpc_id: str) -> Shown:
     }
 
 
-def dnssec_config(one: DnssecConfig, served: int) -> Shown:
-    """A ResolverDnssecConfig."""
+def switch(one: Switch, member: str, served: int) -> Shown:
+    """A ResolverDnssecConfig or a ResolverConfig: ``member`` has its status."""
     return {
         "Id": one.config_id,
         "OwnerId": one.account,
         "ResourceId": one.vpc_id,
-        "ValidationStatus": one.status(served),
-    }
-
-
-def reverse_config(one: ReverseConfig, served: int) -> Shown:
-    """A ResolverConfig."""
-    return {
-        "Id": one.config_id,
-        "OwnerId": one.account,
-        "ResourceId": one.vpc_id,
-        "AutodefinedReverse": one.status(served),
+        member: one.status(served),
     }
 
 
