@@ -6,11 +6,11 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.plane.conmons_directory import ConmonsDirectory
 from tests.plane.registry_world import (
     ACCOUNT,
     ECR,
@@ -29,8 +29,7 @@ from hiyoko import api
 from hiyoko.blueprint.tasks import LogTarget, Task
 from hiyoko.plane.containers.cgroups import remove_groups
 from hiyoko.plane.containers.plane import ContainerPlane
-from hiyoko.plane.log_driver.control import LogDriverPlane
-from hiyoko.plane.log_driver.order import LOG, CloudWatchOrder, Position, sent, write_order
+from hiyoko.plane.log_driver.order import CloudWatchOrder, Position, sent, write_order
 from hiyoko.plane.process import run
 from hiyoko.plane.ready import wait_end
 
@@ -44,35 +43,17 @@ NOBODY = (
 )
 
 
-class Printed:
-    """A container's directory as conmon makes it, with a process in conmon's place."""
+class Printed(ConmonsDirectory):
+    """One whose output goes to CloudWatch Logs."""
 
     def __init__(self, world: RegistryWorld, **order: Any) -> None:
+        super().__init__(world.settings)
         self.world = world
-        self.directory = world.settings.task_dir / "1" / "web"
-        self.directory.mkdir(parents=True)
-        self.log = self.directory / LOG
-        self.log.touch()
-        self.driver = LogDriverPlane(world.settings.task_dir, world.settings.run_dir / "log_driver")
         whole = CloudWatchOrder(
             "cid-1", ENI, "10.0.0.2", str(world.trust), REGION, "app", "web",
             ACCOUNT, "secret", "token", 1e12, **order,
         )  # fmt: skip
         write_order(self.directory, whole)
-
-    async def begin(self) -> None:
-        self.monitor = await asyncio.create_subprocess_exec("sh", "-c", "read x", "cid-1", stdin=-1)
-        (self.directory / "conmon.pid").write_text(str(self.monitor.pid))
-        await self.driver.take(self.directory)
-
-    async def end(self) -> None:
-        self.monitor.kill()
-        await self.monitor.wait()
-
-    def print(self, *messages: str) -> None:
-        stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000+00:00")
-        with self.log.open("a") as file:
-            file.write("".join(f"{stamp} stdout F {message}\n" for message in messages))
 
     def logged(self) -> list[str]:
         asked = {"logGroupName": "app", "logStreamName": "web", "startFromHead": True}

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.plane.conmons_directory import ConmonsDirectory
 from tests.plane.registry_world import ECR, end_log_driver, push
 from tests.plane.task_world import GROUP, Hatchery, hatching
 
 from hiyoko import api
-from hiyoko.plane.log_driver.control import NAMES, LogDriverPlane
-from hiyoko.plane.log_driver.order import LOG, Position, RouterOrder, sent, write_order
+from hiyoko.plane.log_driver.control import NAMES
+from hiyoko.plane.log_driver.order import Position, RouterOrder, sent, write_order
 from hiyoko.plane.log_driver.router import SOCKET
 from hiyoko.plane.ready import wait_end
 from hiyoko.settings import Settings
@@ -156,16 +157,12 @@ async def test_a_task_whose_log_options_name_no_output_does_not_start(hatchery: 
     )
 
 
-class Routed:
-    """A container's directory as conmon makes it, and the router outside of any container."""
+class Routed(ConmonsDirectory):
+    """One whose output goes to a router, which is outside of any container."""
 
     def __init__(self, top: Path, buffer_lines: int) -> None:
         self.settings = Settings(top)
-        self.directory = self.settings.task_dir / "1" / "web"
-        self.directory.mkdir(parents=True)
-        self.log = self.directory / LOG
-        self.log.touch()
-        self.driver = LogDriverPlane(self.settings.task_dir, self.settings.run_dir / "log_driver")
+        super().__init__(self.settings)
         self.place = top / "router"
         self.place.mkdir()
         order = RouterOrder(
@@ -179,7 +176,6 @@ class Routed:
         )
         self.output = top / "output"
         self.router: asyncio.subprocess.Process | None = None
-        self.monitor: asyncio.subprocess.Process | None = None
 
     async def start_router(self) -> None:
         with self.output.open("ab") as output:
@@ -201,21 +197,6 @@ class Routed:
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         await wait_end(pid, 5)
-
-    async def begin(self) -> None:
-        self.monitor = await asyncio.create_subprocess_exec("sh", "-c", "read x", "cid-1", stdin=-1)
-        (self.directory / "conmon.pid").write_text(str(self.monitor.pid))
-        await self.driver.take(self.directory)
-
-    async def end(self) -> None:
-        assert self.monitor is not None
-        self.monitor.kill()
-        await self.monitor.wait()
-
-    def print(self, *messages: str) -> None:
-        stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000+00:00")
-        with self.log.open("a") as file:
-            file.write("".join(f"{stamp} stdout F {message}\n" for message in messages))
 
     def taken(self) -> list[str]:
         """What the routers printed; of one that was killed, without the line amid which it was."""
