@@ -55,6 +55,14 @@ class Cloud:
             check_output("ecs", name, answer)
         return answer
 
+    def on_one_subnet(self) -> None:
+        """Make a network of one subnet, a cluster ``c`` and the role."""
+        self.vpc = self("CreateVpc", "ec2", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnet = self("CreateSubnet", "ec2", VpcId=self.vpc, CidrBlock="10.0.0.0/24")
+        self.subnets.append(subnet["Subnet"]["SubnetId"])
+        self("CreateCluster", clusterName="c")
+        self.trust()
+
     @classmethod
     def ready(cls) -> Cloud:
         """With a cluster ``c``, two subnets, and the definition ``app:1``."""

@@ -117,12 +117,7 @@ async def hatching(directory: Path) -> AsyncIterator[Hatchery]:
     """ECS with a cluster, on the test's registry; no task is left behind."""
     async with registry_world(directory) as world:
         hatchery = Hatchery(world)
-        cloud = hatchery.cloud
-        cloud.vpc = cloud("CreateVpc", "ec2", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-        subnet = cloud("CreateSubnet", "ec2", VpcId=cloud.vpc, CidrBlock="10.0.0.0/24")
-        cloud.subnets.append(subnet["Subnet"]["SubnetId"])
-        cloud("CreateCluster", clusterName="c")
-        cloud.trust()
+        hatchery.cloud.on_one_subnet()
         yield hatchery
         for arn in hatchery.cloud("ListTasks", cluster="c")["taskArns"]:
             hatchery.cloud("StopTask", cluster="c", task=arn)

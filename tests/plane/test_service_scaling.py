@@ -122,11 +122,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     async with registry_world(tmp_path) as world:
         site = Site(world)
         cloud = site.cloud
-        cloud.vpc = cloud("CreateVpc", "ec2", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-        subnet = cloud("CreateSubnet", "ec2", VpcId=cloud.vpc, CidrBlock="10.0.0.0/24")
-        cloud.subnets.append(subnet["Subnet"]["SubnetId"])
-        cloud("CreateCluster", clusterName="c")
-        cloud.trust()
+        cloud.on_one_subnet()
         yield site
         for task in cloud.tasks():
             cloud("StopTask", cluster="c", task=task["taskArn"])
