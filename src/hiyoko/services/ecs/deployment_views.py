@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hiyoko.services.ecs import connect_views, views
+from hiyoko.services.ecs import connect_views, service_views, views
 from hiyoko.services.ecs.model import Deployment, Service, ServiceRevision, TaskView
 from hiyoko.services.ecs.rollout import Pause, ServiceDeployment
 
@@ -48,7 +48,7 @@ def record(one: ServiceDeployment, service: Service, tasks: Sequence[TaskView]) 
         "targetServiceRevision": _summary(
             service, one.target, one.requested, tasks, ended=one.ended
         ),
-        "deploymentConfiguration": views.deployment_configuration(service),
+        "deploymentConfiguration": service_views.deployment_configuration(service),
         "deploymentCircuitBreaker": _breaker(one, service),
         "alarms": _alarms(one, service),
     }
@@ -75,7 +75,7 @@ def _summary(
     service: Service, arn: str, requested: int, tasks: Sequence[TaskView], *, ended: bool
 ) -> Shape:
     ids = {one.id for one in service.deployments if one.revision == arn}
-    running, pending = views.counts([view for view in tasks if view.task.deployment in ids])
+    running, pending = service_views.counts([view for view in tasks if view.task.deployment in ids])
     wanted = service.primary.revision == arn
     return {
         "arn": arn,
@@ -135,10 +135,10 @@ def revision(one: ServiceRevision) -> Shape:
         "taskDefinition": one.definition_arn,
         "platformVersion": views.PLATFORM,
         "platformFamily": "Linux",
-        "loadBalancers": views.load_balancers(one.load_balancers),
-        "serviceRegistries": views.registries(one.registries),
+        "loadBalancers": service_views.load_balancers(one.load_balancers),
+        "serviceRegistries": service_views.registries(one.registries),
         "serviceConnectConfiguration": connect_views.shown(one.connect),
-        "networkConfiguration": views.network(one.network),
+        "networkConfiguration": service_views.network(one.network),
         "containerImages": [
             _present(
                 {

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hiyoko.api import Call, Request, Response, operation
-from hiyoko.services.ecs import rows, sight, views
+from hiyoko.services.ecs import rows, service_views, sight, task_views
 from hiyoko.services.ecs.model import Deployment, Notice, Service, TaskTold
 from hiyoko.services.ecs.rollout import Pause
 
@@ -62,7 +62,7 @@ def tell_deployment(call: Call, service: str, deployment: Deployment, name: str)
         "eventName": name,
         "deploymentId": deployment.id,
         "updatedAt": _time(deployment.updated_at),
-        "reason": views.rollout_reason(deployment),
+        "reason": service_views.rollout_reason(deployment),
     }
     _tell(call, DEPLOYMENT, service, detail)
 
@@ -96,7 +96,9 @@ def tell_task(call: Call, request: Request) -> Response:
     version = 1 if told is None else told.version + 1
     rows.TOLD.put(call.tx, TaskTold(task.arn, version, view.fingerprint))
     if not request.get("Quiet"):
-        _tell(call, TASK, task.arn, _detail(views.task(replace(view, version=version)), call.now))
+        _tell(
+            call, TASK, task.arn, _detail(task_views.task(replace(view, version=version)), call.now)
+        )
     return {}
 
 

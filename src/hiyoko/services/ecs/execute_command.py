@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hiyoko.api import Call, Request, Response, operation
-from hiyoko.services.ecs import names, rows, sight, views
+from hiyoko.services.ecs import names, rows, sight, task_views
 from hiyoko.services.ecs.errors import InvalidParameter, TargetNotConnected
 from hiyoko.services.ecs.exec_logging import log_group
 from hiyoko.services.ecs.model import ContainerDefinition, TaskView
@@ -57,7 +57,7 @@ def execute_command(call: Call, request: Request) -> Response:
         raise InvalidParameter("The referenced task was not found.")
     view = sight.view(call.tx, task)
     container, seen = _container(view, request.get("container"))
-    if not task.exec_enabled or seen is None or views.agent_status(view, seen) != "RUNNING":
+    if not task.exec_enabled or seen is None or task_views.agent_status(view, seen) != "RUNNING":
         raise InvalidParameter(NOT_ENABLED)
     if seen.status != "RUNNING":
         raise TargetNotConnected

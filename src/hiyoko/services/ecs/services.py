@@ -15,6 +15,7 @@ from hiyoko.services.ecs import (
     names,
     networks,
     rows,
+    service_views,
     sight,
     tasks,
     views,
@@ -247,7 +248,7 @@ def _deployed(
     if request.get("loadBalancers") is not None:
         balancers = load_balancers_in(call, request["loadBalancers"], definition, kind)
     elif definition.arn != primary.definition_arn or not _shifts(kind, balancers):
-        shown = views.load_balancers(primary.load_balancers)
+        shown = service_views.load_balancers(primary.load_balancers)
         balancers = load_balancers_in(call, shown, definition, kind)
     registries = primary.registries
     if request.get("serviceRegistries") is not None:
@@ -298,7 +299,7 @@ def delete_service(call: Call, request: Request) -> Response:
     # It shows DRAINING in this answer even when there is nothing to drain.
     history = rows.list_events(call.tx, service.arn)
     seen = sight.service_views(call.tx, service.arn)
-    return {"service": views.service(service, "DRAINING", seen, history)}
+    return {"service": service_views.service(service, "DRAINING", seen, history)}
 
 
 def _active(call: Call, request: Request) -> tuple[Cluster, Service]:
@@ -363,7 +364,7 @@ def _status(call: Call, service: Service) -> str:
 def _view(call: Call, service: Service) -> Response:
     seen = sight.service_views(call.tx, service.arn)
     status = sight.service_status(service, seen)
-    shape = views.service(service, status, seen, rows.list_events(call.tx, service.arn))
+    shape = service_views.service(service, status, seen, rows.list_events(call.tx, service.arn))
     shape["currentServiceRevisions"] = deployment_views.current_revisions(service, seen)
     record = rows.SERVICE_DEPLOYMENTS.find(call.tx, arn=service.primary.record)
     if record is not None and not record.ended:

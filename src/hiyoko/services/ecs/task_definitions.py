@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from hiyoko.api import AwsError, Call, Request, Response, operation
-from hiyoko.services.ecs import definition_checks, definition_parse, names, rows, views
+from hiyoko.services.ecs import definition_checks, definition_parse, definition_views, names, rows
 from hiyoko.services.ecs.errors import ClientException, InvalidParameter
 from hiyoko.services.ecs.model import TaskDefinition
 
@@ -53,7 +53,7 @@ def register_task_definition(call: Call, request: Request) -> Response:
         ephemeral_gib=definition_parse.ephemeral_gib(request),
     )
     rows.DEFINITIONS.insert(call.tx, definition)
-    answer: Response = {"taskDefinition": views.definition(definition)}
+    answer: Response = {"taskDefinition": definition_views.definition(definition)}
     if definition.tags:
         answer["tags"] = names.tags_out(definition.tags)
     return answer
@@ -65,7 +65,7 @@ def describe_task_definition(call: Call, request: Request) -> Response:
     definition = names.find_definition(call, request["taskDefinition"])
     if definition is None:
         raise ClientException("Unable to describe task definition.")
-    answer: Response = {"taskDefinition": views.definition(definition)}
+    answer: Response = {"taskDefinition": definition_views.definition(definition)}
     if "TAGS" in (request.get("include") or ()):
         answer["tags"] = names.tags_out(definition.tags)
     return answer
@@ -110,7 +110,7 @@ def deregister_task_definition(call: Call, request: Request) -> Response:
     if definition.status == "ACTIVE":
         definition = replace(definition, deregistered_at=call.now)
         rows.DEFINITIONS.put(call.tx, definition)
-    return {"taskDefinition": views.definition(definition)}
+    return {"taskDefinition": definition_views.definition(definition)}
 
 
 @operation("DeleteTaskDefinitions")
@@ -122,7 +122,7 @@ def delete_task_definitions(call: Call, request: Request) -> Response:
     deleted, failures = [], []
     for reference in references:
         try:
-            deleted.append(views.definition(_delete(call, reference)))
+            deleted.append(definition_views.definition(_delete(call, reference)))
         except AwsError as error:
             name = reference.rsplit("task-definition/", 1)[-1]
             arn = call.arn("ecs", f"task-definition/{name}")

@@ -15,6 +15,7 @@ from hiyoko.services.ecs import (
     networks,
     rows,
     sight,
+    task_views,
     views,
 )
 from hiyoko.services.ecs.errors import (
@@ -140,7 +141,7 @@ def check_exec(enabled: bool, task_role: str) -> None:
 
 
 def _ran(call: Call, tasks: list[Task]) -> Response:
-    shown = [views.task(sight.view(call.tx, task), include=("TAGS",)) for task in tasks]
+    shown = [task_views.task(sight.view(call.tx, task), include=("TAGS",)) for task in tasks]
     return {"tasks": shown, "failures": []}
 
 
@@ -318,7 +319,7 @@ def stop_task(call: Call, request: Request) -> Response:
         stop = view.stop or Stop(call.now, "UserInitiated", reason)
         task = replace(task, stop=replace(stop, drain=False))
         rows.put_task(call.tx, task)
-    return {"task": views.task(sight.view(call.tx, task))}
+    return {"task": task_views.task(sight.view(call.tx, task))}
 
 
 @operation("DescribeTasks")
@@ -337,7 +338,7 @@ def describe_tasks(call: Call, request: Request) -> Response:
             failures.append(views.missing(arn))
         else:
             view = sight.view(call.tx, task)
-            found.append(views.task(view, include=request.get("include") or ()))
+            found.append(task_views.task(view, include=request.get("include") or ()))
     return {"tasks": found, "failures": failures}
 
 
