@@ -21,6 +21,7 @@ import hiyoko.services.ecs
 import hiyoko.services.elbv2
 import hiyoko.services.iam  # noqa: F401
 from hiyoko import api
+from hiyoko.api import AwsError
 from hiyoko.reconcile.ecs_services import EcsServicesReconciler
 from hiyoko.reconcile.report import Report
 from hiyoko.services.ec2.seen import INTERFACES_SEEN, InterfaceSeen
@@ -270,3 +271,17 @@ def refused(code: str, call: Any, *args: Any, **request: Any) -> str:
         call(*args, **request)
     assert caught.value.code == code
     return caught.value.message
+
+
+def refusal(cloud: Cloud, name: str, /, **request: Any) -> tuple[str, str]:
+    """The code and the message with which a call is refused."""
+    with pytest.raises(AwsError) as refused:
+        cloud(name, **request)
+    return refused.value.code, refused.value.message
+
+
+def define_refusal(cloud: Cloud, **changes: Any) -> str:
+    """The message with which a task definition is refused."""
+    with pytest.raises(AwsError) as refused:
+        cloud.define(**changes)
+    return refused.value.message

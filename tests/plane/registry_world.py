@@ -46,7 +46,8 @@ from hiyoko.plane.containers.blobs import (
     FetchFailed,
 )
 from hiyoko.plane.containers.directory import ContainerState, Progress, task_id
-from hiyoko.plane.containers.plane import ContainerPlane, ContainersState, steps
+from hiyoko.plane.containers.plane import ContainerPlane
+from hiyoko.plane.containers.steps import ContainersState, steps
 from hiyoko.plane.containers.trial import users_refused
 from hiyoko.plane.containers.uploads import Uploads
 from hiyoko.plane.log_driver.control import LogDriverPlane

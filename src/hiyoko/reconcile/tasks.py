@@ -15,11 +15,8 @@ from hiyoko.blueprint.tasks import Container, Task, Tasks
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.containers.dependencies import restarts, timeout_left_s
 from hiyoko.plane.containers.directory import ContainerState, Progress, runtime_id, task_id
-from hiyoko.plane.containers.plane import (
-    ContainerPlane,
-    ContainersState,
-    steps,
-)
+from hiyoko.plane.containers.plane import ContainerPlane
+from hiyoko.plane.containers.steps import ContainersState, steps
 from hiyoko.plane.containers.task_states import TaskState
 from hiyoko.plane.error import PlaneError
 from hiyoko.reconcile.report import Report

@@ -1,4 +1,4 @@
-"""The container plane: what tasks are there, what they lack, and the steps between.
+"""The container plane: what tasks are there, and how a step is taken.
 
 Long steps (a pull, a stop) run beside the event loop's other work, one at a time per task; when
 one ends, the reconciler is woken and observes what came of it. Files and processes are the truth:
@@ -13,13 +13,12 @@ import logging
 import os
 import resource
 import shutil
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import assert_never
 
-from hiyoko.blueprint.step import Step
 from hiyoko.blueprint.tasks import Container, LogTarget, Task, Tasks
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.containers import etc_files
@@ -39,7 +38,6 @@ from hiyoko.plane.containers.cgroups import (
     remove_task_group,
     task_group,
 )
-from hiyoko.plane.containers.dependencies import outlook, restarts
 from hiyoko.plane.containers.directory import (
     ContainerDirectory,
     Progress,
@@ -57,9 +55,18 @@ from hiyoko.plane.containers.pull import PulledImage, Puller
 from hiyoko.plane.containers.runtime import Runtime, StartFailed
 from hiyoko.plane.containers.session_log import SessionLog
 from hiyoko.plane.containers.shared_pids import end_shared_pids, shared_pids
+from hiyoko.plane.containers.steps import (
+    ContainersState,
+    ContainerStep,
+    FailTask,
+    PullImages,
+    RemoveTask,
+    StartContainer,
+    StopTask,
+)
 from hiyoko.plane.containers.storage import mount_storage, storage_enforced, unmount_storage
 from hiyoko.plane.containers.task_logs import TaskLogs, routed
-from hiyoko.plane.containers.task_states import TaskState, TaskStates
+from hiyoko.plane.containers.task_states import TaskStates
 from hiyoko.plane.containers.usage import TaskUsage, task_usage
 from hiyoko.plane.containers.volumes import check_places, make_volumes
 from hiyoko.plane.containers.waiting import give_pipes, set_controls
@@ -84,127 +91,6 @@ PROCESSES_MAX = 16_384
 USER_FILE_BYTES_MAX = 1 << 20
 KILL_TIMEOUT_S = 10.0
 """SIGKILL can't be refused; what takes longer hangs in the kernel and is reported."""
-
-
-@dataclass(frozen=True, slots=True)
-class PullImages(Step):
-    """Pull the task's images through its own interface."""
-
-    task: Task
-
-    def __str__(self) -> str:
-        return f"pull images of task {task_id(self.task.arn)}"
-
-
-@dataclass(frozen=True, slots=True)
-class StartContainer(Step):
-    """Make and start one container."""
-
-    task: Task
-    container: Container
-
-    def __str__(self) -> str:
-        return f"start container {self.container.name} of task {task_id(self.task.arn)}"
-
-
-@dataclass(frozen=True, slots=True)
-class FailTask(Step):
-    """The task can never start; the reason is AWS's."""
-
-    task: Task
-    reason: str
-
-    def __str__(self) -> str:
-        return f"give up task {task_id(self.task.arn)}: {self.reason}"
-
-
-@dataclass(frozen=True, slots=True)
-class StopTask(Step):
-    """Stop every container: its signal, its time, then SIGKILL; no mount is left."""
-
-    arn: str
-
-    def __str__(self) -> str:
-        return f"stop task {task_id(self.arn)}"
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveTask(Step):
-    """Remove what a stopped task left on disk."""
-
-    directory: str
-
-    def __str__(self) -> str:
-        return f"remove task {self.directory}"
-
-
-ContainerStep = PullImages | StartContainer | FailTask | StopTask | RemoveTask
-
-
-@dataclass(frozen=True, slots=True)
-class ContainersState:
-    """Everything observed: tasks by directory name, namespaces, and tasks with a step under way."""
-
-    tasks: Mapping[str, TaskState]
-    namespaces: frozenset[str]
-    busy: frozenset[str] = frozenset()
-    stopping: frozenset[str] = frozenset()
-
-
-def steps(
-    desired: Tasks,
-    seen: ContainersState,
-    keep: frozenset[str] = frozenset(),
-    now: float = 0.0,
-) -> Iterator[ContainerStep]:
-    """What lies between the tasks wished and the tasks seen.
-
-    ``keep`` names stopped tasks whose directory is still needed (their log is not delivered yet).
-    ``now`` is the time by which start timeouts are judged.
-    """
-    wished = {task_id(task.arn): task for task in desired.tasks}
-    for name, task in wished.items():
-        if task.run and task.arn not in seen.busy:
-            yield from _forward(task, seen.tasks.get(name), seen.namespaces, now)
-    for name, state in seen.tasks.items():
-        known = wished.get(name)
-        if known is not None and known.run:
-            continue
-        if state.progress is None or state.progress.stopped:
-            if name not in keep:
-                yield RemoveTask(name)
-        elif state.progress.arn not in seen.stopping:
-            yield StopTask(state.progress.arn)
-
-
-def _forward(
-    task: Task, state: TaskState | None, namespaces: frozenset[str], now: float
-) -> Iterator[ContainerStep]:
-    """The next steps of a task that shall run."""
-    progress = state.progress if state is not None else None
-    if progress is not None and (progress.failure or progress.stopped):
-        return
-    if task.eni_id not in namespaces:
-        return
-    if progress is None or progress.pull_stopped_at is None:
-        yield PullImages(task)
-        return
-    assert state is not None
-    for container in task.containers:
-        found = state.containers.get(container.name)
-        if found is not None and found.status != "PENDING":
-            if restarts(container, found):
-                yield StartContainer(task, container)
-                return
-            continue
-        ahead = outlook(task, container, state.containers, now)
-        if ahead.never:
-            yield FailTask(task, ahead.never)
-            return
-        if not ahead.wait:
-            # One at a time: a task's steps don't overlap.
-            yield StartContainer(task, container)
-            return
 
 
 @dataclass

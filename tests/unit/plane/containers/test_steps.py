@@ -7,7 +7,7 @@ from tests.unit.plane.containers.test_bundle import CONTAINER, TASK
 from hiyoko.blueprint.tasks import Tasks
 from hiyoko.plane.containers.dependencies import timeout_left_s
 from hiyoko.plane.containers.directory import ContainerState, Progress, runtime_id
-from hiyoko.plane.containers.plane import ContainersState, FailTask, steps
+from hiyoko.plane.containers.steps import ContainersState, FailTask, steps
 from hiyoko.plane.containers.task_states import TaskState
 
 SPACES = frozenset({"eni-1"})
