@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hiyoko.site.containers import OWN_REGISTRY
 from hiyoko.site.model import Build, Site
-from hiyoko.site.template import OWN_REGISTRY
 
 FORMAT = "1"
 """Counts up when images of the same context shall be built anew."""
