@@ -26,8 +26,9 @@ def boxed(key: SealKey, into: str, condition: str = "") -> Iterator[str]:
     yield f"http-response set-var(txn.salt) rand,concat(.,txn.now){condition}"
     yield f"http-response set-var(txn.pad) var(txn.salt),{_pad(key)}{condition}"
     yield f"http-response set-var(txn.port) srv_name,field(2,:){condition}"
+    # To HAProxy 3 what a mask leaves is of either family, which is no number but as digits.
     yield (
-        f"http-response set-var({into}) srv_name,field(1,:),ipmask(32),mul({_PORTS}),"
+        f"http-response set-var({into}) srv_name,field(1,:),ipmask(32),hex,hex2i,mul({_PORTS}),"
         f"add(txn.port),xor(txn.pad),concat(-,txn.salt){condition}"
     )
 
