@@ -8,7 +8,7 @@ from typing import Any
 
 from hiyoko.api import AwsError
 from hiyoko.gateway.exchange import Exchange
-from hiyoko.spec.error import RequestFault, UnknownOperation
+from hiyoko.spec.error import Refusal, RequestFault, UnknownOperation
 from hiyoko.spec.http import HttpResponse
 
 _log = logging.getLogger(__name__)
@@ -90,11 +90,5 @@ def _error(
         status = modelled.status
     return exchange.codec.render_error(
         exchange.service,
-        operation,
-        code,
-        message,
-        exchange.request_id,
-        status=status,
-        fault=fault,
-        fields=fields,
+        Refusal(code, message, status, fault, fields, exchange.request_id, modelled),
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from hiyoko.spec.ec2 import Ec2Codec
+from hiyoko.spec.error import Refusal
 from hiyoko.spec.http import HttpRequest, HttpResponse
 from hiyoko.spec.json import JsonCodec
 from hiyoko.spec.query import QueryCodec
@@ -34,18 +35,7 @@ class Codec(Protocol):
         """The response as AWS sends it."""
         ...
 
-    def render_error(
-        self,
-        service: Service | None,
-        operation: Operation | None,
-        code: str,
-        message: str,
-        request_id: str,
-        *,
-        status: int,
-        fault: str,
-        fields: Mapping[str, Any],
-    ) -> HttpResponse:
+    def render_error(self, service: Service | None, refusal: Refusal) -> HttpResponse:
         """The error as AWS sends it."""
         ...
 

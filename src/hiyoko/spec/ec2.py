@@ -9,14 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from hiyoko.spec import stamps
+from hiyoko.spec.error import Refusal
 from hiyoko.spec.form import FormReaders
 from hiyoko.spec.http import HttpResponse
-from hiyoko.spec.query import QueryCodec
+from hiyoko.spec.query import QueryCodec, xml_response
 from hiyoko.spec.service import Service
 from hiyoko.spec.shapes import Operation, Use
 from hiyoko.spec.xml_out import XmlWriters, escape
 
-_HEAD = {"Content-Type": "text/xml;charset=UTF-8"}
+_TYPE = "text/xml;charset=UTF-8"
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
@@ -55,28 +56,13 @@ class Ec2Codec(QueryCodec):
         if write is not None:
             write(out, response)
         out.append(f"</{operation.name}Response>")
-        return _respond(200, "".join(out), request_id)
+        return xml_response(_TYPE, 200, "".join(out), request_id)
 
-    def render_error(
-        self,
-        service: Service | None,
-        operation: Operation | None,
-        code: str,
-        message: str,
-        request_id: str,
-        *,
-        status: int,
-        fault: str,
-        fields: Mapping[str, Any],
-    ) -> HttpResponse:
+    def render_error(self, service: Service | None, refusal: Refusal) -> HttpResponse:
         """The error as AWS sends it: RequestID with a capital D, no type."""
         text = (
-            f"{_DECLARATION}<Response><Errors><Error><Code>{escape(code)}</Code>"
-            f"<Message>{escape(message)}</Message></Error></Errors>"
-            f"<RequestID>{request_id}</RequestID></Response>"
+            f"{_DECLARATION}<Response><Errors><Error><Code>{escape(refusal.code)}</Code>"
+            f"<Message>{escape(refusal.message)}</Message></Error></Errors>"
+            f"<RequestID>{refusal.request_id}</RequestID></Response>"
         )
-        return _respond(status, text, request_id)
-
-
-def _respond(status: int, text: str, request_id: str) -> HttpResponse:
-    return HttpResponse(status, {**_HEAD, "x-amzn-RequestId": request_id}, text.encode())
+        return xml_response(_TYPE, refusal.status, text, refusal.request_id)

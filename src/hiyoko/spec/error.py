@@ -1,6 +1,12 @@
-"""What can be wrong with a request before any service has seen it."""
+"""What can be wrong with a request, and what a client is told of it."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hiyoko.spec.shapes import ErrorShape
 
 
 class RequestFault(Exception):
@@ -19,3 +25,19 @@ class UnknownOperation(Exception):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that is an error. ``model``: the operation's own description of that error.
+
+    ``fault`` is ``Sender`` or ``Receiver``; ``fields`` are the error's members beside its message.
+    """
+
+    code: str
+    message: str
+    status: int
+    fault: str
+    fields: Mapping[str, Any]
+    request_id: str
+    model: ErrorShape | None = None

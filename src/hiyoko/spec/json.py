@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from hiyoko.spec.error import RequestFault, UnknownOperation
+from hiyoko.spec.error import Refusal, RequestFault, UnknownOperation
 from hiyoko.spec.http import HttpRequest, HttpResponse
 from hiyoko.spec.json_shapes import JsonReaders, JsonWriters
 from hiyoko.spec.service import Service
@@ -66,30 +66,19 @@ class JsonCodec:
         value = self.writers.writer(operation.output)(response)
         return self._respond(service, operation.status, encode(value).encode(), request_id)
 
-    def render_error(
-        self,
-        service: Service | None,
-        operation: Operation | None,
-        code: str,
-        message: str,
-        request_id: str,
-        *,
-        status: int,
-        fault: str,
-        fields: Mapping[str, Any],
-    ) -> HttpResponse:
+    def render_error(self, service: Service | None, refusal: Refusal) -> HttpResponse:
         """The error as AWS sends it."""
-        body: dict[str, Any] = {"__type": code, "message": message}
-        error = operation.errors.get(code) if operation is not None else None
+        body: dict[str, Any] = {"__type": refusal.code, "message": refusal.message}
+        error = refusal.model
         if error is not None:
             if "Message" in error.use.shape.members:
-                body = {"__type": code, "Message": message}
-            if fields:
-                body.update(self.writers.writer(error.use)(fields))
-        answer = self._respond(service, status, encode(body).encode(), request_id)
+                body = {"__type": refusal.code, "Message": refusal.message}
+            if refusal.fields:
+                body.update(self.writers.writer(error.use)(refusal.fields))
+        answer = self._respond(service, refusal.status, encode(body).encode(), refusal.request_id)
         if service is not None and service.query_compatible:
-            query_code = error.code if error is not None else code
-            answer.headers["x-amzn-query-error"] = f"{query_code};{fault}"
+            query_code = error.code if error is not None else refusal.code
+            answer.headers["x-amzn-query-error"] = f"{query_code};{refusal.fault}"
         return answer
 
     @staticmethod

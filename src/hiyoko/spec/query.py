@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from hiyoko.spec import form, stamps
-from hiyoko.spec.error import RequestFault, UnknownOperation
+from hiyoko.spec.error import Refusal, RequestFault, UnknownOperation
 from hiyoko.spec.form import FormReaders
 from hiyoko.spec.http import HttpRequest, HttpResponse
 from hiyoko.spec.service import Service
 from hiyoko.spec.shapes import Operation, Use
 from hiyoko.spec.xml_out import XmlWriters, escape
 
-_HEAD = {"Content-Type": "text/xml"}
+_TYPE = "text/xml"
 
 
 def _member_name(name: str, use: Use) -> str:
@@ -73,33 +73,25 @@ class QueryCodec:
             f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>"
             f"</{operation.name}Response>"
         )
-        return _respond(200, "".join(out), request_id)
+        return xml_response(_TYPE, 200, "".join(out), request_id)
 
-    def render_error(
-        self,
-        service: Service | None,
-        operation: Operation | None,
-        code: str,
-        message: str,
-        request_id: str,
-        *,
-        status: int,
-        fault: str,
-        fields: Mapping[str, Any],
-    ) -> HttpResponse:
+    def render_error(self, service: Service | None, refusal: Refusal) -> HttpResponse:
         """The error as AWS sends it."""
-        error = operation.errors.get(code) if operation is not None else None
-        if error is not None:
-            code = error.code
+        error = refusal.model
+        code = refusal.code if error is None else error.code
         out = [
             f'<ErrorResponse xmlns="{service.namespace if service else ""}"><Error>'
-            f"<Type>{fault}</Type><Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
+            f"<Type>{refusal.fault}</Type><Code>{escape(code)}</Code>"
+            f"<Message>{escape(refusal.message)}</Message>"
         ]
-        if error is not None and fields:
-            self.writers.members(error.use.shape)(out, fields)
-        out.append(f"</Error><RequestId>{request_id}</RequestId></ErrorResponse>")
-        return _respond(status, "".join(out), request_id)
+        if error is not None and refusal.fields:
+            self.writers.members(error.use.shape)(out, refusal.fields)
+        out.append(f"</Error><RequestId>{refusal.request_id}</RequestId></ErrorResponse>")
+        return xml_response(_TYPE, refusal.status, "".join(out), refusal.request_id)
 
 
-def _respond(status: int, text: str, request_id: str) -> HttpResponse:
-    return HttpResponse(status, {**_HEAD, "x-amzn-RequestId": request_id}, text.encode())
+def xml_response(kind: str, status: int, text: str, request_id: str) -> HttpResponse:
+    """A response of this content type with its request id."""
+    return HttpResponse(
+        status, {"Content-Type": kind, "x-amzn-RequestId": request_id}, text.encode()
+    )

@@ -188,9 +188,19 @@ def status_of(operation: Operation, response: Mapping[str, Any]) -> int:
     return operation.status
 
 
+def is_raw(use: Use) -> bool:
+    """Whether a payload is the body as it is, whatever the protocol."""
+    return use.shape.kind in ("blob", "string")
+
+
+def raw(use: Use, body: bytes) -> bytes | str:
+    """A raw payload from the body."""
+    return body if use.shape.kind == "blob" else body.decode()
+
+
 def raw_payload(use: Use, value: Any) -> bytes | None:
-    """The body of a blob or string payload; None when the payload is structured."""
-    if use.shape.kind not in ("blob", "string"):
+    """The body of a raw payload; None when the payload is structured."""
+    if not is_raw(use):
         return None
     if value is None:
         return b""

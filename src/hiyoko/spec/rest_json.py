@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hiyoko.spec import rest
+from hiyoko.spec.error import Refusal
 from hiyoko.spec.http import HttpRequest, HttpResponse
 from hiyoko.spec.json import decode_object, encode
 from hiyoko.spec.json_shapes import JsonReaders, JsonWriters
@@ -39,10 +40,8 @@ class RestJsonCodec:
         parameters: dict[str, Any] = rest.bound_parameters(shape, request, found)
         if shape.payload is not None:
             use = shape.members[shape.payload]
-            if use.shape.kind == "blob":
-                parameters[shape.payload] = request.body
-            elif use.shape.kind == "string":
-                parameters[shape.payload] = request.body.decode()
+            if rest.is_raw(use):
+                parameters[shape.payload] = rest.raw(use, request.body)
             elif request.body:
                 parameters[shape.payload] = self.readers.reader(use)(
                     decode_object(request.body), ""
@@ -73,23 +72,12 @@ class RestJsonCodec:
         body = b"{}" if value is None else encode(self.writers.writer(use)(value)).encode()
         return rest.respond(status, headers, body, request_id)
 
-    def render_error(
-        self,
-        service: Service | None,
-        operation: Operation | None,
-        code: str,
-        message: str,
-        request_id: str,
-        *,
-        status: int,
-        fault: str,
-        fields: Mapping[str, Any],
-    ) -> HttpResponse:
+    def render_error(self, service: Service | None, refusal: Refusal) -> HttpResponse:
         """The error as AWS sends it."""
         # botocore's parser looks for ``code`` and ``__type`` as well; AWS sends the header.
-        body: dict[str, Any] = {"__type": code, "message": message}
-        error = operation.errors.get(code) if operation is not None else None
-        if error is not None and fields:
-            body.update(self.writers.writer(error.use)(fields))
-        headers = _TYPE | {"x-amzn-ErrorType": code}
-        return rest.respond(status, headers, encode(body).encode(), request_id)
+        body: dict[str, Any] = {"__type": refusal.code, "message": refusal.message}
+        error = refusal.model
+        if error is not None and refusal.fields:
+            body.update(self.writers.writer(error.use)(refusal.fields))
+        headers = _TYPE | {"x-amzn-ErrorType": refusal.code}
+        return rest.respond(refusal.status, headers, encode(body).encode(), refusal.request_id)

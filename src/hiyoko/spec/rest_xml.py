@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hiyoko.spec import rest, stamps, xml_in
-from hiyoko.spec.error import RequestFault
+from hiyoko.spec.error import Refusal, RequestFault
 from hiyoko.spec.http import HttpRequest, HttpResponse
 from hiyoko.spec.service import Service
 from hiyoko.spec.shapes import Operation
@@ -41,10 +41,8 @@ class RestXmlCodec:
         parameters: dict[str, Any] = rest.bound_parameters(shape, request, found)
         if shape.payload is not None:
             use = shape.members[shape.payload]
-            if use.shape.kind == "blob":
-                parameters[shape.payload] = request.body
-            elif use.shape.kind == "string":
-                parameters[shape.payload] = request.body.decode()
+            if rest.is_raw(use):
+                parameters[shape.payload] = rest.raw(use, request.body)
             elif request.body:
                 parameters[shape.payload] = self.readers.reader(use)(xml_in.decode(request.body))
         elif request.body and any(use.location is None for use in shape.members.values()):
@@ -82,26 +80,15 @@ class RestXmlCodec:
             body = f'<{tag} xmlns="{service.namespace}"{body[len(tag) + 1 :]}'
         return rest.respond(status, headers, (_DECLARATION + body).encode(), request_id)
 
-    def render_error(
-        self,
-        service: Service | None,
-        operation: Operation | None,
-        code: str,
-        message: str,
-        request_id: str,
-        *,
-        status: int,
-        fault: str,
-        fields: Mapping[str, Any],
-    ) -> HttpResponse:
+    def render_error(self, service: Service | None, refusal: Refusal) -> HttpResponse:
         """The error as AWS sends it."""
-        error = operation.errors.get(code) if operation is not None else None
+        error = refusal.model
         namespace = f' xmlns="{service.namespace}"' if service and service.namespace else ""
         out = [
-            f"{_DECLARATION}<ErrorResponse{namespace}><Error><Type>{fault}</Type>"
-            f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
+            f"{_DECLARATION}<ErrorResponse{namespace}><Error><Type>{refusal.fault}</Type>"
+            f"<Code>{escape(refusal.code)}</Code><Message>{escape(refusal.message)}</Message>"
         ]
-        if error is not None and fields:
-            self.writers.members(error.use.shape)(out, fields)
-        out.append(f"</Error><RequestId>{request_id}</RequestId></ErrorResponse>")
-        return rest.respond(status, dict(_TYPE), "".join(out).encode(), request_id)
+        if error is not None and refusal.fields:
+            self.writers.members(error.use.shape)(out, refusal.fields)
+        out.append(f"</Error><RequestId>{refusal.request_id}</RequestId></ErrorResponse>")
+        return rest.respond(refusal.status, dict(_TYPE), "".join(out).encode(), refusal.request_id)

@@ -13,7 +13,7 @@ from typing import Any
 
 import cbor2
 
-from hiyoko.spec.error import RequestFault, UnknownOperation
+from hiyoko.spec.error import Refusal, RequestFault, UnknownOperation
 from hiyoko.spec.http import HttpRequest, HttpResponse
 from hiyoko.spec.json_shapes import JsonReaders, JsonWriters, Reader, Writer, wrong
 from hiyoko.spec.service import Service
@@ -104,31 +104,21 @@ class RpcV2CborCodec:
         value = {} if operation.output is None else self.writers.writer(operation.output)(response)
         return _respond(operation.status, value, request_id)
 
-    def render_error(
-        self,
-        service: Service | None,
-        operation: Operation | None,
-        code: str,
-        message: str,
-        request_id: str,
-        *,
-        status: int,
-        fault: str,
-        fields: Mapping[str, Any],
-    ) -> HttpResponse:
+    def render_error(self, service: Service | None, refusal: Refusal) -> HttpResponse:
         """The error as AWS sends it."""
-        body: dict[str, Any] = {"__type": code, "message": message}
-        error = operation.errors.get(code) if operation is not None else None
+        code = refusal.code
+        body: dict[str, Any] = {"__type": code, "message": refusal.message}
+        error = refusal.model
         if error is not None:
             code = error.code
             body["__type"] = error.use.shape.name
-            if fields:
-                body.update(self.writers.writer(error.use)(fields))
-        answer = _respond(status, body, request_id)
+            if refusal.fields:
+                body.update(self.writers.writer(error.use)(refusal.fields))
+        answer = _respond(refusal.status, body, refusal.request_id)
         if service is not None and service.query_compatible:
             # Clients that knew the service by the query protocol go on to see its codes.
             # https://smithy.io/2.0/aws/protocols/aws-query-protocol.html
-            answer.headers["x-amzn-query-error"] = f"{code};{fault}"
+            answer.headers["x-amzn-query-error"] = f"{code};{refusal.fault}"
         return answer
 
 
