@@ -4,16 +4,19 @@
 
 A model: the services, the scheduler, the store and the blueprints are the real ones, and the world
 is played by writing what reconcilers of the planes would have seen. A change is one task that ends:
-what is measured is each reader's work until the service has its replacement and all is at rest.
+what is measured is each reader's look at it, then calls of the API beside so many tasks. Times are
+of the processor. The last lines say where it bends: how much more each takes from size to size.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from time import process_time
 
@@ -24,22 +27,36 @@ from bench.figures import Figure  # noqa: E402
 
 import hiyoko.services.ec2  # noqa: E402
 import hiyoko.services.ecs  # noqa: E402
-import hiyoko.services.elbv2  # noqa: E402, F401
+import hiyoko.services.elbv2  # noqa: E402
+import hiyoko.services.servicediscovery  # noqa: E402, F401
 from hiyoko import api  # noqa: E402
+from hiyoko.blueprint.draw_balancers import draw_balancers  # noqa: E402
 from hiyoko.blueprint.draw_network import DrawnBefore, draw_network  # noqa: E402
+from hiyoko.blueprint.draw_records import Drawn  # noqa: E402
 from hiyoko.blueprint.draw_tasks import Known  # noqa: E402
+from hiyoko.reconcile.balancers import balancer_rows  # noqa: E402
+from hiyoko.reconcile.connect import load_proxies  # noqa: E402
+from hiyoko.reconcile.ecs_events import EcsEventsReconciler  # noqa: E402
 from hiyoko.reconcile.ecs_services import EcsServicesReconciler  # noqa: E402
 from hiyoko.reconcile.tasks import load_tasks  # noqa: E402
+from hiyoko.reconcile.zones import draw as draw_all_zones  # noqa: E402
 from hiyoko.services.ec2 import rows as ec2  # noqa: E402
 from hiyoko.services.ec2.seen import INTERFACES_SEEN, InterfaceSeen  # noqa: E402
 from hiyoko.services.ecs import rows  # noqa: E402
 from hiyoko.services.ecs.model import Task  # noqa: E402
 from hiyoko.services.ecs.seen import TASKS_SEEN, ContainerSeen, TaskSeen  # noqa: E402
-from hiyoko.store.database import Store  # noqa: E402
+from hiyoko.services.elbv2 import rows as elbv2  # noqa: E402
+from hiyoko.services.elbv2.seen import TARGETS_SEEN, TargetSeen  # noqa: E402
+from hiyoko.store.database import Store, Transaction  # noqa: E402
 
 SERVICE_TASKS = 100
+BALANCER_GROUPS = 50
 CHANGES = 20
+CALLS = 5
 IMAGE = f"nginx@sha256:{7:064x}"
+GOAL = "<= 10"
+
+Timed = tuple[str, Callable[[], object]]
 
 
 class Model:
@@ -48,15 +65,24 @@ class Model:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.scheduler = EcsServicesReconciler(store)
+        self.teller = EcsEventsReconciler(store, lambda: False)
         self.now = self.scheduler.clock.now
         self.drawn: Known = {}
         self.network = DrawnBefore()
+        self.zones = Drawn()
+        self.vpc = ""
+        self.placed: dict[str, object] = {}
+        self.groups: list[str] = []
 
     def call(self, service: str, name: str, **request: object) -> api.Response:
         return api.invoke(self.store, service, name, request)
 
     def build(self, tasks: int) -> None:
+        """The network, and wishes for so many tasks."""
         vpc = self.call("ec2", "CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        self.call("ec2", "ModifyVpcAttribute", VpcId=vpc, EnableDnsHostnames={"Value": True})
+        gateway = self.call("ec2", "CreateInternetGateway")["InternetGateway"]["InternetGatewayId"]
+        self.call("ec2", "AttachInternetGateway", VpcId=vpc, InternetGatewayId=gateway)
         subnets = [
             self.call(
                 "ec2",
@@ -67,6 +93,8 @@ class Model:
             )["Subnet"]["SubnetId"]
             for number, zone in enumerate("ac")
         ]
+        self.vpc = vpc
+        self.placed = {"awsvpcConfiguration": {"subnets": subnets}}
         self.call("ecs", "CreateCluster", clusterName="c")
         self.call(
             "ecs",
@@ -82,16 +110,61 @@ class Model:
         while left:
             count = min(SERVICE_TASKS, left)
             left -= count
+            self.create_service(f"s{left}", count)
+
+    def create_service(self, name: str, count: int) -> None:
+        """A service of so many tasks."""
+        self.call(
+            "ecs",
+            "CreateService",
+            cluster="c",
+            serviceName=name,
+            taskDefinition="app",
+            launchType="FARGATE",
+            desiredCount=count,
+            networkConfiguration=self.placed,
+        )
+
+    def balance(self) -> None:
+        """Each service's tasks become healthy targets of a group of its own."""
+        with self.store.reading() as tx:
+            services = rows.list_services(tx)
+            tasks = {one.arn: rows.list_tasks(tx, service=one.arn) for one in services}
+        nodes: list[str] = []
+        for number, service in enumerate(services):
+            if number % BALANCER_GROUPS == 0:
+                listener, nodes = self._balancer(number)
+            group = self.call(
+                "elbv2", "CreateTargetGroup", Name=service.name, TargetType="ip", Port=80,
+                Protocol="HTTP", VpcId=self.vpc,
+            )["TargetGroups"][0]["TargetGroupArn"]  # fmt: skip
+            self.groups.append(group)
             self.call(
-                "ecs",
-                "CreateService",
-                cluster="c",
-                serviceName=f"s{left}",
-                taskDefinition="app",
-                launchType="FARGATE",
-                desiredCount=count,
-                networkConfiguration={"awsvpcConfiguration": {"subnets": subnets}},
-            )
+                "elbv2", "CreateRule", ListenerArn=listener, Priority=number + 1,
+                Conditions=[{"Field": "path-pattern", "Values": [f"/{service.name}"]}],
+                Actions=[{"Type": "forward", "TargetGroupArn": group}],
+            )  # fmt: skip
+            addresses = [task.address for task in tasks[service.arn]]
+            targets = [{"Id": address, "Port": 80} for address in addresses]
+            self.call("elbv2", "RegisterTargets", TargetGroupArn=group, Targets=targets)
+            with self.store.transaction() as tx:
+                for address in addresses:
+                    for eni in nodes:
+                        seen = TargetSeen(group, address, 80, eni, "healthy", "", "", self.now())
+                        TARGETS_SEEN.put(tx, seen)
+
+    def _balancer(self, number: int) -> tuple[str, list[str]]:
+        """A load balancer's listener, and the interfaces of its nodes."""
+        subnets = self.placed["awsvpcConfiguration"]["subnets"]  # type: ignore[index]
+        made = self.call("elbv2", "CreateLoadBalancer", Name=f"lb{number}", Subnets=subnets)
+        arn = made["LoadBalancers"][0]["LoadBalancerArn"]
+        answer = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
+        listener = self.call(
+            "elbv2", "CreateListener", LoadBalancerArn=arn, Protocol="HTTP", Port=80,
+            DefaultActions=[answer],
+        )["Listeners"][0]["ListenerArn"]  # fmt: skip
+        with self.store.reading() as tx:
+            return listener, [node.eni_id for node in elbv2.get_load_balancer(tx, arn).nodes]
 
     def schedule(self) -> None:
         """The scheduler, until it is at rest."""
@@ -112,6 +185,7 @@ class Model:
                 INTERFACES_SEEN.put(tx, InterfaceSeen(task.eni_id, self.now()))
                 TASKS_SEEN.put(tx, self._sighting(task, "RUNNING"))
             for task in ending:
+                INTERFACES_SEEN.delete(tx, eni_id=task.eni_id)
                 TASKS_SEEN.put(tx, self._sighting(task, "STOPPED", gone=True))
 
     def _sighting(self, task: Task, status: str, *, gone: bool = False) -> TaskSeen:
@@ -127,18 +201,59 @@ class Model:
         with self.store.transaction() as tx:
             TASKS_SEEN.put(tx, self._sighting(task, "STOPPED"))
 
-    def readers(self) -> Iterator[tuple[str, Callable[[], object]]]:
-        """Whoever reads all of it after a change."""
+    def readers(self) -> Iterator[Timed]:
+        """Whoever looks at all of it after a change."""
         yield "scheduler", lambda: asyncio.run(self.scheduler.activate())
+        yield "events of tasks", lambda: asyncio.run(self.teller.activate())
         yield (
             "blueprint of the network",
-            lambda: self._read(lambda tx: draw_network(ec2.network_rows(tx), self.network)),
+            self._reader(lambda tx: draw_network(ec2.network_rows(tx), self.network)),
         )
-        yield "blueprint of the tasks", lambda: self._read(lambda tx: load_tasks(tx, self.drawn))
+        yield "blueprint of the tasks", self._reader(lambda tx: load_tasks(tx, self.drawn))
+        yield "blueprint of proxies", self._reader(load_proxies)
+        yield "blueprint of zones", self._reader(lambda tx: draw_all_zones(tx, self.zones))
+        yield "blueprint of balancers", self._reader(lambda tx: draw_balancers(balancer_rows(tx)))
 
-    def _read(self, what: Callable[..., object]) -> object:
+    def _reader(self, what: Callable[[Transaction], object]) -> Callable[[], object]:
+        def read() -> object:
+            with self.store.reading() as tx:
+                return what(tx)
+
+        return read
+
+    def calls(self, number: int) -> Iterator[Timed]:
+        """What clients ask for, each call by itself; ``number`` tells the rounds apart."""
         with self.store.reading() as tx:
-            return what(tx)
+            running = [one for one in rows.TASKS.list(tx) if one.stop is None]
+            service = rows.list_services(tx)[0].name
+        some = running[number * 7]
+        target = {"Id": f"10.1.0.{number + 1}", "Port": 80, "AvailabilityZone": "all"}
+        targets: Mapping[str, object] = {
+            "TargetGroupArn": self.groups[-1],
+            "Targets": [target],
+        }
+        for api_name, operation, request in (
+            ("ecs", "RunTask", {
+                "cluster": "c", "taskDefinition": "app", "launchType": "FARGATE",
+                "networkConfiguration": self.placed,
+            }),
+            ("ecs", "StopTask", {"cluster": "c", "task": some.arn}),
+            ("ecs", "DescribeTasks", {"cluster": "c", "tasks": [some.arn]}),
+            ("ecs", "ListTasks", {"cluster": "c"}),
+            ("ecs", "DescribeServices", {"cluster": "c", "services": [service]}),
+            ("ecs", "DescribeClusters", {"clusters": ["c"]}),
+            ("elbv2", "RegisterTargets", targets),
+            ("elbv2", "DescribeTargetHealth", {"TargetGroupArn": self.groups[-1]}),
+            ("elbv2", "DeregisterTargets", targets),
+            ("ec2", "DescribeNetworkInterfaces", {"NetworkInterfaceIds": [some.eni_id]}),
+            ("ec2", "DescribeSubnets", {}),
+        ):  # fmt: skip
+            yield operation, self._caller(api_name, operation, request)
+
+    def _caller(
+        self, service: str, operation: str, request: Mapping[str, object]
+    ) -> Callable[[], object]:
+        return lambda: self.call(service, operation, **request)
 
 
 def _ms(action: Callable[[], object]) -> float:
@@ -147,29 +262,52 @@ def _ms(action: Callable[[], object]) -> float:
     return (process_time() - begun) * 1e3
 
 
-def measure(tasks: int) -> Iterator[Figure]:
-    """One size."""
+def measure(tasks: int) -> Iterator[tuple[str, list[float], str]]:
+    """One size: what was done, its milliseconds, the goal."""
     with tempfile.TemporaryDirectory(prefix="hiyoko-bench-") as place:
         model = Model(Store.open(Path(place) / "store.sqlite"))
         model.build(tasks)
-        yield Figure.of(f"{tasks:,} tasks: started, each", [_ms(model.schedule) / tasks], "ms")
+        yield "started, each", [_ms(model.schedule) / tasks], ""
+        model.balance()
+        for _, reader in model.readers():
+            reader()
         found: dict[str, list[float]] = {}
         for number in range(CHANGES):
             model.end_one(number % (tasks // 10))
             for name, reader in model.readers():
-                found.setdefault(name, []).append(_ms(reader))
+                found.setdefault(f"one ends: {name}", []).append(_ms(reader))
             model.schedule()
+        for number in range(CALLS):
+            for name, call in model.calls(number):
+                found.setdefault(name, []).append(_ms(call))
+        model.schedule()
         for name, values in found.items():
-            yield Figure.of(f"{tasks:,} tasks: one ends: {name}", values, "ms", "<= 10")
+            yield name, values, GOAL
+        model.create_service("more", SERVICE_TASKS)
+        yield f"{SERVICE_TASKS} more: started, each", [_ms(model.schedule) / SERVICE_TASKS], ""
+
+
+def bends(sizes: Sequence[int], found: Mapping[str, Sequence[float]]) -> Iterator[str]:
+    """How each cost grows from size to size: where it bends, it is no longer the change's own."""
+    yield f"  {'':<40} " + " ".join(f"{f'{one:,}':>10}" for one in sizes)
+    for name, medians in found.items():
+        pairs = pairwise(medians)
+        growth = " ".join(f"{f'x {after / before:.1f}':>10}" for before, after in pairs)
+        yield f"  {name:<40} {medians[0]:>7.2f} ms {growth}"
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("tasks", type=int, nargs="*", default=[100, 1000, 10000])
-    for tasks in parser.parse_args().tasks:
-        for figure in measure(tasks):
-            print(figure, flush=True)
+    sizes = parser.parse_args().tasks
+    found: dict[str, list[float]] = {}
+    for tasks in sizes:
+        for name, values, goal in measure(tasks):
+            found.setdefault(name, []).append(statistics.median(values))
+            print(Figure.of(f"{tasks:,} tasks: {name}", values, "ms", goal), flush=True)
+    for line in bends(sizes, found):
+        print(line)
 
 
 if __name__ == "__main__":
