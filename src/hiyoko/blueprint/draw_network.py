@@ -7,10 +7,12 @@ interface that nothing is attached to, as no packet reaches it on AWS either.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
-from operator import is_
+from operator import attrgetter, is_
+from typing import Any
 
 from hiyoko.blueprint.network import (
     ANY_PROTOCOL,
@@ -44,64 +46,111 @@ from hiyoko.services.ec2.model import NetworkRows
 __all__ = ["NetworkRows", "draw_network"]
 
 
+Parted = dict[str, dict[str, tuple[object, ...]]]
+"""Rows by the name of their kind, then by VPC."""
+Interfaces = dict[str, tuple[model.NetworkInterface, str, Interface]]
+"""Drawn ones by id, each with its row and the public address that it was drawn with."""
+
+
 @dataclass(slots=True)
 class DrawnBefore:
-    """VPCs by id as they were drawn, each with the rows that it was drawn from."""
+    """What the last drawing can save this one: it holds for rows that are the very same ones.
 
-    vpcs: dict[str, tuple[NetworkRows, Vpc]] = field(default_factory=dict)
+    ``vpcs`` by id, each with the rows that it was drawn from, and its drawn interfaces.
+    """
+
+    rows: NetworkRows | None = None
+    parted: Parted = field(default_factory=dict)
+    vpcs: dict[str, tuple[NetworkRows, Vpc, Interfaces]] = field(default_factory=dict)
 
 
 def draw_network(rows: NetworkRows, before: DrawnBefore | None = None) -> Network:
     """Every VPC that some interface is attached in, sorted by id.
 
-    ``before``: a VPC whose rows are the very same ones is the same object again; what is drawn now
-    is left there.
+    ``before``: a VPC whose rows are the very same ones is the same object again, and so is each
+    interface; what is drawn now is left there.
     """
     before = DrawnBefore() if before is None else before
     known, before.vpcs = before.vpcs, {}
-    living = {row.vpc_id for row in rows.interfaces if row.attachment_id}
-    for vpc_id, mine in _by_vpc(rows, living).items():
+    before.parted = _parted(rows, before)
+    before.rows = rows
+    for vpc_id in sorted(before.parted["interfaces"]):
+        mine = _of_vpc(before.parted, vpc_id, rows)
+        if not mine.vpcs or not any(row.attachment_id for row in mine.interfaces):
+            continue
         old = known.get(vpc_id)
-        same = old is not None and _same(old[0], mine)
-        drawn = old[1] if same and old is not None else _Drawer(mine, mine.vpcs[0]).vpc_drawn()
-        before.vpcs[vpc_id] = mine, drawn
-    return Network(tuple(before.vpcs[vpc_id][1] for vpc_id in sorted(before.vpcs)))
+        if old is None or not _same(old[0], mine):
+            drawer = _Drawer(mine, mine.vpcs[0], old[2] if old is not None else {})
+            old = mine, drawer.vpc_drawn(), drawer.drawn
+        before.vpcs[vpc_id] = old
+    return Network(tuple(vpc for _, vpc, _ in before.vpcs.values()))
 
 
 def _same(one: NetworkRows, other: NetworkRows) -> bool:
     """Whether these are the very same rows."""
     pairs = ((getattr(one, each.name), getattr(other, each.name)) for each in fields(NetworkRows))
-    return all(len(a) == len(b) and all(map(is_, a, b)) for a, b in pairs)
+    return all(a is b or (len(a) == len(b) and all(map(is_, a, b))) for a, b in pairs)
 
 
-def _by_vpc(rows: NetworkRows, wanted: set[str]) -> dict[str, NetworkRows]:
-    """What each of these VPCs is drawn from. Prefix lists are an account's: all have all."""
-    found: dict[str, dict[str, list[object]]] = {vpc_id: {} for vpc_id in wanted}
-    vpc_of = {row.group_id: row.vpc_id for row in rows.groups}
-    vpc_of |= {row.eni_id: row.vpc_id for row in rows.interfaces}
-    owners = {"rules": "group_id", "addresses": "eni_id"}
+_SHARED = "prefix_lists"
+"""An account's: every VPC has all."""
+_OWNERS = {"rules": ("groups", "group_id"), "addresses": ("interfaces", "eni_id")}
+"""Rows that say no VPC, the kind that says it for them, and the id of both."""
+
+
+def _parted(rows: NetworkRows, before: DrawnBefore) -> Parted:
+    """Each kind of rows by VPC: as before where neither they nor what says their VPC changed."""
+    found: Parted = {}
     for each in fields(NetworkRows):
-        owner = owners.get(each.name)
-        for row in getattr(rows, each.name) if each.name != "prefix_lists" else ():
-            vpc_id = row.vpc_id if owner is None else vpc_of.get(getattr(row, owner))
-            if vpc_id in found:
-                found[vpc_id].setdefault(each.name, []).append(row)
-    return {
-        vpc_id: NetworkRows(
-            **{name: tuple(some) for name, some in mine.items()},  # type: ignore[arg-type]
-            prefix_lists=rows.prefix_lists,
-        )
-        for vpc_id, mine in found.items()
-        if "vpcs" in mine
-    }
+        name, owner = each.name, _OWNERS.get(each.name)
+        if name == _SHARED:
+            continue
+        told = (name,) if owner is None else (name, owner[0])
+        same = all(getattr(before.rows, one, None) is getattr(rows, one) for one in told)
+        if name in before.parted and same:
+            found[name] = before.parted[name]
+            continue
+        if owner is None:
+            found[name] = _parted_by(getattr(rows, name), lambda row: row.vpc_id)
+        else:
+            found[name] = _parted_by_owner(getattr(rows, name), getattr(rows, owner[0]), owner[1])
+    return found
+
+
+def _parted_by(
+    rows: Iterable[Any], vpc_of: Callable[[Any], str | None]
+) -> dict[str, tuple[object, ...]]:
+    parts: dict[str, list[object]] = {}
+    for row in rows:
+        vpc_id = vpc_of(row)
+        if vpc_id is not None:
+            parts.setdefault(vpc_id, []).append(row)
+    return {vpc_id: tuple(part) for vpc_id, part in parts.items()}
+
+
+def _parted_by_owner(
+    rows: Iterable[Any], owners: Iterable[Any], key: str
+) -> dict[str, tuple[object, ...]]:
+    owned = attrgetter(key)
+    wanted = {owned(row) for row in rows}
+    vpcs = {owned(row): row.vpc_id for row in owners if owned(row) in wanted} if wanted else {}
+    return _parted_by(rows, lambda row: vpcs.get(owned(row)))
+
+
+def _of_vpc(parted: Parted, vpc_id: str, rows: NetworkRows) -> NetworkRows:
+    """What this VPC is drawn from."""
+    mine: dict[str, Any] = {name: parts.get(vpc_id, ()) for name, parts in parted.items()}
+    return NetworkRows(**mine, prefix_lists=rows.prefix_lists)
 
 
 @dataclass(frozen=True)
 class _Drawer:
-    """One VPC, and the rows that it is drawn from."""
+    """One VPC, the rows that it is drawn from, and interfaces that were drawn before."""
 
     rows: NetworkRows
     vpc: model.Vpc
+    known: Interfaces
+    drawn: Interfaces = field(default_factory=dict)
 
     def vpc_drawn(self) -> Vpc:
         vpc_id = self.vpc.vpc_id
@@ -140,24 +189,27 @@ class _Drawer:
         mine = (n for n in self.rows.nat_gateways if n.vpc_id == self.vpc.vpc_id and n.works)
         return sorted(mine, key=lambda nat: nat.nat_gateway_id)
 
+    @cached_property
     def _attached(self) -> list[model.NetworkInterface]:
         nats = {nat.eni_id for nat in self._nat_gateways()}
-        return sorted(
-            (
-                row
-                for row in self.rows.interfaces
-                if row.vpc_id == self.vpc.vpc_id
-                and row.attachment_id
-                and (row.interface_type != "nat_gateway" or row.eni_id in nats)
-            ),
-            key=lambda row: row.eni_id,
-        )
+        found = [
+            row
+            for row in self.rows.interfaces
+            if row.attachment_id and (row.interface_type != "nat_gateway" or row.eni_id in nats)
+        ]
+        return sorted(found, key=attrgetter("eni_id"))
 
     def _interfaces(self) -> tuple[Interface, ...]:
         elastic = {a.eni_id: a.public_ip for a in self.rows.addresses if a.eni_id}
-        return tuple(
-            _interface(row, elastic.get(row.eni_id) or row.public_ip) for row in self._attached()
-        )
+        known, drawn = self.known, self.drawn
+        for row in self._attached:
+            eni_id = row.eni_id
+            public = elastic.get(eni_id) or row.public_ip
+            old = known.get(eni_id)
+            if old is None or old[0] is not row or old[1] != public:
+                old = row, public, _interface(row, public)
+            drawn[eni_id] = old
+        return tuple([interface for _, _, interface in drawn.values()])
 
     def _subnets(self) -> tuple[Subnet, ...]:
         tables: dict[str, str] = {}
@@ -233,9 +285,8 @@ class _Drawer:
                 return ToInterface(nat.eni_id, target)
         if any(endpoint.endpoint_id == target for endpoint in self._gateway_endpoints()):
             return ToGatewayEndpoint(target)
-        for row in self._attached():
-            if row.eni_id == target:
-                return ToInterface(target)
+        if any(row.eni_id == target for row in self._attached):
+            return ToInterface(target)
         return Blackhole(target)
 
     def _groups(self) -> tuple[SecurityGroup, ...]:

@@ -13,8 +13,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from operator import itemgetter
-from typing import Any
+from typing import Any, Protocol
 
 Key = str | int
 Values = tuple[Key, ...]
@@ -31,6 +30,27 @@ class Entry:
     row: Any
 
 
+class Derived(Protocol):
+    """What was worked out from a table's rows, kept in step with them row by row."""
+
+    def add(self, row: Any) -> None:
+        """The row is there now."""
+        ...
+
+    def remove(self, row: Any) -> None:
+        """The row that was added is there no more, or is another one now."""
+        ...
+
+
+@dataclass(slots=True)
+class Following:
+    """Something derived, the rows that it knows, and after how many writes."""
+
+    derived: Derived
+    rows: dict[Values, Any]
+    writes: int
+
+
 @dataclass(slots=True)
 class Image:
     """The rows of one table by key; an index (keys in order) of each column once asked for."""
@@ -41,9 +61,12 @@ class Image:
     whole: tuple[Any, ...] | None = None
     """All rows in order, as they were last told; None since a write."""
     writes: int = 0
+    following: dict[type[Derived], Following] = field(default_factory=dict)
+    """What is derived from the rows, by its class."""
     _last: deque[Values] = field(default_factory=lambda: deque(maxlen=CHANGES_KEPT))
     """The keys of the last writes."""
-    _ordered: bool = True
+    _order: tuple[list[Values], list[Entry]] | None = None
+    """The keys in order and the entries beside them, once asked for."""
     _indexes: dict[int, dict[Key, list[Values]]] = field(default_factory=dict)
 
     def since(self, writes: int) -> set[Values] | None:
@@ -64,8 +87,7 @@ class Image:
         old = self.entries.get(key)
         self.entries[key] = entry
         self._written(key)
-        if old is None:
-            self._ordered = False
+        self._sort_in(key, old, entry)
         self._index(key, old, entry)
         return old
 
@@ -73,6 +95,7 @@ class Image:
         """Take a row out; what it was, or None."""
         old = self.entries.pop(key, None)
         self._written(key)
+        self._sort_in(key, old, None)
         self._index(key, old, None)
         return old
 
@@ -101,10 +124,23 @@ class Image:
         if telling:
             best = min(telling, key=lambda at: len(self._keys(at, wanted[at])))
             return [self.entries[key] for key in self._keys(best, wanted.pop(best))]
-        if not self._ordered:
-            self.entries = dict(sorted(self.entries.items(), key=itemgetter(0)))
-            self._ordered = True
-        return list(self.entries.values())
+        if self._order is None:
+            keys = sorted(self.entries)
+            self._order = keys, [self.entries[key] for key in keys]
+        return list(self._order[1])
+
+    def _sort_in(self, key: Values, old: Entry | None, new: Entry | None) -> None:
+        if self._order is None:
+            return
+        keys, entries = self._order
+        at = bisect_left(keys, key)
+        if old is None and new is not None:
+            keys.insert(at, key)
+            entries.insert(at, new)
+        elif new is not None:
+            entries[at] = new
+        elif old is not None:
+            del keys[at], entries[at]
 
     def _keys(self, at: int, value: Key) -> Sequence[Values]:
         index = self._indexes.get(at)

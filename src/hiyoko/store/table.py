@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cattrs.preconf.json import JsonConverter, make_converter
 
-from hiyoko.store.image import Entry, Image, Key, Values
+from hiyoko.store.image import Derived, Entry, Following, Image, Key, Values
 
 if TYPE_CHECKING:
     from hiyoko.store.database import Transaction
 
 T = TypeVar("T")
+D = TypeVar("D", bound=Derived)
 
 
 def _row_converter() -> JsonConverter:
@@ -140,6 +141,32 @@ class Table(Generic[T]):
         if since is None or since.image is not image:
             return now, None
         return now, image.since(since.writes)
+
+    def derived(self, tx: Transaction, kind: type[D]) -> D:
+        """What ``kind`` makes of all rows: told of each once, then of those that are others now.
+
+        Undone writes are taken back from it like any. It is to be read, and read anew each time.
+        """
+        image = self._image(tx)
+        known = image.following.get(kind)
+        written = image.since(known.writes) if known is not None else None
+        if known is None or written is None:
+            known, written = Following(kind(), {}, 0), set(image.entries)
+            image.following[kind] = known
+        for key in written:
+            old, entry = known.rows.pop(key, None), image.entries.get(key)
+            new = None if entry is None else self._row(entry)
+            if new is not None:
+                known.rows[key] = new
+            if new is old:
+                continue
+            if old is not None:
+                known.derived.remove(old)
+            if new is not None:
+                known.derived.add(new)
+        known.writes = image.writes
+        found: D = known.derived  # type: ignore[assignment]  # kept by its class
+        return found
 
     def count(self, tx: Transaction, **where: Key) -> int:
         """How many rows have these column values."""

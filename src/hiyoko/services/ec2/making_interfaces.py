@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
-from socket import inet_aton
 
 from hiyoko.api import AwsError, Call
 from hiyoko.services.ec2 import errors, rows
 from hiyoko.services.ec2.cidr import RESERVED_HEAD, RESERVED_TAIL
 from hiyoko.services.ec2.making import new_id
 from hiyoko.services.ec2.model import Address, FormerInterface, NetworkInterface, Subnet, Tags
+from hiyoko.services.ec2.taken_addresses import TakenAddresses, bits_of, lowest_free
 
 GROUPS_PER_INTERFACE_MAX = 5
 
@@ -61,34 +61,25 @@ def mac_address(eni_id: str) -> str:
 
 def _private_address(call: Call, subnet: Subnet, wanted: str) -> str:
     network = IPv4Network(subnet.cidr)
-    found = {i.private_ip for i in rows.INTERFACES.list(call, subnet_id=subnet.subnet_id)}
-    taken = {_number(address) for address in found | _still_standing(call, subnet)}
-    first = int(network.network_address) + RESERVED_HEAD
-    usable = range(first, int(network.broadcast_address) - RESERVED_TAIL + 1)
-    if wanted:
-        try:
-            inside = int(IPv4Address(wanted)) in usable
-        except ValueError:
-            inside = False
-        if not inside:
-            raise errors.bad_value(
-                f"Address {wanted} does not fall within the subnet's address range"
+    taken = rows.INTERFACES.table.derived(call.tx, TakenAddresses).of(subnet.subnet_id)
+    taken |= bits_of(_still_standing(call, subnet))
+    if not wanted:
+        free = lowest_free(network, taken)
+        if free is None:
+            raise AwsError(
+                "InsufficientFreeAddressesInSubnet",
+                "The specified subnet does not have enough free addresses to satisfy the request.",
             )
-        if _number(wanted) in taken:
-            raise AwsError("InvalidIPAddress.InUse", f"Address {wanted} is in use.")
-        return wanted
-    for number in usable:
-        if number not in taken:
-            return str(IPv4Address(number))
-    raise AwsError(
-        "InsufficientFreeAddressesInSubnet",
-        "The specified subnet does not have enough free addresses to satisfy the request.",
-    )
-
-
-def _number(address: str) -> int:
-    # A subnet may have thousands: a tenth of what an IPv4Address each would cost.
-    return int.from_bytes(inet_aton(address), "big")
+        return str(IPv4Address(free))
+    try:
+        offset = int(IPv4Address(wanted)) - int(network.network_address)
+    except ValueError:
+        offset = -1
+    if not RESERVED_HEAD <= offset < network.num_addresses - RESERVED_TAIL:
+        raise errors.bad_value(f"Address {wanted} does not fall within the subnet's address range")
+    if taken & bits_of([wanted]):
+        raise AwsError("InvalidIPAddress.InUse", f"Address {wanted} is in use.")
+    return wanted
 
 
 def _still_standing(call: Call, subnet: Subnet) -> set[str]:

@@ -14,12 +14,14 @@ from hiyoko.services.ec2.making import make_subnet
 from hiyoko.services.ec2.model import Subnet, Vpc
 from hiyoko.services.ec2.operation import operation
 from hiyoko.services.ec2.tags import shown, wanted_tags
+from hiyoko.services.ec2.taken_addresses import TakenAddresses
 from hiyoko.services.ec2.zones import Zone, zones
 
 
 def _free(call: Call, subnet: Subnet) -> int:
     size = IPv4Network(subnet.cidr).num_addresses - RESERVED_HEAD - RESERVED_TAIL
-    return size - rows.INTERFACES.table.count(call.tx, subnet_id=subnet.subnet_id)
+    taken = rows.INTERFACES.table.derived(call.tx, TakenAddresses)
+    return size - taken.of(subnet.subnet_id).bit_count()
 
 
 def _arn(subnet: Subnet) -> str:

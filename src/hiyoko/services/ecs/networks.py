@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hiyoko.api import AwsError, Call
@@ -77,15 +78,41 @@ def _check_groups(call: Call, groups: tuple[str, ...], vpcs: set[str]) -> None:
             )
 
 
-def choose_subnet(subnets: tuple[Subnet, ...], tasks: Iterable[Task]) -> Subnet:
-    """The subnet in the zone with the fewest of these tasks, then with the fewest itself."""
-    placed = list(tasks)
+@dataclass(slots=True)
+class Spread:
+    """How many tasks that nobody wishes to end are where: of each group in each zone and subnet.
 
-    def load(subnet: Subnet) -> tuple[int, int]:
-        in_zone = sum(1 for task in placed if task.zone == subnet.zone)
-        return in_zone, sum(1 for task in placed if task.subnet_id == subnet.id)
+    Kept in step with the tasks; see :meth:`hiyoko.store.table.Table.derived`.
+    """
 
-    return min(subnets, key=load)
+    _counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+
+    def add(self, row: Task) -> None:
+        """The task is there."""
+        self._note(row, 1)
+
+    def remove(self, row: Task) -> None:
+        """It is not, or is another one now."""
+        self._note(row, -1)
+
+    def _note(self, row: Task, one: int) -> None:
+        for place in (row.zone, row.subnet_id) if row.stop is None else ():
+            key = row.cluster, row.group, place
+            self._counts[key] += one
+            if not self._counts[key]:
+                del self._counts[key]
+
+    def choose_subnet(self, subnets: Iterable[Subnet], cluster: str, group: str) -> Subnet:
+        """The subnet in the zone with the fewest of a group's tasks, then with the fewest itself.
+
+        ``cluster`` is its ARN.
+        """
+
+        def load(subnet: Subnet) -> tuple[int, int]:
+            zone, itself = (cluster, group, subnet.zone), (cluster, group, subnet.id)
+            return self._counts[zone], self._counts[itself]
+
+        return min(subnets, key=load)
 
 
 def create_interface(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -209,10 +209,8 @@ def _spread(launch: Launch, count: int) -> list[str]:
 
 def _start(call: Call, launch: Launch, launched_by: str) -> Task:
     """Write the wish for one task and for its interface."""
-    near = rows.list_tasks(call.tx, cluster=launch.cluster.arn, service=launch.service)
-    siblings = [task for task in near if task.group == launch.group and task.stop is None]
     attachment = call.ids.uuid()
-    subnet, interface = _place(call, launch, siblings, attachment)
+    subnet, interface = _place(call, launch, attachment)
     task_id = call.ids.hex(32)
     proxy = f"{connect.PROXY_NAME}{call.ids.hex(5)}" if launch.proxied else ""
     containers = (*(one.name for one in launch.definition.containers), proxy)
@@ -258,12 +256,13 @@ def _start(call: Call, launch: Launch, launched_by: str) -> Task:
 
 
 def _place(
-    call: Call, launch: Launch, siblings: Sequence[Task], attachment: str
+    call: Call, launch: Launch, attachment: str
 ) -> tuple[networks.Subnet, Mapping[str, Any]]:
     """The best subnet that still has an address, and the interface in it."""
     subnets = launch.subnets
+    spread = rows.TASKS.derived(call.tx, networks.Spread)
     while True:
-        subnet = networks.choose_subnet(subnets, siblings)
+        subnet = spread.choose_subnet(subnets, launch.cluster.arn, launch.group)
         try:
             return subnet, networks.create_interface(call, launch.network, subnet, attachment)
         except NoAddressLeft:
