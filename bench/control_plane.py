@@ -33,12 +33,11 @@ from hiyoko import api  # noqa: E402
 from hiyoko.blueprint.draw_balancers import draw_balancers  # noqa: E402
 from hiyoko.blueprint.draw_network import DrawnBefore, draw_network  # noqa: E402
 from hiyoko.blueprint.draw_records import Drawn  # noqa: E402
-from hiyoko.blueprint.draw_tasks import Known  # noqa: E402
 from hiyoko.reconcile.balancers import balancer_rows  # noqa: E402
 from hiyoko.reconcile.connect import load_proxies  # noqa: E402
 from hiyoko.reconcile.ecs_events import EcsEventsReconciler  # noqa: E402
 from hiyoko.reconcile.ecs_services import EcsServicesReconciler  # noqa: E402
-from hiyoko.reconcile.tasks import load_tasks  # noqa: E402
+from hiyoko.reconcile.task_drawing import TaskDrawing  # noqa: E402
 from hiyoko.reconcile.zones import draw as draw_all_zones  # noqa: E402
 from hiyoko.services.ec2 import rows as ec2  # noqa: E402
 from hiyoko.services.ec2.seen import INTERFACES_SEEN, InterfaceSeen  # noqa: E402
@@ -67,7 +66,7 @@ class Model:
         self.scheduler = EcsServicesReconciler(store)
         self.teller = EcsEventsReconciler(store, lambda: False)
         self.now = self.scheduler.clock.now
-        self.drawn: Known = {}
+        self.drawn = TaskDrawing()
         self.network = DrawnBefore()
         self.zones = Drawn()
         self.vpc = ""
@@ -130,7 +129,7 @@ class Model:
         with self.store.reading() as tx:
             services = rows.list_services(tx)
             tasks = {one.arn: rows.list_tasks(tx, service=one.arn) for one in services}
-        nodes: list[str] = []
+        listener, nodes = "", list[str]()
         for number, service in enumerate(services):
             if number % BALANCER_GROUPS == 0:
                 listener, nodes = self._balancer(number)
@@ -209,7 +208,7 @@ class Model:
             "blueprint of the network",
             self._reader(lambda tx: draw_network(ec2.network_rows(tx), self.network)),
         )
-        yield "blueprint of the tasks", self._reader(lambda tx: load_tasks(tx, self.drawn))
+        yield "blueprint of the tasks", self._reader(self.drawn.read)
         yield "blueprint of proxies", self._reader(load_proxies)
         yield "blueprint of zones", self._reader(lambda tx: draw_all_zones(tx, self.zones))
         yield "blueprint of balancers", self._reader(lambda tx: draw_balancers(balancer_rows(tx)))

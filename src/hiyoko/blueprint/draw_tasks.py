@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from types import MappingProxyType
 
@@ -23,70 +22,34 @@ LEAST_CPU_SHARES = 2
 DEFAULT_STOP_TIMEOUT_S = 30
 
 
-@dataclass(frozen=True, slots=True)
-class DrawnTask:
-    """A task as it was drawn, and the rows that it was drawn from."""
-
-    view: model.TaskView
-    place: tuple[IPv4Network, str]
-    drawn: Task
-
-    def same(
-        self,
-        task: model.Task,
-        definition: model.TaskDefinition,
-        seen: model.Sighting | None,
-        place: tuple[IPv4Network, str],
-    ) -> bool:
-        """Whether these are the rows that it was drawn from."""
-        view = self.view
-        return (
-            view.task is task
-            and view.definition is definition
-            and view.seen is seen
-            and self.place == place
-        )
-
-
-Known = dict[str, DrawnTask]
-
-
 def draw_tasks(
     tasks: Iterable[model.Task],
     definitions: Mapping[str, model.TaskDefinition],
     vpcs: Mapping[str, IPv4Network],
     seen: Mapping[str, model.Sighting],
     subnets: Mapping[str, str] = MappingProxyType({}),
-    known: Known | None = None,
 ) -> Tasks:
     """Draw each task that shall run, and each stopped one of which something may be left.
 
     ``definitions`` by ARN, ``vpcs`` (the primary CIDR block) and ``subnets`` (theirs) by id,
-    ``seen`` by task ARN. A task that failed or whose essential container ended is not to run,
-    whether or not that has been written down yet. ``known``: what was drawn before, by ARN; one
-    whose rows are the same ones is given again, and what is drawn now is left there.
+    ``seen`` by task ARN.
     """
-    before = dict(known or {})
-    known = {} if known is None else known
-    known.clear()
     drawn = []
     for task in tasks:
-        sight = seen.get(task.arn)
-        if task.ended_at is not None:
-            continue
-        definition = definitions[task.definition_arn]
-        place = vpcs[task.vpc_id], subnets.get(task.subnet_id, "")
-        old = before.get(task.arn)
-        if old is not None and old.same(task, definition, sight, place):
-            known[task.arn] = old
-            drawn.append(old.drawn)
-            continue
-        view = model.TaskView(task, definition, sight)
-        if view.stop is not None and view.gone:
-            continue
-        new = known[task.arn] = DrawnTask(view, place, _task(view, *place))
-        drawn.append(new.drawn)
-    return Tasks(tuple(drawn))
+        view = model.TaskView(task, definitions[task.definition_arn], seen.get(task.arn))
+        drawn.append(draw_task(view, vpcs[task.vpc_id], subnets.get(task.subnet_id, "")))
+    return Tasks(tuple(task for task in drawn if task is not None))
+
+
+def draw_task(view: model.TaskView, vpc: IPv4Network, subnet: str) -> Task | None:
+    """Draw one; None where nothing is left of it. ``vpc``, ``subnet``: where its interface is.
+
+    A task that failed or whose essential container ended is not to run, whether or not that has
+    been written down yet.
+    """
+    if view.task.ended_at is not None or (view.stop is not None and view.gone):
+        return None
+    return _task(view, vpc, subnet)
 
 
 def _task(view: model.TaskView, vpc: IPv4Network, subnet: str) -> Task:

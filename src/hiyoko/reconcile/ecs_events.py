@@ -17,13 +17,42 @@ from hiyoko.reconcile.event_bus import put_event
 from hiyoko.reconcile.report import Report
 from hiyoko.reconcile.task_views import TaskViews
 from hiyoko.services.ecs import rows
-from hiyoko.services.ecs.model import Notice
-from hiyoko.store.database import Store
+from hiyoko.services.ecs.model import Notice, TaskView
+from hiyoko.store.database import Store, Transaction
+from hiyoko.store.table import Mark
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class _Kept:
+    """What followed from rows that are still the same ones.
+
+    ``due``: tasks of which a row was written, until what was told of them is their state.
+    """
+
+    views: TaskViews = field(default_factory=TaskViews)
+    told: Mark | None = None
+    due: set[str] = field(default_factory=set)
+
+    def refresh(self, tx: Transaction) -> list[TaskView]:
+        """The tasks that there is something to tell of, oldest first."""
+        self.due.update(self.views.refresh(tx))
+        self.told, written = rows.TOLD.changed(tx, self.told)
+        if written is None:
+            self.due.update(view.task.arn for view in self.views.all())
+        else:
+            self.due.update(str(arn) for (arn,) in written)
+        found = []
+        for arn in self.due:
+            view, told = self.views.find(arn), rows.TOLD.find(tx, task_arn=arn)
+            if view is not None and (told is None or told.told != view.fingerprint):
+                found.append(view)
+        self.due = {view.task.arn for view in found}
+        return sorted(found, key=lambda view: (view.task.created_at, view.task.arn))
+
+
+@dataclass(slots=True)
 class EcsEventsReconciler:
     """Tells each change of a task once, and each notice that a service's operation left."""
 
@@ -31,7 +60,7 @@ class EcsEventsReconciler:
     heard: Callable[[], bool]
     """Whether anybody has used EventBridge."""
     clock: Clock = field(default_factory=SystemClock)
-    _views: TaskViews = field(default_factory=TaskViews)
+    _kept: _Kept = field(default_factory=_Kept)
 
     @property
     def name(self) -> str:
@@ -42,10 +71,11 @@ class EcsEventsReconciler:
         """Find the tasks whose state is news, then send what there is to tell."""
         report = Report()
         heard = self.heard()
+        # A refresh that did not come to its end is no knowledge: the next one begins anew.
+        kept, self._kept = self._kept, _Kept()
         with self.store.reading() as tx:
-            told = {one.task_arn: one.told for one in rows.TOLD.list(tx)}
-            views = self._views.read(tx)
-            tasks = [view.task for view in views if told.get(view.task.arn) != view.fingerprint]
+            tasks = [view.task for view in kept.refresh(tx)]
+        self._kept = kept
         for task in tasks:
             request = {"Task": task.arn, "Quiet": not heard}
             self._invoke("_TellTask", request, task.account, task.region)

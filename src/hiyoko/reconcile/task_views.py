@@ -39,6 +39,10 @@ class TaskViews:
         """All of them as of the last refresh, oldest first."""
         return list(self._known.values())
 
+    def arns(self) -> Iterable[str]:
+        """The ARNs of all tasks as of the last refresh, oldest first."""
+        return self._known.keys()
+
     def find(self, arn: str) -> TaskView | None:
         """A task's view as of the last refresh; None when there is no such task."""
         return self._known.get(arn)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Network
 
-from hiyoko.blueprint.draw_tasks import Known, draw_tasks
 from hiyoko.blueprint.tasks import Container, Task, Tasks
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.containers.dependencies import restarts, timeout_left_s
@@ -20,28 +18,15 @@ from hiyoko.plane.containers.steps import ContainersState, steps
 from hiyoko.plane.containers.task_states import TaskState
 from hiyoko.plane.error import PlaneError
 from hiyoko.reconcile.report import Report
-from hiyoko.services.ec2.rows import SUBNETS, VPCS
+from hiyoko.reconcile.task_drawing import TaskDrawing
 from hiyoko.services.ec2.seen import INTERFACES_SEEN
-from hiyoko.services.ecs import rows
 from hiyoko.services.ecs.seen import PROXIES_SEEN, TASKS_SEEN, ContainerSeen, TaskSeen
 from hiyoko.store.database import Store, Transaction
 
 
-def load_tasks(tx: Transaction, known: Known | None = None) -> Tasks:
-    """The blueprint of all tasks, from rows. ``known``: see :func:`draw_tasks`."""
-    tasks = [task for task in rows.list_tasks(tx) if task.ended_at is None]
-    definitions = {
-        arn: rows.get_definition(tx, arn) for arn in {task.definition_arn for task in tasks}
-    }
-    vpcs = {vpc.vpc_id: IPv4Network(vpc.cidr) for vpc in VPCS.table.list(tx)}
-    seen = {row.task_arn: row for row in TASKS_SEEN.list(tx)}
-    subnets = {subnet.subnet_id: subnet.cidr for subnet in SUBNETS.table.list(tx)}
-    return draw_tasks(tasks, definitions, vpcs, seen, subnets, known)
-
-
-def _proxyless(tx: Transaction) -> frozenset[str]:
+def _proxyless(tx: Transaction, desired: Tasks) -> frozenset[str]:
     """Interfaces of tasks whose Service Connect proxy does not run: it starts before them."""
-    wanted = {task.eni_id for task in rows.list_tasks(tx) if task.proxy and task.ended_at is None}
+    wanted = {task.eni_id for task in desired.tasks if task.proxy}
     return frozenset(wanted - {row.eni_id for row in PROXIES_SEEN.list(tx)})
 
 
@@ -75,7 +60,7 @@ class TaskReconciler:
     store: Store
     plane: ContainerPlane
     clock: Clock = field(default_factory=SystemClock)
-    _known: Known = field(default_factory=dict)
+    _drawing: TaskDrawing = field(default_factory=TaskDrawing)
     _noted: dict[str, _Noted] = field(default_factory=dict)
 
     @property
@@ -87,8 +72,9 @@ class TaskReconciler:
         """Compare all with all, take the steps, record what is there."""
         report = Report()
         with self.store.reading() as tx:
-            desired = load_tasks(tx, self._known)
-            standing = frozenset(row.eni_id for row in INTERFACES_SEEN.list(tx)) - _proxyless(tx)
+            desired = self._drawing.read(tx)
+            standing = frozenset([row.eni_id for row in INTERFACES_SEEN.whole(tx)])
+            standing -= _proxyless(tx, desired)
         after = await self.plane.observe()
         seen = replace(after, namespaces=after.namespaces & standing)
         keep = await self._deliver(desired, seen, report)
