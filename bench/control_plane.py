@@ -32,13 +32,13 @@ import hiyoko.services.servicediscovery  # noqa: E402, F401
 from hiyoko import api  # noqa: E402
 from hiyoko.blueprint.draw_balancers import draw_balancers  # noqa: E402
 from hiyoko.blueprint.draw_network import DrawnBefore, draw_network  # noqa: E402
-from hiyoko.blueprint.draw_records import Drawn  # noqa: E402
 from hiyoko.reconcile.balancers import balancer_rows  # noqa: E402
 from hiyoko.reconcile.connect import load_proxies  # noqa: E402
 from hiyoko.reconcile.ecs_events import EcsEventsReconciler  # noqa: E402
 from hiyoko.reconcile.ecs_services import EcsServicesReconciler  # noqa: E402
 from hiyoko.reconcile.task_drawing import TaskDrawing  # noqa: E402
-from hiyoko.reconcile.zones import draw as draw_all_zones  # noqa: E402
+from hiyoko.reconcile.zones import LastTime  # noqa: E402
+from hiyoko.reconcile.zones import draw as draw_zones  # noqa: E402
 from hiyoko.services.ec2 import rows as ec2  # noqa: E402
 from hiyoko.services.ec2.seen import INTERFACES_SEEN, InterfaceSeen  # noqa: E402
 from hiyoko.services.ecs import rows  # noqa: E402
@@ -68,7 +68,7 @@ class Model:
         self.now = self.scheduler.clock.now
         self.drawn = TaskDrawing()
         self.network = DrawnBefore()
-        self.zones = Drawn()
+        self.zones = LastTime()
         self.vpc = ""
         self.placed: dict[str, object] = {}
         self.groups: list[str] = []
@@ -210,7 +210,10 @@ class Model:
         )
         yield "blueprint of the tasks", self._reader(self.drawn.read)
         yield "blueprint of proxies", self._reader(load_proxies)
-        yield "blueprint of zones", self._reader(lambda tx: draw_all_zones(tx, self.zones))
+        yield (
+            "blueprint of zones",
+            self._reader(lambda tx: draw_zones(tx, self.zones.drawn, self.zones.balancers)),
+        )
         yield "blueprint of balancers", self._reader(lambda tx: draw_balancers(balancer_rows(tx)))
 
     def _reader(self, what: Callable[[Transaction], object]) -> Callable[[], object]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address
+from socket import inet_aton
 
 from hiyoko.blueprint import balancers as b
 from hiyoko.blueprint.draw_mutual_tls import draw_mutual_tls
@@ -101,12 +102,8 @@ def draw_balancers(
     return b.Balancers(tuple(sorted(steady, key=lambda node: node.eni_id)))
 
 
-_address = lru_cache(maxsize=4096)(IPv4Address)
-
-
-@lru_cache(maxsize=4096)
-def _order(target_id: str) -> int:
-    return int(_address(target_id))
+_address = lru_cache(maxsize=1 << 16)(IPv4Address)
+"""As many as a VPC has: were there fewer than are drawn, each drawing would make all anew."""
 
 
 def _target_tls(listeners: Iterable[m.Listener]) -> b.TargetTls:
@@ -190,7 +187,7 @@ def _group(
             halved=halved.get((group.arn, row.target_id, row.port), 0) if group.mitigates else 0,
             young=(group.arn, row.target_id, row.port, eni_id) in young,
         )
-        for row in sorted(registrations, key=lambda row: (_order(row.target_id), row.port))
+        for row in sorted(registrations, key=lambda row: (inet_aton(row.target_id), row.port))
         if (row.zone is None or row.zone in zones) and not row.expired(group, now)
     )
     check = group.health_check

@@ -17,6 +17,7 @@ from hiyoko.reconcile.health_checks import unhealthy
 from hiyoko.reconcile.report import Report
 from hiyoko.reconcile.zone_signing import sign_zone_keys, signing_of
 from hiyoko.services.ec2 import rows as ec2
+from hiyoko.services.elbv2.model import LoadBalancer
 from hiyoko.services.route53 import rows as route53
 from hiyoko.services.route53.seen import (
     DELEGATIONS_SEEN,
@@ -26,11 +27,14 @@ from hiyoko.services.route53.seen import (
 )
 from hiyoko.services.route53resolver import rows as resolver
 from hiyoko.services.route53resolver.seen import ADDRESSES_SEEN, AddressSeen
-from hiyoko.store.database import Store, Transaction
+from hiyoko.store.database import Kept, Store, Transaction
 
 AGAIN_S = 10.0
 """How often the process is looked at though nothing has changed: it may have died."""
 SERVED_KEY = "dns"
+
+Balancers = Kept[tuple[LoadBalancer, ...]]
+"""Load balancers as their names lead to them."""
 
 
 @dataclass(slots=True)
@@ -44,6 +48,7 @@ class LastTime:
     zones: Zones = field(default_factory=Zones)
     digest: str = ""
     drawn: Drawn = field(default_factory=Drawn)
+    balancers: Balancers = field(default_factory=Kept)
     digests: Digests = field(default_factory=Digests)
 
 
@@ -66,7 +71,7 @@ class ZoneReconciler:
         report = Report(again_s=AGAIN_S)
         sign_zone_keys(self.store, self.server, self.clock.now())
         with self.store.reading() as tx:
-            zones = draw(tx, self.last.drawn)
+            zones = draw(tx, self.last.drawn, self.last.balancers)
         digest = self.last.digests.of(zones)
         served = await self.server.observe()
         before = self.last.zones if served and served.digest == self.last.digest else None
@@ -138,8 +143,12 @@ class ZoneReconciler:
         return True
 
 
-def draw(tx: Transaction, drawn: Drawn | None = None) -> Zones:
-    """The zone set of this store. Checks' health is looked at only where a policy goes by it."""
+def draw(tx: Transaction, drawn: Drawn | None = None, balancers: Balancers | None = None) -> Zones:
+    """The zone set of this store. Checks' health is looked at only where a policy goes by it.
+
+    ``drawn`` and ``balancers`` are what the last drawing can save this one.
+    """
+    balancers = Kept() if balancers is None else balancers
     records = route53.list_all_records(tx)
     flow = Flow(
         route53.TRAFFIC_POLICIES.list(tx),
@@ -152,7 +161,7 @@ def draw(tx: Transaction, drawn: Drawn | None = None) -> Zones:
         revision=tx.revision,
         hosted_zones=route53.list_all_zones(tx),
         records=records,
-        balancers=in_dns(balancer_rows(tx), healthy_targets(tx)),
+        balancers=balancers.of(tx, lambda: tuple(in_dns(balancer_rows(tx), healthy_targets(tx)))),
         vpcs=ec2.VPCS.table.list(tx),
         interfaces=ec2.INTERFACES.table.list(tx),
         addresses=ec2.ADDRESSES.table.list(tx),

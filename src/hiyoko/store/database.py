@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from hiyoko.store.image import Images
 from hiyoko.store.table import all_tables
@@ -27,6 +27,7 @@ _READS = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)", re.I)
 _DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 
 
+T = TypeVar("T")
 _noting: ContextVar[set[str] | None] = ContextVar("noting", default=None)
 
 
@@ -128,6 +129,25 @@ class Transaction:
             self.written = before
             raise
         self.connection.execute("RELEASE part")
+
+
+@dataclass(slots=True)
+class Kept(Generic[T]):
+    """What was worked out from tables, kept while none of their rows is another one."""
+
+    _value: T | None = None
+    _stamps: Mapping[str, int] | None = None
+
+    def of(self, tx: Transaction, work: Callable[[], T]) -> T:
+        """What ``work`` makes of the rows that it reads in this transaction, and of nothing else.
+
+        It makes something other than None.
+        """
+        if self._value is None or self._stamps is None or not tx.unchanged(self._stamps):
+            with tx.noting_reads() as read:
+                self._value = work()
+            self._stamps = tx.stamps(read)
+        return self._value
 
 
 @dataclass(slots=True)

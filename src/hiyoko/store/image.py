@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
@@ -52,6 +52,45 @@ class Following:
 
 
 @dataclass(slots=True)
+class Sorted:
+    """Keys in order, with their entries and, once all were told, the rows beside them."""
+
+    keys: list[Values]
+    entries: list[Entry]
+    _rows: list[Any] | None = None
+    _untold: set[Values] = field(default_factory=set)
+
+    def put(self, key: Values, entry: Entry, *, fresh: bool) -> None:
+        """Another entry at this key, or at a key that is ``fresh``."""
+        at = bisect_left(self.keys, key)
+        if fresh:
+            self.keys.insert(at, key)
+        here = slice(at, at if fresh else at + 1)
+        self.entries[here] = [entry]
+        if self._rows is not None:
+            self._rows[here] = [None]
+            self._untold.add(key)
+
+    def drop(self, key: Values) -> None:
+        """The key is there no more."""
+        at = bisect_left(self.keys, key)
+        del self.keys[at], self.entries[at]
+        if self._rows is not None:
+            del self._rows[at]
+            self._untold.discard(key)
+
+    def told(self, tell: Callable[[Entry], Any]) -> tuple[Any, ...]:
+        """All rows."""
+        if self._rows is None:
+            self._rows = [tell(entry) for entry in self.entries]
+        for key in self._untold:
+            at = bisect_left(self.keys, key)
+            self._rows[at] = tell(self.entries[at])
+        self._untold.clear()
+        return tuple(self._rows)
+
+
+@dataclass(slots=True)
 class Image:
     """The rows of one table by key; an index (keys in order) of each column once asked for."""
 
@@ -65,8 +104,8 @@ class Image:
     """What is derived from the rows, by its class."""
     _last: deque[Values] = field(default_factory=lambda: deque(maxlen=CHANGES_KEPT))
     """The keys of the last writes."""
-    _order: tuple[list[Values], list[Entry]] | None = None
-    """The keys in order and the entries beside them, once asked for."""
+    _sorted: Sorted | None = None
+    """Everything in key order, once asked for."""
     _indexes: dict[int, dict[Key, list[Values]]] = field(default_factory=dict)
 
     def since(self, writes: int) -> set[Values] | None:
@@ -75,6 +114,12 @@ class Image:
         if missed > len(self._last):
             return None
         return set(islice(reversed(self._last), missed))
+
+    def told(self, tell: Callable[[Entry], Any]) -> tuple[Any, ...]:
+        """All rows in key order; ``tell`` is asked for those that were not told before."""
+        if self.whole is None:
+            self.whole = self._in_order().told(tell)
+        return self.whole
 
     def _written(self, key: Values) -> None:
         self.whole = None
@@ -87,7 +132,8 @@ class Image:
         old = self.entries.get(key)
         self.entries[key] = entry
         self._written(key)
-        self._sort_in(key, old, entry)
+        if self._sorted is not None:
+            self._sorted.put(key, entry, fresh=old is None)
         self._index(key, old, entry)
         return old
 
@@ -95,7 +141,8 @@ class Image:
         """Take a row out; what it was, or None."""
         old = self.entries.pop(key, None)
         self._written(key)
-        self._sort_in(key, old, None)
+        if self._sorted is not None and old is not None:
+            self._sorted.drop(key)
         self._index(key, old, None)
         return old
 
@@ -124,23 +171,13 @@ class Image:
         if telling:
             best = min(telling, key=lambda at: len(self._keys(at, wanted[at])))
             return [self.entries[key] for key in self._keys(best, wanted.pop(best))]
-        if self._order is None:
-            keys = sorted(self.entries)
-            self._order = keys, [self.entries[key] for key in keys]
-        return list(self._order[1])
+        return list(self._in_order().entries)
 
-    def _sort_in(self, key: Values, old: Entry | None, new: Entry | None) -> None:
-        if self._order is None:
-            return
-        keys, entries = self._order
-        at = bisect_left(keys, key)
-        if old is None and new is not None:
-            keys.insert(at, key)
-            entries.insert(at, new)
-        elif new is not None:
-            entries[at] = new
-        elif old is not None:
-            del keys[at], entries[at]
+    def _in_order(self) -> Sorted:
+        if self._sorted is None:
+            keys = sorted(self.entries)
+            self._sorted = Sorted(keys, [self.entries[key] for key in keys])
+        return self._sorted
 
     def _keys(self, at: int, value: Key) -> Sequence[Values]:
         index = self._indexes.get(at)

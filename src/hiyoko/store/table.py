@@ -112,7 +112,11 @@ class Table(Generic[T]):
 
     def find(self, tx: Transaction, **where: Key) -> T | None:
         """The first row with these column values, or None."""
-        for entry in self._image(tx).select(where):
+        image = self._image(tx)
+        if len(where) == len(self.key) and all(name in where for name in self.key):
+            entry = image.entries.get(tuple([where[name] for name in self.key]))
+            return None if entry is None else self._row(entry)
+        for entry in image.select(where):
             return self._row(entry)
         return None
 
@@ -124,15 +128,7 @@ class Table(Generic[T]):
 
     def whole(self, tx: Transaction) -> tuple[T, ...]:
         """All rows in key order: the same object as long as none of them is another one."""
-        image = self._image(tx)
-        if image.whole is None:
-            image.whole = tuple(
-                [
-                    self._row(entry) if isinstance(entry.row, str) else entry.row
-                    for entry in image.select({})
-                ]
-            )
-        return image.whole
+        return self._image(tx).told(self._row)
 
     def changed(self, tx: Transaction, since: Mark | None) -> tuple[Mark, set[Values] | None]:
         """The keys of rows that were written since then, and now; None: any row may be another."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from hiyoko.api import Call
@@ -85,15 +86,18 @@ def seconds(moment: object) -> float:
 def page(
     items: Iterable[str], request: Mapping[str, Any], member: str, size: int = 100
 ) -> dict[str, Any]:
-    """One page of ``items``. The token is the last item shown, so pages survive changes."""
-    found = list(items)
+    """One page of ``items``, of which no more are asked for than it takes.
+
+    The token is the last item shown, so pages survive changes.
+    """
     token, limit = request.get("nextToken"), request.get("maxResults") or size
     if not 1 <= limit <= 100:
         raise InvalidParameter("The specified maxResults is invalid.")
-    if token:
-        if token not in found:
-            raise InvalidParameter("Invalid token.")
-        found = found[found.index(token) + 1 :]
+    left = iter(items)
+    # To look for the token is to pass all items up to it.
+    if token and token not in left:
+        raise InvalidParameter("Invalid token.")
+    found = list(islice(left, limit + 1))
     answer: dict[str, Any] = {member: found[:limit]}
     if len(found) > limit:
         answer["nextToken"] = found[limit - 1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+from dataclasses import dataclass, field
 from operator import attrgetter
 
 from hiyoko.services.ecs.errors import ClusterNotFound
@@ -95,15 +97,34 @@ def find_task(tx: Transaction, arn: str) -> Task | None:
     return TASKS.find(tx, arn=arn)
 
 
+@dataclass(slots=True)
+class _ByAge:
+    """Tasks, oldest first: those of a cluster and those of a service, by ARN; all under ""."""
+
+    _of: dict[str, list[Task]] = field(default_factory=dict)
+
+    def add(self, row: Task) -> None:
+        """The task is there."""
+        for owner in {"", row.cluster, row.service}:
+            insort(self._of.setdefault(owner, []), row, key=_age)
+
+    def remove(self, row: Task) -> None:
+        """It is not, or is another one now."""
+        for owner in {"", row.cluster, row.service}:
+            tasks = self._of[owner]
+            del tasks[bisect_left(tasks, _age(row), key=_age)]
+
+    def of(self, owner: str) -> list[Task]:
+        """The tasks of a cluster, of a service, or all."""
+        return list(self._of.get(owner, ()))
+
+
+_age = attrgetter("created_at", "arn")
+
+
 def list_tasks(tx: Transaction, *, cluster: str = "", service: str = "") -> list[Task]:
     """Tasks, oldest first: all, those of a cluster, or those of a service (by ARN)."""
-    if service:
-        tasks = TASKS.list(tx, service=service)
-    elif cluster:
-        tasks = TASKS.list(tx, cluster=cluster)
-    else:
-        tasks = TASKS.list(tx)
-    return sorted(tasks, key=attrgetter("created_at", "arn"))
+    return TASKS.derived(tx, _ByAge).of(service or cluster)
 
 
 def put_task(tx: Transaction, task: Task) -> None:

@@ -358,14 +358,12 @@ def list_tasks(call: Call, request: Request) -> Response:
             raise ServiceNotFound
         service = found.arn
     desired = request.get("desiredStatus") or "RUNNING"
-    arns = []
-    for task in rows.list_tasks(call.tx, cluster=cluster.arn):
-        wanted = (
-            (not service or task.service == service)
-            and request.get("family") in (None, "", task.family)
-            and request.get("startedBy") in (None, "", task.started_by)
-            and request.get("launchType") in (None, "", "FARGATE")
-        )
-        if wanted and sight.view(call.tx, task).desired_status == desired:
-            arns.append(task.arn)
+    wanted = (
+        task
+        for task in rows.list_tasks(call.tx, cluster=cluster.arn, service=service)
+        if request.get("family") in (None, "", task.family)
+        and request.get("startedBy") in (None, "", task.started_by)
+        and request.get("launchType") in (None, "", "FARGATE")
+    )
+    arns = (task.arn for task in wanted if sight.view(call.tx, task).desired_status == desired)
     return names.page(arns, request, "taskArns")
