@@ -84,13 +84,16 @@ Handler = Callable[[Call, Any], Any]
 H = TypeVar("H", bound=Handler)
 
 _operations: dict[tuple[str, str], Handler] = {}
+_sharing: set[tuple[str, str]] = set()
+"""Operations whose commits may share a sync."""
 
 
-def operation(name: str) -> Callable[[H], H]:
+def operation(name: str, *, shares_sync: bool = False) -> Callable[[H], H]:
     """Register a handler for an operation of the service whose package defines it.
 
     ``hiyoko.services.elbv2.target_groups`` registers under ``elbv2``: packages carry botocore's
-    service names, with ``_`` for ``-``.
+    service names, with ``_`` for ``-``. ``shares_sync``: for one that is called very often and
+    writes only what no reconciler looks at; see :meth:`hiyoko.store.database.Store.transaction`.
     """
 
     def register(handler: H) -> H:
@@ -98,6 +101,8 @@ def operation(name: str) -> Callable[[H], H]:
         key = (service, name)
         assert key not in _operations, f"{key} is registered twice"
         _operations[key] = handler
+        if shares_sync:
+            _sharing.add(key)
         return handler
 
     return register
@@ -149,14 +154,16 @@ def invoke(
     clock: Clock | None = None,
     ids: Ids | None = None,
     dry_run: bool = False,
+    waits: bool = False,
 ) -> Response:
     """Run one operation in one transaction of its own. Raises AwsError.
 
     ``dry_run`` runs it and takes it back: EC2's DryRun, answered by the error that says so.
+    ``waits``: whoever calls waits for the store's ``synced()`` before it tells anybody of it.
     """
     handler = find_operation(service, operation)
     ids = ids or RandomIds()
-    with store.transaction() as tx:
+    with store.transaction(share_sync=waits and (service, operation) in _sharing) as tx:
         call = Call(
             tx=tx,
             service=service,

@@ -108,6 +108,7 @@ def invoke(exchange: Exchange) -> None:
             clock=context.clock,
             ids=context.ids,
             dry_run=exchange.dry_run,
+            waits=True,  # the server does, before it answers
         )
         or {}
     )

@@ -150,21 +150,31 @@ class Gateway:
             answer = await self._ask_neighbour(service, read)
         elif live_tail.wanted(read):
             exchange = self._exchange(read)
-            answer = self._answer(exchange)
+            answer = await self._synced(exchange, self._answer(exchange))
             if answer.status == 200:
                 return await live_tail.stream(request, exchange)
         else:
-            answer = self.answer(read)
+            answer = await self.answer(read)
             if hosts.on_loopback(request.transport):
                 answer = data_channel.reachable(read, answer)
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
-    def answer(self, request: HttpRequest) -> HttpResponse:
-        """Answer one API request: through the chain, then rendered. Never raises."""
-        return self._answer(self._exchange(request))
-
     def _exchange(self, request: HttpRequest) -> Exchange:
         return Exchange(self._context, request, self._context.ids.uuid())
+
+    async def answer(self, request: HttpRequest) -> HttpResponse:
+        """Answer one API request: through the chain, rendered, on disk. Never raises."""
+        exchange = self._exchange(request)
+        return await self._synced(exchange, self._answer(exchange))
+
+    async def _synced(self, exchange: Exchange, answer: HttpResponse) -> HttpResponse:
+        """The answer, once all that it may tell of is on disk. Never raises."""
+        try:
+            await self._context.store.synced()
+        except StoreError as error:
+            answer, outcome = _failed(exchange, error)
+            self._tell(exchange, answer, logging.ERROR, outcome)
+        return answer
 
     def _answer(self, exchange: Exchange) -> HttpResponse:
         try:

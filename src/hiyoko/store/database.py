@@ -2,7 +2,8 @@
 
 Everything runs on one thread (the daemon's event loop), so a transaction is never interleaved with
 another one: what a handler checked still holds when it writes. ``synchronous=FULL`` because a call
-that was answered must be on disk (https://www.sqlite.org/pragma.html#pragma_synchronous).
+that was answered must be on disk (https://www.sqlite.org/pragma.html#pragma_synchronous). A commit
+that wakes no reconciler may share its sync with others, when whoever is to be answered waits.
 """
 
 from __future__ import annotations
@@ -13,17 +14,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from hiyoko.store import shared_sync
 from hiyoko.store.image import Images
+from hiyoko.store.shared_sync import SharedSync
 from hiyoko.store.table import all_tables
 
 _WRITES = re.compile(
     r"\s*(?:(?:INSERT|REPLACE)\b[\w\s]*?\bINTO|UPDATE|DELETE\s+FROM)\s+(\w+)", re.I
 )
 _READS = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)", re.I)
+MEMORY = ":memory:"
 _DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 
 
@@ -158,11 +162,16 @@ class Store:
     """
 
     connection: sqlite3.Connection
-    path: str = ":memory:"
+    path: str = MEMORY
     _images: Images = field(default_factory=Images)
     _watchers: list[Callable[[frozenset[str]], None]] = field(default_factory=list)
     _listeners: list[Callable[[object], None]] = field(default_factory=list)
     _open: Transaction | None = None
+    _shared: SharedSync = field(init=False)
+
+    def __post_init__(self) -> None:
+        # In WAL mode a commit is on disk when its frames in this file are.
+        self._shared = SharedSync(partial(shared_sync.sync_file, f"{self.path}-wal"))
 
     @classmethod
     def open(cls, path: Path | str) -> Store:
@@ -186,7 +195,7 @@ class Store:
 
     @classmethod
     def _open_file(cls, path: Path | str) -> Store:
-        if path != ":memory:":
+        if path != MEMORY:
             # Nobody else's to read, wherever its directory is; SQLite's other files follow it.
             Path(path).touch(mode=0o600)
         connection = sqlite3.connect(str(path), isolation_level=None)
@@ -203,7 +212,21 @@ class Store:
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and close it."""
+        self._shared.close()
         self.connection.close()
+
+    async def synced(self) -> None:
+        """Return when every commit until now is on disk. Raises StoreError."""
+        try:
+            await self._shared.wait()
+        except OSError as error:
+            raise self._lost(error) from error
+
+    def _lost(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"{self.path} has lost what was written last: {error}; see to its disk, then stop the"
+            " cloud and start it again"
+        )
 
     def watch(self, wake: Callable[[frozenset[str]], None]) -> None:
         """Call ``wake`` after each commit with the tables that it changed, if any."""
@@ -219,12 +242,32 @@ class Store:
             self._listeners.remove(hear)
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self, *, share_sync: bool = False) -> Iterator[Transaction]:
         """All or nothing: commits at the end of the block, rolls back when it raises.
 
+        It is on disk then; with ``share_sync`` only once :meth:`synced` has returned, and it may
+        write nothing that a reconciler looks at: what those do cannot be taken back.
         Raises StoreError when the disk takes no more.
         """
         assert self._open is None, "a transaction inside a transaction"
+        if self._shared.failure is not None:
+            raise self._lost(self._shared.failure)
+        share_sync &= self.path != MEMORY
+        if not share_sync:
+            with self._transaction() as tx:
+                yield tx
+            return
+        self.connection.execute("PRAGMA synchronous=NORMAL")
+        try:
+            with self._transaction() as tx:
+                yield tx
+                assert not tx.written, "what wakes a reconciler shares no sync"
+            self._shared.committed()
+        finally:
+            self.connection.execute("PRAGMA synchronous=FULL")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Transaction]:
         said: list[object] = []
         try:
             self.connection.execute("BEGIN IMMEDIATE")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def ask(gateway: Gateway, service: str, body: str, *, signed: bool = True) -> Ht
     headers = CIMultiDict({"X-Amz-Date": "20260102T000000Z"})
     if signed:
         headers["Authorization"] = AUTH.format(key="AKIAX", region="eu-west-1", service=service)
-    return gateway.answer(HttpRequest("POST", "/", "", headers, body.encode()))
+    request = HttpRequest("POST", "/", "", headers, body.encode())
+    return asyncio.run(gateway.answer(request))
 
 
 def test_a_call_is_answered(gateway: Gateway) -> None:

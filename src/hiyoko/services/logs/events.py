@@ -28,7 +28,7 @@ FOREVER = 2**62
 _TOKEN = re.compile(r"([fb])/(\d{32})(\d{24})/s")
 
 
-@operation("PutLogEvents")
+@operation("PutLogEvents", shares_sync=True)
 def put_log_events(call: Call, request: Request) -> Response:
     """Add a batch; events that are too old or too new are left out and named.
 
