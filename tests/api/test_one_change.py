@@ -7,15 +7,25 @@ the real thing.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
 from bench.control_plane import Model
 
 from hiyoko.store.database import Store
 
 SIZES = (2, 50)
+CROWDS = (200, 800)
+PROPORTIONAL = ("scheduler", "events of tasks", "blueprint of the tasks")
+"""Readers that look at what changed and at nothing beside it."""
+PROPORTIONAL_CALLS = (
+    *("RunTask", "StopTask", "DescribeTasks", "ListTasks", "DescribeServices", "RegisterTargets"),
+    *("DescribeTargetHealth", "DeregisterTargets", "DescribeNetworkInterfaces", "DescribeSubnets"),
+)
 
 
 @contextmanager
@@ -72,3 +82,42 @@ def test_a_look_after_one_change_asks_the_database_as_often() -> None:
     few, many = (looks(size) for size in SIZES)
     assert many == few
     assert few["blueprint of the network"].total() <= 3  # begin, the revision, end: rows are kept
+
+
+def lines_run(action: Callable[[], object]) -> int:
+    """How many lines of Python run: each row that is looked at in a loop is one at least."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, arg: Any) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        action()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def crowd(tasks: int) -> dict[str, int]:
+    """The lines that each reader and each call takes for one change beside so many tasks."""
+    model = model_at_rest(tasks)
+    model.balance()
+    for number in range(3):  # at first everything is read, and written
+        model.end_one(number)
+        found = {name: lines_run(look) for name, look in model.readers()}
+        model.schedule()
+        found |= {name: lines_run(call) for name, call in model.calls(number)}
+        model.schedule()
+    return found
+
+
+def test_a_change_is_looked_at_alone_whatever_is_beside_it() -> None:
+    """Three times as many more tasks, and no more than a few lines for each service."""
+    few, many = (crowd(size) for size in CROWDS)
+    services = (CROWDS[1] - CROWDS[0]) // 100
+    more = {name: many[name] - few[name] for name in (*PROPORTIONAL, *PROPORTIONAL_CALLS)}
+    assert {name: lines for name, lines in more.items() if lines > 40 * services} == {}
