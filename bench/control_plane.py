@@ -196,7 +196,7 @@ class Model:
     def end_one(self, number: int) -> None:
         """One task's only container has ended."""
         with self.store.reading() as tx:
-            task = [one for one in rows.TASKS.list(tx) if one.stop is None][number * 7]
+            task = _serving(tx)[number * 7]
         with self.store.transaction() as tx:
             TASKS_SEEN.put(tx, self._sighting(task, "STOPPED"))
 
@@ -226,9 +226,7 @@ class Model:
     def calls(self, number: int) -> Iterator[Timed]:
         """What clients ask for, each call by itself; ``number`` tells the rounds apart."""
         with self.store.reading() as tx:
-            running = [one for one in rows.TASKS.list(tx) if one.stop is None]
-            service = rows.list_services(tx)[0].name
-        some = running[number * 7]
+            some, service = _serving(tx)[number * 7], rows.list_services(tx)[0].name
         target = {"Id": f"10.1.0.{number + 1}", "Port": 80, "AvailabilityZone": "all"}
         targets: Mapping[str, object] = {
             "TargetGroupArn": self.groups[-1],
@@ -256,6 +254,11 @@ class Model:
         self, service: str, operation: str, request: Mapping[str, object]
     ) -> Callable[[], object]:
         return lambda: self.call(service, operation, **request)
+
+
+def _serving(tx: Transaction) -> list[Task]:
+    """The tasks of services whose end nobody wishes."""
+    return [one for one in rows.TASKS.list(tx) if one.service and one.stop is None]
 
 
 def _ms(action: Callable[[], object]) -> float:

@@ -7,11 +7,11 @@ interface that nothing is attached to, as no packet reaches it on AWS either.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field, fields
-from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
-from operator import attrgetter, is_
+from operator import is_
 from typing import Any
 
 from hiyoko.blueprint.network import (
@@ -48,20 +48,54 @@ __all__ = ["NetworkRows", "draw_network"]
 
 Parted = dict[str, dict[str, tuple[object, ...]]]
 """Rows by the name of their kind, then by VPC."""
-Interfaces = dict[str, tuple[model.NetworkInterface, str, Interface]]
-"""Drawn ones by id, each with its row and the public address that it was drawn with."""
+
+
+@dataclass(slots=True)
+class _Interfaces:
+    """Rows of interfaces, kept in step: looked at are those that are other objects than before."""
+
+    by_id: dict[str, model.NetworkInterface] = field(default_factory=dict)
+    by_vpc: dict[str, dict[str, model.NetworkInterface]] = field(default_factory=dict)
+    _known: dict[int, model.NetworkInterface] = field(default_factory=dict)
+    """By the object's own identity."""
+
+    def follow(self, rows: Iterable[model.NetworkInterface]) -> dict[str, set[str]]:
+        """The ids of those that came, went or changed, by VPC."""
+        before, self._known = self._known, {id(row): row for row in rows}
+        changed: dict[str, set[str]] = {}
+        for each in before.keys() - self._known.keys():
+            row = before[each]
+            changed.setdefault(row.vpc_id, set()).add(row.eni_id)
+            del self.by_id[row.eni_id], self.by_vpc[row.vpc_id][row.eni_id]
+            if not self.by_vpc[row.vpc_id]:
+                del self.by_vpc[row.vpc_id]
+        for each in self._known.keys() - before.keys():
+            row = self._known[each]
+            changed.setdefault(row.vpc_id, set()).add(row.eni_id)
+            self.by_id[row.eni_id] = row
+            self.by_vpc.setdefault(row.vpc_id, {})[row.eni_id] = row
+        return changed
+
+
+@dataclass(slots=True)
+class _Drawn:
+    """A VPC as it was drawn, the rows that it was drawn from but for interfaces, and these."""
+
+    rows: NetworkRows
+    vpc: Vpc
+    interfaces: dict[str, Interface]
+    order: list[str]
+    """Their ids, sorted."""
 
 
 @dataclass(slots=True)
 class DrawnBefore:
-    """What the last drawing can save this one: it holds for rows that are the very same ones.
-
-    ``vpcs`` by id, each with the rows that it was drawn from, and its drawn interfaces.
-    """
+    """What the last drawing can save this one: it holds for rows that are the very same ones."""
 
     rows: NetworkRows | None = None
     parted: Parted = field(default_factory=dict)
-    vpcs: dict[str, tuple[NetworkRows, Vpc, Interfaces]] = field(default_factory=dict)
+    vpcs: dict[str, _Drawn] = field(default_factory=dict)
+    interfaces: _Interfaces = field(default_factory=_Interfaces)
 
 
 def draw_network(rows: NetworkRows, before: DrawnBefore | None = None) -> Network:
@@ -72,18 +106,59 @@ def draw_network(rows: NetworkRows, before: DrawnBefore | None = None) -> Networ
     """
     before = DrawnBefore() if before is None else before
     known, before.vpcs = before.vpcs, {}
+    changed = before.interfaces.follow(rows.interfaces)
     before.parted = _parted(rows, before)
     before.rows = rows
-    for vpc_id in sorted(before.parted["interfaces"]):
+    for vpc_id, interfaces in sorted(before.interfaces.by_vpc.items()):
         mine = _of_vpc(before.parted, vpc_id, rows)
-        if not mine.vpcs or not any(row.attachment_id for row in mine.interfaces):
+        if not mine.vpcs or not any(row.attachment_id for row in interfaces.values()):
             continue
         old = known.get(vpc_id)
-        if old is None or not _same(old[0], mine):
-            drawer = _Drawer(mine, mine.vpcs[0], old[2] if old is not None else {})
-            old = mine, drawer.vpc_drawn(), drawer.drawn
+        if old is None or vpc_id in changed or not _same(old.rows, mine):
+            news = interfaces.keys() if old is None else changed.get(vpc_id, set())
+            old = _drawn(mine, interfaces, news, old)
         before.vpcs[vpc_id] = old
-    return Network(tuple(vpc for _, vpc, _ in before.vpcs.values()))
+    return Network(tuple(drawn.vpc for drawn in before.vpcs.values()))
+
+
+def _drawn(
+    rows: NetworkRows,
+    interfaces: Mapping[str, model.NetworkInterface],
+    news: Set[str],
+    old: _Drawn | None,
+) -> _Drawn:
+    """A VPC; of its interfaces only those are drawn that are ``news`` to the old drawing."""
+    drawn = old.interfaces if old is not None else {}
+    order = old.order if old is not None else []
+    told = [rows] if old is None else [rows, old.rows]
+    elastic = {a.eni_id: a.public_ip for a in rows.addresses if a.eni_id}
+    # These two say something of an interface that its own row does not.
+    elsewhere = {row.eni_id for one in told for row in one.addresses}
+    elsewhere |= {row.eni_id for one in told for row in one.nat_gateways}
+    nats = {nat.eni_id for nat in _nat_gateways(rows)}
+    for eni_id in news | elsewhere:
+        row = interfaces.get(eni_id)
+        if row is not None and _is_attached(row, nats):
+            if eni_id not in drawn:
+                insort(order, eni_id)
+            drawn[eni_id] = _interface(row, elastic.get(eni_id) or row.public_ip)
+        elif eni_id in drawn:
+            del drawn[eni_id], order[bisect_left(order, eni_id)]
+    return _Drawn(rows, _Drawer(rows, rows.vpcs[0], drawn, order).vpc_drawn(), drawn, order)
+
+
+def _is_attached(row: model.NetworkInterface, nats: Set[str]) -> bool:
+    return bool(row.attachment_id) and (row.interface_type != "nat_gateway" or row.eni_id in nats)
+
+
+def _internet_gateway(rows: NetworkRows) -> model.InternetGateway | None:
+    return next(iter(rows.internet_gateways), None)
+
+
+def _nat_gateways(rows: NetworkRows) -> list[model.NatGateway]:
+    if _internet_gateway(rows) is None:
+        return []
+    return sorted((n for n in rows.nat_gateways if n.works), key=lambda nat: nat.nat_gateway_id)
 
 
 def _same(one: NetworkRows, other: NetworkRows) -> bool:
@@ -92,8 +167,8 @@ def _same(one: NetworkRows, other: NetworkRows) -> bool:
     return all(a is b or (len(a) == len(b) and all(map(is_, a, b))) for a, b in pairs)
 
 
-_SHARED = "prefix_lists"
-"""An account's: every VPC has all."""
+_APART = ("interfaces", "prefix_lists")
+"""Those are kept by themselves; these are an account's, so that every VPC has all."""
 _OWNERS = {"rules": ("groups", "group_id"), "addresses": ("interfaces", "eni_id")}
 """Rows that say no VPC, the kind that says it for them, and the id of both."""
 
@@ -101,61 +176,58 @@ _OWNERS = {"rules": ("groups", "group_id"), "addresses": ("interfaces", "eni_id"
 def _parted(rows: NetworkRows, before: DrawnBefore) -> Parted:
     """Each kind of rows by VPC: as before where neither they nor what says their VPC changed."""
     found: Parted = {}
-    for each in fields(NetworkRows):
-        name, owner = each.name, _OWNERS.get(each.name)
-        if name == _SHARED:
-            continue
-        told = (name,) if owner is None else (name, owner[0])
-        same = all(getattr(before.rows, one, None) is getattr(rows, one) for one in told)
-        if name in before.parted and same:
+    for name in (each.name for each in fields(NetworkRows) if each.name not in _APART):
+        told = (name, *_OWNERS.get(name, ())[:1])
+        if name in before.parted and all(
+            getattr(before.rows, one) is getattr(rows, one) for one in told
+        ):
             found[name] = before.parted[name]
             continue
-        if owner is None:
-            found[name] = _parted_by(getattr(rows, name), lambda row: row.vpc_id)
-        else:
-            found[name] = _parted_by_owner(getattr(rows, name), getattr(rows, owner[0]), owner[1])
+        vpc_of = _vpc_of(name, rows, before.interfaces)
+        parts: dict[str, list[object]] = {}
+        for row in getattr(rows, name):
+            vpc_id = vpc_of(row)
+            if vpc_id is not None:
+                parts.setdefault(vpc_id, []).append(row)
+        found[name] = {vpc_id: tuple(part) for vpc_id, part in parts.items()}
     return found
 
 
-def _parted_by(
-    rows: Iterable[Any], vpc_of: Callable[[Any], str | None]
-) -> dict[str, tuple[object, ...]]:
-    parts: dict[str, list[object]] = {}
-    for row in rows:
-        vpc_id = vpc_of(row)
-        if vpc_id is not None:
-            parts.setdefault(vpc_id, []).append(row)
-    return {vpc_id: tuple(part) for vpc_id, part in parts.items()}
+def _vpc_of(name: str, rows: NetworkRows, interfaces: _Interfaces) -> Callable[[Any], str | None]:
+    """How a row of this kind is asked for its VPC."""
+    if name not in _OWNERS:
+        return lambda row: row.vpc_id
+    owner, key = _OWNERS[name]
+    owners: Mapping[str, Any] = interfaces.by_id
+    if owner != "interfaces":
+        owners = {getattr(one, key): one for one in getattr(rows, owner)}
 
+    def by_owner(row: Any) -> str | None:
+        found = owners.get(getattr(row, key))
+        return None if found is None else found.vpc_id
 
-def _parted_by_owner(
-    rows: Iterable[Any], owners: Iterable[Any], key: str
-) -> dict[str, tuple[object, ...]]:
-    owned = attrgetter(key)
-    wanted = {owned(row) for row in rows}
-    vpcs = {owned(row): row.vpc_id for row in owners if owned(row) in wanted} if wanted else {}
-    return _parted_by(rows, lambda row: vpcs.get(owned(row)))
+    return by_owner
 
 
 def _of_vpc(parted: Parted, vpc_id: str, rows: NetworkRows) -> NetworkRows:
-    """What this VPC is drawn from."""
+    """What this VPC is drawn from, but for its interfaces."""
     mine: dict[str, Any] = {name: parts.get(vpc_id, ()) for name, parts in parted.items()}
     return NetworkRows(**mine, prefix_lists=rows.prefix_lists)
 
 
 @dataclass(frozen=True)
 class _Drawer:
-    """One VPC, the rows that it is drawn from, and interfaces that were drawn before."""
+    """One VPC, the rows that it is drawn from, its drawn interfaces and their sorted ids."""
 
     rows: NetworkRows
     vpc: model.Vpc
-    known: Interfaces
-    drawn: Interfaces = field(default_factory=dict)
+    drawn: Mapping[str, Interface]
+    order: Iterable[str]
 
     def vpc_drawn(self) -> Vpc:
         vpc_id = self.vpc.vpc_id
         base = IPv4Network(self.vpc.cidr).network_address
-        gateway = self._internet_gateway()
+        gateway = _internet_gateway(self.rows)
         return Vpc(
             vpc_id=vpc_id,
             cidrs=tuple(IPv4Network(c.cidr) for c in self.vpc.cidrs),
@@ -171,45 +243,13 @@ class _Drawer:
                 )
             ),
             groups=self._groups(),
-            interfaces=self._interfaces(),
+            interfaces=tuple(map(self.drawn.__getitem__, self.order)),
             nat_gateways=tuple(
-                NatGateway(nat.nat_gateway_id, nat.eni_id) for nat in self._nat_gateways()
+                NatGateway(nat.nat_gateway_id, nat.eni_id) for nat in _nat_gateways(self.rows)
             ),
             gateway_endpoints=self._gateway_endpoints(),
             prefix_lists=self._prefix_lists(),
         )
-
-    def _internet_gateway(self) -> model.InternetGateway | None:
-        attached = (g for g in self.rows.internet_gateways if g.vpc_id == self.vpc.vpc_id)
-        return next(attached, None)
-
-    def _nat_gateways(self) -> list[model.NatGateway]:
-        if self._internet_gateway() is None:
-            return []
-        mine = (n for n in self.rows.nat_gateways if n.vpc_id == self.vpc.vpc_id and n.works)
-        return sorted(mine, key=lambda nat: nat.nat_gateway_id)
-
-    @cached_property
-    def _attached(self) -> list[model.NetworkInterface]:
-        nats = {nat.eni_id for nat in self._nat_gateways()}
-        found = [
-            row
-            for row in self.rows.interfaces
-            if row.attachment_id and (row.interface_type != "nat_gateway" or row.eni_id in nats)
-        ]
-        return sorted(found, key=attrgetter("eni_id"))
-
-    def _interfaces(self) -> tuple[Interface, ...]:
-        elastic = {a.eni_id: a.public_ip for a in self.rows.addresses if a.eni_id}
-        known, drawn = self.known, self.drawn
-        for row in self._attached:
-            eni_id = row.eni_id
-            public = elastic.get(eni_id) or row.public_ip
-            old = known.get(eni_id)
-            if old is None or old[0] is not row or old[1] != public:
-                old = row, public, _interface(row, public)
-            drawn[eni_id] = old
-        return tuple([interface for _, _, interface in drawn.values()])
 
     def _subnets(self) -> tuple[Subnet, ...]:
         tables: dict[str, str] = {}
@@ -277,15 +317,15 @@ class _Drawer:
         return tuple(sorted(found, key=lambda endpoint: endpoint.endpoint_id))
 
     def _target(self, target: str) -> RouteTarget:
-        gateway = self._internet_gateway()
+        gateway = _internet_gateway(self.rows)
         if gateway is not None and gateway.internet_gateway_id == target:
             return ToInternetGateway(target)
-        for nat in self._nat_gateways():
+        for nat in _nat_gateways(self.rows):
             if nat.nat_gateway_id == target:
                 return ToInterface(nat.eni_id, target)
         if any(endpoint.endpoint_id == target for endpoint in self._gateway_endpoints()):
             return ToGatewayEndpoint(target)
-        if any(row.eni_id == target for row in self._attached):
+        if target in self.drawn:
             return ToInterface(target)
         return Blackhole(target)
 

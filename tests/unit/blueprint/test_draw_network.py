@@ -267,7 +267,7 @@ def test_the_prefix_lists_that_rules_name_are_drawn_without_overlaps() -> None:
 
 # Whatever a client does, in whatever order, the drawing holds together.
 
-CALLS = st.lists(st.tuples(st.integers(0, 17), st.integers(0, 5), st.integers(0, 5)), max_size=40)
+CALLS = st.lists(st.tuples(st.integers(0, 18), st.integers(0, 5), st.integers(0, 5)), max_size=40)
 
 
 class Wild:
@@ -283,6 +283,12 @@ class Wild:
 
     def keep(self, kind: str, value: str) -> None:
         self.ids.setdefault(kind, []).append(value)
+
+    def _move_address(self, eni: str) -> None:
+        """The one elastic address goes to this interface."""
+        if "eipalloc" not in self.ids:
+            self.keep("eipalloc", self.ec2("AllocateAddress", Domain="vpc")["AllocationId"])
+        self.ec2("AssociateAddress", AllocationId=self.pick("eipalloc", 0), NetworkInterfaceId=eni)
 
     def do(self, what: int, a: int, b: int) -> None:
         ec2, pick, keep = self.ec2, self.pick, self.keep
@@ -324,6 +330,7 @@ class Wild:
             lambda: ec2("DeleteSecurityGroup", GroupId=pick("sg", a)),
             lambda: keep("vpce", endpoint(ec2, pick("vpc", a), pick("rtb", b))),
             lambda: ec2("DeleteVpcEndpoints", VpcEndpointIds=[pick("vpce", a)]),
+            lambda: self._move_address(pick("eni", a)),
         ]
         try:
             steps[what]()
@@ -332,12 +339,33 @@ class Wild:
                 raise
 
 
+BEGUN = ((0, 0, 0), (1, 0, 0), (1, 0, 1), (2, 0, 0), (3, 0, 0), (7, 0, 1))
+
+
+def wild_after(calls: list[tuple[int, int, int]]) -> Wild:
+    wild = Wild()
+    for call in (*BEGUN, *calls):
+        wild.do(*call)
+    return wild
+
+
+@settings(max_examples=40, deadline=None)
+@given(CALLS)
+def test_what_is_drawn_with_the_last_drawing_is_what_is_drawn_from_nothing(
+    calls: list[tuple[int, int, int]],
+) -> None:
+    wild, before = Wild(), DrawnBefore()
+    for call in (*BEGUN, *calls):
+        wild.do(*call)
+        with wild.ec2.store.reading() as tx:
+            rows = network_rows(tx)
+        assert draw_network(rows, before) == draw_network(rows)
+
+
 @settings(max_examples=40, deadline=None)
 @given(CALLS)
 def test_every_drawing_names_only_what_it_holds(calls: list[tuple[int, int, int]]) -> None:
-    wild = Wild()
-    for call in ((0, 0, 0), (1, 0, 0), (1, 0, 1), (2, 0, 0), (3, 0, 0), (7, 0, 1), *calls):
-        wild.do(*call)
+    wild = wild_after(calls)
     network = draw(wild.ec2)
     public = [i.public_address for vpc in network.vpcs for i in vpc.interfaces if i.public_address]
     assert len(public) == len(set(public))

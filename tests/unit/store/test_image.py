@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -45,6 +46,19 @@ _blocks = st.lists(
 )
 
 
+class Colours:
+    """Derived from the rows: how many have a colour."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def add(self, row: Part) -> None:
+        self.counts[row.colour] += 1
+
+    def remove(self, row: Part) -> None:
+        self.counts[row.colour] -= 1
+
+
 class Abort(Exception):
     """Ends a transaction that shall leave nothing."""
 
@@ -76,6 +90,7 @@ def check(tx: Transaction) -> None:
     both = told(lambda one: (one.account, one.shelf) == ("2", "b"))
     assert PARTS.list(tx, account="2", shelf="b") == both
     assert PARTS.count(tx, account="2", shelf="b") == len(both)
+    assert +PARTS.derived(tx, Colours).counts == Counter(part.colour for part in told())
     one = told(lambda one: (one.account, one.shelf, one.number) == ("1", "a", 1))
     assert PARTS.find(tx, account="1", shelf="a", number=1) == (one[0] if one else None)
 
