@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hiyoko.store.database import Store, Transaction, noting_reads
+from hiyoko.store.database import Kept, Store, Transaction, noting_reads
 from hiyoko.store.image import CHANGES_KEPT, Values
 from hiyoko.store.table import Mark, Table
 
@@ -215,3 +215,26 @@ def test_what_is_read_is_what_a_restart_reads() -> None:
     with store.transaction() as tx:
         PARTS.put(tx, Part("1", "a", 1, "red", ["w"]))  # type: ignore[arg-type]
         assert PARTS.list(tx)[0].words == ("w",)
+
+
+def test_what_is_kept_is_worked_out_again_when_a_row_that_it_was_told_from_is_another() -> None:
+    store, kept, works = Store.open(":memory:"), Kept[tuple[Part, ...]](), []
+
+    def reds(tx: Transaction) -> tuple[Part, ...]:
+        works.append(1)
+        return tuple(PARTS.list(tx, colour="red"))
+
+    def ask() -> tuple[Part, ...]:
+        with store.reading() as tx:
+            return kept.of(tx, lambda: reds(tx))
+
+    assert ask() == ask() == ()
+    part = Part("1", "a", 1, "red")
+    with store.transaction() as tx:
+        PARTS.put(tx, part)
+    assert ask() is ask()
+    assert ask() == (part,)
+    assert len(works) == 2
+    with noting_reads() as read:
+        ask()
+    assert read == {PARTS.name}  # who is woken by what it reads is woken by this too
