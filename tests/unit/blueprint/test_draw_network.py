@@ -114,8 +114,9 @@ def test_an_interface_is_drawn_again_when_another_row_tells_of_it() -> None:
         rows,
         replace(rows, addresses=(replace(address, eni_id=task),)),
         rows,
-        replace(rows, nat_gateways=(replace(nat, deleted_at=1.0),)),
-        rows,
+        replace(rows, addresses=()),
+        replace(rows, addresses=(), nat_gateways=(replace(nat, deleted_at=1.0),)),
+        replace(rows, addresses=()),
         replace(rows, internet_gateways=()),
         rows,
     ):

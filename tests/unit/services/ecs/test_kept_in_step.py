@@ -12,6 +12,7 @@ from tests.api.ecs_cloud import Cloud
 from hiyoko.services.ecs import rows
 from hiyoko.services.ecs.model import Stop, Task
 from hiyoko.services.ecs.networks import Spread, Subnet
+from hiyoko.store.database import Store
 
 ZONES = {"subnet-a": "a", "subnet-b": "b", "subnet-c": "c"}
 SUBNETS = tuple(Subnet(name, "vpc", zone) for name, zone in ZONES.items())
@@ -51,7 +52,7 @@ _tasks = st.builds(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["put", "forget"]), _tasks), max_size=15))
 def test_tasks_by_age_and_their_spread(writes: list[tuple[str, Task]]) -> None:
-    store = Cloud.ready().store
+    store = Store.open(":memory:")
     for verb, task in writes:
         with store.transaction() as tx:
             if verb == "put":
