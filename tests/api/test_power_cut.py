@@ -7,6 +7,7 @@ what was written since.
 from __future__ import annotations
 
 import asyncio
+import errno
 import importlib
 import itertools
 import json
@@ -14,7 +15,7 @@ import shutil
 import socket
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,53 +67,77 @@ class Disk:
             found.close()
 
 
+Put = Callable[[str], Awaitable[int]]
+"""Puts a log event with this message; the status of the answer."""
+
+
+async def with_gateway(place: Path, cache: Path, scene: Callable[[Put], Awaitable[None]]) -> None:
+    """A gateway over a store in this place, with a stream that events can be put into."""
+    importlib.import_module("hiyoko.services.logs")
+    importlib.import_module("hiyoko.services.sts")
+    store = Store.open(place / "store.sqlite")
+    group: dict[str, Any] = {"logGroupName": "g"}
+    api.invoke(store, "logs", "CreateLogGroup", group)
+    api.invoke(store, "logs", "CreateLogStream", group | {"logStreamName": "s"})
+    gateway = Gateway(store, Settings(cache))
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    await gateway.serve(listener)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    headers = {
+        "X-Amz-Target": "Logs_20140328.PutLogEvents",
+        "Content-Type": "application/x-amz-json-1.1",
+        "X-Amz-Date": "20260102T030405Z",
+        "Authorization": AUTH,
+    }
+    async with ClientSession(headers=headers) as session:
+
+        async def put(message: str) -> int:
+            event = {"timestamp": int(time.time() * 1000), "message": message}
+            request = {"logGroupName": "g", "logStreamName": "s", "logEvents": [event]}
+            async with session.post(url, data=json.dumps(request)) as answer:
+                return answer.status
+
+        await scene(put)
+    await gateway.close()
+    store.close()
+
+
 def test_what_was_answered_is_on_the_disk_and_calls_share_syncs(
     tmp_path: Path, spec_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    importlib.import_module("hiyoko.services.logs")
-    importlib.import_module("hiyoko.services.sts")
     disk = Disk(tmp_path / "disk")
     disk.place.mkdir()
     monkeypatch.setattr(shared_sync, "sync_file", disk.sync)
     lost: list[str] = []
 
-    async def put(session: ClientSession, url: str, caller: int) -> None:
+    async def caller(put: Put, name: int) -> None:
         for number in range(CALLS):
-            message = f"{caller}-{number}"
-            request = {
-                "logGroupName": "g",
-                "logStreamName": "s",
-                "logEvents": [{"timestamp": int(time.time() * 1000), "message": message}],
-            }
-            headers = {
-                "X-Amz-Target": "Logs_20140328.PutLogEvents",
-                "Content-Type": "application/x-amz-json-1.1",
-                "X-Amz-Date": "20260102T030405Z",
-                "Authorization": AUTH,
-            }
-            body = json.dumps(request)
-            async with session.post(url, data=body, headers=headers) as answer:
-                assert answer.status == 200, await answer.text()
-                if message not in disk.messages():
-                    lost.append(message)
+            message = f"{name}-{number}"
+            assert await put(message) == 200
+            if message not in disk.messages():
+                lost.append(message)
 
-    async def scene() -> None:
-        store = Store.open(tmp_path / "store.sqlite")
-        group: dict[str, Any] = {"logGroupName": "g"}
-        api.invoke(store, "logs", "CreateLogGroup", group)
-        api.invoke(store, "logs", "CreateLogStream", group | {"logStreamName": "s"})
-        gateway = Gateway(store, Settings(spec_cache))
-        listener = socket.socket()
-        listener.bind(("127.0.0.1", 0))
-        await gateway.serve(listener)
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        async with ClientSession() as session:
-            await asyncio.gather(*(put(session, url, caller) for caller in range(CALLERS)))
-        await gateway.close()
-        store.close()
+    async def scene(put: Put) -> None:
+        await asyncio.gather(*(caller(put, name) for name in range(CALLERS)))
 
-    asyncio.run(asyncio.wait_for(scene(), 60))
+    asyncio.run(asyncio.wait_for(with_gateway(tmp_path, spec_cache, scene), 60))
     assert not lost
     assert len(disk.messages()) == CALLERS * CALLS
     # Each waits for its own, and all eight callers for one of two.
     assert CALLS <= disk.syncs <= CALLERS * CALLS / 2
+
+
+def test_what_the_disk_has_lost_is_not_answered_as_if_it_were_there(
+    tmp_path: Path, spec_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sync(wal: str) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(shared_sync, "sync_file", sync)
+
+    async def scene(put: Put) -> None:
+        assert await put("one") == 503
+        assert await put("another") == 503
+
+    asyncio.run(asyncio.wait_for(with_gateway(tmp_path, spec_cache, scene), 60))
