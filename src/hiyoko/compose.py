@@ -85,12 +85,14 @@ REGISTRY_HOSTS = ("*.dkr.ecr.*.amazonaws.com", "*.docker.io", *PUBLIC_HOSTS)
 
 
 def compose(
-    store: Store, settings: Settings, clock: Clock, users_refused: str
+    store: Store, settings: Settings, clock: Clock, users_refused: str, storage_refused: str
 ) -> tuple[Gateway, Loop]:
     """AWS's API over a store, and the reconcilers that make its wishes true. Nothing runs yet."""
     trust = root_certificate_path(settings)
     keys = role_keys(store, clock)
-    containers = ContainerPlane(settings, trust, lambda: loop.wake_one("tasks"), keys, clock)
+    containers = ContainerPlane(
+        settings, trust, lambda: loop.wake_one("tasks"), keys, clock, not storage_refused
+    )
     collector = Collector(settings.image_dir)
     neighbours = Neighbours(write_log=event_log(store, clock))
     api.use_neighbours(neighbours.ask)
@@ -138,7 +140,8 @@ def compose(
     )
 
     def status() -> dict[str, object]:
-        told = describe(store, loop, *containers.enforced(), users_refused) | neighbours.describe()
+        told = describe(store, loop, containers.enforced(), storage_refused, users_refused)
+        told |= neighbours.describe()
         return told | {"images": describe_images(collector.observe())}
 
     async def settle() -> None:

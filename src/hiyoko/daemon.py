@@ -24,6 +24,7 @@ from hiyoko.gateway.browser_proxy import BrowserProxy
 from hiyoko.plane.addresses import AWS_ENDPOINT, CLIENT, INTERNET_RESOLVER
 from hiyoko.plane.ca.endpoints import ENDPOINT_NAMES, endpoint_context
 from hiyoko.plane.containers import blobs
+from hiyoko.plane.containers.storage import storage_refused
 from hiyoko.plane.containers.trial import users_refused
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.network.internet import prepare_internet
@@ -50,8 +51,8 @@ async def serve(settings: Settings, given: argparse.Namespace) -> None:
         store = Store.open(settings.database)
         await prepare_internet()
         _sweep(settings)
-        refused = await users_refused(settings.image_dir)
-    gateway, loop = compose(store, settings, clock, refused)
+        refused = await users_refused(settings.image_dir), await storage_refused(settings)
+    gateway, loop = compose(store, settings, clock, *refused)
     await gateway.serve(socket.socket(fileno=given.api_fd))
     context = endpoint_context(settings, ENDPOINT_NAMES)
     for address in (AWS_ENDPOINT, *service_addresses()):

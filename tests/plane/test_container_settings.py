@@ -23,9 +23,14 @@ from tests.plane.registry_world import (
 
 from hiyoko.blueprint.tasks import Container, Mount, Task
 from hiyoko.plane import user_namespaces
-from hiyoko.plane.containers.cgroups import CGROUPS, limits_enforced, remove_groups, task_group
+from hiyoko.plane.containers.cgroups import (
+    CGROUPS,
+    limits_enforced,
+    real_root,
+    remove_groups,
+    task_group,
+)
 from hiyoko.plane.containers.directory import ContainerState, task_id
-from hiyoko.plane.containers.storage import storage_enforced
 from hiyoko.plane.log_driver.lines import parse_lines
 from hiyoko.plane.process import run
 
@@ -76,7 +81,7 @@ async def test_the_containers_of_a_task_share_what_the_task_has(driver: Driver) 
     assert task_id(task.arn) not in {name for _, names, _ in os.walk(CGROUPS) for name in names}
 
 
-@pytest.mark.skipif(not storage_enforced(), reason="no file system can be mounted here")
+@pytest.mark.skipif(not real_root(), reason="no file system can be mounted here")
 async def test_more_than_the_ephemeral_storage_is_refused_by_the_kernel(driver: Driver) -> None:
     script = (
         "busybox fallocate -l 700000000 /one && echo one fits;"

@@ -18,23 +18,20 @@ NO_LIMITS = (
 )
 
 
-NO_STORAGE = (
-    "ephemeralStorage of tasks is not enforced: that takes a cloud started by root,"
-    " /dev/loop-control and mkfs.ext4."
-)
+NO_STORAGE = "Ephemeral storage of tasks has no end but the disk's: {}."
 
 
 NO_USERS = "Tasks have no user namespaces of their own, so their root is the world's: {}."
 
 
 def describe(
-    store: Store, loop: Loop, limits_enforced: bool, storage_enforced: bool, users_refused: str
+    store: Store, loop: Loop, limits_enforced: bool, storage_refused: str, users_refused: str
 ) -> dict[str, Any]:
     """The daemon, the reconcilers, the registrar's delegations; JSON-ready."""
     with store.reading() as tx:
         revision = tx.revision
         notes = [] if limits_enforced else [NO_LIMITS]
-        notes += [] if storage_enforced else [NO_STORAGE]
+        notes += [NO_STORAGE.format(storage_refused)] if storage_refused else []
         notes += [NO_USERS.format(users_refused)] if users_refused else []
         notes += tls_notes(tx)
         delegations = {row.zone_id: row.parent for row in DELEGATIONS_SEEN.list(tx)}

@@ -159,14 +159,16 @@ def test_a_task_without_a_service_is_nobodys(world: World) -> None:
 
 
 def test_the_status_says_what_this_host_does_not_enforce(world: World) -> None:
-    def notes(*, limits: bool = True, storage: bool = True, refused: str = "") -> list[str]:
+    def notes(*, limits: bool = True, storage: str = "", refused: str = "") -> list[str]:
         told: list[str] = describe(world.cloud.store, Loop.of([]), limits, storage, refused)[
             "notes"
         ]
         return told
 
     assert "no metrics AWS/ECS CPUUtilization" in notes(limits=False)[0]
-    assert "ephemeralStorage" in notes(storage=False)[0]
+    assert notes(storage="no mkfs.ext4") == [
+        "Ephemeral storage of tasks has no end but the disk's: no mkfs.ext4."
+    ]
     assert notes(refused="an old kernel") == [
         "Tasks have no user namespaces of their own, so their root is the world's: an old kernel."
     ]

@@ -288,6 +288,11 @@ class TaskDirectory:
         return self.path / "storage.d"
 
     @property
+    def image(self) -> Path:
+        """The file that holds that file system."""
+        return self.path / "storage.img"
+
+    @property
     def writable(self) -> Path:
         """Below this the task's containers write, whether or not there is a limit."""
         return self.storage if self.storage.is_dir() else self.path

@@ -64,7 +64,7 @@ from hiyoko.plane.containers.steps import (
     StartContainer,
     StopTask,
 )
-from hiyoko.plane.containers.storage import mount_storage, storage_enforced, unmount_storage
+from hiyoko.plane.containers.storage import TaskStorage
 from hiyoko.plane.containers.task_logs import TaskLogs, routed
 from hiyoko.plane.containers.task_states import TaskStates
 from hiyoko.plane.containers.usage import TaskUsage, task_usage
@@ -95,13 +95,17 @@ KILL_TIMEOUT_S = 10.0
 
 @dataclass
 class ContainerPlane:
-    """Tasks' containers. ``trust`` is the bundle of certificate authorities that pulls trust."""
+    """Tasks' containers. ``trust`` is the bundle of certificate authorities that pulls trust.
+
+    ``storage_limited``: whether the host lets ephemeral storage have an end.
+    """
 
     settings: Settings
     trust: Path
     wake: Callable[[], None] = lambda: None
     keys: RoleKeys = no_keys
     clock: Clock = field(default_factory=SystemClock)
+    storage_limited: bool = True
     _refused: dict[str, tuple[str, str]] = field(default_factory=dict)
     """By task what could not be done and will be tried again, and why."""
     _jobs: dict[str, tuple[ContainerStep, asyncio.Task[None]]] = field(default_factory=dict)
@@ -114,6 +118,7 @@ class ContainerPlane:
         self._puller = Puller(self.settings.image_dir, self.trust)
         self._runtime = Runtime(self.settings.run_dir / "runc")
         self._watch = Watch(self._woken)
+        self._storage = TaskStorage(self.settings.task_dir, self.settings.run_dir / "storage")
         self._states = TaskStates(self.settings.task_dir)
         self._starts = asyncio.Semaphore(STARTS)
         self._agent = AgentServer(self.settings, self.keys, self.clock)
@@ -123,9 +128,9 @@ class ContainerPlane:
     def _woken(self) -> None:
         self.wake()
 
-    def enforced(self) -> tuple[bool, bool]:
-        """Whether limits of CPU and memory, and of ephemeral storage, are real here."""
-        return limits_enforced(), storage_enforced()
+    def enforced(self) -> bool:
+        """Whether limits of CPU and memory are real here."""
+        return limits_enforced()
 
     async def open_terminal(
         self, arn: str, cid: str, argv: list[str], log: LogTarget | None = None
@@ -158,6 +163,8 @@ class ContainerPlane:
 
     async def observe(self) -> ContainersState:
         """What is on disk and what runs; exits from here on wake us."""
+        if self.storage_limited:
+            self._storage.adopt()
         tasks = self._states.observe(self._watch.living())
         states = (state for task in tasks.values() for state in task.containers.values())
         monitors = (state.monitor for state in states if state.monitor is not None)
@@ -278,8 +285,10 @@ class ContainerPlane:
         progress = directory.read()
         image = progress.image(container.reference) if progress is not None else None
         assert image is not None, "a container is started after its pull"
-        if task.storage_gib is not None and storage_enforced():
-            await mount_storage(directory, task.storage_gib)
+        # Never under a task that has already written beside it.
+        beside = not directory.storage.is_dir() and bool(directory.containers(task.arn))
+        if task.storage_gib is not None and self.storage_limited and not beside:
+            await self._storage.mount(directory, task.storage_gib)
         files = directory.container(task.arn, container.name)
         if files.state().status == "STOPPED":
             files.begin_restart()
@@ -394,7 +403,7 @@ class ContainerPlane:
 
         await asyncio.gather(*(stop(one) for one in containers))
         end_shared_pids(self.directory(arn))
-        await unmount_storage(self.directory(arn))
+        await self._storage.unmount(self.directory(arn))
         self._note(arn, stopped=True)
 
     async def _stop_container(self, files: ContainerDirectory) -> None:
@@ -496,6 +505,7 @@ class ContainerPlane:
             job.cancel()
         if jobs:
             await asyncio.wait(jobs)
+        await self._storage.close()
         await self._logs.close()
         self._watch.close()
         await self._agent.close()

@@ -11,6 +11,8 @@ from hiyoko.services.ecs.seen import ContainerSeen, ProxySeen, TaskSeen
 
 BY_PROVIDER = "provider"
 """How a service is launched whose tasks are spread by a capacity provider strategy."""
+EPHEMERAL_GIB = 20
+"""https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html"""
 Sighting = TaskSeen
 """What was seen of a task, for those who may know models only."""
 
@@ -156,9 +158,10 @@ class TaskView:
         return "arm64" if self.definition.cpu_architecture == "ARM64" else "x86_64"
 
     @property
-    def ephemeral_gib(self) -> int | None:
-        """The ephemeral storage that was asked for."""
-        return self.task.overrides.ephemeral_gib or self.definition.ephemeral_gib
+    def ephemeral_gib(self) -> int:
+        """The ephemeral storage that was asked for, or what every task has."""
+        asked = self.task.overrides.ephemeral_gib or self.definition.ephemeral_gib
+        return asked or EPHEMERAL_GIB
 
     @cached_property
     def fingerprint(self) -> str:

@@ -16,7 +16,7 @@ from hiyoko.services.ecs.names import tags_out
 
 if TYPE_CHECKING:
     from hiyoko.services.ecs.seen import ContainerSeen
-from hiyoko.services.ecs.views import EPHEMERAL_GIB, PLATFORM, Shape, launched, pairs, without_none
+from hiyoko.services.ecs.views import PLATFORM, Shape, launched, pairs, without_none
 
 
 def task(view: TaskView, include: Container[str] = ()) -> Shape:
@@ -37,8 +37,8 @@ def task(view: TaskView, include: Container[str] = ()) -> Shape:
         "createdAt": one.created_at,
         "desiredStatus": view.desired_status,
         "enableExecuteCommand": one.exec_enabled,
-        "ephemeralStorage": {"sizeInGiB": view.ephemeral_gib or EPHEMERAL_GIB},
-        "fargateEphemeralStorage": {"sizeInGiB": view.ephemeral_gib or EPHEMERAL_GIB},
+        "ephemeralStorage": {"sizeInGiB": view.ephemeral_gib},
+        "fargateEphemeralStorage": {"sizeInGiB": view.ephemeral_gib},
         "group": one.group,
         "healthStatus": view.health,
         "lastStatus": view.status,

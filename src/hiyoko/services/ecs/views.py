@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 Shape = dict[str, Any]
 PLATFORM = "1.4.0"
 """What LATEST means on Linux."""
-EPHEMERAL_GIB = 20
 
 
 def missing(arn: str) -> Shape:
