@@ -45,6 +45,7 @@ from hiyoko.plane.containers.cgroups import remove_groups  # noqa: E402
 from hiyoko.plane.containers.plane import ContainerPlane  # noqa: E402
 from hiyoko.plane.containers.pull import Puller, _Pull  # noqa: E402
 from hiyoko.plane.containers.runtime import Runtime  # noqa: E402
+from hiyoko.plane.containers.storage import TaskStorage  # noqa: E402
 from hiyoko.plane.process import run  # noqa: E402
 from hiyoko.upkeep import watch_children_by_descriptor  # noqa: E402
 
@@ -57,6 +58,7 @@ PIECES: tuple[tuple[str, object, str], ...] = (
     ("the manifest", _Pull, "resolve"),
     ("the way to the blobs", _Pull, "reach"),
     ("the layers found, unpacked", Puller, "_unpack"),
+    ("its storage", TaskStorage, "mount"),
     ("the overlay", Runtime, "mount"),
     ("the bundle", ContainerPlane, "_write_bundle"),
     ("conmon made and heard", Runtime, "create"),
@@ -159,7 +161,7 @@ def processor_ms() -> float:
 
 async def one_task(driver: Driver, number: int, spent: dict[str, float]) -> Start:
     """A task from its wish to its process, and runc alone with its bundle."""
-    task = make_task(number, make_container(IMAGE))
+    task = replace(make_task(number, make_container(IMAGE)), storage_gib=20)
     spent.clear()
     before, begun = processor_ms(), time.process_time()
     running = await driver.until(task, "RUNNING")

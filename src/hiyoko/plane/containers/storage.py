@@ -10,6 +10,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 from collections.abc import Iterable
@@ -22,6 +23,8 @@ from hiyoko.plane.containers.loop_mount import BLOCK_BYTES, discard_mount, mount
 from hiyoko.plane.error import PlaneError, words_of
 from hiyoko.plane.process import run
 from hiyoko.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 TRIAL_GIB = 20
 """What a task has that asks for nothing, so that the trial's file is of use."""
@@ -147,21 +150,28 @@ class TaskStorage:
 
     async def _look_again(self) -> None:
         """As long as a task has a file system."""
-        # Nobody tells how full a disk is: the less room, the sooner it is asked again.
-        while self.look():
+        more = True
+        while more:
+            try:
+                more = self.look()
+            except OSError as error:
+                logger.warning("tasks' storage: %s", error)
+            # Nobody tells how full a disk is: the less room, the sooner it is asked again.
             wait_s = (self._room or 0) / RATE_BYTES_S
-            await asyncio.sleep(min(max(LOOK_S_MIN, wait_s), LOOK_S_MAX))
+            await asyncio.sleep(min(max(LOOK_S_MIN, wait_s), LOOK_S_MAX) if more else 0)
         self._room = None
 
     def look(self) -> bool:
         """Offer each task what there is now; False when none has a file system."""
         found = [_used(one.storage, one.image) for one in self._mounted()]
+        if not found:
+            return False
         disk = os.statvfs(self.tasks)
         free = disk.f_bavail * disk.f_frsize
         self._room = room_of(disk.f_blocks * disk.f_frsize, free, found)
         for one in found:
             _offer(one, self._room)
-        return bool(found)
+        return True
 
     def _mounted(self) -> list[TaskDirectory]:
         if not self.tasks.is_dir():
