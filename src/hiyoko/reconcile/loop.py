@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from time import monotonic
 
 from hiyoko.plane.error import PlaneError, words_of
@@ -27,6 +28,8 @@ FULL_COMPARE_S = 60.0
 REST_MAX_S = 0.1
 """One that had nothing to do rests for as long as it looked, and no longer than this: where a look
 is long because much is there, many commits in a row are one reason to look again, not many."""
+WAITING_S = 10.0
+"""Then a wait for what another reconciler makes is a refusal like any."""
 BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -34,13 +37,16 @@ BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 class Driver:
     """One reconciler's turn: woken by an event, activated, reported.
 
-    ``read`` are the tables that its last turn has read, or the present one so far.
+    ``read`` are the tables that its last turn has read, or the present one so far; ``told`` the
+    refusals that stand in the log, ``waits`` since when it waits for what another one makes.
     """
 
     reconciler: Reconciler
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     read: set[str] = field(default_factory=set)
     report: Report = field(default_factory=Report)
+    told: dict[str, str] = field(default_factory=dict)
+    waits: dict[str, float] = field(default_factory=dict)
     activations: int = 0
     failures: int = 0
     last_s: float = 0.0
@@ -70,12 +76,19 @@ class Driver:
 
     def _log_news(self, report: Report) -> None:
         """A refusal is tried again and again, but told once, and once more when it is over."""
-        before = self.report.refusals
-        for step, why in report.refusals.items():
-            if before.get(step) != why:
+        now = monotonic()
+        self.waits = {step: self.waits.get(step, now) for step in report.waiting}
+        news = {
+            step: why
+            for step, why in report.refusals.items()
+            if now - self.waits.get(step, -inf) >= WAITING_S
+        }
+        for step, why in news.items():
+            if self.told.get(step) != why:
                 log.warning("%s: %s: %s", self.reconciler.name, step, why)
-        for step in before.keys() - report.refusals.keys():
+        for step in self.told.keys() - report.refusals.keys():
             log.info("%s: %s: no longer refused", self.reconciler.name, step)
+        self.told = news
 
     @property
     def patience_s(self) -> float:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hiyoko.plane.error import PlaneError, words_of
+from hiyoko.plane.error import NotYetError, PlaneError, words_of
 
 
 @dataclass(slots=True)
@@ -15,13 +15,14 @@ class Report:
     """Steps done, steps refused by the world with its words, and whether sightings changed.
 
     ``again_s`` asks for another activation after so many seconds (a health check's interval);
-    a refusal is always tried again.
+    a refusal is always tried again. Those of ``waiting`` ask for what another one is about to make.
     """
 
     steps: list[str] = field(default_factory=list)
     refusals: dict[str, str] = field(default_factory=dict)
     saw_change: bool = False
     again_s: float | None = None
+    waiting: set[str] = field(default_factory=set)
 
     @property
     def quiet(self) -> bool:
@@ -38,6 +39,8 @@ class Report:
             yield
         except (PlaneError, OSError) as error:
             self.refusals[str(step)] = words_of(error)
+            if isinstance(error, NotYetError):
+                self.waiting.add(str(step))
         else:
             self.steps.append(str(step))
 

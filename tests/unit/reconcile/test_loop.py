@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from hiyoko.reconcile.loop import Loop
+from hiyoko.plane.error import NotYetError
+from hiyoko.reconcile.loop import WAITING_S, Loop
 from hiyoko.reconcile.report import Report
 from hiyoko.store.database import Store
 from hiyoko.store.table import Table
@@ -124,6 +125,27 @@ async def test_a_refusal_is_logged_once_until_its_words_change(
         for _ in words:
             await driver.turn()
     assert caplog.messages == ["a: step: no", "a: step: never", "a: step: no longer refused"]
+
+
+async def test_a_wait_for_another_reconciler_is_no_news_unless_it_takes_long(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def report() -> Report:
+        made = Report()
+        with made.attempt("start"):
+            raise NotYetError("no namespace yet")
+        return made
+
+    driver = Loop.of([Fake("a", [report(), report(), Report(), report(), report()])]).drivers[0]
+    with caplog.at_level("INFO", "hiyoko.reconcile"):
+        for _ in range(4):
+            await driver.turn()
+        assert caplog.messages == []
+        assert driver.failures == 1
+        driver.waits = {step: since - WAITING_S for step, since in driver.waits.items()}
+        for _ in range(2):
+            await driver.turn()
+    assert caplog.messages == ["a: start: no namespace yet", "a: start: no longer refused"]
 
 
 async def test_a_bug_is_logged_with_its_traceback_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -50,7 +50,7 @@ from hiyoko.plane.balancer.pipe import leave_counters, make_pipe
 from hiyoko.plane.balancer.render import STATE_FILE, STATS_SOCKET, digest_of, written_digest
 from hiyoko.plane.balancer.servers import Change, server_changes
 from hiyoko.plane.balancer.socket import ask, ask_worker, old_workers
-from hiyoko.plane.error import PlaneError
+from hiyoko.plane.error import NotYetError, PlaneError
 from hiyoko.plane.files import write_private
 from hiyoko.plane.process import NETNS_DIR
 from hiyoko.plane.ready import end
@@ -196,7 +196,7 @@ class BalancerPlane:
     async def _start(self, node: BalancerNode, text: str) -> None:
         place = self.directory / node.eni_id
         if not (self.netns_dir / node.eni_id).exists():
-            raise PlaneError(f"start balancer {node.name}: {node.eni_id} has no namespace yet")
+            raise NotYetError(f"start balancer {node.name}: {node.eni_id} has no namespace yet")
         place.mkdir(parents=True, mode=0o700, exist_ok=True)
         if self.events is not None:
             self.events.open()

@@ -36,7 +36,7 @@ from hiyoko.plane.connect.render import render_proxy, render_redirections
 from hiyoko.plane.connect.servers import Key, ServerSeen, parse_servers, server_changes
 from hiyoko.plane.containers.cgroups import limits_enforced, place_helper, remove_helper
 from hiyoko.plane.containers.directory import task_id
-from hiyoko.plane.error import PlaneError
+from hiyoko.plane.error import NotYetError, PlaneError
 from hiyoko.plane.files import write_private
 from hiyoko.plane.process import NETNS_DIR, run
 from hiyoko.plane.ready import end
@@ -159,7 +159,7 @@ class ProxyPlane:
     async def _start(self, proxy: Proxy) -> None:
         place, text = self.directory / proxy.eni_id, render_proxy(proxy)
         if not (NETNS_DIR / proxy.eni_id).exists():
-            raise PlaneError(f"start {proxy.name}: {proxy.eni_id} has no namespace yet")
+            raise NotYetError(f"start {proxy.name}: {proxy.eni_id} has no namespace yet")
         place.mkdir(parents=True, mode=0o700, exist_ok=True)
         if self.events is not None:
             self.events.open()

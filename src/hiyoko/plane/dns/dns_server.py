@@ -14,7 +14,8 @@ from hiyoko.plane.dns.control import ask
 from hiyoko.plane.dns.zone_change import ZoneChange
 from hiyoko.plane.dns.zone_keys import Role, ZoneKeys
 from hiyoko.plane.dns.zone_store import ZoneStore
-from hiyoko.plane.error import PlaneError
+from hiyoko.plane.error import NotYetError, PlaneError
+from hiyoko.plane.process import NETNS_DIR
 from hiyoko.plane.ready import spawn_ready
 from hiyoko.settings import Settings
 
@@ -146,6 +147,8 @@ class DnsServer:
                 else:
                     await self._push(zones)
             case OpenResolver(netns, reason):
+                if not (NETNS_DIR / netns).exists():
+                    raise NotYetError(f"open the resolver of {netns}: it has no namespace yet")
                 answer = await ask(self.settings.run_dir, "status")
                 if answer is None or netns not in answer["open"]:
                     raise PlaneError(f"open the resolver of {netns}: {reason}")
