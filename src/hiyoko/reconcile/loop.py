@@ -29,7 +29,7 @@ REST_MAX_S = 0.1
 """One that had nothing to do rests for as long as it looked, and no longer than this: where a look
 is long because much is there, many commits in a row are one reason to look again, not many."""
 WAITING_S = 10.0
-"""Then a wait for what another reconciler makes is a refusal like any."""
+"""Then what should pass by itself is a refusal like any."""
 BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -38,7 +38,7 @@ class Driver:
     """One reconciler's turn: woken by an event, activated, reported.
 
     ``read`` are the tables that its last turn has read, or the present one so far; ``told`` the
-    refusals that stand in the log, ``waits`` since when it waits for what another one makes.
+    refusals that stand in the log, ``waits`` since when there are others, which may pass.
     """
 
     reconciler: Reconciler
@@ -77,7 +77,9 @@ class Driver:
     def _log_news(self, report: Report) -> None:
         """A refusal is tried again and again, but told once, and once more when it is over."""
         now = monotonic()
-        self.waits = {step: self.waits.get(step, now) for step in report.waiting}
+        # Woken meanwhile, it looks again at once: what was refused may be what nobody wishes now.
+        passing = set(report.refusals) if self.woken.is_set() else report.waiting
+        self.waits = {step: self.waits.get(step, now) for step in passing}
         news = {
             step: why
             for step, why in report.refusals.items()

@@ -148,6 +148,22 @@ async def test_a_wait_for_another_reconciler_is_no_news_unless_it_takes_long(
     assert caplog.messages == ["a: start: no namespace yet", "a: start: no longer refused"]
 
 
+async def test_a_refusal_of_what_is_no_longer_wished_is_no_news(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Overtaken(Fake):
+        async def activate(self) -> Report:
+            report = await super().activate()
+            if report.refusals:
+                driver.woken.set()
+            return report
+
+    driver = Loop.of([Overtaken("a", [Report(refusals={"reload": "no certificate"})])]).drivers[0]
+    for _ in range(2):
+        await driver.turn()
+    assert caplog.messages == []
+
+
 async def test_a_bug_is_logged_with_its_traceback_once(caplog: pytest.LogCaptureFixture) -> None:
     driver = Loop.of([Fake("a", [ValueError("oh"), ValueError("oh")])]).drivers[0]
     for _ in range(2):
