@@ -45,10 +45,31 @@ FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE = 1, 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def punch(descriptor: int, end: int) -> None:
-    """Free the blocks of a file's first bytes, where its file system can (fallocate(2))."""
-    mode, length = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, ctypes.c_longlong(end)
-    _libc.fallocate(descriptor, mode, ctypes.c_longlong(0), length)
+def punch(file: int, begin: int, end: int) -> None:
+    """Free the blocks of a part of a file, where its file system can (fallocate(2))."""
+    mode, length = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, ctypes.c_longlong(end - begin)
+    descriptor = os.open(f"/proc/self/fd/{file}", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        _libc.fallocate(descriptor, mode, ctypes.c_longlong(begin), length)
+    finally:
+        os.close(descriptor)
+
+
+def written_from(file: int, at: int, size: int) -> int:
+    """Where behind a place of a file that was freed something is written; its size if nothing is.
+
+    The rest of a block that was freed in part reads as zeros, as whole ones do.
+    """
+    try:
+        at = os.lseek(file, at, os.SEEK_DATA)
+    except OSError:  # ENXIO: nothing is written any more (lseek(2))
+        return size
+    while block := os.pread(file, _LOOK_BYTES, at):
+        rest = block.lstrip(b"\0")
+        at += len(block) - len(rest)
+        if rest:
+            break
+    return at
 
 
 class GivenUp(Exception):
@@ -71,6 +92,10 @@ class Tail:
     _held: int = -1
     _sent_at: float = 0.0
     _lost_from: int | None = None
+    _lost_to: int = 0
+    """To here what is lost was counted and freed, and so many are these lines."""
+    _lost_lines: int = 0
+    _uncounted: str = ""
     _hole: tuple[int, int] | None = None
     _denied: bool | None = None
     _freed: int = 0
@@ -165,7 +190,19 @@ class Tail:
             # another one, and is made anew.
             os.link(self.directory / LOG, self.directory / HELD)
         self._hole = self._lost_from = None
+        self._lost_lines, self._uncounted = 0, ""
+        if _endless(read_order(self.directory)):
+            self._find_hole()
         self._let_go()
+
+    def _find_hole(self) -> None:
+        """What a driver that has died since had no room for."""
+        at, size = self.position.offset, self._size()
+        begin = os.lseek(self._file, at, os.SEEK_HOLE) if at < size else size
+        if begin < size:  # a file's end counts as a hole (lseek(2))
+            self._lost_to = written_from(self._file, begin, size)
+            self._hole = self._line_end(begin), self._lost_to
+            self._uncounted = "at least "
 
     def _follow(self) -> None:
         """Keep hold of the file that comes next: one that gives way to yet another one is lost."""
@@ -182,7 +219,7 @@ class Tail:
 
     def _rest(self) -> int:
         """How many lines were not sent, of this file and of one that came after it."""
-        rest = count_lines(self._file, self.position.offset, self._size())
+        rest = self._lost_lines + count_lines(self._file, self.position.offset, self._size())
         self._follow()
         if self._following >= 0:
             rest += count_lines(self._following, 0, os.fstat(self._following).st_size)
@@ -217,10 +254,10 @@ class Tail:
         """
         if self._hole is not None and self.position.offset >= self._hole[0]:
             begin, end = self.position.offset, max(self.position.offset, self._hole[1])
-            lost = count_lines(self._file, begin, end)
-            self._tell(f"{lost} lines lost: the buffer was full")
+            lost = self._lost_lines + count_lines(self._file, begin, end)
+            self._tell(f"{self._uncounted}{lost} lines lost: the buffer was full")
             self._note(Position(self.position.inode, end))
-            self._hole = None
+            self._hole, self._lost_lines, self._uncounted = None, 0, ""
         at, until = self.position.offset, self.position.until
         limit = until - at if until else WINDOW_BYTES
         if self._hole is not None:
@@ -279,16 +316,9 @@ class Tail:
 
     def _free(self, end: int) -> None:
         """Give back the blocks of what was sent, where nobody else ever shortens the file."""
-        order = read_order(self.directory)
-        endless = isinstance(order, CloudWatchOrder) and order.endless
-        if not endless or end - self._freed < FREE_BYTES:
-            return
-        descriptor = os.open(f"/proc/self/fd/{self._file}", os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            punch(descriptor, end)
-        finally:
-            os.close(descriptor)
-        self._freed = end
+        if _endless(read_order(self.directory)) and end - self._freed >= FREE_BYTES:
+            punch(self._file, 0, end)
+            self._freed = end
 
     async def _put(self, batch: Batch, begin: int) -> None:
         attempt = last_attempts = 0
@@ -334,7 +364,10 @@ class Tail:
         order = read_order(self.directory)
         if order is None or self._file < 0:
             return
-        if isinstance(order, CloudWatchOrder) and order.blocking:
+        if isinstance(order, CloudWatchOrder) and order.endless:
+            away = FILE_BYTES_MAX if self._denied is None else FILE_BYTES_MAX // 2
+            self._drop(order.buffer_bytes if self._denied else away)
+        elif isinstance(order, CloudWatchOrder) and order.blocking:
             behind = self._size() - self.position.offset
             if behind > (BLOCK_BYTES if self._denied else FILE_BYTES_MAX // 2):
                 self._hold()
@@ -344,6 +377,26 @@ class Tail:
             edge = self._edge(order)
             if edge is not None:
                 self._lost_from = max(edge, self.position.until)
+
+    def _drop(self, bytes_max: int) -> None:
+        """Keep so much of a file that nobody begins anew, and free what comes behind.
+
+        Nobody can be made to wait for it either: a proxy that does is a task without network.
+        """
+        begin, size = self.position.offset, self._size()
+        lost = self._hole[1] - self._hole[0] if self._hole is not None else 0
+        if size - begin - lost <= bytes_max:
+            return
+        if self._hole is not None:  # not reached yet: what is lost now belongs to it
+            self._lost_from, self._hole = self._hole[0], None
+        elif self._lost_from is None:
+            self._lost_from = max(self._line_end(begin + bytes_max), self.position.until)
+            self._lost_to = written_from(self._file, self._lost_from, size)
+        end = self._line_end(size)
+        if end - self._lost_to >= FREE_BYTES:
+            self._lost_lines += count_lines(self._file, self._lost_to, end)
+            punch(self._file, self._lost_to, end)
+            self._lost_to = end
 
     def _edge(self, order: Order) -> int | None:
         """Where the buffer ends; None while there is room in it."""
@@ -378,6 +431,10 @@ class Tail:
         self._held = -1
         if self._watched >= 0:
             signal.pidfd_send_signal(self._watched, signal.SIGCONT)
+
+
+def _endless(order: Order | None) -> bool:
+    return isinstance(order, CloudWatchOrder) and order.endless
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:

@@ -105,6 +105,75 @@ async def test_what_was_sent_of_a_file_without_end_takes_no_room(
     assert (after.st_blocks * 512 < before.st_size // 2) == endless
 
 
+@dataclass(slots=True)
+class Away(Hurried):
+    """A proxy writes four megabytes while its first batch is under way, and some more after that.
+
+    ``dies``: the driver is killed in between, and another one goes on.
+    """
+
+    denied: bool = True
+    dies: bool = False
+    most: int = 0
+
+    async def _put(self, batch: Batch, begin: int) -> None:
+        if not self.taken:
+            self._denied = self.denied
+            with (self.directory / LOG).open("ab", buffering=0) as log:
+                for number in range(4000):
+                    log.write(lines(f"{number}".zfill(1000)).encode())
+                    if number % 100 == 0:
+                        self.grown()
+                        self.most = max(self.most, os.fstat(log.fileno()).st_blocks * 512)
+                        os.fsync(log.fileno())
+            if self.dies:
+                raise asyncio.CancelledError
+        await Hurried._put(self, batch, begin)
+
+
+@pytest.mark.parametrize("denied", [True, False])
+@pytest.mark.parametrize("dies", [False, True])
+async def test_what_a_proxy_writes_while_nothing_can_be_sent_takes_no_more_than_its_buffer(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    denied: bool,
+    dies: bool,
+) -> None:
+    # With the service itself away, more is kept than the buffer, but not without end.
+    room = 1 << 20 if denied else 2 << 20
+    monkeypatch.setattr("hiyoko.plane.log_driver.tail.FILE_BYTES_MAX", 4 << 20)
+    write_order(tmp_path, replace(ORDER, endless=True, blocking=True, buffer_bytes=1 << 20))
+    log = tmp_path / LOG
+    log.write_text(lines("first"))
+    tail = Away(tmp_path, left=[], denied=denied, dies=dies)
+    async with asyncio.timeout(20):
+        if dies:
+            with pytest.raises(asyncio.CancelledError):
+                await tail.run()
+            with log.open("a") as file:
+                file.write(lines("last"))
+            taken = (after := Hurried(tmp_path, left=[])).taken
+            after.ended.set()
+            await after.run()
+            assert taken[-1] == "last"
+        else:
+            tail.ended.set()
+            await tail.run()
+            taken = tail.taken
+    assert tail.most < room + (2 << 20)
+    first, *kept = [word for word in taken if word != "last"]
+    assert first == "first"
+    kept_before = room // len(lines("0" * 1000))
+    assert [int(word) for word in kept[:kept_before]] == list(range(kept_before))
+    said = capsys.readouterr().err
+    assert said.count("lost") == 1
+    if dies:
+        assert "at least" in said
+    else:
+        assert f" {4000 - len(kept)} lines lost: the buffer was full" in said
+
+
 class Denied(Hurried):
     """There is no way; conmon begins two more files meanwhile, of which one is never read."""
 
