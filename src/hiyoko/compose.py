@@ -47,6 +47,7 @@ from hiyoko.reconcile.ecs_events import EcsEventsReconciler
 from hiyoko.reconcile.ecs_services import EcsServicesReconciler
 from hiyoko.reconcile.endpoints import EndpointReconciler
 from hiyoko.reconcile.health_checks import HealthCheckReconciler
+from hiyoko.reconcile.helper_logs import HelperLogs
 from hiyoko.reconcile.image_store import ImageStoreReconciler
 from hiyoko.reconcile.log_retention import LogRetention
 from hiyoko.reconcile.loop import Loop
@@ -134,6 +135,7 @@ def compose(
             RegistryReconciler(store, heard, clock),
             ImageStoreReconciler(store, containers, collector, clock),
             LogRetention(store, clock),
+            HelperLogs(settings),
             ScalingReconciler(store, clock),
         ],
         FOLLOWS,

@@ -10,6 +10,7 @@ import gzip
 import json
 import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +71,9 @@ class Spool:
                 make_files(turned, self.directory, self.node, end, contexts)
                 code = 0
             finally:
+                if code:  # a full disk, or lines that nobody expected: they are not kept for ever
+                    print(f"the lines of {turned} are lost", file=sys.stderr, flush=True)
+                    turned.unlink(missing_ok=True)
                 os._exit(code)  # nothing of the parent's is to be done twice
         self._child = child
 
