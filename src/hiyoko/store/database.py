@@ -199,15 +199,19 @@ class Store:
             # Nobody else's to read, wherever its directory is; SQLite's other files follow it.
             Path(path).touch(mode=0o600)
         connection = sqlite3.connect(str(path), isolation_level=None)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA busy_timeout=5000")
-        connection.execute("CREATE TABLE IF NOT EXISTS revision (number INTEGER NOT NULL)")
-        if connection.execute("SELECT count(*) FROM revision").fetchone()[0] == 0:
-            connection.execute("INSERT INTO revision VALUES (0)")
-        for table in all_tables():
-            for statement in table.ddl():
-                connection.execute(statement)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA busy_timeout=5000")
+            connection.execute("CREATE TABLE IF NOT EXISTS revision (number INTEGER NOT NULL)")
+            if connection.execute("SELECT count(*) FROM revision").fetchone()[0] == 0:
+                connection.execute("INSERT INTO revision VALUES (0)")
+            for table in all_tables():
+                for statement in table.ddl():
+                    connection.execute(statement)
+        except sqlite3.Error:
+            connection.close()
+            raise
         return cls(connection, str(path))
 
     def close(self) -> None:
