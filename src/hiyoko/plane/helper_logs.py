@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hiyoko.plane.balancer import agents, master
+from hiyoko.plane.balancer.guards import AGENTS
 from hiyoko.plane.collector.files import NAMES as COLLECTOR
 from hiyoko.plane.log_driver.control import NAMES as LOG_DRIVER
 from hiyoko.settings import Settings
@@ -28,7 +29,7 @@ def helper_logs(settings: Settings) -> Iterator[Path]:
         f"collector/{COLLECTOR.log}",
         f"log_driver/{LOG_DRIVER.log}",
         f"balancer/*/{master.LOG}",
-        f"balancer/*/{agents.LOG}",
+        f"{AGENTS}/*/{agents.LOG}",
         f"connect/*/{master.LOG}",
     ):
         yield from settings.run_dir.glob(pattern)

@@ -17,7 +17,7 @@ async def test_what_a_helper_prints_is_cut_and_its_last_lines_are_kept(tmp_path:
         settings.run_dir / "collector" / "collector.log",
         settings.run_dir / "connect" / "eni-1" / "haproxy.log",
         settings.run_dir / "balancer" / "eni-2" / "haproxy.log",
-        settings.run_dir / "balancer" / "eni-2" / "agent.log",
+        settings.run_dir / "agents" / "eni-2" / "agent.log",
     ]
     small, own = settings.log_dir / "porter.log", settings.daemon_log
     for path in (*places, small, own):
