@@ -60,6 +60,11 @@ def test_a_second_up_changes_nothing(cloud: Cloud) -> None:
     assert "no change" in cloud.hiyoko("plan", SITE)
 
 
+def test_the_log_of_a_cloud_that_is_well_is_quiet(cloud: Cloud) -> None:
+    said = (cloud.state_dir / "log" / "daemon.log").read_text().splitlines()
+    assert [line for line in said if " INFO " not in line] == []
+
+
 def test_check_walks_the_way_and_proves_the_negatives(cloud: Cloud) -> None:
     proof = json.loads(cloud.hiyoko("check", "--json", SITE))
     names = " ".join(result["name"] for result in proof["results"])
