@@ -271,6 +271,26 @@ async def test_a_request_in_flight_ends_in_peace_while_its_target_drains(
     assert (await held).body == "10.1.0.1"
 
 
+@pytest.mark.parametrize("busy", [False, True])
+async def test_a_target_that_comes_back_while_it_drains_is_checked_at_once(
+    place: Place, targets: None, busy: bool
+) -> None:
+    """Another task may have the address of one that drains. What is in flight there still ends."""
+    slow = replace(CHECK, interval_s=2 if busy else 300)
+    await place.become(node(replace(group(at(1)), health_check=slow)))
+    await healthy(place, 1)
+    held = asyncio.create_task(curl(f"{URL}/hold")) if busy else None
+    await in_flight(place, 1 if busy else 0)
+    await place.become(node(replace(group(at(1, draining=True)), health_check=slow)))
+    await healthy(place, 0)
+    await place.become(node(replace(group(at(1)), health_check=slow)))
+    await healthy(place, 1)
+    assert (await curl(URL)).body == "10.1.0.1"
+    if held is not None:
+        await tell(at(1), "/release")
+        assert (await held).body == "10.1.0.1"
+
+
 @pytest.mark.parametrize("reloaded", [False, True])
 async def test_a_request_in_flight_is_502_when_the_delay_is_over(
     place: Place, targets: None, reloaded: bool

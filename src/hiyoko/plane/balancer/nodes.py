@@ -231,7 +231,8 @@ class BalancerPlane:
                 doomed = [session for session, server in sessions.items() if server in ended]
                 await ask_worker(master, [f"shutdown session {one}" for one in doomed], to)
             commands = [command for change in changes for command in change.commands]
-            await change_servers(place, commands)
+            fine = {beginning for change in changes for beginning in change.fine}
+            await change_servers(place, commands, *fine)
 
     async def _stop(self, eni_id: str) -> None:
         place = self.directory / eni_id
