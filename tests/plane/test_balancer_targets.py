@@ -47,7 +47,7 @@ from hiyoko.blueprint.balancers import (
 )
 from hiyoko.plane.balancer.master import CONFIG, MASTER_SOCKET
 from hiyoko.plane.balancer.nodes import BalancerPlane
-from hiyoko.plane.balancer.observe import ServerSeen, describe_failure, parse_info
+from hiyoko.plane.balancer.observe import describe_failure, parse_info
 from hiyoko.plane.balancer.paths import Paths
 from hiyoko.plane.balancer.render import render_haproxy
 from hiyoko.plane.balancer.servers import group_servers
@@ -285,13 +285,12 @@ async def test_a_target_that_comes_back_while_it_drains_is_checked_at_once(
     await tell(at(1), "/be/500+Oops")
     await place.become(back)
     async with asyncio.timeout(30):
-        while not (seen := await observed_server(place)).check:
+        while True:
+            seen = (await place.plane.observe())[ENI].servers[BACKEND, "10.1.0.1:9000"]
+            if seen.check:
+                break
             await asyncio.sleep(0.02)
     assert (seen.up, seen.check) == (False, "L7STS")
-
-
-async def observed_server(place: Place) -> ServerSeen:
-    return (await place.plane.observe())[ENI].servers[BACKEND, "10.1.0.1:9000"]
 
 
 async def test_a_target_that_comes_back_ends_what_it_began_before(
