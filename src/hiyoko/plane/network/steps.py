@@ -158,6 +158,8 @@ NetworkStep = (
     | DetachGateway
     | RemoveNamespaces
 )
+DROPS = (WithdrawAddresses, DropRoutes, DetachInterfaces, DetachGateway, RemoveNamespaces)
+"""What makes nothing: it comes last."""
 
 
 @dataclass(frozen=True, slots=True)
