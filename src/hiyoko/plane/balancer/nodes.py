@@ -166,6 +166,10 @@ class BalancerPlane:
             self.events.watch({seen.pid for seen in found.values()})
         return found
 
+    def possible(self, step: NodeStep) -> bool:
+        """False of a node whose interface has no namespace yet: who makes that tells of it."""
+        return not isinstance(step, StartNode) or (self.netns_dir / step.node.eni_id).exists()
+
     def write_context(self, eni_id: str, context: LogContext) -> None:
         """Put down what the node's lines mean; those of its last configurations stay.
 
