@@ -49,7 +49,7 @@ from hiyoko.plane.containers.plane import ContainerPlane  # noqa: E402
 from hiyoko.plane.containers.pull import Puller, _Pull  # noqa: E402
 from hiyoko.plane.containers.runtime import Runtime  # noqa: E402
 from hiyoko.plane.containers.trial import users_refused  # noqa: E402
-from hiyoko.plane.network import NetworkPlane, Rendered, standing, steps  # noqa: E402
+from hiyoko.plane.network import LATER, NetworkPlane, Rendered, standing, steps  # noqa: E402
 from hiyoko.plane.network.steps import RemoveNamespaces  # noqa: E402
 from hiyoko.plane.process import run  # noqa: E402
 from hiyoko.upkeep import watch_children_by_descriptor  # noqa: E402
@@ -214,19 +214,25 @@ class Router:
             names = (VPC.vpc_id, *(each.eni_id for each in LESS.interfaces))
             await router.plane.apply(RemoveNamespaces(names))
 
-    async def become(self, vpc: Vpc) -> None:
-        """What the reconciler does until it has seen what it made."""
+    async def become(self, vpc: Vpc) -> float:
+        """What the reconciler does; milliseconds until it has seen what it made."""
+        begun = time.perf_counter()
         network = Network((vpc,))
-        for step in steps(network, await self.plane.observe(), self.rendered):
-            if not isinstance(step, RemoveNamespaces):  # those of others are here, too
+        todo = steps(network, await self.plane.observe(), self.rendered)
+        for step in todo:
+            if not isinstance(step, LATER):
                 await self.plane.apply(step)
         standing(network, await self.plane.observe(), self.rendered)
+        took = (time.perf_counter() - begun) * 1000
+        for step in todo:
+            # Namespaces of others are here, too.
+            if isinstance(step, LATER) and not isinstance(step, RemoveNamespaces):
+                await self.plane.apply(step)
+        return took
 
     async def attach(self) -> float:
         """Milliseconds until one more interface was seen."""
-        begun = time.perf_counter()
-        await self.become(VPC)
-        took = (time.perf_counter() - begun) * 1000
+        took = await self.become(VPC)
         await self.become(LESS)
         await self.plane.apply(RemoveNamespaces((VPC.interfaces[-1].eni_id,)))
         return took

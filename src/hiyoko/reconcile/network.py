@@ -9,7 +9,7 @@ from hiyoko.blueprint.draw_network import DrawnBefore, draw_network
 from hiyoko.blueprint.network import Network
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.network import (
-    DROPS,
+    LATER,
     NetworkPlane,
     NetworkStep,
     Observed,
@@ -63,13 +63,13 @@ class NetworkReconciler:
         there = self._noted()
         report.saw_change = self._record(there - _missing(network, observed))
         todo = steps(network, observed, self._rendered)
-        puts = [step for step in todo if not isinstance(step, DROPS)]
+        puts = [step for step in todo if not isinstance(step, LATER)]
         await self._take(puts, report)
         if 0 < len(puts) < len(todo):
             # Who waits for what was put does not wait until the rest has gone, too.
             stands = self._standing(network, await self.plane.observe())
             report.saw_change |= self._record(self._noted() | stands)
-        await self._take([step for step in todo if isinstance(step, DROPS)], report)
+        await self._take([step for step in todo if isinstance(step, LATER)], report)
         self.audited = not report.refusals
         if report.steps or report.refusals:
             observed = await self.plane.observe()

@@ -22,10 +22,10 @@ each drops what it does not know.
 from hiyoko.plane.network.internet import prepare_internet
 from hiyoko.plane.network.observed import Observed
 from hiyoko.plane.network.plane import NetworkPlane
-from hiyoko.plane.network.steps import DROPS, NetworkStep, Rendered, standing, steps
+from hiyoko.plane.network.steps import LATER, NetworkStep, Rendered, standing, steps
 
 __all__ = [
-    "DROPS",
+    "LATER",
     "NetworkPlane",
     "NetworkStep",
     "Observed",
