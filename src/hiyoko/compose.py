@@ -113,8 +113,12 @@ def compose(
         return "events" in neighbours.used
 
     balancer_logs = BalancerLogsReconciler.of(store, settings)
+    # First looks are taken in this order: after a power cut, the network is made for the tasks that
+    # will be, not for those that were.
     loop = Loop.of(
         [
+            TaskReconciler(store, containers, clock),
+            EcsServicesReconciler(store, clock),
             NetworkReconciler(store, NetworkPlane(users=not users_refused), clock),
             EndpointReconciler(store, EndpointPlane(serve_endpoint), clock),
             QueryLogReconciler(store, QueryLog.below(settings.run_dir), clock),
@@ -124,8 +128,6 @@ def compose(
             CertificateReconciler(store, certificates, clock, heard),
             BalancerReconciler.of(store, settings, lambda: loop.wake_one("balancers")),
             ConnectReconciler.of(store, settings, lambda: loop.wake_one("connect"), clock),
-            TaskReconciler(store, containers, clock),
-            EcsServicesReconciler(store, clock),
             EcsEventsReconciler(store, heard, clock),
             StackReconciler(store, clock),
             balancer_logs,

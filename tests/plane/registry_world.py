@@ -233,7 +233,7 @@ def put_manifest(
     return digest
 
 
-class _Names(asyncio.DatagramProtocol):
+class Names(asyncio.DatagramProtocol):
     """Answers every question with the endpoint's address."""
 
     transport: asyncio.DatagramTransport
@@ -308,7 +308,7 @@ async def registry_world(
     gateway.register_host(LAYERS, LayerBucket(store, settings).handle)
     await gateway.serve(socket.create_server((ENDPOINT, 443)), context)
     loop = asyncio.get_running_loop()
-    names, _ = await loop.create_datagram_endpoint(_Names, local_addr=("10.0.0.2", 53))
+    names, _ = await loop.create_datagram_endpoint(Names, local_addr=("10.0.0.2", 53))
     try:
         yield RegistryWorld(store, settings, trust, neighbours)
     finally:

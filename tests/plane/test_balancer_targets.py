@@ -271,6 +271,43 @@ async def test_a_request_in_flight_ends_in_peace_while_its_target_drains(
     assert (await held).body == "10.1.0.1"
 
 
+async def test_a_target_that_comes_back_while_it_drains_is_checked_at_once(
+    place: Place, targets: None
+) -> None:
+    """Another task may have the address of one that drains: what that one answered says nothing."""
+    slow = replace(CHECK, interval_s=300)
+    back = node(replace(group(at(1)), health_check=slow))
+    drains = node(replace(group(at(1, draining=True)), health_check=slow))
+    await place.become(drains)
+    await place.become(back)
+    await healthy(place, 1)
+    await place.become(drains)
+    await tell(at(1), "/be/500+Oops")
+    await place.become(back)
+    async with asyncio.timeout(30):
+        while True:
+            seen = (await place.plane.observe())[ENI].servers[BACKEND, "10.1.0.1:9000"]
+            if seen.check:
+                break
+            await asyncio.sleep(0.02)
+    assert (seen.up, seen.check) == (False, "L7STS")
+
+
+async def test_a_target_that_comes_back_ends_what_it_began_before(
+    place: Place, targets: None
+) -> None:
+    await place.become(node(group(at(1))))
+    await healthy(place, 1)
+    held = asyncio.create_task(curl(f"{URL}/hold"))
+    await in_flight(place, 1)
+    await place.become(node(group(at(1, draining=True))))
+    await place.become(node(group(at(1))))
+    await healthy(place, 1)
+    assert (await curl(URL)).body == "10.1.0.1"
+    await tell(at(1), "/release")
+    assert (await held).body == "10.1.0.1"
+
+
 @pytest.mark.parametrize("reloaded", [False, True])
 async def test_a_request_in_flight_is_502_when_the_delay_is_over(
     place: Place, targets: None, reloaded: bool

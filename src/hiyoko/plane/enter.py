@@ -143,14 +143,31 @@ def run_inside(
 
 
 def start_inside(init: int, argv: Sequence[str]) -> int:
-    """Start a program in the world as a child of its init; its pid as the host sees it."""
+    """Start a program in the world as a child of its init; its pid as the host sees it.
+
+    An orphan goes to the init of its *parent's* pid namespace, and ours is the host's. So a child
+    of ours starts it and ends: the world's end waits for nobody outside to reap what was in it.
+    """
+    import socket
+
     join(init)
-    child = os.fork()
-    if child == 0:
-        os.setsid()
-        os.dup2(2, 1)  # our stdout carries the pid and must close with us
-        _in_child(argv, None)
-    return child
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    between = os.fork()
+    if between == 0:
+        if os.fork() == 0:
+            theirs.send(b"started")
+            os.setsid()
+            os.dup2(2, 1)  # our stdout carries the pid and must close with us
+            _in_child(argv, None)
+        os._exit(0)
+    os.waitpid(between, 0)
+    theirs.close()
+    # The kernel tells the sender's pid as it is called where we are (unix(7)): struct ucred.
+    said, ancillary, _, _ = ours.recvmsg(16, socket.CMSG_SPACE(12))
+    if not said:
+        raise OSError("nothing was started")
+    return int.from_bytes(ancillary[0][2][:4], sys.byteorder)
 
 
 def main() -> int:

@@ -18,6 +18,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from hiyoko.plane.error import PlaneError
@@ -32,6 +33,16 @@ _PF_EXITING = 4
 def rootless() -> bool:
     """True when we are not root and the world needs a user namespace."""
     return os.geteuid() != 0
+
+
+@cache
+def this_world() -> str:
+    """A name of the world that we are in: since when its init is there, in which life of the host.
+
+    No other world ever has it, so what was noted under another name is of one that has ended.
+    """
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot} {start_time(1)}"
 
 
 def world_command(inside: Sequence[str]) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from hiyoko import api
@@ -17,7 +18,7 @@ from hiyoko.blueprint.balancers import (
 from hiyoko.blueprint.draw_balancers import BalancerRows, SettledTarget, draw_balancers
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.balancer.log_context import log_context
-from hiyoko.plane.balancer.nodes import BalancerPlane, steps
+from hiyoko.plane.balancer.nodes import BalancerPlane, NodeStep, StopNode, steps
 from hiyoko.plane.balancer.observe import (
     NodeObserved,
     ServerSeen,
@@ -53,6 +54,8 @@ started listens a moment later, and would wait for a whole interval."""
 DRAINING = ("draining", "", "")
 INITIAL = ("initial", "Elb.InitialHealthChecking", "Initial health checks in progress")
 THREADS_MAX = 4
+PARALLEL = 4
+"""How many nodes take their step at once: a start is work for processors."""
 
 TargetKey = tuple[str, str, int, str]
 
@@ -142,10 +145,9 @@ class BalancerReconciler:
         agents = BalancerAgents(self.settings, self.plane.directory, drawn.nodes)
         await agents.put(report)
         todo = steps(wished, {k: v for k, v in observed.items() if k not in held})
+        todo = [step for step in todo if self.plane.possible(step)]
         self._tell_contexts(wished, files)  # before a line is written that needs one
-        for step in todo:
-            with report.attempt(step):
-                await self.plane.apply(step)
+        await self._take(todo, report)
         if todo:
             self._tell_contexts(wished, files)  # a node that was started has a place for it
         await tls.swap_certificates(self.plane, report)
@@ -164,6 +166,18 @@ class BalancerReconciler:
         self._expire(wishes, now)
         report.again_s = _again(wishes, drawn, targets, now)
         return report
+
+    async def _take(self, todo: Sequence[NodeStep], report: Report) -> None:
+        """Puts at once, as each is another node's; then what ends."""
+        limit = asyncio.Semaphore(PARALLEL)
+
+        async def take(step: NodeStep) -> None:
+            async with limit:
+                with report.attempt(step):
+                    await self.plane.apply(step)
+
+        await asyncio.gather(*(take(one) for one in todo if not isinstance(one, StopNode)))
+        await asyncio.gather(*(take(one) for one in todo if isinstance(one, StopNode)))
 
     def _tell_contexts(
         self,

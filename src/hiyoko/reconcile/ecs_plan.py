@@ -529,7 +529,7 @@ class _Scheduler:
             wait = 0.0
         for view in self.tasks:
             died = view.stop is not None and view.stop.code == "EssentialContainerExited"
-            if died and view.task.deployment == primary.id:
+            if died and not view.lost and view.task.deployment == primary.id:
                 wait = max(wait, view.task.created_at + CYCLE_S - self.now)
         return wait
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hiyoko.blueprint.draw_network import DrawnBefore, draw_network
 from hiyoko.blueprint.network import Network
 from hiyoko.clock import Clock, SystemClock
-from hiyoko.plane.network import NetworkPlane, Rendered, standing, steps
+from hiyoko.plane.network import (
+    LATER,
+    NetworkPlane,
+    NetworkStep,
+    Observed,
+    Rendered,
+    standing,
+    steps,
+)
 from hiyoko.reconcile.report import Report
 from hiyoko.services.ec2 import rows as ec2
 from hiyoko.services.ec2.seen import (
@@ -50,42 +59,71 @@ class NetworkReconciler:
         observed = await self.plane.observe()
         if not self.audited:
             observed = await self.plane.audit(network, observed)
-        for step in steps(network, observed, self._rendered):
-            with report.attempt(step):
-                await self.plane.apply(step)
+        # What another world held is no sight of this one, and nobody may use what is half made.
+        there = self._noted()
+        report.saw_change = self._record(there - _missing(network, observed))
+        todo = steps(network, observed, self._rendered)
+        puts = [step for step in todo if not isinstance(step, LATER)]
+        await self._take(puts, report)
+        if 0 < len(puts) < len(todo):
+            # Who waits for what was put does not wait until the rest has gone, too.
+            stands = self._standing(network, await self.plane.observe())
+            report.saw_change |= self._record(self._noted() | stands)
+        await self._take([step for step in todo if isinstance(step, LATER)], report)
         self.audited = not report.refusals
         if report.steps or report.refusals:
             observed = await self.plane.observe()
-        routers, interfaces = standing(network, observed, self._rendered)
-        report.saw_change = self._record(network, routers, interfaces)
+        report.saw_change |= self._record(self._standing(network, observed))
         return report
 
-    def _record(self, network: Network, routers: set[str], interfaces: set[str]) -> bool:
-        """Note what stands and since when; forget what does not. True when that was news."""
-        nats = {
-            nat.nat_gateway_id
-            for vpc in network.vpcs
-            for nat in vpc.nat_gateways
-            if nat.eni_id in interfaces
-        }
+    async def _take(self, todo: Sequence[NetworkStep], report: Report) -> None:
+        for step in todo:
+            with report.attempt(step):
+                await self.plane.apply(step)
+
+    def _standing(self, network: Network, observed: Observed) -> set[str]:
+        routers, interfaces = standing(network, observed, self._rendered)
+        return _with_nats(network, routers | interfaces)
+
+    def _noted(self) -> set[str]:
+        """The ids of what is noted as standing."""
         with self.store.reading() as tx:
-            seen_routers = {row.vpc_id for row in VPCS_SEEN.list(tx)}
-            seen_interfaces = {row.eni_id for row in INTERFACES_SEEN.list(tx)}
-            seen_nats = {row.nat_gateway_id for row in NAT_GATEWAYS_SEEN.list(tx)}
-        if (seen_routers, seen_interfaces, seen_nats) == (routers, interfaces, nats):
+            return {
+                *(row.vpc_id for row in VPCS_SEEN.list(tx)),
+                *(row.eni_id for row in INTERFACES_SEEN.list(tx)),
+                *(row.nat_gateway_id for row in NAT_GATEWAYS_SEEN.list(tx)),
+            }
+
+    def _record(self, stands: set[str]) -> bool:
+        """Note what stands and since when; forget what does not. True when that was news."""
+        noted = self._noted()
+        if noted == stands:
             return False
         now = self.clock.now()
         with self.store.transaction() as tx:
-            for vpc_id in seen_routers - routers:
-                VPCS_SEEN.delete(tx, vpc_id=vpc_id)
-            for eni_id in seen_interfaces - interfaces:
-                INTERFACES_SEEN.delete(tx, eni_id=eni_id)
-            for nat_id in seen_nats - nats:
-                NAT_GATEWAYS_SEEN.delete(tx, nat_gateway_id=nat_id)
-            for vpc_id in sorted(routers - seen_routers):
-                VPCS_SEEN.put(tx, VpcSeen(vpc_id, now))
-            for eni_id in sorted(interfaces - seen_interfaces):
-                INTERFACES_SEEN.put(tx, InterfaceSeen(eni_id, now))
-            for nat_id in sorted(nats - seen_nats):
-                NAT_GATEWAYS_SEEN.put(tx, NatGatewaySeen(nat_id, now))
+            for gone in noted - stands:
+                VPCS_SEEN.delete(tx, vpc_id=gone)
+                INTERFACES_SEEN.delete(tx, eni_id=gone)
+                NAT_GATEWAYS_SEEN.delete(tx, nat_gateway_id=gone)
+            for new in sorted(stands - noted):
+                match new.partition("-")[0]:
+                    case "vpc":
+                        VPCS_SEEN.put(tx, VpcSeen(new, now))
+                    case "nat":
+                        NAT_GATEWAYS_SEEN.put(tx, NatGatewaySeen(new, now))
+                    case _:
+                        INTERFACES_SEEN.put(tx, InterfaceSeen(new, now))
         return True
+
+
+def _missing(network: Network, observed: Observed) -> set[str]:
+    """What is wished and has no namespace at all, as everything in a new world."""
+    wished = {vpc.vpc_id for vpc in network.vpcs}
+    wished |= {each.eni_id for vpc in network.vpcs for each in vpc.interfaces}
+    return _with_nats(network, wished - observed.namespaces)
+
+
+def _with_nats(network: Network, ids: set[str]) -> set[str]:
+    """The ids, and those of NAT gateways whose interface is among them."""
+    gateways = (nat for vpc in network.vpcs for nat in vpc.nat_gateways)
+    return ids | {nat.nat_gateway_id for nat in gateways if nat.eni_id in ids}

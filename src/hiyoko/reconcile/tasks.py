@@ -17,6 +17,7 @@ from hiyoko.plane.containers.plane import ContainerPlane
 from hiyoko.plane.containers.steps import ContainersState, steps
 from hiyoko.plane.containers.task_states import TaskState
 from hiyoko.plane.error import PlaneError
+from hiyoko.plane.world import this_world
 from hiyoko.reconcile.report import Report
 from hiyoko.reconcile.task_drawing import TaskDrawing
 from hiyoko.services.ec2.seen import INTERFACES_SEEN
@@ -191,4 +192,5 @@ def _container(
         started_at=state.first_started_at or state.started_at,
         finished_at=state.finished_at,
         agent_at=state.agent_at,
+        lost=state.lost and progress.world != this_world(),
     )

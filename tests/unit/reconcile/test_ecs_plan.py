@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -157,11 +158,13 @@ class World:
         if known:
             self.targets[known[number % len(known)]] = TargetHealth(state)
 
-    def die(self, number: int) -> None:
+    def die(self, number: int, *, lost: bool = False) -> None:
         running = [view for view in self.live() if view.status == "RUNNING"]
         if running:
             view = running[number % len(running)]
-            seen = ContainerSeen("web", "STOPPED", started_at=self.now, finished_at=self.now)
+            seen = ContainerSeen(
+                "web", "STOPPED", started_at=self.now, finished_at=self.now, lost=lost
+            )
             view = replace(view, seen=TaskSeen(view.task.arn, (seen,)))
             assert view.stop is not None
             self.tasks[view.task.arn] = replace(view, task=replace(view.task, stop=view.stop))
@@ -204,15 +207,11 @@ EVENT = st.one_of(
 PERCENTS = st.sampled_from([(100, 200), (0, 100), (50, 100), (100, 150), (50, 125)])
 
 
-@given(st.integers(0, 6), PERCENTS, st.lists(EVENT, max_size=25))
-@settings(max_examples=100, deadline=None)
-def test_the_bounds_hold_and_the_service_comes_to_rest(
-    desired: int, percents: tuple[int, int], events: list[tuple[str, int]]
-) -> None:
+def world_of(desired: int, percents: tuple[int, int] = (100, 200)) -> World:
     first = Deployment(
         "ecs-svc/0", 0.0, 0.0, "d", Network(("s",)), (LoadBalancer(GROUP, "web", 80),)
     )
-    world = World(
+    return World(
         Service(
             "1",
             "r",
@@ -228,6 +227,28 @@ def test_the_bounds_hold_and_the_service_comes_to_rest(
             rebalancing=percents[1] > 100,
         )
     )
+
+
+@pytest.mark.parametrize(("lost", "wait_s"), [(False, 7.0), (True, None)])
+def test_a_task_that_died_young_is_replaced_a_cycle_later_and_one_that_was_lost_at_once(
+    lost: bool, wait_s: float | None
+) -> None:
+    world = world_of(1)
+    world.act()
+    world.run(0)
+    world.now += 3
+    world.die(0, lost=lost)
+    plan = world.plan()
+    assert plan.again_s == wait_s
+    assert any(isinstance(one, Start) for one in plan.actions) == lost
+
+
+@given(st.integers(0, 6), PERCENTS, st.lists(EVENT, max_size=25))
+@settings(max_examples=100, deadline=None)
+def test_the_bounds_hold_and_the_service_comes_to_rest(
+    desired: int, percents: tuple[int, int], events: list[tuple[str, int]]
+) -> None:
+    world = world_of(desired, percents)
     for kind, number in events:
         match kind:
             case "run":

@@ -166,6 +166,10 @@ class BalancerPlane:
             self.events.watch({seen.pid for seen in found.values()})
         return found
 
+    def possible(self, step: NodeStep) -> bool:
+        """False of a node whose interface has no namespace yet: who makes that tells of it."""
+        return not isinstance(step, StartNode) or (self.netns_dir / step.node.eni_id).exists()
+
     def write_context(self, eni_id: str, context: LogContext) -> None:
         """Put down what the node's lines mean; those of its last configurations stay.
 
@@ -231,7 +235,8 @@ class BalancerPlane:
                 doomed = [session for session, server in sessions.items() if server in ended]
                 await ask_worker(master, [f"shutdown session {one}" for one in doomed], to)
             commands = [command for change in changes for command in change.commands]
-            await change_servers(place, commands)
+            fine = {beginning for change in changes for beginning in change.fine}
+            await change_servers(place, commands, *fine)
 
     async def _stop(self, eni_id: str) -> None:
         place = self.directory / eni_id

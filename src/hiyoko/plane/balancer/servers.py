@@ -25,6 +25,8 @@ FULL_WEIGHT = 32
 """What a target weighs whose share may be halved, five times at most: less than 1 is nothing."""
 CHECK_AGAIN_S = 1
 """After how long a young target is checked again: HAProxy's next check is an interval away."""
+IN_USE = "Server still has connections"
+"""How HAProxy's refusal to delete a server begins."""
 AS_STATIC = "pool-purge-delay 5s pool-max-conn -1"
 
 
@@ -132,6 +134,8 @@ class Change:
     commands: tuple[str, ...]
     ends: tuple[str, str] | None = None
     """The server whose connections end with it, also those of a worker that is being replaced."""
+    fine: tuple[str, ...] = ()
+    """Beginnings of answers that are no refusal of it."""
 
 
 def server_changes(
@@ -160,6 +164,10 @@ def _change(server: Server, seen: ServerSeen | None) -> Change | None:
         return Change(f"drain server {name}", (f"set server {name} state maint",))
     if seen is None:
         return Change(f"add server {name}", tuple(server.added()))
+    if seen.maintenance and server.checked:
+        # A new one is checked at once. One that still ends what it began stays, for its next check.
+        commands = (f"del server {name}", *server.added())
+        return Change(f"enable server {name}", commands, fine=(IN_USE,))
     if seen.maintenance or not seen.weight:
         return Change(f"enable server {name}", tuple(server.enabled()))
     if seen.weight != server.weight:

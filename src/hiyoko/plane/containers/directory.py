@@ -30,7 +30,10 @@ _converter = make_converter()
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a task got. ``stopped``: no process and no mount of it is left."""
+    """How far a task got. ``stopped``: no process and no mount of it is left.
+
+    ``world``: the one in which a container was started last (``plane.world.this_world``).
+    """
 
     arn: str
     images: tuple[PulledImage, ...] = ()
@@ -38,6 +41,7 @@ class Progress:
     pull_stopped_at: float | None = None
     failure: str = ""
     stopped: bool = False
+    world: str = ""
 
     def image(self, name: str) -> PulledImage | None:
         """The pulled image of that name."""
@@ -46,7 +50,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class ContainerState:
-    """A container as its files and its process tell. ``status``: PENDING, RUNNING or STOPPED."""
+    """A container as its files and its process tell. ``status``: PENDING, RUNNING or STOPPED.
+
+    ``lost``: it ended without a witness.
+    """
 
     name: str
     status: str = "PENDING"
@@ -60,6 +67,7 @@ class ContainerState:
     restarts: int = 0
     first_started_at: float | None = None
     agent_at: float | None = None
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +255,7 @@ class ContainerDirectory:
                 health=self.health(),
                 started_at=started,
                 finished_at=started,
+                lost=True,
             )
         pid = _number(self.pid_file)
         return ContainerState(

@@ -78,6 +78,7 @@ from hiyoko.plane.process import NETNS_DIR
 from hiyoko.plane.ready import wait_end
 from hiyoko.plane.user_namespaces import UserNamespace
 from hiyoko.plane.user_namespaces import find as find_users
+from hiyoko.plane.world import this_world
 from hiyoko.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -274,7 +275,12 @@ class ContainerPlane:
             cid = runtime_id(task.arn, container.name)
             self._fetched[cid] = await self._puller.variables(task, container)
         await self._logs.prepare(task)
-        self._note(task.arn, images=tuple(images.values()), pull_stopped_at=self.clock.now())
+        self._note(
+            task.arn,
+            images=tuple(images.values()),
+            pull_stopped_at=self.clock.now(),
+            world=this_world(),
+        )
 
     async def _start_in_turn(self, task: Task, container: Container) -> None:
         async with self._starts:
@@ -285,6 +291,8 @@ class ContainerPlane:
         progress = directory.read()
         image = progress.image(container.reference) if progress is not None else None
         assert image is not None, "a container is started after its pull"
+        if progress is not None and progress.world != this_world():
+            self._note(task.arn, world=this_world())
         # Never under a task that has already written beside it.
         beside = not directory.storage.is_dir() and bool(directory.containers(task.arn))
         if task.storage_gib is not None and self.storage_limited and not beside:

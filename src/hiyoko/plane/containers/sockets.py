@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Address
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import aiohttp
@@ -30,6 +31,10 @@ from hiyoko.plane.namespaces import socket_in
 DNS_TIMEOUT_S = 2.0
 DNS_ATTEMPTS = 2
 """A task's own resolv.conf says the same (``etc_files.resolv_conf``)."""
+REFUSED_S = 1.0
+REFUSED_AGAIN_S = 0.02
+"""A resolver where nobody listens yet is about to be there, as after a power cut. It belongs to
+another process and tells nobody, so it is asked again, for less time than a silent one has."""
 
 
 class LookupFailed(Exception):
@@ -43,7 +48,9 @@ async def look_up(netns: str, resolver: IPv4Address, name: str) -> list[str]:
     loop = asyncio.get_running_loop()
     server = f"{resolver}:53"
     problem = f"lookup {name} on {server}: i/o timeout"
-    for _ in range(DNS_ATTEMPTS):
+    left, patience = DNS_ATTEMPTS, monotonic() + REFUSED_S
+    while left:
+        left -= 1
         with socket_in(netns, socket.SOCK_DGRAM) as sock:
             try:
                 sock.connect((str(resolver), 53))
@@ -51,6 +58,12 @@ async def look_up(netns: str, resolver: IPv4Address, name: str) -> list[str]:
                     await loop.sock_sendall(sock, wire)
                     answer = dns.message.from_wire(await loop.sock_recv(sock, 4096))
             except TimeoutError:
+                continue
+            except ConnectionRefusedError as error:
+                problem = f"lookup {name} on {server}: {error}"
+                if monotonic() < patience:
+                    left += 1
+                    await asyncio.sleep(REFUSED_AGAIN_S)
                 continue
             except (OSError, dns.exception.DNSException) as error:
                 problem = f"lookup {name} on {server}: {error}"

@@ -20,7 +20,17 @@ each drops what it does not know.
 """
 
 from hiyoko.plane.network.internet import prepare_internet
+from hiyoko.plane.network.observed import Observed
 from hiyoko.plane.network.plane import NetworkPlane
-from hiyoko.plane.network.steps import Rendered, standing, steps
+from hiyoko.plane.network.steps import LATER, NetworkStep, Rendered, standing, steps
 
-__all__ = ["NetworkPlane", "Rendered", "prepare_internet", "standing", "steps"]
+__all__ = [
+    "LATER",
+    "NetworkPlane",
+    "NetworkStep",
+    "Observed",
+    "Rendered",
+    "prepare_internet",
+    "standing",
+    "steps",
+]

@@ -48,7 +48,7 @@ async def _audit_router(
     wires = [
         wire
         for wire in wiring(vpc).wires
-        if seen.links.get(wire.link) == wire.alias and wire.eni_id in there
+        if seen.links.get(wire.link) in (wire.alias, wire.new_alias) and wire.eni_id in there
     ]
     sound = await asyncio.gather(*(_sound(wire, limit) for wire in wires))
     bad = {wire.link for wire, good in zip(wires, sound, strict=True) if not good}

@@ -15,6 +15,7 @@ import socket
 import struct
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import TypeVar
 
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.namespaces import in_namespace
@@ -45,6 +46,7 @@ case "$(nft list tables netdev)" in *" {LANE}"*) exec nft -f - ;; esac
 """
 
 
+T = TypeVar("T")
 Opened = dict[str, bpf.Program]
 """A router's programs, by what they are for."""
 
@@ -53,11 +55,13 @@ async def prepare(vpc_id: str) -> bool:
     """Load the programs for a router, once. False where the kernel does not let us."""
     if await _inside(vpc_id, _complete):
         return True
-    if not await _inside(vpc_id, _may_load):
-        return False
-    # First of all, since who finds programs looks for nothing else to tell to forget.
-    await run("sh", "-c", _ONLY_IF_THERE, stdin=f"delete table {LANE}\n", netns=vpc_id)
-    return await _inside(vpc_id, _prepare)
+    with ExitStack() as opened:
+        loaded = await _inside(vpc_id, lambda: _load_if_we_may(opened))
+        if not loaded:
+            return False
+        # First of all, since who finds programs looks for nothing else to tell to forget.
+        await run("sh", "-c", _ONLY_IF_THERE, stdin=f"delete table {LANE}\n", netns=vpc_id)
+        return await _inside(vpc_id, lambda: _prepare(loaded))
 
 
 async def hook(vpc_id: str, links: list[str]) -> None:
@@ -83,8 +87,8 @@ async def no_strangers(vpc_id: str) -> bool:
     return await _inside(vpc_id, _no_strangers)
 
 
-async def _inside(vpc_id: str, do: Callable[[], bool]) -> bool:
-    def asked() -> bool:
+async def _inside(vpc_id: str, do: Callable[[], T]) -> T:
+    def asked() -> T:
         try:
             return do()
         except OSError as refused:
@@ -100,24 +104,23 @@ def _complete() -> bool:
         return bool(programs) and len(programs) == len(_held_by_anybody(opened))
 
 
-def _may_load() -> bool:
-    with ExitStack() as opened:
-        try:
-            # Kernels before 6.6 take the programs, but do not know such a hook.
-            for program in bpf.hooked(socket.if_nametoindex("lo"), bpf.INGRESS):
-                opened.callback(os.close, program.descriptor)
-            _load(opened)
-        except OSError as refused:
-            log.info("the fast lane is nftables': %s", refused)
-            return False
-    return True
+def _load_if_we_may(opened: ExitStack) -> Opened:
+    """The programs, hooked to nothing yet; none where the kernel does not let us."""
+    try:
+        # Kernels before 6.6 take the programs, but do not know such a hook.
+        for program in bpf.hooked(socket.if_nametoindex("lo"), bpf.INGRESS):
+            opened.callback(os.close, program.descriptor)
+        return _load(opened)
+    except OSError as refused:
+        log.info("the fast lane is nftables': %s", refused)
+        return {}
 
 
-def _prepare() -> bool:
+def _prepare(loaded: Opened) -> bool:
     with ExitStack() as opened:
         programs = _held(opened)
         if not programs:
-            programs = _load(opened)
+            programs = loaded
             loopback = socket.if_nametoindex("lo")
             for key, program in programs.items():
                 bpf.hook(program, loopback, _KINDS[key])

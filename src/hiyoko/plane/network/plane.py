@@ -32,6 +32,7 @@ from hiyoko.plane.network.steps import (
     DetachInterfaces,
     DropRoutes,
     NetworkStep,
+    OpenLane,
     PublishAddresses,
     PutRouter,
     PutRoutes,
@@ -95,6 +96,8 @@ class NetworkPlane:
                 await _change_rules(step, programs=self.programs)
             case AttachInterfaces():
                 await _attach_interfaces(step, self.users)
+            case OpenLane():
+                await _open_lane(step)
             case AttachGateway(vpc_id):
                 await _attach_gateway(vpc_id)
             case PutRoutes():
@@ -246,7 +249,6 @@ async def _attach_interfaces(step: AttachInterfaces, users: bool) -> None:
     )
     refusals = [each for each in results if isinstance(each, BaseException)]
     complete = [wire for wire, result in zip(step.wires, results, strict=True) if result is None]
-    await hook(step.vpc_id, [wire.link for wire in complete if not wire.nat])
     await _batch(step.vpc_id, "".join(wire.finish for wire in complete))
     if refusals:
         raise refusals[0]
@@ -267,6 +269,12 @@ async def _complete(wire: Wire, limit: asyncio.Semaphore) -> None:
             # The table first: it makes the kernel track connections, whose limits are set next.
             await run("nft", "-f", "-", stdin=wire.nat, netns=wire.eni_id)
             await run("sysctl", "-eqw", *SYSCTLS, netns=wire.eni_id)
+
+
+async def _open_lane(step: OpenLane) -> None:
+    await hook(step.vpc_id, [wire.link for wire in step.wires])
+    marks = (f'link set {wire.link} alias "{wire.alias}"\n' for wire in step.wires)
+    await _batch(step.vpc_id, "".join(marks))
 
 
 async def _attach_gateway(vpc_id: str) -> None:

@@ -86,6 +86,11 @@ class Wire:
         """The mark that the link carries once both ends are complete."""
         return f"{MARK} {fingerprint(f'{self.inside}{self.mac}{self.nat}')}"
 
+    @cached_property
+    def new_alias(self) -> str:
+        """Its mark as long as its packets take no fast lane yet; a NAT gateway's never do."""
+        return self.alias if self.nat else f"{self.alias} new"
+
     @property
     def inside(self) -> str:
         """ip(8) lines for the interface's own namespace."""
@@ -110,7 +115,7 @@ class Wire:
         """The ip(8) line that lets packets in, and says that the interface is complete."""
         return (
             f"link set {self.link} mtu {MTU} arp off addrgenmode none\n"
-            f'link set {self.link} alias "{self.alias}"\n'
+            f'link set {self.link} alias "{self.new_alias}"\n'
             f"link set {self.link} up\n"
         )
 

@@ -281,7 +281,7 @@ def forget_service(call: Call, request: Request) -> Response:
 def end_task(call: Call, request: Request) -> Response:
     """Write down the end that the containers brought about; ``{Task}``.
 
-    One that never ran is a failure of its deployment.
+    One that never ran is a failure of its deployment, unless everything ended with it.
     """
     task = rows.find_task(call.tx, request["Task"])
     if task is None or (task.stop is not None and not task.stop.drain):
@@ -291,7 +291,7 @@ def end_task(call: Call, request: Request) -> Response:
         return {}
     rows.put_task(call.tx, replace(task, stop=replace(view.stop, drain=False)))
     service = rows.find_service(call.tx, task.service) if task.service else None
-    if service is not None and view.started_at is None:
+    if service is not None and view.started_at is None and not view.lost:
 
         def failed(one: Deployment) -> Deployment:
             return replace(

@@ -13,7 +13,7 @@ class ContainerSeen:
     """A container as the runtime tells it: ``status`` is PENDING, RUNNING or STOPPED.
 
     ``health`` is HEALTHY, UNHEALTHY or UNKNOWN (no check, or not settled). ``agent_at``: since when
-    the agent of ECS Exec has its way to AWS.
+    the agent of ECS Exec has its way to AWS. ``lost``: it ended with the world that it ran in.
     """
 
     name: str
@@ -27,6 +27,7 @@ class ContainerSeen:
     started_at: float | None = None
     finished_at: float | None = None
     agent_at: float | None = None
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

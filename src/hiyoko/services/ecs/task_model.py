@@ -194,6 +194,11 @@ class TaskView:
         return None
 
     @property
+    def lost(self) -> bool:
+        """Whether it ended with the world: nothing that its containers did."""
+        return self.seen is not None and any(one.lost for one in self.seen.containers)
+
+    @property
     def desired_status(self) -> str:
         """RUNNING or STOPPED: AWS knows no other desired status."""
         return "RUNNING" if self.stop is None else "STOPPED"

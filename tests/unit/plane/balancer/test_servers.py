@@ -51,7 +51,15 @@ REFUSING = ServerSeen(False, "L4CON", "", for_s=1)
         (TARGET, UP, []),
         # Whoever made it was killed before it had its weight.
         (TARGET, ServerSeen(False, "", "", weight=0), ENABLING),
-        (TARGET, ServerSeen(False, "", "", maintenance=True), ENABLING),
+        # One that was draining: a new server is checked at once.
+        (
+            TARGET,
+            ServerSeen(False, "", "", maintenance=True),
+            [
+                f"del server {BACKEND}/10.0.0.5:80",
+                *(f"add server {BACKEND}/10.0.0.5:80 10.0.0.5:80 {ARGUMENTS}", *ENABLING),
+            ],
+        ),
         (TARGET, PASSING, [f"set server {BACKEND}/10.0.0.5:80 health up"]),
         (TARGET, ServerSeen(False, "L7STS", "500"), []),
         # A container that has just been started listens a moment later.

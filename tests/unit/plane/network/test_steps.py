@@ -11,8 +11,10 @@ from hiyoko.plane.network.steps import (
     AttachInterfaces,
     ChangeRules,
     DropRoutes,
+    OpenLane,
     PutRoutes,
     RemoveNamespaces,
+    standing,
     steps,
 )
 from hiyoko.plane.network.wiring import KernelRoute, wiring
@@ -54,6 +56,7 @@ def test_gates_are_in_place_before_the_first_packet() -> None:
         "AttachGateway",
         "PutRoutes",
         "PublishAddresses",
+        "OpenLane",
     ]
 
 
@@ -81,8 +84,19 @@ def test_a_broken_interface_is_replaced_with_its_routes() -> None:
     router = observed.routers[VPC.vpc_id]
     wire = wiring(VPC).wires[-1]
     broken = replace(router, links={**router.links, wire.link: ""})
-    attach, put = steps(Network((VPC,)), replace(observed, routers={VPC.vpc_id: broken}))
+    attach, put, lane = steps(Network((VPC,)), replace(observed, routers={VPC.vpc_id: broken}))
     assert isinstance(attach, AttachInterfaces)
     assert attach.replace == {wire.link}
     assert isinstance(put, PutRoutes)
     assert {route.device for route in put.routes} == {wire.link}
+    assert lane == OpenLane(VPC.vpc_id, (wire,))
+
+
+def test_a_new_interface_stands_before_its_lane_is_open() -> None:
+    observed = standing_as(VPC)
+    router = observed.routers[VPC.vpc_id]
+    wire = next(one for one in wiring(VPC).wires if not one.nat)
+    new = replace(router, links={**router.links, wire.link: wire.new_alias})
+    observed = replace(observed, routers={VPC.vpc_id: new})
+    assert steps(Network((VPC,)), observed) == [OpenLane(VPC.vpc_id, (wire,))]
+    assert wire.eni_id in standing(Network((VPC,)), observed)[1]
