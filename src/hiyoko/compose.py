@@ -60,6 +60,7 @@ from hiyoko.reconcile.role_keys import role_keys
 from hiyoko.reconcile.scaling import ScalingReconciler
 from hiyoko.reconcile.stacks import StackReconciler
 from hiyoko.reconcile.task_metrics import TaskMetricsReconciler
+from hiyoko.reconcile.task_protection import task_protection
 from hiyoko.reconcile.tasks import TaskReconciler
 from hiyoko.reconcile.zones import ZoneReconciler
 from hiyoko.services.acm.key_store import use_key_store
@@ -92,7 +93,13 @@ def compose(
     trust = root_certificate_path(settings)
     keys = role_keys(store, clock)
     containers = ContainerPlane(
-        settings, trust, lambda: loop.wake_one("tasks"), keys, clock, not storage_refused
+        settings,
+        trust,
+        lambda: loop.wake_one("tasks"),
+        keys,
+        clock,
+        not storage_refused,
+        task_protection(store, clock),
     )
     collector = Collector(settings.image_dir)
     neighbours = Neighbours(write_log=event_log(store, clock))
