@@ -114,7 +114,7 @@ class Outside:
     """What other services say of the PRIMARY deployment.
 
     ``alarms``: those that went off since it began; ``alarms_bake_s``: how long they have to be
-    watched after the rollout. ``shifted``: the load balancers have followed its last stage.
+    watched after the rollout. ``shifted``: load balancers and proxies have followed its last stage.
     ``named``: ARNs of tasks that Cloud Map leads to, so that they may not be released yet.
     """
 

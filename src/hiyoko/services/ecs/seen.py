@@ -50,14 +50,17 @@ class TaskSeen:
 class ProxySeen:
     """A task's Service Connect proxy that runs, and the places that it may send to.
 
-    ``servers`` are pairs of a Cloud Map service's id and an address with its port. Only
-    ``reconcile.connect`` writes these rows.
+    ``servers`` are pairs of a Cloud Map service's id and an address with its port. ``shares`` says
+    of each such service which shares of traffic it follows (``Deployment.shares``); nothing while
+    it does not do all that it shall, or nothing is shifted. Only ``reconcile.connect`` writes these
+    rows.
     """
 
     eni_id: str
     pid: int
     servers: tuple[tuple[str, str], ...]
     seen_at: float
+    shares: tuple[tuple[str, str], ...] = ()
 
 
 PROXIES_SEEN = Table("ecs_proxy_seen", ProxySeen, key=("eni_id",))
