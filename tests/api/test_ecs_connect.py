@@ -215,6 +215,7 @@ def test_no_stage_is_left_before_proxies_share_traffic_as_it_says(cloud: Cloud) 
     follow(f"{deployment}:50:100")
     assert rest() == ("PRODUCTION_TRAFFIC_SHIFT", 100.0)
     follow(f"{deployment}:100:100")
+    assert rest()[0] == "CLEAN_UP"
     cloud.leave()
     rest()
     assert cloud.service()["deployments"][0]["rolloutState"] == "COMPLETED"

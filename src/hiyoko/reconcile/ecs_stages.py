@@ -3,8 +3,8 @@
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/blue-green-deployment-how-it-works.html
 
 A stage is left when what it is for is done, when load balancers and Service Connect's proxies have
-followed a shift, and when no hook holds it. A rollback has three stages only: the earlier revision is made whole, gets
-all traffic at once, and what was to take over goes.
+followed a shift, and when no hook holds it. A rollback has three stages only: the earlier revision
+is made whole, gets all traffic at once, and what was to take over goes.
 """
 
 from __future__ import annotations
