@@ -79,7 +79,7 @@ FOLLOWS = {
     "balancers": ("network", "certificates"),
     "connect": ("network",),
     "tasks": ("network",),
-    "alarms": ("balancer_logs", "task_metrics"),
+    "alarms": ("balancer_logs", "task_metrics", "connect"),
 }
 """Who looks at what another makes, beside rows: namespaces, answers of DNS, certificates' files,
 samples of metrics."""

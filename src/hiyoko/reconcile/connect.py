@@ -1,6 +1,6 @@
 """Service Connect: each task's proxy runs before its containers, and knows where others are.
 
-Only this module writes ``ecs_proxy_seen``.
+Only this module writes ``ecs_proxy_seen``; ``connect_metrics`` counts what they count.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from hiyoko.blueprint.shares import Share, draw_shares, shifts
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.connect.plane import ProxyObserved, ProxyPlane, steps
 from hiyoko.plane.connect.servers import SPARE, drains, follows
+from hiyoko.reconcile.connect_metrics import ConnectMetrics
 from hiyoko.reconcile.report import Report
+from hiyoko.reconcile.samples import to_next_minute_s
 from hiyoko.reconcile.task_views import TaskViews
 from hiyoko.services.ec2.seen import INTERFACES_SEEN
 from hiyoko.services.ecs.rows import SERVICES, TASKS
@@ -86,6 +88,8 @@ class ConnectReconciler:
             shares = load_followed(tx) if wished else {}
         observed = await self.plane.observe()
         taken = steps(wished, observed)
+        # Before anything goes that has counted.
+        report.saw_change |= ConnectMetrics(self.store, self.clock).take(wished, observed, taken)
         for step in taken:
             with report.attempt(step):
                 await self.plane.apply(step)
@@ -95,6 +99,8 @@ class ConnectReconciler:
             drains(wished[one], seen.servers) for one, seen in observed.items() if one in wished
         ):
             report.again_s = DRAIN_LOOK_S
+        elif wished:
+            report.again_s = to_next_minute_s(self.clock.now())
         self._record(wished, shares, observed, report)
         return report
 

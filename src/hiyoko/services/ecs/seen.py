@@ -63,6 +63,22 @@ class ProxySeen:
     shares: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ProxyCounted:
+    """What a proxy had counted when it was last asked, in which minute.
+
+    ``listeners``: backend, Cloud Map's service and protocol of each alias. ``counters``: by
+    HAProxy's proxy and server. Only ``reconcile.connect_metrics`` writes these rows.
+    """
+
+    eni_id: str
+    pid: int
+    minute: int
+    listeners: tuple[tuple[str, str, str], ...]
+    counters: tuple[tuple[str, str, tuple[int, ...]], ...]
+
+
+PROXIES_COUNTED = Table("ecs_proxy_counted", ProxyCounted, key=("eni_id",))
 PROXIES_SEEN = Table("ecs_proxy_seen", ProxySeen, key=("eni_id",))
 TASKS_SEEN = Table("ecs_task_seen", TaskSeen, key=("task_arn",))
 
