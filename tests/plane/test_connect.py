@@ -241,7 +241,6 @@ async def test_a_proxy_counts_what_it_was_asked_and_what_targets_answered(ground
     well, ill = (counters["sc.api.80", f"{place}:8080"] for place in PLACES)
     assert (well.sessions, well.answers_2xx, well.answers_5xx) == (2, 2, 0)
     assert (ill.sessions, ill.answers_2xx, ill.answers_5xx) == (2, 0, 2)
-    assert 0.8 < ill.sent / (2 * len(BROKEN)) <= 1
 
 
 async def test_each_request_has_an_entry(ground: Ground) -> None:
