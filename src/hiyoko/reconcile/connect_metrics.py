@@ -59,7 +59,9 @@ class ConnectMetrics:
                 continue
             row = _row(eni_id, seen, minute, proxy, before)
             old = before if before is not None and before.pid == seen.pid else None
-            for place, sample in _samples(row, seen, old, owners, minute * MINUTE_S):
+            # What came since a minute's first look came in that minute.
+            at = MINUTE_S * (before.minute if before is not None else minute)
+            for place, sample in _samples(row, seen, old, owners, at):
                 found[place].append(sample)
             news.append(row)
         gone = known.keys() - observed.keys()
