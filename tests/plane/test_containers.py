@@ -30,7 +30,7 @@ from hiyoko.blueprint.tasks import Identity, Mount, Task
 from hiyoko.plane.containers import pull
 from hiyoko.plane.containers.agent_protection import Refused, Wish
 from hiyoko.plane.containers.cgroups import limits_enforced, remove_groups
-from hiyoko.plane.containers.directory import task_id
+from hiyoko.plane.containers.directory import ContainerDirectory, task_id
 from hiyoko.plane.containers.plane import ContainerPlane
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
@@ -287,6 +287,12 @@ async def test_a_check_that_takes_too_long_is_ended(driver: Driver) -> None:
     assert await wait_end(checking[0], 30)
 
 
+async def stopped(files: ContainerDirectory) -> None:
+    """Wait until somebody who looks all the time sees the container STOPPED."""
+    while files.state().status != "STOPPED":  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
 async def test_what_died_between_create_and_start_is_made_again(driver: Driver) -> None:
     push(driver.world.store, driver.world.settings, "app", "1", FOREVER)
     task = make_task(11, make_container(IMAGE))
@@ -294,8 +300,12 @@ async def test_what_died_between_create_and_start_is_made_again(driver: Driver) 
     # As a daemon leaves it that was killed before it could write down the start.
     files = driver.plane.directory(task.arn).container(task.arn, "web")
     (files.path / "started").unlink()
+    ended = asyncio.create_task(stopped(files))
     second = await driver.until(task, "RUNNING")
     assert second.pid != first.pid
+    ended.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ended  # the end of what was removed was never told as the container's
     assert files.cid in await run("ps", "axww")
 
 
