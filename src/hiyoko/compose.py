@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from aiohttp.web import SockSite
@@ -90,16 +90,8 @@ def compose(
     store: Store, settings: Settings, clock: Clock, users_refused: str, storage_refused: str
 ) -> tuple[Gateway, Loop]:
     """AWS's API over a store, and the reconcilers that make its wishes true. Nothing runs yet."""
-    trust = root_certificate_path(settings)
-    keys = role_keys(store, clock)
-    containers = ContainerPlane(
-        settings,
-        trust,
-        lambda: loop.wake_one("tasks"),
-        keys,
-        clock,
-        not storage_refused,
-        task_protection(store, clock),
+    containers = container_plane(
+        store, settings, clock, lambda: loop.wake_one("tasks"), limited=not storage_refused
     )
     collector = Collector(settings.image_dir)
     neighbours = Neighbours(write_log=event_log(store, clock))
@@ -171,6 +163,21 @@ def compose(
     local = LocalRoutes(store, settings, status, settle, balancer_logs.plane.ask)
     local.register(gateway)
     return gateway, loop
+
+
+def container_plane(
+    store: Store, settings: Settings, clock: Clock, wake: Callable[[], None], *, limited: bool
+) -> ContainerPlane:
+    """Tasks' containers, with what their agents ask of AWS; ``limited``: in what they may write."""
+    return ContainerPlane(
+        settings,
+        root_certificate_path(settings),
+        wake,
+        role_keys(store, clock),
+        clock,
+        limited,
+        task_protection(store, clock),
+    )
 
 
 def public_key(settings: Settings, kid: str) -> str | None:
