@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from aiohttp.web import SockSite
@@ -60,6 +60,7 @@ from hiyoko.reconcile.role_keys import role_keys
 from hiyoko.reconcile.scaling import ScalingReconciler
 from hiyoko.reconcile.stacks import StackReconciler
 from hiyoko.reconcile.task_metrics import TaskMetricsReconciler
+from hiyoko.reconcile.task_protection import task_protection
 from hiyoko.reconcile.tasks import TaskReconciler
 from hiyoko.reconcile.zones import ZoneReconciler
 from hiyoko.services.acm.key_store import use_key_store
@@ -78,7 +79,7 @@ FOLLOWS = {
     "balancers": ("network", "certificates"),
     "connect": ("network",),
     "tasks": ("network",),
-    "alarms": ("balancer_logs", "task_metrics"),
+    "alarms": ("balancer_logs", "task_metrics", "connect"),
 }
 """Who looks at what another makes, beside rows: namespaces, answers of DNS, certificates' files,
 samples of metrics."""
@@ -89,10 +90,8 @@ def compose(
     store: Store, settings: Settings, clock: Clock, users_refused: str, storage_refused: str
 ) -> tuple[Gateway, Loop]:
     """AWS's API over a store, and the reconcilers that make its wishes true. Nothing runs yet."""
-    trust = root_certificate_path(settings)
-    keys = role_keys(store, clock)
-    containers = ContainerPlane(
-        settings, trust, lambda: loop.wake_one("tasks"), keys, clock, not storage_refused
+    containers = container_plane(
+        store, settings, clock, lambda: loop.wake_one("tasks"), limited=not storage_refused
     )
     collector = Collector(settings.image_dir)
     neighbours = Neighbours(write_log=event_log(store, clock))
@@ -166,6 +165,21 @@ def compose(
     local = LocalRoutes(store, settings, status, settle, balancer_logs.plane.ask)
     local.register(gateway)
     return gateway, loop
+
+
+def container_plane(
+    store: Store, settings: Settings, clock: Clock, wake: Callable[[], None], *, limited: bool
+) -> ContainerPlane:
+    """Tasks' containers, with what their agents ask of AWS; ``limited``: in what they may write."""
+    return ContainerPlane(
+        settings,
+        root_certificate_path(settings),
+        wake,
+        role_keys(store, clock),
+        clock,
+        limited,
+        task_protection(store, clock),
+    )
 
 
 def public_key(settings: Settings, kid: str) -> str | None:

@@ -83,3 +83,24 @@ def test_tags_of_every_kind_of_resource(cloud: Cloud) -> None:
         cloud("UntagResource", resourceArn=arn, tagKeys=["a"])
         answer = cloud("ListTagsForResource", resourceArn=arn)
         assert answer["tags"] == [{"key": "b", "value": "2"}]
+
+
+def test_a_cluster_keeps_container_insights_until_it_is_told_otherwise(cloud: Cloud) -> None:
+    def settings(value: str) -> list[dict[str, str]]:
+        return [{"name": "containerInsights", "value": value}]
+
+    def shown() -> str:
+        found = cloud("DescribeClusters", clusters=["i"], include=["SETTINGS"])["clusters"]
+        return str(found[0]["settings"][0]["value"])
+
+    cloud("CreateCluster", clusterName="i", settings=settings("enabled"))
+    assert shown() == "enabled"
+    cloud("UpdateCluster", cluster="i")
+    assert shown() == "enabled"
+    cloud("UpdateClusterSettings", cluster="i", settings=settings("disabled"))
+    assert shown() == "disabled"
+    code, text = refusal(cloud, "UpdateCluster", cluster="i", settings=settings("enhanced"))
+    assert code == "NotImplemented"
+    assert "containerInsights='enhanced'" in text
+    code, _ = refusal(cloud, "UpdateCluster", cluster="i", settings=settings("yes"))
+    assert code == "InvalidParameterException"

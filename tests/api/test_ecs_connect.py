@@ -177,3 +177,45 @@ def test_names_are_one_services(cloud: Cloud) -> None:
     cloud("CreateService", DISCOVERY, Name="own", NamespaceId=namespace)
     with pytest.raises(AwsError, match="Amazon ECS did not make"):
         cloud.serve(serviceName="b", serviceConnectConfiguration=offer("own"))
+
+
+def test_no_stage_is_left_before_proxies_share_traffic_as_it_says(cloud: Cloud) -> None:
+    how = {"strategy": "LINEAR", "linearConfiguration": {"stepPercent": 50.0}}
+    cloud.serve(desiredCount=1, deploymentConfiguration=how, serviceConnectConfiguration=offer())
+    (service,) = cloud("ListServices", DISCOVERY)["Services"]
+
+    def rest() -> tuple[str, float]:
+        """How far the newest deployment comes, and with which share of the traffic."""
+        for _ in range(4):
+            cloud.schedule()
+            cloud.run()
+            cloud.clock.time += 60
+        listed = cloud("ListServiceDeployments", cluster="c", service="web")
+        arn = listed["serviceDeployments"][0]["serviceDeploymentArn"]
+        found = cloud("DescribeServiceDeployments", serviceDeploymentArns=[arn])
+        (shown,) = found["serviceDeployments"]
+        share = shown["targetServiceRevision"].get("requestedProductionTrafficWeight", 0.0)
+        return shown.get("lifecycleStage", ""), share
+
+    def follow(shares: str) -> None:
+        with cloud.store.transaction() as tx:
+            PROXIES_SEEN.put(tx, ProxySeen("eni-client", 1, (), 1.0, ((service["Id"], shares),)))
+
+    rest()
+    follow("")
+    cloud("UpdateService", cluster="c", service="web", forceNewDeployment=True)
+    deployment = cloud.service()["deployments"][0]["id"]
+    assert rest() == ("", 0.0)
+    follow(f"{deployment}:0:0")
+    assert rest() == ("TEST_TRAFFIC_SHIFT", 0.0)
+    follow(f"{deployment}:0:100")
+    assert rest() == ("PRODUCTION_TRAFFIC_SHIFT", 50.0)
+    cloud.clock.time += 600
+    assert rest() == ("PRODUCTION_TRAFFIC_SHIFT", 50.0)
+    follow(f"{deployment}:50:100")
+    assert rest() == ("PRODUCTION_TRAFFIC_SHIFT", 100.0)
+    follow(f"{deployment}:100:100")
+    assert rest()[0] == "CLEAN_UP"
+    cloud.leave()
+    rest()
+    assert cloud.service()["deployments"][0]["rolloutState"] == "COMPLETED"

@@ -487,10 +487,20 @@ def test_zones_are_evened_out_by_one_task_more_then_one_less(cloud: Cloud) -> No
     cloud.clock.time += 60
     cloud.schedule()
     assert zones(cloud) == [rich, rich, poor]
+    stopped = f"(service web) has stopped 1 running tasks in {rich} due to AZ rebalancing: (task "
+    assert any(one.startswith(stopped) for one in cloud.events())
     assert (
         f"(service web) is AZ balanced with 2 tasks in {rich}, 1 tasks in {poor}." in cloud.events()
     )
     assert cloud.schedule().quiet
+
+
+def test_rebalancing_leaves_protected_tasks_where_they_are(cloud: Cloud) -> None:
+    rich, _ = uneven(cloud)
+    tasks = [task["taskArn"] for task in cloud.tasks()]
+    cloud("UpdateTaskProtection", cluster="c", tasks=tasks, protectionEnabled=True)
+    cloud.schedule()
+    assert zones(cloud) == [rich, rich, rich]
 
 
 def test_without_rebalancing_the_zones_stay_as_they_are(cloud: Cloud) -> None:

@@ -226,6 +226,23 @@ async def test_a_deployment_gets_test_traffic_first_and_then_its_share(ground: G
     assert (await ground.plane.observe())[ENI].pid == running
 
 
+async def test_a_proxy_counts_what_it_was_asked_and_what_targets_answered(ground: Ground) -> None:
+    await ground.become(proxy())
+    assert (await ground.ask()).startswith(b"HTTP/1.1 503 ")  # the proxy's own answer
+    await ground.become(proxy(*PLACES))
+    ground.servers[PLACES[1]].reply = lambda head: BROKEN
+    for _ in range(4):
+        await ground.ask(request=POST)
+    counters = (await ground.plane.observe())[ENI].counters
+    asked = counters["sc.api.80", "FRONTEND"]
+    assert (asked.connections, asked.requests, asked.active) == (5, 5, 0)
+    # HAProxy counts heads as it holds them: each end of a line is not two bytes there.
+    assert 0.8 < asked.received / (len(GET) + 4 * len(POST)) <= 1
+    well, ill = (counters["sc.api.80", f"{place}:8080"] for place in PLACES)
+    assert (well.sessions, well.answers_2xx, well.answers_5xx) == (2, 2, 0)
+    assert (ill.sessions, ill.answers_2xx, ill.answers_5xx) == (2, 0, 2)
+
+
 async def test_each_request_has_an_entry(ground: Ground) -> None:
     asked = b'GET /a?b=c HTTP/1.1\r\nHost: api\r\nUser-Agent: "me"\r\nConnection: close\r\n\r\n'
 

@@ -28,8 +28,9 @@ from tests.plane.registry_world import (
 
 from hiyoko.blueprint.tasks import Identity, Mount, Task
 from hiyoko.plane.containers import pull
+from hiyoko.plane.containers.agent_protection import Refused, Wish
 from hiyoko.plane.containers.cgroups import limits_enforced, remove_groups
-from hiyoko.plane.containers.directory import task_id
+from hiyoko.plane.containers.directory import ContainerDirectory, task_id
 from hiyoko.plane.containers.plane import ContainerPlane
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
@@ -286,6 +287,12 @@ async def test_a_check_that_takes_too_long_is_ended(driver: Driver) -> None:
     assert await wait_end(checking[0], 30)
 
 
+async def stopped(files: ContainerDirectory) -> None:
+    """Wait until somebody who looks all the time sees the container STOPPED."""
+    while files.state().status != "STOPPED":  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
 async def test_what_died_between_create_and_start_is_made_again(driver: Driver) -> None:
     push(driver.world.store, driver.world.settings, "app", "1", FOREVER)
     task = make_task(11, make_container(IMAGE))
@@ -293,8 +300,12 @@ async def test_what_died_between_create_and_start_is_made_again(driver: Driver) 
     # As a daemon leaves it that was killed before it could write down the start.
     files = driver.plane.directory(task.arn).container(task.arn, "web")
     (files.path / "started").unlink()
+    ended = asyncio.create_task(stopped(files))
     second = await driver.until(task, "RUNNING")
     assert second.pid != first.pid
+    ended.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ended  # the end of what was removed was never told as the container's
     assert files.cid in await run("ps", "axww")
 
 
@@ -410,15 +421,41 @@ async def test_a_secret_that_is_not_there_stops_the_task(
     )
 
 
-async def fetched(task: Task, url: str) -> Any:
+async def fetched(task: Task, url: str, *options: str) -> Any:
     """What a client in the task's namespace gets, whatever the status."""
-    return json.loads(await run("curl", "-sS", url, netns=task.eni_id))
+    return json.loads(await run("curl", "-sS", *options, url, netns=task.eni_id))
+
+
+def protect(of: Task, wish: Wish | None) -> dict[str, Any]:
+    if wish == Wish(True, 9999):
+        raise Refused("InvalidParameterException", "expiresInMinutes is wrong")
+    until = {"expirationDate": 60.0 * wish.minutes} if wish and wish.minutes else {}
+    shown = {"taskArn": of.arn, "protectionEnabled": bool(wish and wish.enabled), **until}
+    return {"protectedTasks": [shown], "failures": []}
+
+
+async def protects_itself(driver: Driver, task: Task) -> None:
+    state = (await driver.line(task, "^agent=")).removeprefix(
+        "agent="
+    ) + "/task-protection/v1/state"
+    unprotected = {"ExpirationDate": None, "ProtectionEnabled": False, "TaskArn": task.arn}
+    assert await fetched(task, state) == {"protection": unprotected}
+    put = ("-X", "PUT", "-d", '{"ProtectionEnabled":true,"ExpiresInMinutes":1}')
+    protected = {"ExpirationDate": "1970-01-01T00:01:00Z", "ProtectionEnabled": True}
+    assert await fetched(task, state, *put) == {"protection": protected | {"TaskArn": task.arn}}
+    for body, message in (
+        ("{}", "Invalid request: does not contain 'ProtectionEnabled' field"),
+        ('{"Enabled":true}', "UpdateTaskProtection: failed to decode request"),
+        ('{"ProtectionEnabled":true,"ExpiresInMinutes":9999}', "expiresInMinutes is wrong"),
+    ):
+        error = (await fetched(task, state, "-X", "PUT", "-d", body))["error"]
+        assert (error["Code"], error["Message"]) == ("InvalidParameterException", message)
 
 
 async def test_a_task_reads_of_itself_and_finds_its_roles_keys(driver: Driver) -> None:
     push(driver.world.store, driver.world.settings, "app", "1", ())
     script = (
-        "echo uri=$ECS_CONTAINER_METADATA_URI_V4;"
+        "echo uri=$ECS_CONTAINER_METADATA_URI_V4; echo agent=$ECS_AGENT_URI;"
         " echo keys=$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI;"
         " head -1 $AWS_CA_BUNDLE; exec sleep 60"
     )
@@ -436,7 +473,9 @@ async def test_a_task_reads_of_itself_and_finds_its_roles_keys(driver: Driver) -
             "Expiration": time.time() + 3600,
         }  # fmt: skip
 
-    driver.plane = ContainerPlane(driver.world.settings, driver.world.trust, driver.woken.set, keys)
+    driver.plane = ContainerPlane(
+        driver.world.settings, driver.world.trust, driver.woken.set, keys, protection=protect
+    )
     await driver.until(task, "RUNNING")
     # The VPC's router here is the test's own namespace.
     await run("ip", "netns", "attach", task.vpc_id, str(os.getpid()))
@@ -462,6 +501,7 @@ async def test_a_task_reads_of_itself_and_finds_its_roles_keys(driver: Driver) -
     assert asked == [task.arn]
     refused = await fetched(task, "http://169.254.170.2/v2/credentials/other")
     assert refused["code"] == "InvalidIdInRequest"
+    await protects_itself(driver, task)
     stranger = replace(task, address=IPv4Address("10.0.0.6"))
     await driver.plane.tell_tasks([stranger], frozenset({task.vpc_id}))
     assert "unable to get task arn" in await fetched(task, uri)

@@ -1,6 +1,6 @@
 """Service Connect: each task's proxy runs before its containers, and knows where others are.
 
-Only this module writes ``ecs_proxy_seen``.
+Only this module writes ``ecs_proxy_seen``; ``connect_metrics`` counts what they count.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from hiyoko.blueprint.proxies import Proxy
 from hiyoko.blueprint.shares import Share, draw_shares, shifts
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.connect.plane import ProxyObserved, ProxyPlane, steps
-from hiyoko.plane.connect.servers import SPARE, drains
+from hiyoko.plane.connect.servers import SPARE, drains, follows
+from hiyoko.reconcile.connect_metrics import ConnectMetrics
 from hiyoko.reconcile.report import Report
+from hiyoko.reconcile.samples import to_next_minute_s
 from hiyoko.reconcile.task_views import TaskViews
 from hiyoko.services.ec2.seen import INTERFACES_SEEN
 from hiyoko.services.ecs.rows import SERVICES, TASKS
@@ -48,6 +50,16 @@ def load_shares(tx: Transaction) -> dict[str, Share]:
     return found
 
 
+def load_followed(tx: Transaction) -> dict[str, str]:
+    """By Cloud Map's service, the shares that proxies have to follow where traffic is shifted."""
+    return {
+        one.registry.rpartition("/")[2]: service.primary.shares
+        for service in SERVICES.list(tx)
+        if service.deleted_at is None and shifts(service) and service.primary.connect is not None
+        for one in service.primary.connect.services
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectReconciler:
     """Holds no state of its own: processes and files are the memory."""
@@ -73,8 +85,11 @@ class ConnectReconciler:
         report = Report()
         with self.store.reading() as tx:
             wished = load_proxies(tx)
+            shares = load_followed(tx) if wished else {}
         observed = await self.plane.observe()
         taken = steps(wished, observed)
+        # Before anything goes that has counted.
+        report.saw_change |= ConnectMetrics(self.store, self.clock).take(wished, observed, taken)
         for step in taken:
             with report.attempt(step):
                 await self.plane.apply(step)
@@ -84,18 +99,24 @@ class ConnectReconciler:
             drains(wished[one], seen.servers) for one, seen in observed.items() if one in wished
         ):
             report.again_s = DRAIN_LOOK_S
-        self._record(wished, observed, report)
+        elif wished:
+            report.again_s = to_next_minute_s(self.clock.now())
+        self._record(wished, shares, observed, report)
         return report
 
     def _record(
-        self, wished: Mapping[str, Proxy], observed: Mapping[str, ProxyObserved], report: Report
+        self,
+        wished: Mapping[str, Proxy],
+        shares: Mapping[str, str],
+        observed: Mapping[str, ProxyObserved],
+        report: Report,
     ) -> None:
         """Write what was seen, in one transaction, when it differs from what is written."""
         with self.store.reading() as tx:
             known = {row.eni_id: row for row in PROXIES_SEEN.list(tx)}
         now = self.clock.now()
         seen = {
-            eni_id: ProxySeen(eni_id, one.pid, _servers(wished[eni_id], one), now)
+            eni_id: _seen(wished[eni_id], one, shares, now)
             for eni_id, one in observed.items()
             if eni_id in wished and one.digest
         }
@@ -112,7 +133,16 @@ class ConnectReconciler:
 
 
 def _told(row: ProxySeen | None) -> object:
-    return None if row is None else (row.pid, row.servers)
+    return None if row is None else (row.pid, row.servers, row.shares)
+
+
+def _seen(
+    proxy: Proxy, observed: ProxyObserved, shares: Mapping[str, str], now: float
+) -> ProxySeen:
+    done = follows(proxy, observed.servers)
+    registries = sorted({one.registry for one in proxy.listeners})
+    followed = tuple((one, shares.get(one, "") if done else "") for one in registries)
+    return ProxySeen(proxy.eni_id, observed.pid, _servers(proxy, observed), now, followed)
 
 
 def _servers(proxy: Proxy, seen: ProxyObserved) -> tuple[tuple[str, str], ...]:

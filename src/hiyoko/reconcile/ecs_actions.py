@@ -73,17 +73,21 @@ class Balanced:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Stop tasks, each for its reason (``failed``: because they are unhealthy)."""
+    """Stop tasks, each for its reason.
+
+    ``failed``: because they are unhealthy; ``zone``: because there are too many of them in it.
+    """
 
     tasks: tuple[tuple[str, str], ...]
     failed: bool = False
+    zone: str = ""
     operation: ClassVar[str] = "_StopServiceTasks"
 
     @property
     def members(self) -> Mapping[str, Any]:
         """The tasks with their reasons."""
         items = [{"Task": task, "Reason": reason} for task, reason in self.tasks]
-        return {"Tasks": items, "Failed": self.failed}
+        return {"Tasks": items, "Failed": self.failed, "Zone": self.zone}
 
 
 def _targets(group: str, targets: Targets) -> Mapping[str, Any]:

@@ -20,11 +20,16 @@ have all their tasks, each kept as if it were alone, until the earlier one is cl
 
 Rule 7. At rest, where the zones differ by more than one task, one more task is started in the
 poorest; when it is healthy, the surplus is stopped in the richest.
+
+Rule 8. A task under protection is stopped by no scale-in and no deployment, unless it is unhealthy;
+it counts like any other until its protection ends. Only a deleted service takes it along.
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection.html
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -74,6 +79,10 @@ UNABLE = (
     "is unable to consistently start tasks successfully. For more information, see the"
     " Troubleshooting section of the Amazon ECS Developer Guide."
 )
+HELD = (
+    "was unable to reach steady state because (taskSet {}) was unable to scale in due to"
+    " (reason {} tasks under protection)"
+)
 STUCK = (
     "was unable to stop or start tasks during a deployment because of the service deployment"
     " configuration. Update the minimumHealthyPercent or maximumPercent value and try again."
@@ -105,7 +114,7 @@ class Outside:
     """What other services say of the PRIMARY deployment.
 
     ``alarms``: those that went off since it began; ``alarms_bake_s``: how long they have to be
-    watched after the rollout. ``shifted``: the load balancers have followed its last stage.
+    watched after the rollout. ``shifted``: load balancers and proxies have followed its last stage.
     ``named``: ARNs of tasks that Cloud Map leads to, so that they may not be released yet.
     """
 
@@ -181,6 +190,8 @@ class _Scheduler:
         self.zones = zones
         self.outside = outside
         self.out = Plan()
+        self.held: Counter[str] = Counter()
+        """How many tasks of each deployment would be stopped if they were not protected."""
         self.live = [view for view in tasks if view.stop is None]
         self.deployments = {one.id: one for one in service.deployments}
         self.reasons = {view.task.arn: self._unhealthy_reason(view) for view in self.live}
@@ -205,6 +216,7 @@ class _Scheduler:
         stopping = self._stop()
         self._start(stopping)
         at_rest = not self.out.actions
+        self._tell_held()
         self._tidy()
         if at_rest:
             self._settle()
@@ -282,6 +294,27 @@ class _Scheduler:
             return False
         return all(health.state == "healthy" for _, health in self._targets(view))
 
+    def _is_protected(self, view: TaskView) -> bool:
+        left = view.task.protected_until - self.now
+        if left <= 0 or self._is_sick(view) or self.service.deleted_at is not None:
+            return False
+        self.out.wake_in(left)
+        return True
+
+    def _unprotected(self, views: Sequence[TaskView], count: int) -> list[TaskView]:
+        """The first so many that may be stopped; what protection keeps is noted (Rule 8)."""
+        free = [view for view in views if not self._is_protected(view)][:count]
+        held = [view for view in views if self._is_protected(view)]
+        lacking = min(count, len(views)) - len(free)
+        self.held.update(view.task.deployment for view in held[:lacking])
+        return free
+
+    def _tell_held(self) -> None:
+        """Say what protection keeps the service from, when nothing else is to be done."""
+        if self.held and not self.out.actions:
+            [(deployment, count)] = self.held.most_common(1)
+            self._note_once(HELD.format(deployment, count))
+
     # Targets.
 
     def _register(self) -> None:
@@ -335,10 +368,13 @@ class _Scheduler:
         # What was superseded may have traffic until the load balancers send it back.
         given_back = primary.stage == rollout.RECONCILE and self.outside.shifted
         clearing = given_back or primary.stage == rollout.CLEAN_UP
-        if others and (clearing or service.desired_count == 0):
+        if clearing or service.desired_count == 0:
             reason = f"Scaling activity initiated by (deployment {primary.id})"
-            self.out.actions.append(Stop(tuple((view.task.arn, reason) for view in others)))
+            ended = self._unprotected(others, len(others))
+            stop = Stop(tuple((view.task.arn, reason) for view in ended))
+            self.out.actions += [stop] if ended else []
         at_rest = not self.out.actions
+        self._tell_held()
         self._tidy()
         if not at_rest or service.deleted_at is not None:
             return
@@ -376,6 +412,7 @@ class _Scheduler:
         )
         alone._start(alone._stop())
         self.out.actions.extend(alone.out.actions)
+        self.held += alone.held
         if alone.out.again_s is not None:
             self.out.wake_in(alone.out.again_s)
 
@@ -383,20 +420,24 @@ class _Scheduler:
         """Decide which tasks end; their ARNs."""
         lower, _ = bounds(self.service)
         scaling = f"Scaling activity initiated by (deployment {self.service.primary.id})"
+        zone = ""
         if self.service.desired_count == 0:
-            ended = [view.task.arn for view in self.live]
+            ended = [view.task.arn for view in self._unprotected(self.live, len(self.live))]
             failed: list[str] = []
         else:
             halted = self.service.primary.rollout == "FAILED"
             ended = [] if halted else [view.task.arn for view in self._retired(lower)]
             failed = [] if halted else self._sick_to_stop(len(self.live) - len(ended))
-            ended += self._surplus({*failed, *ended})
+            surplus = self._surplus({*failed, *ended})
+            moves = len(surplus) == 1 and any(view.task.rebalances for view in self.mine)
+            zone = surplus[0].task.zone if moves and not ended else ""
+            ended += [view.task.arn for view in surplus]
         if failed:
             self.out.actions.extend(Note(self.reasons[arn][1]) for arn in failed)
             reasons = tuple((arn, self.reasons[arn][0]) for arn in failed)
             self.out.actions.append(Stop(reasons, failed=True))
         if ended:
-            self.out.actions.append(Stop(tuple((arn, scaling) for arn in ended)))
+            self.out.actions.append(Stop(tuple((arn, scaling) for arn in ended), zone=zone))
         return {*failed, *ended}
 
     def _is_sick(self, view: TaskView) -> bool:
@@ -412,7 +453,7 @@ class _Scheduler:
         missing = self.service.desired_count - (len(self.mine) - len(sick))
         return sick[:1] if missing > 0 and staying >= upper else []
 
-    def _surplus(self, stopping: set[str]) -> list[str]:
+    def _surplus(self, stopping: set[str]) -> list[TaskView]:
         """What a scale-in stops. Replacements of tasks that are still there are no surplus."""
         desired = self.service.desired_count
         _, upper = bounds(self.service)
@@ -422,7 +463,8 @@ class _Scheduler:
         surplus -= sum(
             1 for view in rest if view.task.rebalances and view.task.arn not in self.healthy
         )
-        return [view.task.arn for view in self._least_wanted(rest, surplus)]
+        chosen = self._least_wanted(rest, surplus)
+        return self._unprotected(chosen, len(chosen))
 
     def _retired(self, lower: int) -> list[TaskView]:
         """Tasks of earlier deployments that may end now."""
@@ -431,7 +473,7 @@ class _Scheduler:
         poor = [
             view for view in self.old if view.task.arn not in self.healthy and not self._young(view)
         ]
-        return poor + well[:spare]
+        return self._unprotected(poor, len(poor)) + self._unprotected(well, spare)
 
     def _young(self, view: TaskView) -> bool:
         """Running well without any check, only not for long: it serves, and is not just dropped.
@@ -445,10 +487,14 @@ class _Scheduler:
         return sum(1 for view in self.mine if self._is_well(view))
 
     def _least_wanted(self, views: Sequence[TaskView], count: int) -> list[TaskView]:
-        """Whom a scale-in takes first: unhealthy, then not running, then in the fullest zone."""
+        """Whom a scale-in takes first: unhealthy, then not running, then in the fullest zone.
 
-        def worth(view: TaskView) -> tuple[bool, bool, bool]:
+        Those under protection stand last.
+        """
+
+        def worth(view: TaskView) -> tuple[bool, bool, bool, bool]:
             return (
+                self._is_protected(view),
                 not self._is_sick(view),
                 view.status == "RUNNING",
                 view.task.arn in self.healthy,
@@ -516,7 +562,7 @@ class _Scheduler:
     def _stuck(self, stopping: set[str]) -> bool:
         """Rule 1 forbids both a stop and a start, and nothing under way will change that."""
         waiting = any(view.task.arn not in self.healthy for view in self.live)
-        return bool(self.old) and not stopping and not waiting
+        return bool(self.old) and not stopping and not waiting and not self.held
 
     def _note_once(self, message: str, event: str = "") -> None:
         if message not in self.last_event[0]:
@@ -599,6 +645,10 @@ class _Scheduler:
         spread = ", ".join(f"{count} tasks in {zone}" for zone, count in counts.items())
         _, upper = bounds(self.service)
         uneven = bool(self.zones) and max(counts.values()) - min(counts.values()) > 1
+        uneven &= any(
+            counts[view.task.zone] == max(counts.values()) and not self._is_protected(view)
+            for view in self.mine
+        )
         if uneven and self.service.rebalancing and upper > len(self.live):
             self.out.actions.append(Rebalance(min(counts, key=lambda zone: counts[zone]), spread))
             return True

@@ -2,9 +2,9 @@
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/blue-green-deployment-how-it-works.html
 
-A stage is left when what it is for is done, when the load balancers have followed a shift, and
-when no hook holds it. A rollback has three stages only: the earlier revision is made whole, gets
-all traffic at once, and what was to take over goes.
+A stage is left when what it is for is done, when load balancers and Service Connect's proxies have
+followed a shift, and when no hook holds it. A rollback has three stages only: the earlier revision
+is made whole, gets all traffic at once, and what was to take over goes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class Surroundings:
 
     ``whole``: the PRIMARY deployment has all its tasks, and they are healthy; ``enough``: as many
     as have to be at any time. ``others``: tasks are there of neither the PRIMARY deployment nor of
-    the one that it takes over from. ``shifted``: the load balancers do what the rules say.
+    the one that it takes over from. ``shifted``: load balancers do what the rules say, and
+    Service Connect's proxies what the shares say.
     """
 
     whole: bool

@@ -39,6 +39,7 @@ DEFINITION = TaskDefinition(
     "1", "r", "app", 1, "d", 0.0, "me", "256", "512", (ContainerDefinition("web", "nginx"),)
 )
 GROUP = "arn:group"
+PROTECTED_S = 300
 
 
 @dataclass
@@ -74,6 +75,15 @@ class World:
             and self.targets.get(view.task.address, NOT_REGISTERED).state == "healthy"
         ]
 
+    def protected(self) -> set[str]:
+        """Tasks under protection that are not unhealthy."""
+        return {
+            arn
+            for arn, view in self.tasks.items()
+            if view.task.protected_until > self.now
+            and self.targets.get(view.task.address, NOT_REGISTERED).state != "unhealthy"
+        }
+
     def live(self) -> list[TaskView]:
         return [view for view in self.tasks.values() if view.stop is None]
 
@@ -95,8 +105,9 @@ class World:
             case Start(count, _):
                 for _ in range(count):
                     self._start()
-            case Stop(tasks, _):
+            case Stop(tasks):
                 for arn, reason in tasks:
+                    assert arn not in self.protected(), "neither scale-in nor deployment stops it"
                     running = self.tasks[arn].status == "RUNNING"
                     self._wish(arn, StopWish(self.now, "s", reason, drain=running))
             case Register(_, targets):
@@ -169,6 +180,15 @@ class World:
             assert view.stop is not None
             self.tasks[view.task.arn] = replace(view, task=replace(view.task, stop=view.stop))
 
+    def protect(self, number: int) -> None:
+        live = self.live()
+        if live:
+            view = live[number % len(live)]
+            until = self.now + PROTECTED_S
+            self.tasks[view.task.arn] = replace(
+                view, task=replace(view.task, protected_until=until)
+            )
+
     def deploy(self) -> None:
         self.count += 1
         fresh = replace(
@@ -200,6 +220,7 @@ EVENT = st.one_of(
     st.tuples(st.just("healthy"), st.integers(0, 9)),
     st.tuples(st.just("unhealthy"), st.integers(0, 9)),
     st.tuples(st.just("die"), st.integers(0, 9)),
+    st.tuples(st.just("protect"), st.integers(0, 9)),
     st.tuples(st.just("deploy"), st.just(0)),
     st.tuples(st.just("scale"), st.integers(0, 6)),
     st.tuples(st.just("pass"), st.just(0)),
@@ -251,12 +272,10 @@ def test_the_bounds_hold_and_the_service_comes_to_rest(
     world = world_of(desired, percents)
     for kind, number in events:
         match kind:
-            case "run":
-                world.run(number)
+            case "run" | "die" | "protect":
+                getattr(world, kind)(number)
             case "healthy" | "unhealthy":
                 world.turn(number, kind)
-            case "die":
-                world.die(number)
             case "deploy":
                 world.deploy()
             case "scale":

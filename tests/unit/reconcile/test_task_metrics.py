@@ -158,6 +158,54 @@ def test_a_task_without_a_service_is_nobodys(world: World) -> None:
     assert len(names) == 2
 
 
+def test_container_insights_tell_of_clusters_that_ask_for_them(world: World) -> None:
+    def told(metric: str, **dimensions: str) -> list[tuple[float, float]]:
+        found = world.cloud(
+            "GetMetricStatistics",
+            "cloudwatch",
+            Namespace="ECS/ContainerInsights",
+            MetricName=metric,
+            Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
+            StartTime=world.cloud.clock.time - 600,
+            EndTime=world.cloud.clock.time + 60,
+            Period=60,
+            Statistics=["Sum", "SampleCount"],
+        )["Datapoints"]
+        return [(round(one["Sum"], 6), one["SampleCount"]) for one in found]
+
+    settings = [{"name": "containerInsights", "value": "enabled"}]
+    world.cloud("UpdateClusterSettings", cluster="c", settings=settings)
+    (lonely,) = world.cloud.run_task()
+    world.cloud.run(lonely)
+    world.cloud("UpdateService", cluster="c", service="web", desiredCount=3)
+    world.kernel.cpu_ns[lonely["taskArn"]] = 0
+    world.look()
+    world.kernel.memory = dict.fromkeys(world.kernel.cpu_ns, 128 * MIB)
+    world.kernel.spend(60, one=0.25, other=0.05, third=0.5)
+    world.cloud.clock.time += 60
+    world.look()
+    whole, family = {"ClusterName": "c"}, {"TaskDefinitionFamily": "app"}
+    service = {"ServiceName": "web"}
+    assert told("CpuUtilized", **whole) == told("CpuUtilized", **whole, **family) == [(819.2, 3)]
+    assert told("CpuUtilized", **whole, **service) == [(307.2, 2)]
+    assert told("CpuReserved", **whole) == [(768, 3)]
+    assert told("MemoryUtilized", **whole, **service) == [(256, 2)]
+    assert told("MemoryReserved", **whole, **service) == [(1024, 2)]
+    assert (told("TaskCount", **whole), told("ServiceCount", **whole)) == (
+        [(3, 1), (3, 1)],
+        [(1, 1), (1, 1)],
+    )
+    counts = {"RunningTaskCount": 2, "PendingTaskCount": 0, "DesiredTaskCount": 3}
+    for metric, count in (counts | {"DeploymentCount": 1}).items():
+        assert told(metric, **whole, **service)[-1][0] == count
+    assert len(world.points()) == 1
+    settings[0]["value"] = "disabled"
+    world.cloud("UpdateClusterSettings", cluster="c", settings=settings)
+    world.cloud.clock.time += 60
+    world.look()
+    assert len(told("TaskCount", **whole)) == 2
+
+
 def test_the_status_says_what_this_host_does_not_enforce(world: World) -> None:
     def notes(*, limits: bool = True, storage: str = "", refused: str = "") -> list[str]:
         told: list[str] = describe(world.cloud.store, Loop.of([]), limits, storage, refused)[

@@ -2,6 +2,7 @@
 
 - ``render``   configuration and redirections as text   (pure)
 - ``servers``  what a running proxy is told of its servers   (pure)
+- ``counters``  what a proxy has counted, for CloudWatch   (pure)
 - ``access_log``  entries of requests, as ECS's proxies write them   (pure)
 - ``plane``    the processes
 

@@ -32,6 +32,7 @@ from hiyoko.plane.balancer.observe import parse_info
 from hiyoko.plane.balancer.render import digest_of
 from hiyoko.plane.balancer.socket import ask_worker
 from hiyoko.plane.connect.access_log import DESCRIPTOR, FILE
+from hiyoko.plane.connect.counters import Counted, parse_counters
 from hiyoko.plane.connect.render import render_proxy, render_redirections
 from hiyoko.plane.connect.servers import Key, ServerSeen, parse_servers, server_changes
 from hiyoko.plane.containers.cgroups import limits_enforced, place_helper, remove_helper
@@ -51,11 +52,12 @@ _STILL_IN_USE = "Server still has connections attached"
 
 @dataclass(frozen=True, slots=True)
 class ProxyObserved:
-    """A running proxy: the digest of its structure, and its servers."""
+    """A running proxy: the digest of its structure, its servers, and what it has counted."""
 
     pid: int
     digest: str
     servers: Mapping[Key, ServerSeen] = field(default_factory=dict)
+    counters: Mapping[Key, Counted] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,4 +197,5 @@ async def _observe(place: Path, pid: int) -> ProxyObserved:
         return ProxyObserved(pid, "")
     info, _, stat = said.partition("\n\n")
     digest = parse_info(info).get("description", "")
-    return ProxyObserved(pid, digest, parse_servers(stat.strip()))
+    table = stat.strip()
+    return ProxyObserved(pid, digest, parse_servers(table), parse_counters(table))

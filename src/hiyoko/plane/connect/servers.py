@@ -122,6 +122,13 @@ def server_changes(proxy: Proxy, observed: Mapping[Key, ServerSeen]) -> list[str
     return commands
 
 
+def follows(proxy: Proxy, observed: Mapping[Key, ServerSeen]) -> bool:
+    """Whether what begins now goes where it shall: only what began before is elsewhere."""
+    wished = {one.key: one for each in proxy.listeners for one in listener_servers(each)}
+    used = {key: seen.weight for key, seen in observed.items() if not seen.maintenance}
+    return used == {key: one.weight for key, one in wished.items()}
+
+
 def drains(proxy: Proxy, observed: Mapping[Key, ServerSeen]) -> bool:
     """Whether some server that shall go is still there."""
     wished = {one.key for each in proxy.listeners for one in listener_servers(each)}

@@ -1,4 +1,4 @@
-"""Fargate's agent as a task hears it: metadata and its role's keys at 169.254.170.2.
+"""Fargate's agent as a task hears it at 169.254.170.2: metadata, its role's keys, protection.
 
 One listening socket in each VPC's router, which lets nobody send from another's address: so the
 address tells which task asks, and it hears of itself only. (Not in the task's namespace: there it
@@ -22,6 +22,7 @@ from aiohttp import web
 from hiyoko.blueprint.tasks import Task
 from hiyoko.clock import Clock
 from hiyoko.plane.addresses import AGENT_ADDRESS
+from hiyoko.plane.containers.agent_protection import AskProtection, answer, wish_in
 from hiyoko.plane.containers.directory import (
     ContainerDirectory,
     ContainerState,
@@ -70,6 +71,7 @@ class AgentServer:
 
     settings: Settings
     keys: RoleKeys
+    protection: AskProtection
     clock: Clock
     _tasks: dict[tuple[str, str], Task] = field(default_factory=dict)
     _open: dict[str, _Open] = field(default_factory=dict)
@@ -116,9 +118,13 @@ class AgentServer:
 
     async def _answer(self, vpc_id: str, request: web.BaseRequest) -> web.StreamResponse:
         task = self._tasks.get((vpc_id, request.remote or ""))
-        if request.method != "GET":
+        path = [part for part in request.path.split("/") if part]
+        protects = path[:1] == ["api"] and path[2:] == ["task-protection", "v1", "state"]
+        if request.method not in ("GET", "PUT" if protects else "GET"):
             return _refused(405, "method not allowed")
-        match [part for part in request.path.split("/") if part]:
+        match path:
+            case ["api", cid, *_] if protects:
+                return await self._protection(task, cid, request)
             case ["v2", "credentials", name]:
                 return self._credentials(task, name)
             case ["v4", cid, *rest]:
@@ -136,12 +142,21 @@ class AgentServer:
         ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(float(str(kept["Expiration"]))))
         return web.json_response({"RoleArn": task.identity.role, **kept, "Expiration": ends})
 
+    async def _protection(
+        self, task: Task | None, cid: str, request: web.BaseRequest
+    ) -> web.Response:
+        own = task if task is not None and _container(task, cid) else None
+        body = await request.read()
+        get = request.method == "GET"
+        status, shape = answer(own, lambda: None if get else wish_in(body), self.protection)
+        return web.json_response(shape, status=status)
+
     def _metadata(self, task: Task | None, cid: str, rest: list[str]) -> web.Response:
-        for container in task.containers if task is not None else ():
-            if task is not None and runtime_id(task.arn, container.name) == cid:
-                shape = self._of(task, container.name, rest)
-                return web.json_response(shape) if shape is not _NOT_THERE else _lost(cid)
-        return _lost(cid)
+        name = _container(task, cid) if task is not None else ""
+        if task is None or not name:
+            return _lost(cid)
+        shape = self._of(task, name, rest)
+        return web.json_response(shape) if shape is not _NOT_THERE else _lost(cid)
 
     def _of(self, task: Task, name: str, rest: list[str]) -> object:
         directory = TaskDirectory(self.settings.task_dir / task_id(task.arn))
@@ -168,6 +183,12 @@ class AgentServer:
 
 
 _NOT_THERE = object()
+
+
+def _container(task: Task, cid: str) -> str:
+    """The name of its container with this id; empty when it has none."""
+    found = (one.name for one in task.containers if runtime_id(task.arn, one.name) == cid)
+    return next(found, "")
 
 
 def _lost(cid: str) -> web.Response:

@@ -230,7 +230,9 @@ class ContainerDirectory:
         started = _number(self.path / "started")
         # The order matters: conmon writes the exit file before it ends.
         monitor = self.monitor()
-        if restarts.count and started == restarts.ended:
+        # Without a start there is no end: what was made by a daemon that died before it let the
+        # process go is removed and made again, and conmon writes down that it was killed.
+        if started is None or (restarts.count and started == restarts.ended):
             return ContainerState(self.name, monitor=monitor)
         code = _number(self.exit_file)
         if code is not None:
@@ -245,8 +247,6 @@ class ContainerDirectory:
                 started_at=started,
                 finished_at=self.exit_file.stat().st_mtime,
             )
-        if started is None:
-            return ContainerState(self.name, monitor=monitor)
         if monitor is None:
             return ContainerState(
                 self.name,

@@ -41,9 +41,9 @@ def container_metadata(
         "DesiredStatus": "RUNNING" if task.run else "STOPPED",
         "KnownStatus": known,
         "Limits": {"CPU": container.cpu_shares},
-        "CreatedAt": _time(progress.pull_stopped_at),
-        "StartedAt": _time(state.started_at),
-        "FinishedAt": _time(state.finished_at),
+        "CreatedAt": moment(progress.pull_stopped_at),
+        "StartedAt": moment(state.started_at),
+        "FinishedAt": moment(state.finished_at),
         "ExitCode": state.exit_code,
         "Type": "NORMAL",
         "ContainerARN": container.arn,
@@ -99,8 +99,8 @@ def task_metadata(
         "DesiredStatus": "RUNNING" if task.run else "STOPPED",
         "KnownStatus": "RUNNING" if running else "PENDING",
         "Limits": {"CPU": task.cpu_units / CPU_UNITS, "Memory": task.memory_mib},
-        "PullStartedAt": _time(progress.pull_started_at),
-        "PullStoppedAt": _time(progress.pull_stopped_at),
+        "PullStartedAt": moment(progress.pull_started_at),
+        "PullStoppedAt": moment(progress.pull_stopped_at),
         "AvailabilityZone": task.zone,
         "LaunchType": task.identity.launch_type,
         "VPCID": task.vpc_id,
@@ -111,7 +111,7 @@ def task_metadata(
         ],
         "ClockDrift": {
             "ClockErrorBound": 0.0,
-            "ReferenceTimestamp": _time(now),
+            "ReferenceTimestamp": moment(now),
             "ClockSynchronizationStatus": "SYNCHRONIZED",
         },
     }
@@ -124,9 +124,9 @@ def _present(shape: Shape) -> Shape:
     return {name: value for name, value in shape.items() if value is not None}
 
 
-def _time(seconds: float | None) -> str | None:
+def moment(seconds: float | None) -> str | None:
     """RFC 3339 with nanoseconds, as Go writes it."""
     if seconds is None:
         return None
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0").rstrip(".") + "Z"
+    at = datetime.fromtimestamp(seconds, UTC)
+    return at.strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0").rstrip(".") + "Z"

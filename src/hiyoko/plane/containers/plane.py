@@ -23,6 +23,7 @@ from hiyoko.blueprint.tasks import Container, LogTarget, Task, Tasks
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.containers import etc_files
 from hiyoko.plane.containers.agent import TaskFailed
+from hiyoko.plane.containers.agent_protection import AskProtection, no_protection
 from hiyoko.plane.containers.agent_server import AgentServer, RoleKeys, no_keys
 from hiyoko.plane.containers.bundle import (
     OPEN_FILES,
@@ -107,6 +108,7 @@ class ContainerPlane:
     keys: RoleKeys = no_keys
     clock: Clock = field(default_factory=SystemClock)
     storage_limited: bool = True
+    protection: AskProtection = no_protection
     _refused: dict[str, tuple[str, str]] = field(default_factory=dict)
     """By task what could not be done and will be tried again, and why."""
     _jobs: dict[str, tuple[ContainerStep, asyncio.Task[None]]] = field(default_factory=dict)
@@ -122,7 +124,7 @@ class ContainerPlane:
         self._storage = TaskStorage(self.settings.task_dir, self.settings.run_dir / "storage")
         self._states = TaskStates(self.settings.task_dir)
         self._starts = asyncio.Semaphore(STARTS)
-        self._agent = AgentServer(self.settings, self.keys, self.clock)
+        self._agent = AgentServer(self.settings, self.keys, self.protection, self.clock)
         driver = LogDriverPlane(self.settings.task_dir, self.settings.run_dir / "log_driver")
         self._logs = TaskLogs(driver, self.trust, self.keys)
 

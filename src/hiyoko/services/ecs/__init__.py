@@ -5,6 +5,7 @@
 - ``sight``             both brought together
 - ``clusters`` ``task_definitions`` ``tasks`` ``services`` ``service_deployments`` ``tagging``
   ``execute_command`` the operations; ``exec_logging`` where sessions are logged
+- ``protection``        tasks that no scale-in stops
 - ``capacity``          FARGATE and FARGATE_SPOT; ``spot`` the end of a Spot task
 - ``deployments``       how a deployment begins and ends, and what remains of it
 - ``rollout``           strategies and their settings; ``shifting`` moves traffic, ``alarms`` end it
@@ -29,6 +30,7 @@ from hiyoko.services.ecs import (
     deployment_steps,
     events,
     execute_command,
+    protection,
     registries,
     scheduling,
     service_deployments,
@@ -45,6 +47,7 @@ __all__ = [
     "deployment_steps",
     "events",
     "execute_command",
+    "protection",
     "registries",
     "scheduling",
     "service_deployments",

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/AWS_ECS.h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from hiyoko.template.resource_type import (
@@ -222,21 +223,53 @@ def _failure(handle: Handle) -> str:
     return "ECS Deployment Circuit Breaker was triggered"
 
 
+def _given_up(handle: Handle, deployments: Sequence[Shown]) -> bool:
+    """Whether what the stack wishes for has failed, or something else has taken its place.
+
+    A failed deployment of other content, whose tasks are still there, is the update that a
+    stack's own rollback takes back.
+    """
+    primary, *others = deployments
+    if primary.get("rolloutState") == "FAILED" or not _is_defined(handle, primary):
+        return True
+    return "rolling back" in primary.get("rolloutStateReason", "") and any(
+        one.get("rolloutState") == "FAILED" and _is_defined(handle, one) and _is_placed(handle, one)
+        for one in others
+    )
+
+
+def _is_defined(handle: Handle, deployment: Shown) -> bool:
+    """Whether its tasks are of the wished definition: an ARN, a revision or a family.
+
+    One that this update does not change may be another meanwhile: that is no failure of it.
+    """
+    if not handle.changed("TaskDefinition"):
+        return True
+    arn = deployment["taskDefinition"]
+    revision = arn.rpartition("/")[2]
+    wished = handle.properties.get("TaskDefinition")
+    return wished in (None, arn, revision, revision.partition(":")[0])
+
+
+def _is_placed(handle: Handle, deployment: Shown) -> bool:
+    """Whether its tasks are in the wished network."""
+    wished = camel(handle.given("NetworkConfiguration")).get("networkConfiguration")
+    if wished is None:
+        return True
+    place, shown = wished["awsvpcConfiguration"], deployment["networkConfiguration"]
+    return all(
+        set(place.get(name) or ()) == set(shown["awsvpcConfiguration"].get(name) or ())
+        for name in ("subnets", "securityGroups")
+    )
+
+
 def _service_stable(handle: Handle) -> Progress:
     """Steady: one deployment, complete, with the wished definition and number of tasks."""
     service = _service(handle)
     if service is None or service["status"] != "ACTIVE":
         raise NotStabilizedError(f"Service {handle.physical_id} is not active.")
     deployments = service["deployments"]
-    wished = handle.properties.get("TaskDefinition")
-    failed = [item for item in deployments if item.get("rolloutState") == "FAILED"]
-    rolled_back = len(deployments) == 1 and wished not in (
-        None,
-        deployments[0]["taskDefinition"],
-        deployments[0]["taskDefinition"].rpartition("/")[2],
-        deployments[0]["taskDefinition"].rpartition("/")[2].partition(":")[0],
-    )
-    if failed or rolled_back:
+    if _given_up(handle, deployments):
         raise NotStabilizedError(f"Error occurred during operation '{_failure(handle)}'.")
     steady = (
         len(deployments) == 1

@@ -33,7 +33,7 @@ def create_cluster(call: Call, request: Request) -> Response:
             name=name,
             arn=call.arn("ecs", f"cluster/{name}"),
             created_at=call.now,
-            container_insights=_insights(request),
+            container_insights=_insights(request, "disabled"),
             capacity_providers=providers_in(request),
             strategy=strategy_in(request.get("defaultCapacityProviderStrategy")),
             connect_namespace=connect.default_namespace(
@@ -117,7 +117,7 @@ def update_cluster(call: Call, request: Request) -> Response:
         namespace = connect.default_namespace(call, request["serviceConnectDefaults"])
     changed = replace(
         cluster,
-        container_insights=_insights(request),
+        container_insights=_insights(request, cluster.container_insights),
         connect_namespace=namespace,
         exec_logging=exec_logging,
         exec_log_group=exec_log_group,
@@ -129,19 +129,24 @@ def update_cluster(call: Call, request: Request) -> Response:
 
 @operation("UpdateClusterSettings")
 def update_cluster_settings(call: Call, request: Request) -> Response:
-    """Change containerInsights; only ``disabled`` would be true here."""
+    """Change containerInsights: ``enabled`` or ``disabled``."""
     cluster = names.cluster_of(call, request.get("cluster"))
-    changed = replace(cluster, container_insights=_insights(request))
+    changed = replace(cluster, container_insights=_insights(request, cluster.container_insights))
     rows.CLUSTERS.put(call.tx, changed)
     counts = sight.counts(call.tx, changed)
     return {"cluster": views.cluster(changed, counts, include=("SETTINGS",))}
 
 
-def _insights(request: Request) -> str:
+def _insights(request: Request, before: str) -> str:
+    """The ``containerInsights`` of a request, or as it was; ``enhanced`` is refused by name."""
+    insights = before
     for setting in request.get("settings") or ():
-        if setting.get("name") == "containerInsights" and setting.get("value") != "disabled":
-            raise unsupported("settings.containerInsights", setting.get("value"))
-    return "disabled"
+        insights = setting.get("value") or "disabled"
+        if insights == "enhanced":
+            raise unsupported("settings.containerInsights", insights)
+        if insights not in ("enabled", "disabled"):
+            raise InvalidParameter(f"{insights} is not a valid value for containerInsights.")
+    return insights
 
 
 def _used_providers(call: Call, cluster: Cluster) -> set[str]:

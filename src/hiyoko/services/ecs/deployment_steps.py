@@ -19,7 +19,7 @@ def ask_around(call: Call, request: Request) -> Response:
     """What other services say of the PRIMARY deployment; ``{Service}``.
 
     ``Alarms`` that went off since it began, ``AlarmsBakeSeconds`` to watch them after the rollout,
-    ``Shifted``: the load balancers have followed its last stage.
+    ``Shifted``: load balancers and Service Connect's proxies have followed its last stage.
     """
     service = service_in(call, request)
     primary = service.primary

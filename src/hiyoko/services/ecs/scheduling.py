@@ -153,9 +153,10 @@ def _task_tags(
 
 @operation("_StopServiceTasks")
 def stop_service_tasks(call: Call, request: Request) -> Response:
-    """End tasks after their targets have drained; ``{Service, Tasks: [{Task, Reason}], Failed}``.
+    """End tasks after their targets have drained.
 
-    ``Failed`` counts them as failures of their deployment (they were found unhealthy).
+    ``{Service, Tasks: [{Task, Reason}], Failed, Zone}``. ``Failed`` counts them as failures of
+    their deployment (they were found unhealthy); a ``Zone`` has too many of them.
     """
     service = service_in(call, request)
     running: list[Task] = []
@@ -173,7 +174,9 @@ def stop_service_tasks(call: Call, request: Request) -> Response:
         if request.get("Failed"):
             service = change(call, service, task.deployment, _failed_once)
     if running:
-        note(call, service, f"has stopped {len(running)} running tasks: {_named(running)}.")
+        zone = request.get("Zone")
+        why = f" in {zone} due to AZ rebalancing" if zone else ""
+        note(call, service, f"has stopped {len(running)} running tasks{why}: {_named(running)}.")
     if pending:
         note(call, service, f"stopped {len(pending)} pending tasks.")
     return {}

@@ -51,16 +51,35 @@ class TaskSeen:
 class ProxySeen:
     """A task's Service Connect proxy that runs, and the places that it may send to.
 
-    ``servers`` are pairs of a Cloud Map service's id and an address with its port. Only
-    ``reconcile.connect`` writes these rows.
+    ``servers`` are pairs of a Cloud Map service's id and an address with its port. ``shares`` says
+    of each such service which shares of traffic it follows (``Deployment.shares``); nothing while
+    it does not do all that it shall, or nothing is shifted. Only ``reconcile.connect`` writes these
+    rows.
     """
 
     eni_id: str
     pid: int
     servers: tuple[tuple[str, str], ...]
     seen_at: float
+    shares: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ProxyCounted:
+    """What a proxy had counted when it was last asked, in which minute.
+
+    ``listeners``: backend, Cloud Map's service and protocol of each alias. ``counters``: by
+    HAProxy's proxy and server. Only ``reconcile.connect_metrics`` writes these rows.
+    """
+
+    eni_id: str
+    pid: int
+    minute: int
+    listeners: tuple[tuple[str, str, str], ...]
+    counters: tuple[tuple[str, str, tuple[int, ...]], ...]
+
+
+PROXIES_COUNTED = Table("ecs_proxy_counted", ProxyCounted, key=("eni_id",))
 PROXIES_SEEN = Table("ecs_proxy_seen", ProxySeen, key=("eni_id",))
 TASKS_SEEN = Table("ecs_task_seen", TaskSeen, key=("task_arn",))
 

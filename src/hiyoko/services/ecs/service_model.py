@@ -113,6 +113,11 @@ class Deployment:
         return self.strategy != "ROLLING"
 
     @property
+    def shares(self) -> str:
+        """How traffic is shared with it just now, as one word: what Service Connect has to do."""
+        return f"{self.id}:{self.weight:g}:{self.test_weight:g}"
+
+    @property
     def served(self) -> tuple[LoadBalancer, ...]:
         """Its load balancers, each with the target group that its tasks are really in."""
         if not self.groups:

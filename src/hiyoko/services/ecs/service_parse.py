@@ -116,8 +116,6 @@ def load_balancers_in(
             "advancedConfiguration field is required for all loadBalancers when using a"
             " non-ROLLING deployment strategy."
         )
-    if kind in ("LINEAR", "CANARY") and not balancers:
-        raise InvalidParameter(f"The {kind} deployment strategy requires a load balancer.")
     return balancers
 
 

@@ -24,6 +24,7 @@ from hiyoko.services.ecs.errors import InvalidParameter, ServiceNotActive, Servi
 from hiyoko.services.ecs.model import (
     BY_PROVIDER,
     Cluster,
+    Connect,
     LoadBalancer,
     Service,
     TaskDefinition,
@@ -108,8 +109,21 @@ def _wanted(call: Call, request: Request, cluster: Cluster) -> tuple[Service, de
     offered = connect.connect_in(
         call, request.get("serviceConnectConfiguration"), cluster, definition, service.arn
     )
+    _check_traffic(kind, balancers, offered)
     content = deployments.Content(definition, network, balancers, version, registries, offered)
     return service, content
+
+
+def _check_traffic(kind: str, balancers: tuple[LoadBalancer, ...], offered: Connect | None) -> None:
+    """What shifts traffic step by step needs some: of a load balancer, or by Service Connect.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/linear-deployment-implementation.html
+    """
+    connected = offered is not None and offered.services
+    if kind in ("LINEAR", "CANARY") and not balancers and not connected:
+        raise InvalidParameter(
+            f"The {kind} deployment strategy requires a load balancer or Service Connect."
+        )
 
 
 def _required_count(request: Request) -> int:
@@ -260,6 +274,7 @@ def _deployed(
     if given is not None:
         cluster = names.cluster_of(call, service.cluster)
         offered = connect.connect_in(call, given, cluster, definition, service.arn)
+    _check_traffic(kind, balancers, offered)
     grace = _grace(request, bool(balancers))
     if not balancers:
         service = replace(service, grace_s=None)

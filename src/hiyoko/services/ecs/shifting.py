@@ -11,6 +11,7 @@ from hiyoko.api import AwsError, Call
 from hiyoko.services.ecs import rollout
 from hiyoko.services.ecs.model import Deployment, LoadBalancer, Service
 from hiyoko.services.ecs.rollout import Pause
+from hiyoko.services.ecs.seen import PROXIES_SEEN
 
 
 def groups(
@@ -59,7 +60,9 @@ def rules(deployment: Deployment) -> tuple[str, ...]:
 
 
 def shifted(call: Call, deployment: Deployment) -> bool:
-    """Whether the load balancers have followed what was changed in this stage."""
+    """Whether load balancers and proxies have followed what was changed in this stage."""
+    if not _proxies_follow(call, deployment):
+        return False
     if deployment.shifted_at is None:
         return True
     request = {"RuleArns": rules(deployment), "Since": deployment.shifted_at}
@@ -69,6 +72,15 @@ def shifted(call: Call, deployment: Deployment) -> bool:
         # A rule was deleted under the deployment. There is nothing to wait for; the next shift by
         # it fails, and is told in the service's history.
         return True
+
+
+def _proxies_follow(call: Call, deployment: Deployment) -> bool:
+    """Whether each proxy of Service Connect that leads to it shares traffic as it says."""
+    if not deployment.staged or deployment.connect is None:
+        return True
+    mine = {one.registry.rpartition("/")[2] for one in deployment.connect.services}
+    followed = {share for row in PROXIES_SEEN.list(call.tx) for share in row.shares}
+    return all(share == deployment.shares for registry, share in followed if registry in mine)
 
 
 def enter(

@@ -117,6 +117,8 @@ class Task:
     endpoints: tuple[ConnectService, ...] = ()
     ingress: tuple[tuple[int, int], ...] = ()
     """Ports at which the proxy takes others' requests, and the containers' ports."""
+    protected_until: float = 0.0
+    """Until then neither a scale-in nor a deployment stops it."""
 
     def container_arn(self, name: str) -> str:
         """The ARN of one of its containers; empty for one that it does not have."""
