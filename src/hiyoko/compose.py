@@ -30,6 +30,7 @@ from hiyoko.plane.containers.collector import Collector
 from hiyoko.plane.containers.exec import Terminal
 from hiyoko.plane.containers.plane import ContainerPlane
 from hiyoko.plane.containers.uploads import Uploads
+from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.dns.dns_server import DnsServer
 from hiyoko.plane.dns.query_log import QueryLog
 from hiyoko.plane.dns.vpc_query_log import VpcQueryLog
@@ -109,17 +110,21 @@ def compose(
     async def serve_endpoint(listener: socket.socket, names: Sequence[str]) -> SockSite:
         return await gateway.serve(listener, service_context(settings, names))
 
+    dns_server = DnsServer(settings, Watch(lambda: loop.wake_one("zones")))
+
     def heard() -> bool:
         return "events" in neighbours.used
 
-    balancer_logs = BalancerLogsReconciler.of(store, settings)
+    balancer_logs = BalancerLogsReconciler.of(
+        store, settings, lambda: loop.wake_one("balancer_logs")
+    )
     loop = Loop.of(
         [
             NetworkReconciler(store, NetworkPlane(users=not users_refused), clock),
             EndpointReconciler(store, EndpointPlane(serve_endpoint), clock),
             QueryLogReconciler(store, QueryLog.below(settings.run_dir), clock),
             ResolverLogReconciler(store, VpcQueryLog.below(settings.run_dir), clock),
-            ZoneReconciler(store, DnsServer(settings), clock),
+            ZoneReconciler(store, dns_server, clock),
             HealthCheckReconciler(store, Checkers(), clock),
             CertificateReconciler(store, certificates, clock, heard),
             BalancerReconciler.of(store, settings, lambda: loop.wake_one("balancers")),
