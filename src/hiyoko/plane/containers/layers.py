@@ -37,6 +37,7 @@ MEMORY_MAX = 1 << 30
 _PART_BYTES = 1 << 20
 _ENTRY_BYTES = 4096
 """An inode and its name, about."""
+_NAME_SHOWN = 60
 _LINKS_MAX = 40
 """As the kernel follows (path_resolution(7))."""
 
@@ -201,13 +202,11 @@ def unpack_once(blob: Path, directory: Path, bytes_max: int = sys.maxsize) -> No
 
 def _words(error: Exception) -> str:
     """What is wrong, by the name of the entry and not by where it was to go."""
-    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    name = (
-        Path(os.fsdecode(error.filename)).name
-        if isinstance(error, OSError) and error.filename
-        else ""
-    )
-    return f"{name}: {said}" if name else said
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    name = Path(os.fsdecode(error.filename)).name if error.filename else ""
+    # As text: an image chooses the name, and terminals obey what it may hold.
+    return f"{name[:_NAME_SHOWN]!r}: {error.strerror}" if name else error.strerror
 
 
 def _failed(why: str) -> int:
@@ -216,8 +215,10 @@ def _failed(why: str) -> int:
 
 
 def main() -> int:
-    """``layers BLOB DIRECTORY BYTES``: errors go to stderr in one line."""
-    blob, directory, bytes_max = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    """``layers BLOB DIRECTORY [BYTES]``: errors go to stderr in one line."""
+    blob, directory = Path(sys.argv[1]), Path(sys.argv[2])
+    # A daemon that was started before an upgrade gives none.
+    bytes_max = int(sys.argv[3]) if len(sys.argv) > 3 else sys.maxsize
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
     try:
         unpack_once(blob, directory, bytes_max)
