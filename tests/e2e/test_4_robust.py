@@ -181,12 +181,14 @@ def test_a_daemon_that_hangs_is_told_of_and_replaced(own: Cloud) -> None:
     """It lives, so that nobody starts another one; what is asked would wait for ever."""
     own.hiyoko("cloud", "start")
     hanging = own.status()["daemon"]["pid"]
-    hurried = "from hiyoko import launch; launch.ANSWER_S = 1; from hiyoko.cli.main import main"
+    hurried = (
+        "import sys; from hiyoko import launch; from hiyoko.__main__ import main;"
+        " launch.ANSWER_S = 1; sys.exit(main())"
+    )
 
     def ask(*argv: str) -> subprocess.CompletedProcess[str]:
-        code = f"{hurried}; import sys; sys.exit(main({list(argv)!r}))"
         return subprocess.run(
-            [sys.executable, "-c", code],
+            [sys.executable, "-c", hurried, *argv],
             env=own.environment(),
             capture_output=True,
             text=True,
