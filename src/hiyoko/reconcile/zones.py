@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hiyoko.blueprint.draw_balancer_dns import in_dns
@@ -28,6 +29,7 @@ from hiyoko.services.route53.seen import (
 )
 from hiyoko.services.route53resolver import rows as resolver
 from hiyoko.services.route53resolver.seen import ADDRESSES_SEEN, AddressSeen
+from hiyoko.settings import Settings
 from hiyoko.store.database import Kept, Store, Transaction
 
 AGAIN_S = 10.0
@@ -61,6 +63,13 @@ class ZoneReconciler:
     server: DnsServer
     clock: Clock = field(default_factory=SystemClock)
     last: LastTime = field(default_factory=LastTime, repr=False)
+
+    @classmethod
+    def of(
+        cls, store: Store, settings: Settings, wake: Callable[[], None], clock: Clock
+    ) -> ZoneReconciler:
+        """The reconciler of a cloud; ``wake`` is called when the DNS process ends."""
+        return cls(store, DnsServer.hearing(settings, wake), clock)
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
@@ -118,6 +118,11 @@ class DnsServer:
 
     settings: Settings
     watch: Watch | None = None
+
+    @classmethod
+    def hearing(cls, settings: Settings, wake: Callable[[], None]) -> DnsServer:
+        """One that calls ``wake`` when the process has ended."""
+        return cls(settings, Watch(wake))
 
     async def observe(self) -> Served | None:
         """What the process serves now; None when none runs.
