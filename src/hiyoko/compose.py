@@ -30,7 +30,6 @@ from hiyoko.plane.containers.collector import Collector
 from hiyoko.plane.containers.exec import Terminal
 from hiyoko.plane.containers.plane import ContainerPlane
 from hiyoko.plane.containers.uploads import Uploads
-from hiyoko.plane.dns.dns_server import DnsServer
 from hiyoko.plane.dns.query_log import QueryLog
 from hiyoko.plane.dns.vpc_query_log import VpcQueryLog
 from hiyoko.plane.endpoints import EndpointPlane
@@ -111,7 +110,7 @@ def compose(
     def heard() -> bool:
         return "events" in neighbours.used
 
-    balancer_logs = BalancerLogsReconciler.of(store, settings)
+    logs = BalancerLogsReconciler.of(store, settings, lambda: loop.wake_one("balancer_logs"))
     # First looks are taken in this order: after a power cut, the network is made for the tasks that
     # will be, not for those that were.
     loop = Loop.of(
@@ -122,14 +121,14 @@ def compose(
             EndpointReconciler(store, EndpointPlane(serve_endpoint), clock),
             QueryLogReconciler(store, QueryLog.below(settings.run_dir), clock),
             ResolverLogReconciler(store, VpcQueryLog.below(settings.run_dir), clock),
-            ZoneReconciler(store, DnsServer(settings), clock),
+            ZoneReconciler.of(store, settings, lambda: loop.wake_one("zones"), clock),
             HealthCheckReconciler(store, Checkers(), clock),
             CertificateReconciler(store, certificates, clock, heard),
             BalancerReconciler.of(store, settings, lambda: loop.wake_one("balancers")),
             ConnectReconciler.of(store, settings, lambda: loop.wake_one("connect"), clock),
             EcsEventsReconciler(store, heard, clock),
             StackReconciler(store, clock),
-            balancer_logs,
+            logs,
             AnomalyReconciler.of(store, settings, clock),
             TaskMetricsReconciler(store, containers.usage, clock),
             AlarmReconciler(store, clock),
@@ -162,7 +161,7 @@ def compose(
     gateway.register_host(layer_bucket.HOST, layer_bucket.LayerBucket(store, settings).handle)
     find_key = partial(public_key, settings)
     gateway.register_host(public_keys.HOST, public_keys.PublicKeys(find_key).handle)
-    local = LocalRoutes(store, settings, status, settle, balancer_logs.plane.ask)
+    local = LocalRoutes(store, settings, status, settle, logs.plane.ask)
     local.register(gateway)
     return gateway, loop
 

@@ -31,6 +31,9 @@ from hiyoko.plane.world import World, start_time, start_world
 from hiyoko.settings import READY, Settings
 
 READY_S = 30.0
+STATUS = "/_hiyoko/status"
+ANSWER_S = 20.0
+"""A daemon tells its status in milliseconds, on a machine that does too much at once in seconds."""
 FREE_BYTES_MIN = 32_000_000
 """Below this a start is refused: a database that cannot grow is of no use to anybody."""
 FREE_FILES_MIN = 300
@@ -112,8 +115,11 @@ def start(settings: Settings) -> tuple[Cloud, bool]:
                     f"the cloud in {settings.state_dir} runs on ports {running.api_port} and"
                     f" {running.proxy_port}; stop it first: hiyoko cloud stop"
                 )
-            _ensure_porter(settings, world)
-            return running, False
+            if _answers(settings):
+                _ensure_porter(settings, world)
+                return running, False
+            # It lives and hangs. Killed at whatever line, the next one goes on where it was.
+            _end(running.daemon_pid, signal.SIGKILL)
         if world is None:
             # A killed world may take a moment to end, and has our ports until then.
             _end_world(settings, World.load(_world_file(settings)))
@@ -160,6 +166,21 @@ def _end_world(settings: Settings, world: World | None) -> None:
     shutil.rmtree(settings.run_dir, ignore_errors=True)
 
 
+class _Silent(LaunchError):
+    """The daemon lives, and does not answer."""
+
+
+def _answers(settings: Settings) -> bool:
+    """Whether a living daemon says anything at all."""
+    try:
+        get(settings, STATUS)
+    except _Silent:
+        return False
+    except LaunchError:
+        return True
+    return True
+
+
 def get(settings: Settings, path: str, method: str = "GET", body: Any = None) -> Any:
     """Ask the cloud's own API (``/_hiyoko/...``). Raises LaunchError when none answers."""
     cloud = find(settings)
@@ -169,11 +190,16 @@ def get(settings: Settings, path: str, method: str = "GET", body: Any = None) ->
     request = urllib.request.Request(cloud.endpoint + path, data=data, method=method)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(request, timeout=600) as response:
+        with opener.open(request, timeout=ANSWER_S if path == STATUS else 600) as response:
             return json.load(response)
     except urllib.error.HTTPError as error:
         raise LaunchError(_said(error)) from error
     except (urllib.error.URLError, OSError, ValueError) as error:
+        if isinstance(getattr(error, "reason", error), TimeoutError):
+            raise _Silent(
+                f"the daemon (pid {cloud.daemon_pid}) does not answer; the site goes on without"
+                " it; start another one with: hiyoko cloud start"
+            ) from error
         raise LaunchError(f"{cloud.endpoint}{path}: {error}") from error
 
 

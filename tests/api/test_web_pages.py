@@ -41,6 +41,10 @@ def gateway(endpoint: Any) -> Any:
     [
         ({"Origin": "https://evil.example"}, "'https://evil.example' are not accepted"),
         ({"Origin": "null"}, "'null' are not accepted"),
+        ({"Origin": "http://[::1"}, "'http://[::1' are not accepted"),
+        ({"Origin": "http://localhost@evil.example"}, "are not accepted"),
+        ({"Host": "localhost."}, "is not one of this endpoint's"),
+        ({"Host": "0.0.0.0:4566"}, "is not one of this endpoint's"),
         ({"Sec-Fetch-Site": "cross-site"}, "other web pages are not accepted"),
         # DNS rebinding: the page's own name leads to 127.0.0.1 by now.
         ({"Host": "evil.example:4566"}, "'evil.example' is not one of this endpoint's"),
@@ -145,7 +149,11 @@ def proxy() -> Iterator[tuple[str, int]]:
 
 
 @pytest.mark.parametrize(
-    "request_line", ["GET / HTTP/1.1", "POST /_hiyoko/reset HTTP/1.1", "OPTIONS * HTTP/1.1"]
+    "request_line",
+    [
+        *("GET / HTTP/1.1", "POST /_hiyoko/reset HTTP/1.1", "OPTIONS * HTTP/1.1"),
+        *("CONNECT 198.18.0.1:99999 HTTP/1.1", "CONNECT :80 HTTP/1.1"),
+    ],
 )
 def test_the_proxy_takes_no_request_that_a_page_can_send(
     proxy: tuple[str, int], endpoint: Any, request_line: str

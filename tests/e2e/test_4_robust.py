@@ -9,9 +9,11 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +175,38 @@ def test_a_daemon_that_is_killed_while_it_starts_is_reported(own: Cloud) -> None
         assert "ended before it was ready" in said
         assert not (own.state_dir / "run").exists()
     own.hiyoko("cloud", "start")
+
+
+def test_a_daemon_that_hangs_is_told_of_and_replaced(own: Cloud) -> None:
+    """It lives, so that nobody starts another one; what is asked would wait for ever."""
+    own.hiyoko("cloud", "start")
+    hanging = own.status()["daemon"]["pid"]
+    hurried = (
+        "import sys; from hiyoko import launch; from hiyoko.__main__ import main;"
+        " launch.ANSWER_S = 1; sys.exit(main())"
+    )
+
+    def ask(*argv: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", hurried, *argv],
+            env=own.environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    os.kill(hanging, signal.SIGSTOP)
+    try:
+        told = ask("cloud", "status")
+        assert told.returncode != 0
+        assert f"the daemon (pid {hanging}) does not answer" in told.stderr
+        started = ask("cloud", "start")
+        assert started.returncode == 0, started.stderr
+        assert own.status()["daemon"]["pid"] != hanging
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(hanging, signal.SIGCONT)
 
 
 def test_stale_pid_files_are_not_believed(own: Cloud) -> None:

@@ -39,15 +39,17 @@ from hiyoko.blueprint.balancers import (
     TargetGroup,
 )
 from hiyoko.neighbours import Neighbours
+from hiyoko.plane import silent
 from hiyoko.plane.balancer.log_context import log_context
-from hiyoko.plane.balancer.nodes import BalancerPlane, StopNode, steps
+from hiyoko.plane.balancer.nodes import BalancerPlane, ReplaceNode, StopNode, steps
 from hiyoko.plane.balancer.observe import ServerSeen
 from hiyoko.plane.balancer.paths import CertificateFile, Paths
 from hiyoko.plane.balancer.render import render_haproxy, side_files
 from hiyoko.plane.balancer.side_files import SideFiles, puts
 from hiyoko.plane.collector.control import CollectorPlane
+from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.namespaces import in_namespace
-from hiyoko.plane.process import NETNS_DIR, run
+from hiyoko.plane.process import NETNS_DIR, command_line, run
 from hiyoko.reconcile.balancer_logs import BalancerLogsReconciler
 from hiyoko.reconcile.report import Report
 from hiyoko.services.elbv2.seen import NODES_SEEN, NodeSeen
@@ -484,6 +486,54 @@ async def test_requests_are_served_while_no_collector_reads(place: Place) -> Non
         [found] = await place.entries(1)
         assert found["request"].endswith("/alone HTTP/1.1")
         assert (await place.sums())["RequestCount"] == 1
+
+
+def workers(master: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
+
+
+async def test_who_hangs_is_replaced(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The collector, a node's worker, its master: each lives, and does not answer."""
+    async with target(9001, "hello"):
+        await place.become(shop())
+        await place.until_up()
+        collector = (await place.ask("status"))["pid"]
+        [(_, node)] = (await place.plane.observe()).items()
+        [worker] = workers(node.pid)
+        monkeypatch.setattr(silent, "ANSWER_S", 0.5)
+        monkeypatch.setattr(silent, "LAST_S", 0.5)
+        os.kill(collector, signal.SIGSTOP)
+        report = await place.activate()
+        assert report.steps[0].startswith("end the collector, which does not answer")
+        assert (await place.ask("status"))["pid"] != collector
+        for hanging in (worker, None):
+            [(_, node)] = (await place.plane.observe()).items()
+            os.kill(hanging or node.pid, signal.SIGSTOP)
+            assert steps(place.wished, await place.plane.observe()) == [
+                ReplaceNode(*place.wished[ENI])
+            ]
+            await place.step()
+            await place.until_up()
+            assert command_line(node.pid) == ()
+            for _ in range(8):  # none of them waits in the queue of one who never takes it
+                assert (await curl(f"http://{ADDRESS}/again")).status == 200
+
+
+async def test_the_end_of_the_collector_is_heard(place: Place) -> None:
+    await place.become(shop())
+    ended = asyncio.Event()
+    watch = Watch(ended.set)
+    plane = replace(place.collector, watch=watch)
+    asked = await plane.status()
+    for _ in range(2):  # also of one that was started meanwhile
+        ended.clear()
+        assert asked is not None
+        os.kill(asked["pid"], signal.SIGKILL)
+        async with asyncio.timeout(5):
+            await ended.wait()
+        await plane.start()
+        asked = await plane.ask("status")
+    watch.close()
 
 
 async def test_a_full_pipe_costs_lines_but_no_request(place: Place) -> None:

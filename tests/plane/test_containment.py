@@ -84,6 +84,7 @@ WANTED = dict.fromkeys(
     "the kernel's parameters": f"errno {EROFS}",
     "the kernel's ciphers": f"errno {NO_FAMILY}",
     "the hypervisor's sockets": f"errno {NO_FAMILY}",
+    "the hypervisor's sockets by an older call": f"errno {ENOSYS}",
     "a process of the world's": f"errno {ESRCH}",
     "files of the host's": f"errno {ENOENT}",
     "files by way of another root": f"errno {ENOENT}",
@@ -115,6 +116,7 @@ BY_USERS_ALONE = [
 LEFT_OUTSIDE = {
     "a disk of the host's", "the memory as a device", "a device in the image",
     "out of a root in the root", "another user by a set-id file", "a file of another's",
+    "the hypervisor's sockets by an older call",
 }  # fmt: skip
 """What the control does not do: it would leave something."""
 HOST_DEPENDENT = {
@@ -150,6 +152,24 @@ ETH_ALL = 0x0003
 # --- the image
 
 
+def old_call(family: int) -> bytes:
+    """A 32-bit program: ``socketcall(SYS_SOCKET, {family, SOCK_STREAM, 0})``, and out with errno.
+
+    The call takes its arguments from memory, where no filter of calls looks (socketcall(2)).
+    """
+    base, headers = 0x08048000, 52 + 32
+    code = bytes.fromhex("b866000000 bb01000000 b900000000 cd80")  # eax, ebx, ecx; int 0x80
+    code += bytes.fromhex("89c3 f7db 85c0 7805 bb00000000")  # ebx: -eax, or 0 if that was none
+    code += bytes.fromhex("b801000000 cd80")  # exit(ebx)
+    at = struct.pack("<I", base + headers + len(code))
+    code = code[:11] + at + code[15:] + struct.pack("<3I", family, socket.SOCK_STREAM, 0)
+    size = headers + len(code)
+    head = struct.pack(
+        "<16s2H5I6H", b"\x7fELF\1\1\1", 2, 3, 1, base + headers, 52, 0, 0, 52, 32, 1, 40, 0, 0
+    )
+    return head + struct.pack("<8I", 1, 0, base, base, size, size, 7, 0x1000) + code
+
+
 def make_layer(directory: Path) -> Path:
     """busybox, perl, and id as a set-id file, unpacked as an image's layer is."""
     perl, identify = shutil.which("perl"), shutil.which("id")
@@ -170,6 +190,10 @@ def make_layer(directory: Path) -> Path:
         text = Path(identify).read_bytes()
         info = tarfile.TarInfo("bin/suid-id")
         info.size, info.mode = len(text), 0o4755
+        tar.addfile(info, io.BytesIO(text))
+        text = old_call(socket.AF_VSOCK)
+        info = tarfile.TarInfo("bin/old-vsock")
+        info.size, info.mode = len(text), 0o755
         tar.addfile(info, io.BytesIO(text))
         for name in ("mnt", "proc", "sys", "dev", "etc"):
             info = tarfile.TarInfo(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -14,8 +16,11 @@ from tests.plane.dns_world import RESOLVER, dig, internet, stop
 __all__ = ["internet"]
 
 from hiyoko.api import invoke
+from hiyoko.plane import silent
+from hiyoko.plane.containers.watch import Watch
+from hiyoko.plane.dns.control import ask
 from hiyoko.plane.dns.dns_server import DnsServer
-from hiyoko.plane.process import run
+from hiyoko.plane.process import command_line, run
 from hiyoko.reconcile.zones import ZoneReconciler
 from hiyoko.services.elbv2 import rows as elbv2
 from hiyoko.services.elbv2.model import Node
@@ -236,6 +241,46 @@ async def test_a_killed_server_comes_back_with_its_zones(
     report = await reconciler.activate()
     assert "start the DNS server" in report.steps
     assert (await dig("+short", f"@{RESOLVER}", "a.my-project.jp")).split() == ["198.19.0.1"]
+
+
+async def test_a_server_that_hangs_is_replaced(
+    dns: tuple[Cloud, ZoneReconciler], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody gets an answer from it, and the kernel tells of no end."""
+    cloud, reconciler = dns
+    zone = cloud.zone("my-project.jp")
+    cloud.change(zone, ("CREATE", record("a.my-project.jp", "A", "198.19.0.1")))
+    await reconciler.activate()
+    asked = await ask(tmp_path / "run", "status")
+    assert asked is not None
+    monkeypatch.setattr(silent, "ANSWER_S", 0.2)
+    monkeypatch.setattr(silent, "LAST_S", 0.2)
+    os.kill(asked["pid"], signal.SIGSTOP)
+    report = await reconciler.activate()
+    assert report.steps[0].startswith("end the DNS server, which does not answer")
+    assert (await dig("+short", f"@{RESOLVER}", "a.my-project.jp")).split() == ["198.19.0.1"]
+    assert command_line(asked["pid"]) == ()
+
+
+async def test_the_end_of_the_server_is_heard(
+    dns: tuple[Cloud, ZoneReconciler], tmp_path: Path
+) -> None:
+    """Else names are not answered until somebody looks again by chance."""
+    cloud, _ = dns
+    ended = asyncio.Event()
+    watch = Watch(ended.set)
+    another = ZoneReconciler(cloud.store, DnsServer(Settings(tmp_path), watch))
+    await another.activate()
+    await stop(Settings(tmp_path), signal.SIGKILL)
+    async with asyncio.timeout(5):
+        await ended.wait()
+    assert "start the DNS server" in (await another.activate()).steps
+    ended.clear()
+    await stop(Settings(tmp_path), signal.SIGKILL)
+    async with asyncio.timeout(5):
+        await ended.wait()
+    await another.activate()
+    watch.close()
 
 
 async def test_a_restarted_daemon_finds_the_server_and_does_nothing(

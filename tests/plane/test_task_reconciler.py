@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -100,6 +102,27 @@ async def test_the_log_driver_is_there_before_a_container_could_be(hatchery: Hat
     async with asyncio.timeout(60):
         while driver.pid() is None:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+
+
+async def test_the_end_of_the_log_driver_is_heard_again_and_again(hatchery: Hatchery) -> None:
+    """Also of one that was started by the look before, and has not been seen by another yet."""
+    push(hatchery.world.store, hatchery.world.settings, "app", "1", ("sleep", "60"))
+    api.invoke(hatchery.world.store, "logs", "CreateLogGroup", {"logGroupName": "/app"})
+    arn = await hatchery.run_task(stopTimeout=2)
+    await hatchery.until(arn, lambda task: task["lastStatus"] == "RUNNING")
+    settings = hatchery.world.settings
+    driver = LogDriverPlane(settings.task_dir, settings.run_dir / "log_driver")
+    while not (await hatchery.activate()).quiet:
+        pass
+    for _ in range(2):
+        pid = driver.pid()
+        assert pid is not None
+        hatchery.woken.clear()
+        os.kill(pid, signal.SIGKILL)
+        async with asyncio.timeout(20):
+            await hatchery.woken.wait()
+        await hatchery.activate()
+        assert driver.pid() != pid
 
 
 async def test_a_start_timeout_stops_a_task_whose_dependency_does_not_come_up(

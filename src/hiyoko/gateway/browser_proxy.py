@@ -23,6 +23,7 @@ DNS_PORT = 53
 DATAGRAM_BYTES_MAX = 65_535
 HEAD_BYTES_MAX = 65_536
 PIECE_BYTES = 65_536
+_PORT_MAX = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +105,11 @@ class BrowserProxy:
 
 def _where(method: bytes, target: str) -> tuple[str, int]:
     if method == b"CONNECT":
-        host, _, port = target.rpartition(":")
-        return host.strip("[]"), int(port)
+        host, _, text = target.rpartition(":")
+        port = int(text)
+        if not host or not 0 < port <= _PORT_MAX:
+            raise ValueError(target)
+        return host.strip("[]"), port
     parts = urlsplit(target)
     if parts.scheme != "http" or not parts.hostname:
         raise ValueError(target)

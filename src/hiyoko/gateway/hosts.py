@@ -38,12 +38,19 @@ def on_loopback(transport: BaseTransport | None) -> bool:
     return isinstance(name, tuple) and str(name[0]).startswith(("127.", "::1"))
 
 
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).hostname
+    except ValueError:
+        return None  # http://[::1, say: nobody's
+
+
 def foreign(host: str, origin: str | None, fetch_site: str | None = None) -> str | None:
     """Why a request on the loopback must be refused; None when it need not be."""
     # BUCKET.localhost: how S3 is asked for a bucket; every resolver keeps .localhost (RFC 6761).
     if host not in _LOOPBACK and not host.endswith((*_AWS, ".localhost")):
         return f"The host name {host!r} is not one of this endpoint's."
-    if origin is not None and urlsplit(origin).hostname not in _LOOPBACK:
+    if origin is not None and _host_of(origin) not in _LOOPBACK:
         return f"Requests from the web page {origin!r} are not accepted."
     if fetch_site == "cross-site":
         return "Requests from other web pages are not accepted."

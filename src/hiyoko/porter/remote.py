@@ -34,6 +34,12 @@ TIMEOUT_S = 5.0
 MANIFEST_BYTES_MAX = 4 << 20
 _HUB = "registry-1.docker.io"
 """Docker Hub's images are named docker.io/..., its registry is another host."""
+_HANDLERS = (
+    *(urllib.request.ProxyHandler, urllib.request.UnknownHandler, urllib.request.HTTPHandler),
+    *(urllib.request.HTTPSHandler, urllib.request.HTTPDefaultErrorHandler),
+    *(urllib.request.HTTPRedirectHandler, urllib.request.HTTPErrorProcessor),
+)
+"""Of urllib's own but those of file:, ftp: and data:, where a registry might send us."""
 _PARAMETER = re.compile(r'([a-z]+)="([^"]*)"')
 
 
@@ -48,6 +54,13 @@ def mirrors(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
             )
         found[host] = url.rstrip("/")
     return found
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    made = urllib.request.OpenerDirector()
+    for handler in _HANDLERS:
+        made.add_handler(handler())
+    return made
 
 
 @dataclass(slots=True)
@@ -106,6 +119,9 @@ class Remote:
             raise self._unreachable(error.reason) from error
         except (OSError, HTTPException) as error:
             raise self._unreachable(error) from error
+        except (ValueError, RecursionError) as error:
+            text = f"{self.host} answers for {self.name} with what makes no sense: {error}"
+            raise FetchFailed(Fault.FAILED, text) from error
 
     def _ask(self, method: str, what: str) -> HTTPResponse:
         """An answer of 200, after a log-in as the registry asks for it."""
@@ -125,7 +141,7 @@ class Remote:
         if self._token:
             # A redirect leads to another party's store, which must not see it.
             request.add_unredirected_header("Authorization", f"Bearer {self._token}")
-        answer: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_S)
+        answer: HTTPResponse = _opener().open(request, timeout=TIMEOUT_S)
         return answer
 
     def _log_in(self, challenge: str) -> bool:
@@ -138,6 +154,8 @@ class Remote:
         url = f"{wanted['realm']}?{urllib.parse.urlencode(query)}"
         with self._open("GET", url, "application/json") as answer:
             said = json.loads(answer.read(1 << 20))
+        if not isinstance(said, dict):
+            return False
         self._token = str(said.get("token") or said.get("access_token") or "")
         return bool(self._token)
 

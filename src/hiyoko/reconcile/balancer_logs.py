@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.balancer.capacity import consumed
 from hiyoko.plane.balancer.counting import from_json
 from hiyoko.plane.collector.control import CollectorPlane
+from hiyoko.plane.silent import Silent
 from hiyoko.reconcile.report import Report
 from hiyoko.reconcile.samples import MINUTE_S, record_samples, to_next_minute_s
 from hiyoko.services.elbv2 import rows
@@ -38,9 +39,14 @@ class BalancerLogsReconciler:
     clock: Clock = field(default_factory=SystemClock)
 
     @classmethod
-    def of(cls, store: Store, settings: Settings) -> BalancerLogsReconciler:
-        """The reconciler of a cloud, with its collector under the run directory."""
-        return cls(store, CollectorPlane.below(settings.run_dir))
+    def of(
+        cls, store: Store, settings: Settings, wake: Callable[[], None]
+    ) -> BalancerLogsReconciler:
+        """The reconciler of a cloud, with its collector under the run directory.
+
+        ``wake`` is called when the collector ends: HAProxy's pipes are full after a moment.
+        """
+        return cls(store, CollectorPlane.below(settings.run_dir, wake))
 
     @property
     def name(self) -> str:
@@ -52,7 +58,7 @@ class BalancerLogsReconciler:
         report = Report()
         with self.store.reading() as tx:
             nodes = {row.eni_id for row in NODES_SEEN.list(tx)}
-        seen = await self.plane.ask("status")
+        seen = await self._observe(report)
         if seen is None and not nodes:
             return report
         if seen is None:
@@ -69,6 +75,15 @@ class BalancerLogsReconciler:
         self._record_health()
         report.again_s = to_next_minute_s(self.clock.now())
         return report
+
+    async def _observe(self, report: Report) -> dict[str, Any] | None:
+        """What the collector says. One that does not answer is ended, and none from then on."""
+        try:
+            return await self.plane.status()
+        except Silent as silent:
+            with report.attempt(f"end the collector, which does not answer: {silent}"):
+                await self.plane.end()
+            return None
 
     async def take(self, report: Report, *, unfinished: bool = False) -> None:
         """Store the collector's batches of counts; ``unfinished`` also the minute that runs."""

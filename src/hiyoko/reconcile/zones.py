@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hiyoko.blueprint.draw_balancer_dns import in_dns
@@ -12,6 +13,7 @@ from hiyoko.blueprint.zones import Zones
 from hiyoko.clock import Clock, SystemClock
 from hiyoko.plane.dns.dns_server import DnsServer, Served, endpoint_interfaces, steps
 from hiyoko.plane.dns.zone_change import Digests
+from hiyoko.plane.silent import Silent
 from hiyoko.reconcile.balancers import balancer_rows, healthy_targets
 from hiyoko.reconcile.health_checks import unhealthy
 from hiyoko.reconcile.report import Report
@@ -27,6 +29,7 @@ from hiyoko.services.route53.seen import (
 )
 from hiyoko.services.route53resolver import rows as resolver
 from hiyoko.services.route53resolver.seen import ADDRESSES_SEEN, AddressSeen
+from hiyoko.settings import Settings
 from hiyoko.store.database import Kept, Store, Transaction
 
 AGAIN_S = 10.0
@@ -61,6 +64,13 @@ class ZoneReconciler:
     clock: Clock = field(default_factory=SystemClock)
     last: LastTime = field(default_factory=LastTime, repr=False)
 
+    @classmethod
+    def of(
+        cls, store: Store, settings: Settings, wake: Callable[[], None], clock: Clock
+    ) -> ZoneReconciler:
+        """The reconciler of a cloud; ``wake`` is called when the DNS process ends."""
+        return cls(store, DnsServer.hearing(settings, wake), clock)
+
     @property
     def name(self) -> str:
         """The module's."""
@@ -73,7 +83,7 @@ class ZoneReconciler:
         with self.store.reading() as tx:
             zones = draw(tx, self.last.drawn, self.last.balancers)
         digest = self.last.digests.of(zones)
-        served = await self.server.observe()
+        served = await self._observe(report)
         before = self.last.zones if served and served.digest == self.last.digest else None
         # A second round, because the first one may start the process: only then are there
         # resolvers to open. A change that did not do is followed by the whole set.
@@ -91,6 +101,15 @@ class ZoneReconciler:
             report.saw_change = self._record(zones, served)
             report.saw_change |= self._record_endpoints(zones, served)
         return report
+
+    async def _observe(self, report: Report) -> Served | None:
+        """What is served. A process that does not answer is ended, and none from then on."""
+        try:
+            return await self.server.observe()
+        except Silent as silent:
+            with report.attempt(f"end the DNS server, which does not answer: {silent}"):
+                await self.server.end(silent.pid)
+            return None
 
     def _record_endpoints(self, zones: Zones, served: Served) -> bool:
         """Note which interfaces of resolver endpoints have their sockets. True when it was news."""

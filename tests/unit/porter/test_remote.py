@@ -26,6 +26,8 @@ class Registry(BaseHTTPRequestHandler):
     seen: ClassVar[list[tuple[str, str, str]]]
     port: ClassVar[int]
     answer = 404
+    realm = "http://127.0.0.1:{port}/token"
+    elsewhere = f"http://{ELSEWHERE}:{{port}}/elsewhere"
 
     def do_GET(self) -> None:
         authorization = self.headers.get("Authorization", "")
@@ -36,10 +38,10 @@ class Registry(BaseHTTPRequestHandler):
         elif self.path.startswith("/elsewhere"):
             self.tell(200, {"blob": 1})
         elif authorization != "Bearer anybody's":
-            wanted = f'Bearer realm="http://127.0.0.1:{port}/token",service="r",scope="pull"'
+            wanted = f'Bearer realm="{self.realm.format(port=port)}",service="r",scope="pull"'
             self.tell(401, {}, **{"WWW-Authenticate": wanted})
         elif "/blobs/" in self.path:
-            self.tell(307, {}, Location=f"http://{ELSEWHERE}:{port}/elsewhere")
+            self.tell(307, {}, Location=self.elsewhere.format(port=port))
         else:
             self.tell(self.answer, {"errors": [{"message": "its own words"}]})
 
@@ -93,6 +95,30 @@ def test_a_refusal_means_what_its_status_says(
     with pytest.raises(FetchFailed, match="its own words") as error:
         remote.manifest("1")
     assert error.value.fault is fault
+
+
+def test_a_registry_reads_no_file_of_this_machines_and_sends_us_to_none(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A realm of file: would have a file's token shown to the registry."""
+    (tmp_path / "keys.json").write_text('{"token": "the user\'s own"}')
+    monkeypatch.setattr(Registry, "realm", f"file://{tmp_path}/keys.json#")
+    with pytest.raises(FetchFailed, match="unknown url type: file"):
+        remote.manifest("1")
+    monkeypatch.undo()
+    monkeypatch.setattr(Registry, "elsewhere", f"file://{tmp_path}/keys.json")
+    with pytest.raises(FetchFailed):
+        b"".join(remote.blob("sha256:0"))
+    assert not [one for one in Registry.seen if "own" in one[2]]
+
+
+@pytest.mark.parametrize("realm", ["data:,[]#", "http://127.0.0.1:{port}/elsewhere", "http://[::"])
+def test_a_realm_that_makes_no_sense_is_a_refusal(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch, realm: str
+) -> None:
+    monkeypatch.setattr(Registry, "realm", realm)
+    with pytest.raises(FetchFailed):
+        remote.manifest("1")
 
 
 def test_a_registry_that_does_not_answer_is_out_of_reach(

@@ -33,7 +33,7 @@ class Told(CollectorPlane):
     outcomes: dict[str, list[int]] = field(default_factory=dict)
     away: list[bool] = field(default_factory=list)
 
-    async def ask(self, do: str, **more: Any) -> dict[str, Any] | None:
+    async def ask(self, do: str, timeout_s: float = 1, **more: Any) -> dict[str, Any] | None:
         assert (do, more) == ("outcomes", {"seconds": 15.0})
         return None if self.away else {"outcomes": {GROUP: self.outcomes}}
 

@@ -34,7 +34,7 @@ GROUP = f"{PREFIX}:targetgroup/web/2"
 class Empty(CollectorPlane):
     """A collector that has counted nothing."""
 
-    async def ask(self, do: str, **more: Any) -> dict[str, Any]:
+    async def ask(self, do: str, timeout_s: float = 1, **more: Any) -> dict[str, Any]:
         return {"nodes": ["eni-a", "eni-b"], "minutes": []}
 
 
@@ -118,7 +118,7 @@ class Counting(CollectorPlane):
 
     stored: list[bool] = field(default_factory=list)
 
-    async def ask(self, do: str, **more: Any) -> dict[str, Any]:
+    async def ask(self, do: str, timeout_s: float = 1, **more: Any) -> dict[str, Any]:
         if do == "done":
             self.stored.append(True)
         place = ("123456789012", "ap-northeast-1", "RequestCountPerTarget", "Count")

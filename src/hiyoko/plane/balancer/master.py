@@ -16,6 +16,8 @@ from hiyoko.plane.balancer.socket import ask, ask_worker
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.files import write_private
 from hiyoko.plane.process import command_line, parent_of, run, spawn_detached
+from hiyoko.plane.ready import end
+from hiyoko.plane.silent import kill
 
 CONFIG, MASTER_SOCKET, PID_FILE, LOG = "haproxy.cfg", "master.sock", "haproxy.pid", "haproxy.log"
 START_TIMEOUT_S = 10.0
@@ -60,12 +62,37 @@ def _find_unnamed(place: Path) -> int | None:
 
     A second one would share its port, and the first would go on with what it knows for good.
     """
+    found = _of(place)
+    return next((pid for pid in sorted(found) if parent_of(pid) not in found), None)
+
+
+def _of(place: Path) -> set[int]:
+    """The master and all workers of a directory."""
     found = set()
     for path in Path("/proc").glob("[0-9]*"):
         argv = command_line(int(path.name))
         if argv[:1] == ("haproxy",) and str(place / CONFIG) in argv:
             found.add(int(path.name))
-    return next((pid for pid in sorted(found) if parent_of(pid) not in found), None)
+    return found
+
+
+async def end_master(place: Path, pid: int) -> None:
+    """End a master with its workers; also one that does not hear that it is asked to.
+
+    Raises PlaneError.
+    """
+    try:
+        await end(pid, "HAProxy")
+    except PlaneError:
+        await end_silent(place)
+
+
+async def end_silent(place: Path) -> None:
+    """End a master that does not answer, and its workers, old ones too: they hold its ports.
+
+    Raises PlaneError.
+    """
+    await kill(sorted(_of(place)), "HAProxy")
 
 
 def _directories(directory: Path) -> list[Path]:

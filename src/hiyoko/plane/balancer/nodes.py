@@ -15,9 +15,11 @@ answer on its own socket as long as it is there.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hiyoko.blueprint.balancers import BalancerNode
@@ -32,6 +34,8 @@ from hiyoko.plane.balancer.master import (
     PID_FILE,
     change_servers,
     check,
+    end_master,
+    end_silent,
     find_all,
     find_pid,
     last_words,
@@ -53,7 +57,7 @@ from hiyoko.plane.balancer.socket import ask, ask_worker, old_workers
 from hiyoko.plane.error import NotYetError, PlaneError
 from hiyoko.plane.files import write_private
 from hiyoko.plane.process import NETNS_DIR
-from hiyoko.plane.ready import end
+from hiyoko.plane.silent import Silent, patiently
 
 CONTEXTS_MAX = 20
 _WITH_PIPE = f'exec "$@" {LOG_FD}<>log.pipe'
@@ -77,6 +81,18 @@ class StartNode(Step):
     def __str__(self) -> str:
         """The step in words."""
         return f"start balancer {self.node.name} on {self.node.eni_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceNode(Step):
+    """End a HAProxy that does not answer, and start another one in its place."""
+
+    node: BalancerNode
+    text: str
+
+    def __str__(self) -> str:
+        """The step in words."""
+        return f"replace balancer {self.node.name} on {self.node.eni_id}, which does not answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +133,7 @@ class StopNode(Step):
         return f"stop balancer on {self.eni_id}"
 
 
-NodeStep = StartNode | ReloadNode | ChangeServers | StopNode
+NodeStep = StartNode | ReplaceNode | ReloadNode | ChangeServers | StopNode
 
 
 def steps(
@@ -128,6 +144,8 @@ def steps(
     for eni_id, (node, text) in sorted(wished.items()):
         if eni_id not in observed:
             found.append(StartNode(node, text))
+        elif observed[eni_id].silent:
+            found.append(ReplaceNode(node, text))
         elif observed[eni_id].digest != digest_of(text):
             found.append(ReloadNode(node, text))
         else:
@@ -161,9 +179,11 @@ class BalancerPlane:
         if self.events is not None:
             self.events.open()
         running = await find_all(self.directory)
-        found = {place.name: await _observe(place, pid) for place, pid in running.items()}
+        # At once: one that does not answer is waited for.
+        seen = await asyncio.gather(*(_observe(place, pid) for place, pid in running.items()))
+        found = dict(zip((place.name for place in running), seen, strict=True))
         if self.events is not None:
-            self.events.watch({seen.pid for seen in found.values()})
+            self.events.watch({node.pid for node in seen})
         return found
 
     def possible(self, step: NodeStep) -> bool:
@@ -189,6 +209,9 @@ class BalancerPlane:
         """Take one step; taking it again does nothing more."""
         match step:
             case StartNode(node, text):
+                await self._start(node, text)
+            case ReplaceNode(node, text):
+                await end_silent(self.directory / node.eni_id)
                 await self._start(node, text)
             case ReloadNode(node, text):
                 await self._reload(node, text)
@@ -243,7 +266,7 @@ class BalancerPlane:
         pid = await find_pid(place)
         if pid is not None:
             await _leave_counters(place)
-            await end(pid, "HAProxy")
+            await end_master(place, pid)
         for path in place.iterdir():
             path.unlink()
         place.rmdir()
@@ -260,9 +283,12 @@ async def _leave_counters(place: Path) -> None:
 
 
 async def _observe(place: Path, pid: int) -> NodeObserved:
+    ask_it = partial(ask_worker, place / MASTER_SOCKET, ["show info", "show stat"], "@1")
     try:
-        said = await ask_worker(place / MASTER_SOCKET, ["show info", "show stat"])
+        said = await patiently(ask_it)
         written = (place / CONFIG).read_text()
+    except Silent:
+        return NodeObserved(pid, "", (), {}, silent=True)
     except (PlaneError, FileNotFoundError):
         return NodeObserved(pid, "", (), {})
     info, _, stat = said.partition("\n\n")

@@ -42,6 +42,7 @@ class NodeObserved:
     """A running HAProxy: what it was configured with, where it listens, how its targets are.
 
     ``digest`` is of the structure that it runs, ``written`` of the whole file that a restart reads.
+    ``silent``: it lives, and has not answered for a long while.
     """
 
     pid: int
@@ -49,6 +50,7 @@ class NodeObserved:
     ports: tuple[int, ...]
     servers: Mapping[tuple[str, str], ServerSeen]
     written: str = ""
+    silent: bool = False
 
 
 def parse_info(text: str) -> dict[str, str]:

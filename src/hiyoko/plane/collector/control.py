@@ -6,29 +6,36 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hiyoko.plane.collector.files import NAMES
+from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.error import PlaneError
-from hiyoko.plane.process import run
+from hiyoko.plane.process import command_line, run
+from hiyoko.plane.silent import ANSWER_S, Silent, kill, patiently
 
-ANSWER_S = 10.0
 ANSWER_BYTES_MAX = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class CollectorPlane:
-    """This cloud's collector. ``balancers`` holds the nodes' directories."""
+    """This cloud's collector. ``balancers`` holds the nodes' directories.
+
+    ``watch`` tells of the end of the one that was started or asked for its status.
+    """
 
     balancers: Path
     directory: Path
+    watch: Watch | None = None
 
     @classmethod
-    def below(cls, run_dir: Path) -> CollectorPlane:
-        """The collector of the cloud that runs in this directory."""
-        return cls(run_dir / "balancer", run_dir / "collector")
+    def below(cls, run_dir: Path, wake: Callable[[], None] | None = None) -> CollectorPlane:
+        """The collector of the cloud that runs in this directory. ``wake``: when it has ended."""
+        watch = Watch(wake) if wake is not None else None
+        return cls(run_dir / "balancer", run_dir / "collector", watch)
 
     async def start(self) -> None:
         """Start it and wait until it can be asked; one that runs already stays.
@@ -39,9 +46,37 @@ class CollectorPlane:
             *(sys.executable, "-m", "hiyoko.plane.collector"),
             *("--balancers", str(self.balancers), "--directory", str(self.directory)),
         )
+        self._heed()
 
-    async def ask(self, do: str, **more: Any) -> dict[str, Any] | None:
-        """The collector's answer; None when there is none. Raises PlaneError."""
+    def pid(self) -> int | None:
+        """The collector's process, if there is one."""
+        try:
+            pid = int((self.directory / NAMES.lock).read_text())
+        except (OSError, ValueError):
+            return None
+        return pid if "hiyoko.plane.collector" in command_line(pid) else None
+
+    async def status(self) -> dict[str, Any] | None:
+        """What it says of itself; None when there is none.
+
+        Raises PlaneError, and Silent when it has not answered for a long while.
+        """
+        answer = await patiently(lambda timeout_s: self.ask("status", timeout_s=timeout_s))
+        self._heed()
+        return answer
+
+    def _heed(self) -> None:
+        if self.watch is not None:
+            pid = self.pid()
+            self.watch.processes([pid] if pid is not None else [])
+
+    async def end(self) -> None:
+        """End one that does not answer. Raises PlaneError."""
+        pid = self.pid()
+        await kill([pid] if pid is not None else [], "the collector")
+
+    async def ask(self, do: str, timeout_s: float = ANSWER_S, **more: Any) -> dict[str, Any] | None:
+        """The collector's answer; None when there is none. Raises PlaneError, Silent among them."""
         try:
             place = os.open(self.directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -55,11 +90,14 @@ class CollectorPlane:
         finally:
             os.close(place)
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(timeout_s):
                 writer.write(json.dumps({"do": do, **more}).encode() + b"\n")
                 await writer.drain()
                 line = await reader.readline()
-        except (OSError, TimeoutError, ValueError) as error:
+        except TimeoutError as error:
+            text = f"ask the collector to {do}: no answer within {timeout_s:g} s"
+            raise Silent(text) from error
+        except (OSError, ValueError) as error:
             raise PlaneError(f"ask the collector to {do}: {error!r}") from error
         finally:
             writer.close()

@@ -22,6 +22,7 @@ from hiyoko.plane.balancer.master import (
     PID_FILE,
     change_servers,
     check,
+    end_master,
     find_all,
     find_pid,
     loading,
@@ -40,7 +41,6 @@ from hiyoko.plane.containers.directory import task_id
 from hiyoko.plane.error import NotYetError, PlaneError
 from hiyoko.plane.files import write_private
 from hiyoko.plane.process import NETNS_DIR, run
-from hiyoko.plane.ready import end
 from hiyoko.settings import Settings
 
 CPU_SHARES = 256
@@ -154,7 +154,7 @@ class ProxyPlane:
                 place = self.directory / eni_id
                 pid = await find_pid(place)
                 if pid is not None:
-                    await end(pid, "HAProxy")
+                    await end_master(place, pid)
                 remove_helper(self.settings, eni_id)
                 shutil.rmtree(place, ignore_errors=True)
 

@@ -10,9 +10,10 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +23,7 @@ from typing import IO, Any
 from hiyoko.plane.durable import sync_directory
 
 _READ_BYTES = 1 << 20
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +138,9 @@ class Blobs:
 
     def path(self, digest: str) -> Path:
         """The file of a digest, there or not."""
-        algorithm, _, value = digest.partition(":")
-        if algorithm != "sha256" or len(value) != 64 or not value.isalnum():
+        if not _DIGEST.fullmatch(digest):
             raise ValueError(f"{digest!r} is no sha256 digest")
-        return self.directory / value
+        return self.directory / digest.removeprefix("sha256:")
 
     def has(self, digest: str) -> bool:
         """Whether the blob is there."""
@@ -209,19 +210,38 @@ class Blobs:
 
     def config(self, digest: str) -> ImageConfig:
         """The image configuration in a blob. Raises OSError or ValueError."""
-        document: dict[str, Any] = json.loads(self.read(digest))
-        config = document.get("config") or {}
-        return ImageConfig(
-            entry_point=tuple(config.get("Entrypoint") or ()),
-            command=tuple(config.get("Cmd") or ()),
-            environment=tuple(
-                (name, value)
-                for name, _, value in (entry.partition("=") for entry in config.get("Env") or ())
-            ),
-            user=config.get("User") or "",
-            working_directory=config.get("WorkingDir") or "/",
-            stop_signal=config.get("StopSignal") or "SIGTERM",
-        )
+        try:
+            document: dict[str, Any] = json.loads(self.read(digest))
+            config = document.get("config") or {}
+            return ImageConfig(
+                entry_point=_texts(config, "Entrypoint"),
+                command=_texts(config, "Cmd"),
+                environment=tuple(
+                    (name, value)
+                    for name, _, value in (entry.partition("=") for entry in _texts(config, "Env"))
+                ),
+                user=_text(config, "User"),
+                working_directory=_text(config, "WorkingDir") or "/",
+                stop_signal=_text(config, "StopSignal") or "SIGTERM",
+            )
+        except (AttributeError, RecursionError) as error:
+            raise ValueError(f"the image's configuration is not well-formed: {error}") from error
+
+
+def _text(config: Mapping[str, Any], name: str) -> str:
+    """A text of an image's configuration. Raises ValueError for what is none."""
+    found = config.get(name) or ""
+    if not isinstance(found, str):
+        raise ValueError(f"{name} of the image's configuration is no text")  # noqa: TRY004 - it is what was read that is wrong
+    return found
+
+
+def _texts(config: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """A list of texts of an image's configuration. Raises ValueError for what is none."""
+    found = config.get(name) or []
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise ValueError(f"{name} of the image's configuration is no list of texts")
+    return tuple(found)
 
 
 def sweep(image_dir: Path) -> int:
@@ -245,14 +265,33 @@ def sweep(image_dir: Path) -> int:
 
 def links(body: bytes, digest: str) -> Manifest:
     """The links of an image manifest (OCI or Docker schema 2). Raises ValueError for others."""
-    document = json.loads(body)
+    document = _document(body)
     if "config" not in document or "layers" not in document:
         raise ValueError("this is no image manifest")
     return Manifest(
         digest=digest,
-        config=document["config"]["digest"],
-        layers=tuple(layer["digest"] for layer in document["layers"]),
+        config=_digest(document["config"]),
+        layers=tuple(map(_digest, document["layers"])),
     )
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    """A manifest as JSON. Raises ValueError for what is none."""
+    try:
+        document = json.loads(body)
+    except RecursionError as error:
+        raise ValueError("this is no manifest") from error
+    if not isinstance(document, dict):
+        raise ValueError("this is no manifest")  # noqa: TRY004 - it is what was read that is wrong
+    return document
+
+
+def _digest(descriptor: Mapping[str, Any]) -> str:
+    """What a descriptor leads to. Raises ValueError, KeyError or TypeError for what is none."""
+    found = descriptor["digest"]
+    if not isinstance(found, str) or not _DIGEST.fullmatch(found):
+        raise ValueError(f"{found!r} is no sha256 digest")
+    return found
 
 
 def platform_digest(body: bytes, architecture: str = "amd64") -> str | None:
@@ -260,14 +299,16 @@ def platform_digest(body: bytes, architecture: str = "amd64") -> str | None:
 
     Raises ValueError when the index has no such member.
     """
-    document = json.loads(body)
+    document = _document(body)
     if "manifests" not in document:
         return None
-    for member in document["manifests"]:
-        platform = member.get("platform") or {}
-        if platform.get("os") == "linux" and platform.get("architecture") == architecture:
-            digest: str = member["digest"]
-            return digest
+    try:
+        for member in document["manifests"]:
+            platform = member.get("platform") or {}
+            if platform.get("os") == "linux" and platform.get("architecture") == architecture:
+                return _digest(member)
+    except AttributeError as error:
+        raise ValueError("this is no image index") from error
     raise ValueError(
         f"image Manifest does not contain descriptor matching platform 'linux/{architecture}'"
     )

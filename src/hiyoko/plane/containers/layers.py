@@ -1,7 +1,8 @@
 """A layer unpacked once, as overlayfs wants it.
 
-Runs as a program of its own (``python -m hiyoko.plane.containers.layers BLOB DIRECTORY``):
-unpacking is work for a processor, and the daemon has packets and questions waiting.
+Runs as a program of its own (``python -m hiyoko.plane.containers.layers BLOB DIRECTORY BYTES``):
+unpacking is work for a processor, and the daemon has packets and questions waiting. A layer of a
+few kilobytes may hold more than any disk, and headers that no memory holds: both end.
 
 Whiteouts (https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts) become what
 overlayfs knows: a character device 0/0, which the kernel lets an unprivileged user make too, and
@@ -11,19 +12,32 @@ overlayfs knows: a character device 0/0, which the kernel lets an unprivileged u
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import shutil
 import stat
 import sys
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from hiyoko.plane.durable import sync_filesystem
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
+FAILED = "layer not unpacked: "
+"""Before the program's words on why."""
+MEMORY_MAX = 1 << 30
+"""Of the program: more than it needs, less than a header of an archive may ask for."""
+_PART_BYTES = 1 << 20
+_ENTRY_BYTES = 4096
+"""An inode and its name, about."""
+_NAME_SHOWN = 60
 _LINKS_MAX = 40
 """As the kernel follows (path_resolution(7))."""
 
@@ -67,7 +81,29 @@ def _clear(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, root: Path, target: Path) -> None:
+@dataclass(slots=True)
+class Room:
+    """How much more may be unpacked."""
+
+    left: int
+
+    def take(self, size: int) -> None:
+        """Raises OSError when there is no room for it."""
+        self.left -= size
+        if self.left < 0:
+            raise OSError(errno.ENOSPC, "no space left for the image in the task's storage")
+
+
+def _copy(source: IO[bytes], target: Path, room: Room) -> None:
+    with source, target.open("xb") as file:
+        while part := source.read(_PART_BYTES):
+            room.take(len(part))
+            file.write(part)
+
+
+def _place(
+    archive: tarfile.TarFile, member: tarfile.TarInfo, root: Path, target: Path, room: Room
+) -> None:
     """Make one entry of the archive."""
     if member.isdir():
         if not target.is_dir() or target.is_symlink():
@@ -83,8 +119,7 @@ def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, root: Path, target
     elif member.isfile():
         source = archive.extractfile(member)
         assert source is not None
-        with source, target.open("xb") as file:
-            shutil.copyfileobj(source, file, 1 << 20)
+        _copy(source, target, room)
     elif member.isfifo():
         os.mkfifo(target)
     # Device nodes are left out: the runtime gives a container its own /dev, and in a user
@@ -112,10 +147,16 @@ def _xattrs(member: tarfile.TarInfo) -> Iterator[tuple[str, bytes]]:
             yield name, value.encode("utf-8", "surrogateescape")
 
 
-def unpack(blob: Path, root: Path) -> None:
-    """Unpack one layer into the empty directory ``root``. Raises ValueError, OSError, TarError."""
+def unpack(blob: Path, root: Path, bytes_max: int = sys.maxsize) -> None:
+    """Unpack one layer into the empty directory ``root``.
+
+    No more than ``bytes_max``, where an entry counts as a block at least. Raises ValueError,
+    OSError, OverflowError, EOFError or TarError.
+    """
+    room = Room(bytes_max)
     with tarfile.open(blob, "r|*") as archive:
         for member in archive:
+            room.take(_ENTRY_BYTES)
             parts = _parts(member.name)
             if not parts:
                 continue
@@ -132,11 +173,11 @@ def unpack(blob: Path, root: Path) -> None:
                 _clear(hidden)
                 os.mknod(hidden, stat.S_IFCHR | 0o600, os.makedev(0, 0))
             else:
-                _place(archive, member, root, parent / name)
+                _place(archive, member, root, parent / name, room)
                 _dress(member, parent / name)
 
 
-def unpack_once(blob: Path, directory: Path) -> None:
+def unpack_once(blob: Path, directory: Path, bytes_max: int = sys.maxsize) -> None:
     """Unpack into a temporary neighbour and rename: the directory is whole, or isn't there.
 
     Also after a power cut: its files are on disk before it has its name.
@@ -146,7 +187,7 @@ def unpack_once(blob: Path, directory: Path) -> None:
     directory.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
-        unpack(blob, work)
+        unpack(blob, work, bytes_max)
         work.chmod(0o755)
         sync_filesystem(work)
         try:
@@ -159,14 +200,32 @@ def unpack_once(blob: Path, directory: Path) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
+def _words(error: Exception) -> str:
+    """What is wrong, by the name of the entry and not by where it was to go."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    name = Path(os.fsdecode(error.filename)).name if error.filename else ""
+    # As text: an image chooses the name, and terminals obey what it may hold.
+    return f"{name[:_NAME_SHOWN]!r}: {error.strerror}" if name else error.strerror
+
+
+def _failed(why: str) -> int:
+    print(f"{FAILED}{why}", file=sys.stderr)
+    return 1
+
+
 def main() -> int:
-    """``layers BLOB DIRECTORY``: errors go to stderr in one line."""
+    """``layers BLOB DIRECTORY [BYTES]``: errors go to stderr in one line."""
     blob, directory = Path(sys.argv[1]), Path(sys.argv[2])
+    # A daemon that was started before an upgrade gives none.
+    bytes_max = int(sys.argv[3]) if len(sys.argv) > 3 else sys.maxsize
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
     try:
-        unpack_once(blob, directory)
-    except (OSError, ValueError, tarfile.TarError) as error:
-        print(f"unpack layer {directory.name[:12]}: {error}", file=sys.stderr)
-        return 1
+        unpack_once(blob, directory, bytes_max)
+    except (OSError, ValueError, OverflowError, EOFError, zlib.error, tarfile.TarError) as error:
+        return _failed(_words(error))
+    except MemoryError:
+        return _failed("its headers are larger than any image's")
     return 0
 
 

@@ -497,6 +497,8 @@ class ContainerPlane:
         self._watch.files(path / POSITION for path in ended)
         ended = {path for path in ended if not sent(path)}
         await self._logs.keep(running, ended)
+        # Also one that was started right now: it may end before anything else makes us look.
+        self._watch.more(self._logs.process)
         return frozenset(path.parent.name for path in (*running, *ended))
 
     def _proxy_log(self, task: Task) -> ProxyLog:

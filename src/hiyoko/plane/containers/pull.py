@@ -23,8 +23,10 @@ from hiyoko.plane.containers import agent, sockets
 from hiyoko.plane.containers.agent import ATTEMPTS, TaskFailed, Unreachable, message, retried, said
 from hiyoko.plane.containers.blobs import Blobs, Manifest, links, platform_digest
 from hiyoko.plane.containers.collector import keep_layer
+from hiyoko.plane.containers.layers import FAILED
 from hiyoko.plane.containers.reference import Reference, parse_reference
 from hiyoko.plane.containers.secrets import SecretFetcher
+from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
 
 MANIFEST_TYPES = (
@@ -36,6 +38,11 @@ MANIFEST_TYPES = (
 CONNECT_TIMEOUT_S = 4.0
 """The kernel repeats a SYN after 1 and 3 seconds (RFC 6298, section 2): two may be lost."""
 UNPACK_TIMEOUT_S = 300.0
+MANIFEST_BYTES_MAX = 4 << 20
+"""As registries take (https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests)."""
+STORAGE_GIB = 20
+"""What a task of Fargate's has where its definition does not ask for more: its image must fit.
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html"""
 _READ_BYTES = 1 << 18
 _ELSEWHERE = (301, 302, 307, 308)
 
@@ -90,7 +97,7 @@ class Puller:
             if not missing:
                 await pull.reach(manifest.config)
         for layer in manifest.layers:
-            await self._unpack(layer)
+            await self._unpack(layer, (task.storage_gib or STORAGE_GIB) << 30)
         return PulledImage(image, digest, manifest.config, manifest.layers)
 
     async def _authorized(
@@ -110,20 +117,25 @@ class Puller:
         async with client:
             return await SecretFetcher(client, task).variables(container)
 
-    async def _unpack(self, layer: str) -> None:
+    async def _unpack(self, layer: str, bytes_max: int) -> None:
         # One unpacking at a time: a second one would only do the same work.
         async with self._unpacking.setdefault(layer, asyncio.Lock()):
             target = self.layer_path(layer)
             if keep_layer(self.blobs, target):
                 return
-            await run(
-                sys.executable,
-                "-m",
-                "hiyoko.plane.containers.layers",
-                str(self.blobs.path(layer)),
-                str(target),
-                timeout_s=UNPACK_TIMEOUT_S,
-            )
+            unpack = (sys.executable, "-m", "hiyoko.plane.containers.layers")
+            try:
+                await run(
+                    *(*unpack, str(self.blobs.path(layer)), str(target), str(bytes_max)),
+                    timeout_s=UNPACK_TIMEOUT_S,
+                )
+            except PlaneError as error:
+                # Its last words, without the command: a reason is for whoever runs the task.
+                _, _, why = str(error).partition(FAILED)
+                raise PullFailed(
+                    "CannotPullContainerError: failed to register layer: failed to extract layer"
+                    f" {layer}: {why or str(error).rpartition(': ')[2]}"
+                ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +173,7 @@ class _Pull:
         headers = {"Accept": ", ".join(MANIFEST_TYPES), **self.auth}
         try:
             async with self.client.get(url, headers=headers) as response:
-                body = await response.read()
+                body = await _all_of(response.content)
                 if response.status == 200:
                     return body
                 raise self._refused(response.status, body, attempt)
@@ -274,6 +286,16 @@ class _Pull:
                 yield response
         except aiohttp.ClientError as error:
             raise _not_reached(url, self._said(error, URL(url).host or "")) from error
+
+
+async def _all_of(content: aiohttp.StreamReader) -> bytes:
+    """What a registry answers, which is small. Raises PullFailed when it does not end."""
+    body = b""
+    async for part in content.iter_chunked(_READ_BYTES):
+        body += part
+        if len(body) > MANIFEST_BYTES_MAX:
+            raise PullFailed("CannotPullContainerError: the manifest is larger than 4 MiB")
+    return body
 
 
 def _not_reached(url: str, why: str) -> Unreachable:

@@ -18,6 +18,7 @@ from hiyoko.plane.user_namespaces import UserNamespace
 
 MODE = 0o755
 _OWN = ("dev", "proc", "sys")
+_USER_FILES = ("passwd", "group")
 _SHARED_MEMORY = ("dev", "shm")
 
 
@@ -28,9 +29,7 @@ def check_places(container: Container, rootfs: Path, own: Iterable[str] = ()) ->
     on the way to a mount point, in a volume, who shares it could swap it at that moment. ``own``:
     where else something is mounted, and no volume has a place.
     """
-    for name in _OWN:
-        if (rootfs / name).is_symlink():
-            raise StartFailed(f"/{name} of the image is a link")
+    _check_image(rootfs)
     places = {
         mount.path: resolve(rootfs, mount.path.strip("/").split("/")).relative_to(rootfs).parts
         for mount in container.mounts
@@ -50,6 +49,21 @@ def check_places(container: Container, rootfs: Path, own: Iterable[str] = ()) ->
                 raise StartFailed(
                     f"a volume at {path} inside the volume at {outer} is not supported"
                 )
+
+
+def _check_image(rootfs: Path) -> None:
+    for name in _OWN:
+        if (rootfs / name).is_symlink():
+            raise StartFailed(f"/{name} of the image is a link")
+    for name in _USER_FILES:
+        try:
+            found = resolve(rootfs, ["etc", name])
+        except ValueError as error:
+            raise StartFailed(str(error)) from error
+        # The runtime reads it in the container, and would wait for who writes into a pipe.
+        special = set(found.relative_to(rootfs).parts[:1]) & set(_OWN)
+        if special or (found.exists() and not found.is_file()):
+            raise StartFailed(f"/etc/{name} of the image is no file")
 
 
 def make_volumes(

@@ -32,7 +32,13 @@ class Watch:
     def processes(self, pids: Iterable[int]) -> None:
         """Watch exactly these processes."""
         wanted = set(pids)
-        for pid in wanted - self._processes.keys():
+        self.more(wanted)
+        for pid in self._processes.keys() - wanted:
+            self._forget(pid)
+
+    def more(self, pids: Iterable[int]) -> None:
+        """Watch these processes, too."""
+        for pid in set(pids) - self._processes.keys():
             try:
                 handle = os.pidfd_open(pid)
             except ProcessLookupError:
@@ -40,8 +46,6 @@ class Watch:
                 continue
             self._processes[pid] = handle
             asyncio.get_running_loop().add_reader(handle, self._ended, pid)
-        for pid in self._processes.keys() - wanted:
-            self._forget(pid)
 
     def living(self) -> frozenset[int]:
         """Those of the watched processes that have not ended, by the kernel's word."""

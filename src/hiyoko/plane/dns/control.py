@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from hiyoko.plane.error import PlaneError
+from hiyoko.plane.silent import ANSWER_S, Silent, listener
 
 SOCKET = "dns.sock"
-ANSWER_S = 10.0
 ANSWER_BYTES_MAX = 16 << 20
 
 
@@ -27,19 +27,25 @@ def socket_path(run_dir: Path, name: str = SOCKET) -> Iterator[str]:
         os.close(descriptor)
 
 
-async def ask(run_dir: Path, request: str) -> dict[str, Any] | None:
-    """The running process's answer; None when there is no such process. Raises PlaneError."""
+async def ask(run_dir: Path, request: str, timeout_s: float = ANSWER_S) -> dict[str, Any] | None:
+    """The running process's answer; None when there is no such process.
+
+    Raises PlaneError, and Silent when the answer does not come in time.
+    """
     try:
         with socket_path(run_dir) as path:
             reader, writer = await asyncio.open_unix_connection(path, limit=ANSWER_BYTES_MAX)
     except (FileNotFoundError, ConnectionRefusedError):
         return None
     try:
-        async with asyncio.timeout(ANSWER_S):
+        async with asyncio.timeout(timeout_s):
             writer.write(request.encode() + b"\n")
             await writer.drain()
             line = await reader.readline()
-    except (OSError, TimeoutError) as error:
+    except TimeoutError as error:
+        text = f"ask the DNS process for {request}: no answer within {timeout_s:g} s"
+        raise Silent(text, listener(writer.transport)) from error
+    except OSError as error:
         raise PlaneError(f"ask the DNS process for {request}: {error!r}") from error
     finally:
         writer.close()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
 from hiyoko.blueprint.step import Step
 from hiyoko.blueprint.zones import Zones
+from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.dns import zone_change
 from hiyoko.plane.dns.control import ask
 from hiyoko.plane.dns.zone_change import ZoneChange
@@ -17,6 +19,7 @@ from hiyoko.plane.dns.zone_store import ZoneStore
 from hiyoko.plane.error import NotYetError, PlaneError
 from hiyoko.plane.process import NETNS_DIR
 from hiyoko.plane.ready import spawn_ready
+from hiyoko.plane.silent import kill, patiently
 from hiyoko.settings import Settings
 
 START_S = 20.0
@@ -111,15 +114,26 @@ def endpoint_interfaces(zones: Zones) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class DnsServer:
-    """The process of this cloud."""
+    """The process of this cloud. ``watch`` tells of its end."""
 
     settings: Settings
+    watch: Watch | None = None
+
+    @classmethod
+    def hearing(cls, settings: Settings, wake: Callable[[], None]) -> DnsServer:
+        """One that calls ``wake`` when the process has ended."""
+        return cls(settings, Watch(wake))
 
     async def observe(self) -> Served | None:
-        """What the process serves now; None when none runs."""
+        """What the process serves now; None when none runs.
+
+        Raises PlaneError, and Silent when the process has not answered for a long while.
+        """
         if not self.settings.run_dir.is_dir():
             return None
-        answer = await ask(self.settings.run_dir, "status")
+        answer = await patiently(partial(ask, self.settings.run_dir, "status"))
+        if self.watch is not None:
+            self.watch.processes([answer["pid"]] if answer is not None else [])
         if answer is None:
             return None
         return Served(
@@ -128,6 +142,10 @@ class DnsServer:
             open=tuple(answer["open"]),
             refused=dict(answer["refused"]),
         )
+
+    async def end(self, pid: int) -> None:
+        """End a process that does not answer: nobody is served by it. Raises PlaneError."""
+        await kill([pid], "the DNS server")
 
     def zone_key(self, zone_id: str) -> str:
         """The DNSKEY of a zone's own key, in presentation format. Raises PlaneError."""

@@ -71,5 +71,5 @@ def read_manifest(text: str, media_type: str = "") -> Manifest:
             artifact_type=str(document.get("artifactType") or config_type),
             subject=subject,
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError("the manifest is not well-formed") from error

@@ -43,9 +43,9 @@ def test_a_configuration_is_read_with_its_defaults(tmp_path: Path) -> None:
 
 
 def test_an_index_leads_to_this_machines_image() -> None:
-    arm = {"digest": "sha256:a", "platform": {"os": "linux", "architecture": "arm64"}}
-    amd = {"digest": "sha256:b", "platform": {"os": "linux", "architecture": "amd64"}}
-    assert platform_digest(json.dumps({"manifests": [arm, amd]}).encode()) == "sha256:b"
+    arm = {"digest": f"sha256:{'a' * 64}", "platform": {"os": "linux", "architecture": "arm64"}}
+    amd = {"digest": f"sha256:{'b' * 64}", "platform": {"os": "linux", "architecture": "amd64"}}
+    assert platform_digest(json.dumps({"manifests": [arm, amd]}).encode()) == amd["digest"]
     assert platform_digest(b'{"layers": []}') is None
     with pytest.raises(ValueError, match="does not contain descriptor matching platform"):
         platform_digest(json.dumps({"manifests": [arm]}).encode())
@@ -54,3 +54,36 @@ def test_an_index_leads_to_this_machines_image() -> None:
 def test_a_manifest_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="no image manifest"):
         links(b"{}", "sha256:x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("[]", "null", "7", "{", "[" * 100_000, '{"config": "x"}', '{"config": {"Env": [1]}}'),
+        *('{"config": {"Env": "PATH"}}', '{"config": {"Cmd": [["a"]]}}'),
+        *('{"config": {"Entrypoint": {"a": 1}}}', '{"config": {"User": 5}}'),
+        *('{"config": {"WorkingDir": 7}}', '{"config": {"StopSignal": 9}}'),
+    ],
+)
+def test_a_configuration_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    blobs = Blobs(tmp_path)
+    with pytest.raises(ValueError, match=r"."):
+        blobs.config(blobs.add(text.encode()))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        *([], None, {"manifests": [7]}, {"manifests": ["x"]}, {"config": {}, "layers": []}),
+        *(
+            {"config": {"digest": "sha512:0"}, "layers": []},
+            {"config": {"digest": 5}, "layers": []},
+        ),
+        {"config": {"digest": f"sha256:{'0' * 64}"}, "layers": [{"digest": "sha256:../../x"}]},
+        {"manifests": [{"platform": {"os": "linux", "architecture": "amd64"}, "digest": "x"}]},
+    ],
+)
+def test_a_manifest_of_anything_else_is_refused(document: object) -> None:
+    body = json.dumps(document).encode()
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        links(body, platform_digest(body) or "")

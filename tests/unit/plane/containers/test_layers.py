@@ -3,14 +3,17 @@ from __future__ import annotations
 import io
 import os
 import stat
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hiyoko.plane.containers.blobs import sweep
-from hiyoko.plane.containers.layers import resolve, unpack, unpack_once
+from hiyoko.plane.containers.layers import FAILED, resolve, unpack, unpack_once
 
 Fill = Callable[[tarfile.TarFile], None]
 
@@ -139,6 +142,84 @@ def test_no_file_of_the_hosts_is_linked_or_made_a_device(
     assert not (root / "disk").exists()
     with pytest.raises((ValueError, OSError)):
         unpack(layer(lambda tar: add(tar, "x", type=tarfile.LNKTYPE, linkname=str(outside))), root)
+
+
+def run_unpack(blob: Path, target: Path, bytes_max: int = 1 << 30) -> tuple[int, str]:
+    """The program as a pull runs it: exit status and what it says."""
+    program = [sys.executable, "-m", "hiyoko.plane.containers.layers"]
+    done = subprocess.run(
+        [*program, str(blob), str(target), str(bytes_max)], stderr=subprocess.PIPE, text=True
+    )
+    return done.returncode, done.stderr
+
+
+def sparse(path: Path, size: int) -> Path:
+    """A layer of a kilobyte whose one file says that it is so large, with holes."""
+    info = tarfile.TarInfo("huge")
+    info.pax_headers = {
+        "GNU.sparse.major": "0",
+        "GNU.sparse.minor": "1",
+        "GNU.sparse.map": f"{size},0",
+        "GNU.sparse.size": str(size),
+        "GNU.sparse.name": "huge",
+    }
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(info)
+    return path
+
+
+def test_a_small_layer_that_becomes_huge_ends_at_the_room_there_is(
+    layer: Callable[[Fill], Path], tmp_path: Path
+) -> None:
+    """Compressed zeros, holes and entries without a byte: none of them fills the disk."""
+
+    def many(tar: tarfile.TarFile) -> None:
+        for number in range(2000):
+            add(tar, f"{number}")
+
+    target = tmp_path / "layers" / "root"
+    blobs = [layer(lambda tar: add(tar, "zeros", "\0" * (8 << 20)))]
+    blobs[0] = blobs[0].rename(tmp_path / "zeros")
+    blobs += [sparse(tmp_path / "holes", 1 << 50), layer(many)]
+    for blob in blobs:
+        assert blob.stat().st_size < 1 << 17
+        status, said = run_unpack(blob, target, 4 << 20)
+        assert (status, "no space left for the image" in said) == (1, True), said
+        assert list(target.parent.iterdir()) == []
+    assert run_unpack(blobs[0], target, 9 << 20) == (0, "")
+
+
+def test_a_header_beyond_all_measure_ends_the_unpacking(tmp_path: Path) -> None:
+    blob = tmp_path / "layer"
+    info = tarfile.TarInfo("x")
+    info.type, info.size = tarfile.XHDTYPE, 8 << 30
+    with blob.open("wb") as file:
+        file.write(info.tobuf(tarfile.GNU_FORMAT))
+        file.truncate(8 << 30)
+    status, said = run_unpack(blob, tmp_path / "root")
+    assert (status, "its headers are larger" in said) == (1, True), said
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"mtime": 1 << 63}, ""),
+        ({"uid": 1 << 40}, ""),
+        ({"member": "n" * 300}, "File name too long"),
+        ({"type": tarfile.LNKTYPE, "linkname": "etc"}, "No such file"),
+    ],
+)
+def test_an_entry_that_cannot_be_is_told_without_the_hosts_paths(
+    layer: Callable[[Fill], Path], tmp_path: Path, wrong: dict[str, Any], why: str
+) -> None:
+    status, said = run_unpack(
+        layer(lambda tar: add(tar, wrong.pop("member", "x"), **wrong)), tmp_path / "l" / "root"
+    )
+    assert status == 1
+    assert said.startswith(FAILED)
+    assert why in said
+    assert "Traceback" not in said
+    assert str(tmp_path) not in said
 
 
 def test_what_a_killed_unpacking_left_is_in_nobodys_way_and_swept(

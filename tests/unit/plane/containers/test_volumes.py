@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,29 @@ def check(rootfs: Path, *paths: str, own: tuple[str, ...] = ()) -> None:
 
 def test_volumes_lie_beside_each_other(rootfs: Path) -> None:
     check(rootfs, "/data", "/database", "/var/lib/x/", "/var/lib/y", "/dev/shm", "/new")
+
+
+def test_user_files_that_the_runtime_would_wait_for_do_not_start(rootfs: Path) -> None:
+    """Each start has one of a few places: four such images would keep everybody's tasks waiting."""
+    etc = rootfs / "etc"
+    etc.mkdir(exist_ok=True)
+    check(rootfs)
+    os.mkfifo(etc / "group")
+    with pytest.raises(StartFailed, match="/etc/group of the image is no file"):
+        check(rootfs)
+    (etc / "group").unlink()
+    for link in ("/dev/stdin", "../proc/self/fd/0", "/"):
+        (etc / "passwd").symlink_to(link)
+        with pytest.raises(StartFailed, match="/etc/passwd of the image is no file"):
+            check(rootfs)
+        (etc / "passwd").unlink()
+    (etc / "passwd").symlink_to("passwd")
+    with pytest.raises(StartFailed, match="too many links"):
+        check(rootfs)
+    (etc / "passwd").unlink()
+    (etc / "passwd").symlink_to("../users")
+    (rootfs / "users").write_text("root:x:0:0::/root:/bin/sh")
+    check(rootfs)
 
 
 @pytest.mark.parametrize(
