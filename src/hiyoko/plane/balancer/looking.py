@@ -2,8 +2,8 @@
 
 A HAProxy with hundreds of servers takes longer to read than what is done about one of them. It
 tells by itself whose check ended otherwise (``events``). So between two whole looks only those
-backends are asked for that it spoke of, that were told something, or that have a server which is not
-up or in maintenance.
+backends are asked for that it spoke of, that were told something, or that have a server which is
+neither up nor in maintenance.
 
 Rule 1: what is kept was seen, of the very worker that runs. Another process or digest, words that
 are not understood, or a refusal makes a whole look. Rule 2: a datagram may get lost, and a stranger
