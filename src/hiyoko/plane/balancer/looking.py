@@ -120,8 +120,9 @@ async def _part(place: Path, last: _Look, backends: list[str]) -> _Look | None:
     commands = ["show info", *(f"show stat {name} {_SERVERS_ONLY}" for name in backends)]
     try:
         said, *stats = (await ask_worker(place / MASTER_SOCKET, commands)).split("\n\n")
-        if _stamp(place) != last.stamp:
-            return None
+        if (stamp := _stamp(place)) != last.stamp:
+            written = written_digest((place / CONFIG).read_text())
+            last = replace(last, node=replace(last.node, written=written), stamp=stamp)
     except (PlaneError, FileNotFoundError):
         return None
     info, stats = parse_info(said), [stat for stat in stats if stat.strip()]

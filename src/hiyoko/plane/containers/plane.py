@@ -463,13 +463,14 @@ class ContainerPlane:
             self._logs.foresee()
         running: dict[Path, Task] = {}
         ended: set[Path] = set()
+        top = self.settings.task_dir
         for task in tasks:
             state = seen.tasks.get(task_id(task.arn))
             for container in task.containers if state is not None else ():
                 found = state.containers.get(container.name) if state is not None else None
                 if container.log is None or found is None:
                     continue
-                path = _container_path(self.settings.task_dir, task.arn, container.name)
+                path = _container_path(top, task.arn, container.name)
                 if found.monitor is not None:
                     running[path] = task
                 elif not task.run and not sent(path):
