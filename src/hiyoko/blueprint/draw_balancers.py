@@ -46,7 +46,22 @@ class DrawnGroups:
     """
 
     drawn: int = 0
-    known: dict[tuple[str, str], tuple[_Source, b.TargetGroup]] = field(default_factory=dict)
+    _known: dict[tuple[str, str], tuple[_Source, b.TargetGroup]] = field(default_factory=dict)
+
+    def of(self, eni_id: str, source: _Source) -> b.TargetGroup:
+        """A node's group, drawn from this."""
+        key = eni_id, source[0].arn
+        known = self._known.get(key)
+        if known is None or known[0] != source:
+            known = self._known[key] = source, _group(source)
+            self.drawn += 1
+        return known[1]
+
+    def keep(self, nodes: Iterable[b.BalancerNode]) -> None:
+        """Forget what is of none of these nodes."""
+        there = {(node.eni_id, group.arn) for node in nodes for group in node.groups}
+        for gone in self._known.keys() - there:
+            del self._known[gone]
 
 
 def draw_balancers(
@@ -63,7 +78,6 @@ def draw_balancers(
     drawn now is left there.
     """
     before = DrawnGroups() if before is None else before
-    known, before.known = before.known, {}
     groups = {group.arn: group for group in rows.target_groups}
     # A load balancer's address is no target in its own VPC.
     unusable = {(lb.vpc_id, node.private_ip) for lb in rows.load_balancers for node in lb.nodes}
@@ -79,22 +93,11 @@ def draw_balancers(
             key=lambda row: row.port,
         )
         listeners = tuple(_listener(row, rows) for row in mine)
-        used = sorted(
-            {
-                arn
-                for listener in listeners
-                for rule in listener.rules
-                if isinstance(rule.action, b.Forward)
-                for arn, _ in rule.action.groups
-            }
-        )
+        used = _used(listeners)
         zones = frozenset(node.zone for node in balancer.nodes)
         for node in balancer.nodes:
-            drawn = []
-            for arn in used:
-                if arn not in groups:
-                    continue
-                source = _source(
+            sources = (
+                _source(
                     groups[arn],
                     registered.get(arn, ()),
                     zones if groups[arn].cross_zone else frozenset((node.zone,)),
@@ -104,12 +107,9 @@ def draw_balancers(
                     halved,
                     young,
                 )
-                old = known.get((node.eni_id, arn))
-                if old is None or old[0] != source:
-                    old = source, _group(source)
-                    before.drawn += 1
-                before.known[node.eni_id, arn] = old
-                drawn.append(old[1])
+                for arn in used
+                if arn in groups
+            )
             nodes.append(
                 b.BalancerNode(
                     balancer_arn=balancer.arn,
@@ -119,7 +119,7 @@ def draw_balancers(
                     zone=node.zone,
                     address=IPv4Address(node.private_ip),
                     listeners=listeners,
-                    groups=tuple(drawn),
+                    groups=tuple(before.of(node.eni_id, source) for source in sources),
                     idle_timeout_s=int(
                         balancer.attributes.get("idle_timeout.timeout_seconds", "60")
                     ),
@@ -128,8 +128,22 @@ def draw_balancers(
                     public_address=IPv4Address(node.public_ip) if node.public_ip else None,
                 )
             )
+    before.keep(nodes)
     steady = (without_vain_stickiness(node) for node in nodes)
     return b.Balancers(tuple(sorted(steady, key=lambda node: node.eni_id)))
+
+
+def _used(listeners: Iterable[b.Listener]) -> list[str]:
+    """The target groups that some rule leads to."""
+    return sorted(
+        {
+            arn
+            for listener in listeners
+            for rule in listener.rules
+            if isinstance(rule.action, b.Forward)
+            for arn, _ in rule.action.groups
+        }
+    )
 
 
 _address = lru_cache(maxsize=1 << 16)(IPv4Address)
