@@ -9,13 +9,20 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from bench.control_plane import Model
+import pytest
+from bench.control_plane import IMAGE, Model
 
+from hiyoko.api import Call
+from hiyoko.reconcile import ecs_services
+from hiyoko.reconcile.ecs_plan import TargetHealth
+from hiyoko.services.ec2.rows import SUBNETS
+from hiyoko.services.elbv2.rows import LOAD_BALANCERS, REGISTRATIONS
+from hiyoko.services.elbv2.seen import TARGETS_SEEN, TargetSeen
 from hiyoko.store.database import Store
 
 SIZES = (2, 50)
@@ -126,3 +133,93 @@ def test_a_change_is_looked_at_alone_whatever_is_beside_it() -> None:
     few, many = (crowd(size) for size in CROWDS)
     more = {name: many[name] - few[name] for name in (*PROPORTIONAL, *PROPORTIONAL_CALLS)}
     assert {name: lines for name, lines in more.items() if lines >= CROWDS[1] - CROWDS[0]} == {}
+
+
+class Balanced(Model):
+    """A service of two tasks for each target group behind one load balancer."""
+
+    def build(self, tasks: int) -> None:
+        super().build(2)
+        ports = [{"containerPort": 80}]
+        self.call(
+            "ecs",
+            "RegisterTaskDefinition",
+            **{"family": "balanced", "networkMode": "awsvpc", "cpu": "256", "memory": "512"},
+            requiresCompatibilities=["FARGATE"],
+            containerDefinitions=[{"name": "web", "image": IMAGE, "portMappings": ports}],
+        )
+        with self.store.reading() as tx:
+            mine = [row for row in SUBNETS.table.list(tx) if row.cidr.startswith("10.0.")]
+            vpc, subnets = mine[0].vpc_id, [row.subnet_id for row in mine]
+        balancer = self.call(
+            "elbv2", "CreateLoadBalancer", Name="web", Scheme="internal", Subnets=subnets
+        )["LoadBalancers"][0]["LoadBalancerArn"]
+        listener = ""
+        for number in range(tasks // 2):
+            group = self.call(
+                "elbv2",
+                "CreateTargetGroup",
+                **{"Name": f"g{number}", "Protocol": "HTTP", "Port": 80},
+                **{"VpcId": vpc, "TargetType": "ip"},
+            )["TargetGroups"][0]["TargetGroupArn"]
+            forward = [{"Type": "forward", "TargetGroupArn": group}]
+            if not listener:
+                listener = self.call(
+                    "elbv2",
+                    "CreateListener",
+                    **{"LoadBalancerArn": balancer, "Protocol": "HTTP", "Port": 80},
+                    DefaultActions=forward,
+                )["Listeners"][0]["ListenerArn"]
+            else:
+                path = {"Field": "path-pattern", "Values": [f"/{number}"]}
+                self.call(
+                    "elbv2",
+                    "CreateRule",
+                    **{"ListenerArn": listener, "Priority": number},
+                    **{"Conditions": [path], "Actions": forward},
+                )
+            self.call(
+                "ecs",
+                "CreateService",
+                **{"cluster": "c", "serviceName": f"b{number}", "taskDefinition": "balanced"},
+                **{"launchType": "FARGATE", "desiredCount": 2},
+                networkConfiguration={"awsvpcConfiguration": {"subnets": subnets}},
+                loadBalancers=[
+                    {"targetGroupArn": group, "containerName": "web", "containerPort": 80}
+                ],
+            )
+
+    def see(self, state: str, targets: slice = slice(None)) -> set[str]:
+        """The nodes see these targets in another state; their groups."""
+        with self.store.transaction() as tx:
+            (balancer,) = LOAD_BALANCERS.list(tx)
+            found = REGISTRATIONS.list(tx)[targets]
+            for one in found:
+                for node in balancer.nodes:
+                    key = (one.group_arn, one.target_id, one.port, node.eni_id)
+                    TARGETS_SEEN.put(tx, TargetSeen(*key, state, "", "", self.now()))
+        return {one.group_arn for one in found}
+
+
+@pytest.mark.parametrize("groups", [2, 12])
+def test_a_targets_health_is_one_services_concern(
+    groups: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Balanced(Store.open(":memory:"))
+    model.build(2 * groups)
+    model.schedule()
+    assert len(model.see("healthy")) == groups
+    model.schedule()
+    asked: list[str] = []
+    ask = ecs_services._health
+
+    def counted(call: Call, group: str, targets: Sequence[tuple[str, int]]) -> list[TargetHealth]:
+        asked.append(group)
+        return ask(call, group, targets)
+
+    monkeypatch.setattr(ecs_services, "_health", counted)
+    asyncio.run(model.scheduler.activate())
+    assert asked == []
+    (group,) = model.see("unhealthy", slice(1))
+    asyncio.run(model.scheduler.activate())
+    assert asked == [group]

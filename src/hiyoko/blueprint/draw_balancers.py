@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Address
 from socket import inet_aton
@@ -33,14 +33,51 @@ class BalancerRows:
     revocations: tuple[m.TrustStoreRevocation, ...] = ()
 
 
+_Source = tuple[m.TargetGroup, frozenset[str], tuple[tuple[m.Registration, bool, int, bool], ...]]
+"""What a node's group is drawn from: its row, the zones, and of each target the row, whether it is
+settled, how often its share was halved, and whether it is young."""
+
+
+@dataclass(slots=True)
+class DrawnGroups:
+    """Groups by interface and ARN as they were drawn, each with what it was drawn from.
+
+    ``drawn`` counts those that were drawn, not only looked at.
+    """
+
+    drawn: int = 0
+    _known: dict[tuple[str, str], tuple[_Source, b.TargetGroup]] = field(default_factory=dict)
+
+    def of(self, eni_id: str, source: _Source) -> b.TargetGroup:
+        """A node's group, drawn from this."""
+        key = eni_id, source[0].arn
+        known = self._known.get(key)
+        if known is None or known[0] != source:
+            known = self._known[key] = source, _group(source)
+            self.drawn += 1
+        return known[1]
+
+    def keep(self, nodes: Iterable[b.BalancerNode]) -> None:
+        """Forget what is of none of these nodes."""
+        there = {(node.eni_id, group.arn) for node in nodes for group in node.groups}
+        for gone in self._known.keys() - there:
+            del self._known[gone]
+
+
 def draw_balancers(
     rows: BalancerRows,
     settled: Collection[SettledTarget] = (),
     now: float = 0.0,
     halved: Mapping[TargetName, int] = NOT_HALVED,
     young: Collection[SettledTarget] = (),
+    before: DrawnGroups | None = None,
 ) -> b.Balancers:
-    """One node per load balancer and enabled subnet, sorted by interface."""
+    """One node per load balancer and enabled subnet, sorted by interface.
+
+    ``before``: a group that follows from the same as before is the same object again; what is
+    drawn now is left there.
+    """
+    before = DrawnGroups() if before is None else before
     groups = {group.arn: group for group in rows.target_groups}
     # A load balancer's address is no target in its own VPC.
     unusable = {(lb.vpc_id, node.private_ip) for lb in rows.load_balancers for node in lb.nodes}
@@ -56,17 +93,23 @@ def draw_balancers(
             key=lambda row: row.port,
         )
         listeners = tuple(_listener(row, rows) for row in mine)
-        used = sorted(
-            {
-                arn
-                for listener in listeners
-                for rule in listener.rules
-                if isinstance(rule.action, b.Forward)
-                for arn, _ in rule.action.groups
-            }
-        )
-        zones = {node.zone for node in balancer.nodes}
+        used = _used(listeners)
+        zones = frozenset(node.zone for node in balancer.nodes)
         for node in balancer.nodes:
+            sources = (
+                _source(
+                    groups[arn],
+                    registered.get(arn, ()),
+                    zones if groups[arn].cross_zone else frozenset((node.zone,)),
+                    node.eni_id,
+                    settled,
+                    now,
+                    halved,
+                    young,
+                )
+                for arn in used
+                if arn in groups
+            )
             nodes.append(
                 b.BalancerNode(
                     balancer_arn=balancer.arn,
@@ -76,20 +119,7 @@ def draw_balancers(
                     zone=node.zone,
                     address=IPv4Address(node.private_ip),
                     listeners=listeners,
-                    groups=tuple(
-                        _group(
-                            groups[arn],
-                            registered.get(arn, ()),
-                            zones if groups[arn].cross_zone else {node.zone},
-                            node.eni_id,
-                            settled,
-                            now,
-                            halved,
-                            young,
-                        )
-                        for arn in used
-                        if arn in groups
-                    ),
+                    groups=tuple(before.of(node.eni_id, source) for source in sources),
                     idle_timeout_s=int(
                         balancer.attributes.get("idle_timeout.timeout_seconds", "60")
                     ),
@@ -98,8 +128,22 @@ def draw_balancers(
                     public_address=IPv4Address(node.public_ip) if node.public_ip else None,
                 )
             )
+    before.keep(nodes)
     steady = (without_vain_stickiness(node) for node in nodes)
     return b.Balancers(tuple(sorted(steady, key=lambda node: node.eni_id)))
+
+
+def _used(listeners: Iterable[b.Listener]) -> list[str]:
+    """The target groups that some rule leads to."""
+    return sorted(
+        {
+            arn
+            for listener in listeners
+            for rule in listener.rules
+            if isinstance(rule.action, b.Forward)
+            for arn, _ in rule.action.groups
+        }
+    )
 
 
 _address = lru_cache(maxsize=1 << 16)(IPv4Address)
@@ -166,16 +210,27 @@ def _action(action: m.Action) -> b.Action:
     )
 
 
-def _group(
+def _source(
     group: m.TargetGroup,
     registrations: Iterable[m.Registration],
-    zones: Collection[str],
+    zones: frozenset[str],
     eni_id: str,
     settled: Collection[SettledTarget],
     now: float,
     halved: Mapping[TargetName, int],
     young: Collection[SettledTarget],
-) -> b.TargetGroup:
+) -> _Source:
+    targets = []
+    for row in registrations:
+        if (row.zone is None or row.zone in zones) and not row.expired(group, now):
+            key = (group.arn, row.target_id, row.port, eni_id)
+            share = halved.get(key[:3], 0) if group.mitigates and halved else 0
+            targets.append((row, key in settled, share, key in young))
+    return group, zones, tuple(targets)
+
+
+def _group(source: _Source) -> b.TargetGroup:
+    group, _, registrations = source
     targets = tuple(
         b.Target(
             target_id=row.target_id,
@@ -183,12 +238,13 @@ def _group(
             port=row.port,
             zone=row.zone,
             draining=row.deregistered_at is not None,
-            settled=(group.arn, row.target_id, row.port, eni_id) in settled,
-            halved=halved.get((group.arn, row.target_id, row.port), 0) if group.mitigates else 0,
-            young=(group.arn, row.target_id, row.port, eni_id) in young,
+            settled=settled,
+            halved=halved,
+            young=young,
         )
-        for row in sorted(registrations, key=lambda row: (inet_aton(row.target_id), row.port))
-        if (row.zone is None or row.zone in zones) and not row.expired(group, now)
+        for row, settled, halved, young in sorted(
+            registrations, key=lambda each: (inet_aton(each[0].target_id), each[0].port)
+        )
     )
     check = group.health_check
     attributes = group.attributes

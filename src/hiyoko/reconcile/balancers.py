@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import is_
 
 from hiyoko import api
 from hiyoko.blueprint.balancers import (
@@ -15,9 +16,14 @@ from hiyoko.blueprint.balancers import (
     Target,
     TargetGroup,
 )
-from hiyoko.blueprint.draw_balancers import BalancerRows, SettledTarget, draw_balancers
+from hiyoko.blueprint.draw_balancers import (
+    BalancerRows,
+    DrawnGroups,
+    SettledTarget,
+    draw_balancers,
+)
 from hiyoko.clock import Clock, SystemClock
-from hiyoko.plane.balancer.log_context import log_context
+from hiyoko.plane.balancer.log_context import LogContext, log_context
 from hiyoko.plane.balancer.nodes import BalancerPlane, NodeStep, StopNode, steps
 from hiyoko.plane.balancer.observe import (
     NodeObserved,
@@ -26,10 +32,10 @@ from hiyoko.plane.balancer.observe import (
     describe_failure,
     server_key,
 )
-from hiyoko.plane.balancer.paths import CertificateFile, Paths
-from hiyoko.plane.balancer.render import digest_of, render_haproxy
+from hiyoko.plane.balancer.paths import Paths
+from hiyoko.plane.balancer.render import Structure, digest_of, render_structure
 from hiyoko.plane.balancer.secret import cookie_secret
-from hiyoko.plane.balancer.servers import CHECK_AGAIN_S
+from hiyoko.plane.balancer.servers import CHECK_AGAIN_S, GroupServers, KnownServers
 from hiyoko.reconcile.balancer_agents import BalancerAgents
 from hiyoko.reconcile.balancer_tls import BalancerTls, observe_tls
 from hiyoko.reconcile.report import Report
@@ -60,36 +66,72 @@ PARALLEL = 4
 TargetKey = tuple[str, str, int, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A node's configuration, and what it follows from. ``bare`` is the node without targets."""
+
+    bare: BalancerNode
+    paths: Paths
+    structure: Structure
+    context: LogContext
+    servers: list[GroupServers]
+    text: str
+
+
 @dataclass(slots=True)
 class Rendering:
-    """Nodes' configurations. One that follows from the same as before is not rendered again."""
+    """Nodes' configurations. What follows from the same as before is not rendered again.
 
-    _known: dict[str, tuple[BalancerNode, Paths, str]] = field(default_factory=dict)
+    ``structures`` counts what was: targets come and go without one.
+    """
+
+    servers: KnownServers = field(default_factory=KnownServers)
+    structures: int = 0
+    _known: dict[str, Rendered] = field(default_factory=dict)
 
     def of(
         self, nodes: Iterable[BalancerNode], paths: Paths
     ) -> dict[str, tuple[BalancerNode, str]]:
         """Each node and its text, by interface."""
         known, self._known = self._known, {}
+        found = {}
         for node in nodes:
-            before = known.get(node.eni_id)
-            if before is None or before[:2] != (node, paths):
-                before = node, paths, render_haproxy(node, paths)
-            self._known[node.eni_id] = before
-        return {eni_id: (node, text) for eni_id, (node, _, text) in self._known.items()}
+            one = self._known[node.eni_id] = self._of(node, paths, known.get(node.eni_id))
+            found[node.eni_id] = node, one.text
+        self.servers.keep(self._known.keys())
+        return found
+
+    def _of(self, node: BalancerNode, paths: Paths, old: Rendered | None) -> Rendered:
+        servers = self.servers.of(node)
+        bare = replace(node, groups=tuple(one.bare for one in servers))
+        if old is None or (old.bare, old.paths) != (bare, paths):
+            self.structures += 1
+            structure = render_structure(node, paths)
+            context = log_context(node, paths.certificates)
+        elif len(old.servers) == len(servers) and all(map(is_, old.servers, servers)):
+            return old
+        else:
+            structure, context = old.structure, old.context
+        text = structure.text(self.servers.lines(node))
+        return Rendered(bare, paths, structure, context, servers, text)
+
+    def contexts(self) -> dict[str, LogContext]:
+        """What the nodes' log lines mean, by interface."""
+        return {eni_id: one.context for eni_id, one in self._known.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class BalancerReconciler:
     """Holds no state of its own: what it saw last is in the store.
 
-    What it keeps is what was rendered of nodes that are still the same.
+    What it keeps is what was drawn and rendered of rows that are still the same.
     """
 
     store: Store
     plane: BalancerPlane
     settings: Settings
     clock: Clock = field(default_factory=SystemClock)
+    _drawn: DrawnGroups = field(default_factory=DrawnGroups)
     _rendering: Rendering = field(default_factory=Rendering)
 
     @classmethod
@@ -124,14 +166,13 @@ class BalancerReconciler:
         before = {key: row for key, row in known.items() if _knows(observed, key)}
         settled = {key for key, row in before.items() if row.state in ("healthy", "unhealthy")}
         young = {key for key, row in before.items() if _is_young(row, now)}
-        drawn = draw_balancers(wishes, settled, now, halved, young)
+        drawn = draw_balancers(wishes, settled, now, halved, young, self._drawn)
         paths = await observe_tls(self.store, self.settings, drawn, _threads(), now, report)
         secret = cookie_secret(self.settings) if drawn.nodes else b""
         paths = replace(paths, secret=secret)
-        files = paths.certificates
         complete = []
         for node in drawn.nodes:
-            missing = all_certificates([node]) - files.keys()
+            missing = all_certificates([node]) - paths.certificates.keys()
             if missing:
                 report.refusals[f"render balancer {node.name} on {node.eni_id}"] = (
                     f"no certificate file yet: {', '.join(sorted(missing))}"
@@ -144,12 +185,13 @@ class BalancerReconciler:
         tls.put_files(report)
         agents = BalancerAgents(self.settings, self.plane.directory, drawn.nodes)
         await agents.put(report)
-        todo = steps(wished, {k: v for k, v in observed.items() if k not in held})
+        there = {k: v for k, v in observed.items() if k not in held}
+        todo = steps(wished, there, self._rendering.servers)
         todo = [step for step in todo if self.plane.possible(step)]
-        self._tell_contexts(wished, files)  # before a line is written that needs one
+        self._tell_contexts()  # before a line is written that needs one
         await self._take(todo, report)
         if todo:
-            self._tell_contexts(wished, files)  # a node that was started has a place for it
+            self._tell_contexts()  # a node that was started has a place for it
         await tls.swap_certificates(self.plane, report)
         if not held:
             tls.drop_files(report)
@@ -162,7 +204,7 @@ class BalancerReconciler:
         nodes |= {eni: row for eni, row in wished_before.items() if eni in held and eni in observed}
         targets |= {key: row for key, row in before.items() if row.eni_id in held}
         if (nodes, targets) != (wished_before, known):
-            report.saw_change |= self._record(nodes, targets)
+            report.saw_change |= self._record(nodes, targets, wished_before, known)
         self._expire(wishes, now)
         report.again_s = _again(wishes, drawn, targets, now)
         return report
@@ -179,38 +221,33 @@ class BalancerReconciler:
         await asyncio.gather(*(take(one) for one in todo if not isinstance(one, StopNode)))
         await asyncio.gather(*(take(one) for one in todo if isinstance(one, StopNode)))
 
-    def _tell_contexts(
-        self,
-        wished: Mapping[str, tuple[BalancerNode, str]],
-        files: Mapping[str, CertificateFile],
-    ) -> None:
-        for eni_id, (node, _) in wished.items():
-            self.plane.write_context(eni_id, log_context(node, files))
+    def _tell_contexts(self) -> None:
+        for eni_id, context in self._rendering.contexts().items():
+            self.plane.write_context(eni_id, context)
 
     def _record(
-        self, nodes: Mapping[str, NodeSeen], targets: Mapping[TargetKey, TargetSeen]
+        self,
+        nodes: Mapping[str, NodeSeen],
+        targets: Mapping[TargetKey, TargetSeen],
+        nodes_before: Mapping[str, NodeSeen],
+        targets_before: Mapping[TargetKey, TargetSeen],
     ) -> bool:
+        """Write what differs from the rows that were there before, which nobody else writes."""
         changed = False
         with self.store.transaction() as tx:
-            for node in nodes.values():
-                changed |= NODES_SEEN.put(tx, node)
-            for old in NODES_SEEN.list(tx):
-                if old.eni_id not in nodes:
-                    changed |= NODES_SEEN.delete(tx, eni_id=old.eni_id) > 0
-            for target in targets.values():
-                changed |= TARGETS_SEEN.put(tx, target)
-            for gone in TARGETS_SEEN.list(tx):
-                if _key(gone) not in targets:
-                    changed |= (
-                        TARGETS_SEEN.delete(
-                            tx,
-                            group_arn=gone.group_arn,
-                            target_id=gone.target_id,
-                            port=gone.port,
-                            eni_id=gone.eni_id,
-                        )
-                        > 0
-                    )
+            for eni_id, node in nodes.items():
+                if nodes_before.get(eni_id) != node:
+                    changed |= NODES_SEEN.put(tx, node)
+            for eni_id in nodes_before.keys() - nodes.keys():
+                changed |= NODES_SEEN.delete(tx, eni_id=eni_id) > 0
+            for key, target in targets.items():
+                if targets_before.get(key) != target:
+                    changed |= TARGETS_SEEN.put(tx, target)
+            for group_arn, target_id, port, eni_id in targets_before.keys() - targets.keys():
+                gone = TARGETS_SEEN.delete(
+                    tx, group_arn=group_arn, target_id=target_id, port=port, eni_id=eni_id
+                )
+                changed |= gone > 0
         return changed
 
     def _expire(self, wishes: BalancerRows, now: float) -> None:

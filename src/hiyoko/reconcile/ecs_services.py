@@ -35,6 +35,8 @@ from hiyoko.services.ec2.rows import SUBNETS
 from hiyoko.services.ec2.seen import INTERFACES_SEEN
 from hiyoko.services.ecs.model import Service, Task, TaskView
 from hiyoko.services.ecs.seen import TASKS_SEEN
+from hiyoko.services.elbv2.rows import REGISTRATIONS
+from hiyoko.services.elbv2.seen import TARGETS_SEEN
 from hiyoko.services.servicediscovery.model import Service as CloudMapService
 from hiyoko.store.database import Store, Transaction
 from hiyoko.store.table import Mark
@@ -52,6 +54,7 @@ _BY_ROW = frozenset(
     for table in (
         *(rows.SERVICES, rows.EVENTS, rows.TASKS, rows.DEFINITIONS),
         *(TASKS_SEEN, INTERFACES_SEEN),
+        *(REGISTRATIONS, TARGETS_SEEN),
     )
 )
 """Tables that are followed row by row: another service's rows are none of a service's concern."""
@@ -113,6 +116,17 @@ class _Kept:
     resting: dict[str, _Rest] = field(default_factory=dict)
     history: Mark | None = None
     """How far the services' histories are known."""
+    registered: Mark | None = None
+    targets: Mark | None = None
+    """How far it is known which targets there are, and how they are."""
+
+    def groups_changed(self, tx: Transaction) -> set[str] | None:
+        """The target groups of which something is another since the last time; None: of any."""
+        self.registered, ours = REGISTRATIONS.changed(tx, self.registered)
+        self.targets, seen = TARGETS_SEEN.changed(tx, self.targets)
+        if ours is None or seen is None:
+            return None
+        return {str(group_arn) for group_arn, *_ in (*ours, *seen)}
 
     def refresh(self, tx: Transaction) -> None:
         """Find what has changed of tasks."""
@@ -188,6 +202,7 @@ class EcsServicesReconciler:
         now = self.clock.now()
         kept.history, written = rows.EVENTS.changed(tx, kept.history)
         told = {key[0] for key in written or ()}
+        groups = kept.groups_changed(tx)
         services = rows.list_services(tx)
         resting = {one.arn: kept.resting[one.arn] for one in services if one.arn in kept.resting}
         kept.resting = resting
@@ -200,6 +215,8 @@ class EcsServicesReconciler:
                 and written is not None
                 and service.arn not in touched
                 and service.arn not in told
+                and groups is not None
+                and (not groups or _unconcerned(service, groups))
                 and now < rest.until
                 and tx.unchanged(rest.others)
             ):
@@ -295,6 +312,13 @@ class EcsServicesReconciler:
         named = request.get("Service") or request.get("Task") or request.get("Registry")
         subject = str(named).rsplit("/", 1)[-1]
         report.steps.append(f"{operation.removeprefix('_')} {subject}")
+
+
+def _unconcerned(service: Service, groups: set[str]) -> bool:
+    """Whether none of its tasks may be in these target groups. One that deploys asks more."""
+    return service.primary.rollout != "IN_PROGRESS" and not any(
+        one.group_arn in groups for deployment in service.deployments for one in deployment.served
+    )
 
 
 def _call(tx: Transaction, service: Service, clock: Clock) -> api.Call:

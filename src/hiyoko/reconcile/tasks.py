@@ -40,14 +40,11 @@ class _Noted:
     gone: bool
     row: TaskSeen | None
 
-    def holds(self, other: _Noted) -> bool:
-        """Whether the other is of the very same task, state and row."""
-        return (
-            self.task is other.task
-            and self.state is other.state
-            and self.gone == other.gone
-            and self.row is other.row
-        )
+    def holds(
+        self, task: Task, state: TaskState | None, row: TaskSeen | None, *, gone: bool
+    ) -> bool:
+        """Whether it is of this very task, state and row."""
+        return self.task is task and self.state is state and self.row is row and self.gone == gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +124,15 @@ class TaskReconciler:
             name = task_id(task.arn)
             old = known.get(task.arn)
             state = after.tasks.get(name) or before.tasks.get(name)
-            now = _Noted(task, state, name not in after.tasks and not task.run, old)
+            gone = name not in after.tasks and not task.run
             last = noted.get(task.arn)
-            if last is None or not last.holds(now):
-                row = sight(task, state, old, gone=now.gone)
+            if last is None or not last.holds(task, state, old, gone=gone):
+                row = sight(task, state, old, gone=gone)
                 if row is not None and (old is None or replace(row, seen_at=old.seen_at) != old):
                     news.append(replace(row, seen_at=self.clock.now()))
                     continue
-            self._noted[task.arn] = now
+                last = _Noted(task, state, gone, old)
+            self._noted[task.arn] = last
         if not news:
             return
         with self.store.transaction() as tx:

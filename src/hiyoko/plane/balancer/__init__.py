@@ -17,6 +17,7 @@ At work:
 - ``secret``   the file that cookies are sealed with
 - ``signing``  the key that targets check what they are told of a user with
 - ``nodes``    ``BalancerPlane``: observe and apply
+- ``looking``  how much of a node a look reads: what may have changed, or all
 - ``agents``   ``AgentPlane``: the same for the process ``agent`` beside a node with guards
 - ``side_files``, ``certificates``, ``tls_library``  what lies beside a configuration, what is
   swapped in a running process, what the TLS library can do

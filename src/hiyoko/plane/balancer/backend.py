@@ -8,9 +8,8 @@ from hiyoko.blueprint.balancers import TargetGroup
 from hiyoko.plane.balancer.answers import UNAVAILABLE, own_answer
 from hiyoko.plane.balancer.checks import check_lines
 from hiyoko.plane.balancer.events import EVENTS
-from hiyoko.plane.balancer.names import backend_name, open_backend
 from hiyoko.plane.balancer.protocols import version_answers
-from hiyoko.plane.balancer.servers import group_servers, server_arguments
+from hiyoko.plane.balancer.servers import server_arguments
 from hiyoko.plane.balancer.stickiness import sticky_lines
 
 _ALGORITHMS = {
@@ -24,10 +23,10 @@ _ALGORITHMS = {
 def backend_lines(
     group: TargetGroup, secret: bytes, *, http2_clients: bool = True
 ) -> Iterator[str]:
-    """The lines of a group's backend section; ``secret`` is what cookies are sealed with.
+    """A group's backend section up to its servers; ``secret`` is what cookies are sealed with.
 
-    All but the servers are its structure, which needs a reload to change: so servers' arguments
-    stand in a comment, and the structure is the same with and without targets.
+    This is its structure, which needs a reload to change: so servers' arguments stand in a
+    comment, and the structure is the same with and without targets.
     """
     yield from version_answers(group, http2_clients=http2_clients)
     yield f"balance {_ALGORITHMS[group.algorithm]}"
@@ -40,16 +39,17 @@ def backend_lines(
     yield from sticky_lines(group, secret)
     for arguments in server_arguments(group):
         yield f"# each server: {arguments}"
-    yield from _servers(group, backend_name(group.arn))
 
 
 def open_lines(group: TargetGroup, secret: bytes, *, http2_clients: bool = True) -> Iterator[str]:
-    """The lines of the backend that a group opens to, if it has one: every target, unchecked."""
+    """The section of the backend that a group opens to, if it has one, up to its servers.
+
+    These are all targets, unchecked.
+    """
     yield from version_answers(group, http2_clients=http2_clients)
     yield f"balance {_ALGORITHMS[group.algorithm]}"
     yield from _unavailable()
     yield from sticky_lines(group, secret)
-    yield from _servers(group, open_backend(group.arn))
 
 
 def _unavailable() -> Iterator[str]:
@@ -59,7 +59,3 @@ def _unavailable() -> Iterator[str]:
     connections.
     """
     yield own_answer(UNAVAILABLE, " if { nbsrv lt 1 } !{ stopping }")
-
-
-def _servers(group: TargetGroup, backend: str) -> Iterator[str]:
-    yield from (server.line() for server in group_servers(group) if server.backend == backend)

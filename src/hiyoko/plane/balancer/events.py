@@ -1,7 +1,7 @@
 """What HAProxy says by itself: a target's check ended otherwise, a worker is ready, a node ended.
 
-Each only wakes; what it says is read from HAProxy anyway. So a lost datagram costs a wait, not
-truth.
+Each only wakes, and tells which backend is worth a look; what it says is read from HAProxy anyway.
+So a lost datagram costs a wait, not truth.
 https://docs.haproxy.org/2.6/configuration.html#4.2-option%20log-health-checks
 https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -23,6 +24,8 @@ EVENTS = "../events.sock"
 NOTIFY_DIR = Path("/run")
 """A short path, because sockaddr_un holds no long one; in the world, /run is the world's own."""
 _DATAGRAM_BYTES = 1 << 12
+_SERVER = re.compile(rb"[Ss]erver ([^ /]+)/")
+_BACKEND = re.compile(rb"\bbackend ([^ /]+) has no server available")
 
 
 @dataclass(slots=True)
@@ -32,6 +35,8 @@ class Events:
     directory: Path
     wake: Callable[[], None]
     _log: socket.socket | None = None
+    _named: set[str] = field(default_factory=set)
+    _unclear: bool = False
     _nodes: dict[int, int] = field(default_factory=dict)
 
     def open(self) -> None:
@@ -42,6 +47,17 @@ class Events:
         if self._log is None:
             self._log = _bind(self.directory / Path(EVENTS).name)
             asyncio.get_running_loop().add_reader(self._log, self._heard)
+
+    def told(self) -> frozenset[str] | None:
+        """The backends that nodes have spoken of since the last time; None: also of other things.
+
+        What has been said is read here, too: it may have come while nobody listened to sockets.
+        """
+        self._read()
+        named, unclear = frozenset(self._named), self._unclear
+        self._named.clear()
+        self._unclear = False
+        return None if unclear else named
 
     def watch(self, pids: set[int]) -> None:
         """Notice the end of these processes, and of no others."""
@@ -66,12 +82,20 @@ class Events:
             self._log = None
 
     def _heard(self) -> None:
-        assert self._log is not None
-        try:
-            while True:
-                self._log.recv(_DATAGRAM_BYTES)
-        except BlockingIOError:
-            self.wake()
+        self._read()
+        self.wake()
+
+    def _read(self) -> None:
+        while self._log is not None:
+            try:
+                said = self._log.recv(_DATAGRAM_BYTES)
+            except BlockingIOError:
+                return
+            named = _SERVER.search(said) or _BACKEND.search(said)
+            if named is None:
+                self._unclear = True
+            else:
+                self._named.add(named[1].decode(errors="replace"))
 
     def _ended(self, pid: int) -> None:
         self._forget(pid)

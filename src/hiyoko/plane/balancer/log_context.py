@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 
 from hiyoko.blueprint.balancers import (
     Action,
@@ -58,7 +59,7 @@ class GroupMeant:
     sticky: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LogContext:
     """One configuration of one node. ``address`` is the one that files in S3 are named by.
 
@@ -78,12 +79,13 @@ class LogContext:
     certificates: Mapping[str, str] = field(default_factory=dict)
     """ARNs by the SHA-1 of the certificate, in hexadecimal."""
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The name that lines carry. A renewed certificate changes the file, not the name."""
         whole = {key: value for key, value in asdict(self).items() if key != "certificates"}
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:8]
 
+    @cached_property
     def text(self) -> str:
         """The file's content."""
         return json.dumps(asdict(self), sort_keys=True)

@@ -18,8 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hiyoko.blueprint.balancers import BalancerNode
@@ -28,6 +27,7 @@ from hiyoko.plane.balancer.events import Events
 from hiyoko.plane.balancer.log_context import FILE as CONTEXT_FILE
 from hiyoko.plane.balancer.log_context import LogContext
 from hiyoko.plane.balancer.log_line import LOG_FD
+from hiyoko.plane.balancer.looking import Looks, look_at
 from hiyoko.plane.balancer.master import (
     CONFIG,
     MASTER_SOCKET,
@@ -45,19 +45,16 @@ from hiyoko.plane.balancer.master import (
 )
 from hiyoko.plane.balancer.observe import (
     NodeObserved,
-    parse_info,
     parse_sessions,
-    parse_stat,
     state_file,
 )
 from hiyoko.plane.balancer.pipe import leave_counters, make_pipe
 from hiyoko.plane.balancer.render import STATE_FILE, STATS_SOCKET, digest_of, written_digest
-from hiyoko.plane.balancer.servers import Change, server_changes
+from hiyoko.plane.balancer.servers import Change, KnownServers, server_changes
 from hiyoko.plane.balancer.socket import ask, ask_worker, old_workers
 from hiyoko.plane.error import NotYetError, PlaneError
 from hiyoko.plane.files import write_private
 from hiyoko.plane.process import NETNS_DIR
-from hiyoko.plane.silent import Silent, patiently
 
 CONTEXTS_MAX = 20
 _WITH_PIPE = f'exec "$@" {LOG_FD}<>log.pipe'
@@ -137,9 +134,14 @@ NodeStep = StartNode | ReplaceNode | ReloadNode | ChangeServers | StopNode
 
 
 def steps(
-    wished: Mapping[str, tuple[BalancerNode, str]], observed: Mapping[str, NodeObserved]
+    wished: Mapping[str, tuple[BalancerNode, str]],
+    observed: Mapping[str, NodeObserved],
+    known: KnownServers | None = None,
 ) -> list[NodeStep]:
-    """What makes the observed nodes the wished ones: puts before drops."""
+    """What makes the observed nodes the wished ones: puts before drops.
+
+    ``known`` has the servers of groups that were asked for before.
+    """
     found: list[NodeStep] = []
     for eni_id, (node, text) in sorted(wished.items()):
         if eni_id not in observed:
@@ -149,7 +151,7 @@ def steps(
         elif observed[eni_id].digest != digest_of(text):
             found.append(ReloadNode(node, text))
         else:
-            changes = server_changes(node, observed[eni_id].servers)
+            changes = server_changes(node, observed[eni_id].servers, known)
             if changes or observed[eni_id].written != written_digest(text):
                 found.append(ChangeServers(node, text, tuple(changes)))
     found += [StopNode(eni_id) for eni_id in sorted(observed) if eni_id not in wished]
@@ -160,12 +162,14 @@ def steps(
 class BalancerPlane:
     """All HAProxys below ``directory``. ``netns_dir`` is where namespaces are named.
 
-    With ``events``, HAProxy's own news are heard from the first ``observe`` on.
+    With ``events``, HAProxy's own news are heard from the first ``observe`` on, and a look need
+    not be a whole one (``looks``).
     """
 
     directory: Path
     netns_dir: Path = NETNS_DIR
     events: Events | None = None
+    looks: Looks = field(default_factory=Looks, compare=False)
 
     @classmethod
     def hearing(cls, directory: Path, wake: Callable[[], None]) -> BalancerPlane:
@@ -176,15 +180,22 @@ class BalancerPlane:
         """Every node that runs. One that does not answer counts with an empty digest."""
         if not self.directory.is_dir():
             return {}
+        running = await self._running()
+        look = look_at
         if self.events is not None:
-            self.events.open()
-        running = await find_all(self.directory)
+            self.looks.heard(self.events.told())
+            self.looks.keep(place.name for place in running)
+            look = self.looks.look
         # At once: one that does not answer is waited for.
-        seen = await asyncio.gather(*(_observe(place, pid) for place, pid in running.items()))
-        found = dict(zip((place.name for place in running), seen, strict=True))
+        seen = await asyncio.gather(*(look(place, pid) for place, pid in running.items()))
         if self.events is not None:
             self.events.watch({node.pid for node in seen})
-        return found
+        return dict(zip((place.name for place in running), seen, strict=True))
+
+    async def _running(self) -> dict[Path, int]:
+        if self.events is not None:
+            self.events.open()
+        return await find_all(self.directory)
 
     def possible(self, step: NodeStep) -> bool:
         """False of a node whose interface has no namespace yet: who makes that tells of it."""
@@ -197,7 +208,7 @@ class BalancerPlane:
         """
         place = self.directory / eni_id
         path = place / CONTEXT_FILE.format(context.digest)
-        text = context.text()
+        text = context.text
         if not place.is_dir() or (path.exists() and path.read_text() == text):
             return
         write_private(path, text)
@@ -209,13 +220,17 @@ class BalancerPlane:
         """Take one step; taking it again does nothing more."""
         match step:
             case StartNode(node, text):
+                self.looks.doubt(node.eni_id)
                 await self._start(node, text)
             case ReplaceNode(node, text):
+                self.looks.doubt(node.eni_id)
                 await end_silent(self.directory / node.eni_id)
                 await self._start(node, text)
             case ReloadNode(node, text):
+                self.looks.doubt(node.eni_id)
                 await self._reload(node, text)
             case ChangeServers(node, text, changes):
+                self.looks.doubt(node.eni_id, {change.backend for change in changes})
                 await self._change(self.directory / node.eni_id, text, changes)
             case StopNode(eni_id):
                 await self._stop(eni_id)
@@ -282,26 +297,11 @@ async def _leave_counters(place: Path) -> None:
     leave_counters(place, info, stat)
 
 
-async def _observe(place: Path, pid: int) -> NodeObserved:
-    ask_it = partial(ask_worker, place / MASTER_SOCKET, ["show info", "show stat"], "@1")
-    try:
-        said = await patiently(ask_it)
-        written = (place / CONFIG).read_text()
-    except Silent:
-        return NodeObserved(pid, "", (), {}, silent=True)
-    except (PlaneError, FileNotFoundError):
-        return NodeObserved(pid, "", (), {})
-    info, _, stat = said.partition("\n\n")
-    ports, servers = parse_stat(stat)
-    digest = parse_info(info).get("description", "")
-    return NodeObserved(pid, digest, ports, servers, written_digest(written))
-
-
 @asynccontextmanager
 async def _loaded(place: Path, text: str) -> AsyncIterator[None]:
     """After the block, wait until the worker with this configuration is ready."""
     async with loading(place):
         yield
     pid = await find_pid(place)
-    if pid is None or (await _observe(place, pid)).digest != digest_of(text):
+    if pid is None or (await look_at(place, pid)).digest != digest_of(text):
         raise PlaneError(f"load HAProxy in {place}: the old one runs: {last_words(place)}")

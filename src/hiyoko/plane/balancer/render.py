@@ -8,7 +8,8 @@ https://docs.haproxy.org/2.6/configuration.html
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from hiyoko.blueprint.balancers import BalancerNode, Forward, Listener, TargetGroup
 from hiyoko.plane.balancer.answers import (
@@ -42,6 +43,7 @@ from hiyoko.plane.balancer.protocols import (
     mark_grpc_calls,
 )
 from hiyoko.plane.balancer.rules import render_forwards, render_rules
+from hiyoko.plane.balancer.servers import KnownServers
 from hiyoko.plane.balancer.sni import certificate_globals
 from hiyoko.plane.balancer.stickiness import group_answers, group_key, group_requests
 from hiyoko.plane.balancer.tls import target_tls_globals, tls_files, tls_options
@@ -72,23 +74,35 @@ _SPELT = (
 """Names as AWS and most clients spell them over HTTP/1.1; any other comes in small letters."""
 
 
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """A configuration without its servers: all that a node's targets have no part in.
+
+    ``head`` is what stands before the backends, ``backends`` the sections by name.
+    """
+
+    head: str
+    backends: tuple[tuple[str, str], ...]
+
+    def text(self, servers: Mapping[str, str]) -> str:
+        """The whole configuration, with the lines of each backend's servers."""
+        sections = (section + servers.get(name, "") for name, section in self.backends)
+        return "".join((self.head, *sections))
+
+
 def render_haproxy(node: BalancerNode, paths: Paths) -> str:
     """The whole configuration; its ``description`` is the digest of all but the servers."""
+    return render_structure(node, paths).text(KnownServers().lines(node))
+
+
+def render_structure(node: BalancerNode, paths: Paths) -> Structure:
+    """What of a node's configuration is the same whatever targets it has."""
     lines = [*_defaults(node)]
     context = log_context(node).digest
     for listener in node.listeners:
         lines += ["", f"frontend port-{listener.port}"]
         lines += (f"  {line}" for line in _frontend(node, listener, paths, context))
-    http2_clients = has_http2_clients(node.listeners, node.attributes)
-    for group in node.groups:
-        lines += ["", f"backend {backend_name(group.arn)}"]
-        shown = backend_lines(group, paths.secret, http2_clients=http2_clients)
-        lines += (f"  {line}" for line in shown)
-        if group.opens_apart:
-            lines += ["", f"backend {open_backend(group.arn)}"]
-            shown = open_lines(group, paths.secret, http2_clients=http2_clients)
-            lines += (f"  {line}" for line in shown)
-    body = "\n".join(lines) + "\n"
+    backends = tuple(_backends(node, paths.secret))
     top = (
         *_global(paths),
         *certificate_globals(node.listeners, paths),
@@ -97,8 +111,25 @@ def render_haproxy(node: BalancerNode, paths: Paths) -> str:
         *renamed_spellings(node.listeners),
         *(f"  {line}" for line in guard_globals(node)),
     )
-    digest = _digest("\n".join((*top, *(x for x in lines if not x.startswith("  server ")))))
-    return "\n".join((f"# {node.name} in {node.zone}", *top, f"  description {digest}", body))
+    body = "".join(f"{line}\n" for line in lines)
+    sections = "".join(section for _, section in backends)
+    digest = _digest("\n".join((*top, body + sections)).rstrip("\n"))
+    head = (f"# {node.name} in {node.zone}", *top, f"  description {digest}", body)
+    return Structure("\n".join(head), backends)
+
+
+def _backends(node: BalancerNode, secret: bytes) -> Iterator[tuple[str, str]]:
+    http2_clients = has_http2_clients(node.listeners, node.attributes)
+
+    def section(name: str, lines: Iterator[str]) -> tuple[str, str]:
+        return name, "".join((f"\nbackend {name}\n", *(f"  {line}\n" for line in lines)))
+
+    for group in node.groups:
+        shown = backend_lines(group, secret, http2_clients=http2_clients)
+        yield section(backend_name(group.arn), shown)
+        if group.opens_apart:
+            shown = open_lines(group, secret, http2_clients=http2_clients)
+            yield section(open_backend(group.arn), shown)
 
 
 def side_files(node: BalancerNode, paths: Paths) -> dict[str, str]:

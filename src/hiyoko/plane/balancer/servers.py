@@ -12,8 +12,8 @@ https://docs.haproxy.org/2.6/management.html#9.3-add%20server
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from hiyoko.blueprint.balancers import BalancerNode, Target, TargetGroup
 from hiyoko.plane.balancer.names import OPEN, backend_name, open_backend, server_name
@@ -104,6 +104,62 @@ def group_servers(group: TargetGroup) -> list[Server]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class GroupServers:
+    """What follows from one group: its servers by key, and their lines by backend.
+
+    ``bare`` is the group without its targets.
+    """
+
+    group: TargetGroup
+    bare: TargetGroup
+    by_key: Mapping[tuple[str, str], Server]
+    lines: Mapping[str, str]
+
+    @classmethod
+    def of(cls, group: TargetGroup) -> GroupServers:
+        """Work it out."""
+        servers = group_servers(group)
+        lines: dict[str, str] = {}
+        for one in servers:
+            lines[one.backend] = f"{lines.get(one.backend, '')}  {one.line()}\n"
+        return cls(
+            group, replace(group, targets=()), {server.key: server for server in servers}, lines
+        )
+
+
+@dataclass(slots=True)
+class KnownServers:
+    """Groups' servers. Those of a group that is the same object as before are not made again.
+
+    ``made`` counts how often they were.
+    """
+
+    made: int = 0
+    _known: dict[str, dict[str, GroupServers]] = field(default_factory=dict)
+
+    def of(self, node: BalancerNode) -> list[GroupServers]:
+        """Those of a node's groups, in their order."""
+        before = self._known.get(node.eni_id, {})
+        known = self._known[node.eni_id] = {}
+        for group in node.groups:
+            old = before.get(group.arn)
+            if old is None or old.group is not group:
+                old = GroupServers.of(group)
+                self.made += 1
+            known[group.arn] = old
+        return list(known.values())
+
+    def lines(self, node: BalancerNode) -> dict[str, str]:
+        """The lines of each backend's servers, by its name."""
+        return {name: text for one in self.of(node) for name, text in one.lines.items()}
+
+    def keep(self, nodes: Collection[str]) -> None:
+        """Forget all but these nodes, by interface."""
+        for gone in self._known.keys() - nodes:
+            del self._known[gone]
+
+
 def weighs(group: TargetGroup) -> bool:
     """True where targets' shares may differ."""
     return group.algorithm == "weighted_random"
@@ -131,6 +187,7 @@ class Change:
     """Commands that belong together, and what they do in words."""
 
     words: str
+    backend: str
     commands: tuple[str, ...]
     ends: tuple[str, str] | None = None
     """The server whose connections end with it, also those of a worker that is being replaced."""
@@ -139,10 +196,17 @@ class Change:
 
 
 def server_changes(
-    node: BalancerNode, observed: Mapping[tuple[str, str], ServerSeen]
+    node: BalancerNode,
+    observed: Mapping[tuple[str, str], ServerSeen],
+    known: KnownServers | None = None,
 ) -> list[Change]:
-    """What makes the observed servers the wished ones: puts before drops."""
-    wished = {server.key: server for group in node.groups for server in group_servers(group)}
+    """What makes the observed servers the wished ones: puts before drops.
+
+    ``known`` has the servers of groups that were asked for before.
+    """
+    wished: dict[tuple[str, str], Server] = {}
+    for one in (known or KnownServers()).of(node):
+        wished.update(one.by_key)
     found: list[Change] = []
     for key, server in wished.items():
         change = _change(server, observed.get(key))
@@ -152,7 +216,7 @@ def server_changes(
         name = "/".join(key)
         commands = [f"set server {name} state maint"] if not observed[key].maintenance else []
         commands += [f"shutdown sessions server {name}", f"del server {name}"]
-        found.append(Change(f"end server {name}", tuple(commands), key))
+        found.append(Change(f"end server {name}", key[0], tuple(commands), key))
     return found
 
 
@@ -161,23 +225,25 @@ def _change(server: Server, seen: ServerSeen | None) -> Change | None:
     if server.draining:
         if seen is None or seen.maintenance:
             return None
-        return Change(f"drain server {name}", (f"set server {name} state maint",))
+        return Change(f"drain server {name}", server.backend, (f"set server {name} state maint",))
     if seen is None:
-        return Change(f"add server {name}", tuple(server.added()))
+        return Change(f"add server {name}", server.backend, tuple(server.added()))
     if seen.maintenance and server.checked:
         # A new one is checked at once. One that still ends what it began stays, for its next check.
         commands = (f"del server {name}", *server.added())
-        return Change(f"enable server {name}", commands, fine=(IN_USE,))
+        return Change(f"enable server {name}", server.backend, commands, fine=(IN_USE,))
     if seen.maintenance or not seen.weight:
-        return Change(f"enable server {name}", tuple(server.enabled()))
+        return Change(f"enable server {name}", server.backend, tuple(server.enabled()))
     if seen.weight != server.weight:
-        return Change(f"weigh server {name}", (f"set server {name} weight {server.weight}",))
+        weigh = f"set server {name} weight {server.weight}"
+        return Change(f"weigh server {name}", server.backend, (weigh,))
     if server.checked and not server.settled and not seen.up and seen.check == "L7OK":
         # AWS: one success makes a new target healthy, whatever the threshold is.
-        return Change(f"first success of server {name}", (f"set server {name} health up",))
+        rise = f"set server {name} health up"
+        return Change(f"first success of server {name}", server.backend, (rise,))
     failed = not seen.up and seen.check not in ("", "L7OK")
     if server.checked and server.young and failed and seen.for_s >= CHECK_AGAIN_S:
         # It has had no request yet, so it can go; HAProxy checks a new one at once.
         commands = (f"set server {name} state maint", f"del server {name}", *server.added())
-        return Change(f"check server {name} again", commands)
+        return Change(f"check server {name} again", server.backend, commands)
     return None

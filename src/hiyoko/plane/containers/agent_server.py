@@ -73,15 +73,18 @@ class AgentServer:
     keys: RoleKeys
     protection: AskProtection
     clock: Clock
+    _served: list[Task] = field(default_factory=list)
     _tasks: dict[tuple[str, str], Task] = field(default_factory=dict)
     _open: dict[str, _Open] = field(default_factory=dict)
     _kept: dict[str, Mapping[str, object]] = field(default_factory=dict)
 
     async def serve(self, tasks: Sequence[Task], namespaces: Collection[str]) -> None:
         """Listen in the VPCs of these tasks, where their routers are there, and in no other."""
-        self._tasks = {(task.vpc_id, str(task.address)): task for task in tasks}
-        arns = {task.arn for task in tasks}
-        self._kept = {arn: keys for arn, keys in self._kept.items() if arn in arns}
+        if list(tasks) != self._served:
+            self._served = list(tasks)
+            self._tasks = {(task.vpc_id, str(task.address)): task for task in tasks}
+            arns = {task.arn for task in tasks}
+            self._kept = {arn: keys for arn, keys in self._kept.items() if arn in arns}
         wanted = {task.vpc_id for task in tasks} & set(namespaces)
         for vpc_id, one in list(self._open.items()):
             if vpc_id not in wanted or identity(NETNS_DIR / vpc_id) != one.namespace:

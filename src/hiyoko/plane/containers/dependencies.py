@@ -84,7 +84,7 @@ def timeout_left_s(task: Task, states: Mapping[str, ContainerState], now: float)
     waits = [
         outlook(task, one, states, now).left_s
         for one in task.containers
-        if states.get(one.name, ContainerState(one.name)).status == "PENDING"
+        if (state := states.get(one.name)) is None or state.status == "PENDING"
     ]
     known = [wait for wait in waits if wait is not None]
     return min(known) if known else None

@@ -88,12 +88,13 @@ class Stopping:
     needs: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=4096)
 def task_id(arn: str) -> str:
     """The last part of a task's ARN."""
     return arn.rpartition("/")[2]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def runtime_id(arn: str, container: str) -> str:
     """``<task id>-<10 digits>``, as on Fargate; the digits follow from the container's name."""
     seed = hashlib.sha256(f"{arn}/{container}".encode()).digest()

@@ -15,7 +15,7 @@ import resource
 import shutil
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 
@@ -66,7 +66,7 @@ from hiyoko.plane.containers.steps import (
     StopTask,
 )
 from hiyoko.plane.containers.storage import TaskStorage
-from hiyoko.plane.containers.task_logs import TaskLogs, routed
+from hiyoko.plane.containers.task_logs import Outputs, TaskLogs, routed
 from hiyoko.plane.containers.task_states import TaskStates
 from hiyoko.plane.containers.usage import TaskUsage, task_usage
 from hiyoko.plane.containers.volumes import check_places, make_volumes
@@ -114,6 +114,7 @@ class ContainerPlane:
     _jobs: dict[str, tuple[ContainerStep, asyncio.Task[None]]] = field(default_factory=dict)
     _checks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _agents: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _outputs: dict[str, Outputs] = field(default_factory=dict)
     _fetched: dict[str, dict[str, str]] = field(default_factory=dict)
     """Variables of containers that have not started yet: of secrets, which no file holds before."""
 
@@ -174,9 +175,7 @@ class ContainerPlane:
         self._watch.processes((*monitors, *self._logs.process))
         return ContainersState(
             tasks,
-            frozenset(path.name for path in NETNS_DIR.iterdir())
-            if NETNS_DIR.is_dir()
-            else frozenset(),
+            _names(NETNS_DIR),
             busy=frozenset(self._jobs),
             stopping=frozenset(
                 arn for arn, (step, _) in self._jobs.items() if isinstance(step, StopTask)
@@ -473,24 +472,23 @@ class ContainerPlane:
         tasks = tuple(tasks)
         if any(one.log is not None for task in tasks if task.run for one in task.containers):
             self._logs.foresee()
-        running: dict[Path, Task] = {}
+        running: list[tuple[Path, Task]] = []
         ended: set[Path] = set()
+        known, self._outputs = self._outputs, {}
         for task in tasks:
             state = seen.tasks.get(task_id(task.arn))
-            for container in task.containers if state is not None else ():
-                found = state.containers.get(container.name) if state is not None else None
-                if container.log is None or found is None:
-                    continue
-                path = _container_path(self.settings.task_dir, task.arn, container.name)
-                if found.monitor is not None:
-                    running[path] = task
-                elif not task.run and not sent(path):
-                    ended.add(path)
+            if state is not None:
+                outputs = known.get(task.arn)
+                if outputs is None or outputs.task is not task or outputs.state is not state:
+                    outputs = Outputs.of(task, state, self.settings.task_dir)
+                self._outputs[task.arn] = outputs
+                running += outputs.running
+                ended.update(path for path in outputs.ended if not sent(path))
             if task.proxy_log is not None and state is not None and state.progress is not None:
                 log = self._proxy_log(task)
                 await self._logs.take_proxy(task, log)
                 if log.writer() is not None:
-                    running[log.directory] = task
+                    running.append((log.directory, task))
                 elif not sent(log.directory):
                     ended.add(log.directory)
         # Watched before it is looked at once more: what is sent from here on wakes us.
@@ -499,7 +497,9 @@ class ContainerPlane:
         await self._logs.keep(running, ended)
         # Also one that was started right now: it may end before anything else makes us look.
         self._watch.more(self._logs.process)
-        return frozenset(path.parent.name for path in (*running, *ended))
+        return frozenset(
+            (*(task_id(task.arn) for _, task in running), *(path.parent.name for path in ended))
+        )
 
     def _proxy_log(self, task: Task) -> ProxyLog:
         directory = self.settings.task_dir / task_id(task.arn) / f"{task.proxy}.d"
@@ -520,12 +520,14 @@ class ContainerPlane:
         await self._storage.close()
         await self._logs.close()
         self._watch.close()
+        self._states.close()
         await self._agent.close()
 
 
-@lru_cache(maxsize=4096)
-def _container_path(tasks: Path, arn: str, container: str) -> Path:
-    return tasks / task_id(arn) / container
+def _names(directory: Path) -> frozenset[str]:
+    if not directory.is_dir():
+        return frozenset()
+    return frozenset(os.listdir(directory))  # noqa: PTH208 - of hundreds: a Path costs more
 
 
 def _open_files() -> int:

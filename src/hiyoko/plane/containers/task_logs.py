@@ -11,7 +11,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ from typing import Any
 from hiyoko.blueprint.tasks import Container, LogTarget, RoutedLog, Task
 from hiyoko.plane.containers.agent import TaskFailed, Unreachable, retried
 from hiyoko.plane.containers.agent_server import KEYS_RENEWED_S, NoKeys, RoleKeys
-from hiyoko.plane.containers.directory import runtime_id
+from hiyoko.plane.containers.directory import runtime_id, task_id
 from hiyoko.plane.containers.firelens import NoOutput, configuration, socket_directory
 from hiyoko.plane.containers.proxy_log import ProxyLog
+from hiyoko.plane.containers.task_states import TaskState
 from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.log_driver.client import LogsClient
@@ -44,6 +45,34 @@ ROUTED_TIMEOUT_S = 10.0
 _VALIDATE = "ResourceInitializationError: failed to validate logger args: "
 
 
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """A task's directories with output to send: of containers that run, and of those that do not.
+
+    They follow from this very task and state. Of an ended one all may have been sent by now.
+    """
+
+    task: Task
+    state: TaskState
+    running: tuple[tuple[Path, Task], ...]
+    ended: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, task: Task, state: TaskState, top: Path) -> Outputs:
+        """Find them below the directory of all tasks."""
+        running, ended = [], []
+        for container in task.containers:
+            found = state.containers.get(container.name)
+            if container.log is None or found is None:
+                continue
+            path = top / task_id(task.arn) / container.name
+            if found.monitor is not None:
+                running.append((path, task))
+            elif not task.run:
+                ended.append(path)
+        return cls(task, state, tuple(running), tuple(ended))
+
+
 @dataclass(slots=True)
 class TaskLogs:
     """Sends the output of this cloud's tasks. ``keys`` gives those of execution roles."""
@@ -53,6 +82,10 @@ class TaskLogs:
     keys: RoleKeys
     _expires: dict[str, float] = field(default_factory=dict)
     _foreseen: asyncio.Task[None] | None = None
+    _looked: Sequence[tuple[Path, Task]] = ()
+    """What was looked at for keys last, whether any of it is sent, until when that has keys."""
+    _some: bool = False
+    _enough_until: float = -math.inf
 
     def foresee(self) -> None:
         """Begin to start the driver: that takes a moment, and containers wait for it."""
@@ -124,14 +157,22 @@ class TaskLogs:
         pid = self.driver.pid()
         return () if pid is None else (pid,)
 
-    async def keep(self, running: Mapping[Path, Task], ended: Collection[Path]) -> None:
+    async def keep(self, running: Sequence[tuple[Path, Task]], ended: Collection[Path]) -> None:
         """See that the driver works, with keys that last, where there are logs to send.
 
         Raises PlaneError.
         """
         soon = time.time() + KEYS_RENEWED_S
-        some = bool(ended)
-        for directory, task in running.items():
+        if soon >= self._enough_until or running != self._looked:
+            self._enough_until = self._renew(running, soon)
+            self._looked = running
+        if ended or self._some:
+            await self.driver.take()
+
+    def _renew(self, running: Sequence[tuple[Path, Task]], soon: float) -> float:
+        """See that each has keys that last beyond ``soon``; until when they all do."""
+        unordered = 0
+        for directory, task in running:
             cid = runtime_id(task.arn, directory.name)
             if self._expires.get(cid, 0.0) < soon:
                 order = read_order(directory)
@@ -143,13 +184,12 @@ class TaskLogs:
                 elif order is not None:
                     self._expires[cid] = math.inf
                 else:
-                    continue
-            some = True
-        known = {runtime_id(task.arn, directory.name) for directory, task in running.items()}
+                    unordered += 1
+        known = {runtime_id(task.arn, directory.name) for directory, task in running}
         for gone in self._expires.keys() - known:
             del self._expires[gone]
-        if some:
-            await self.driver.take()
+        self._some = len(running) > unordered
+        return -math.inf if unordered else min(self._expires.values(), default=math.inf)
 
     def _order(self, task: Task, cid: str, log: LogTarget) -> CloudWatchOrder:
         order = CloudWatchOrder(

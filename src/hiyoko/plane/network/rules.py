@@ -361,6 +361,7 @@ def _protocol(rule: GroupRule | AclEntry) -> str:
 
 
 @lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)
 def _interface(interface: Interface, subnet: Subnet, known: frozenset[str]) -> Part:
     eni, link = interface.eni_id, f'"{interface_link(interface.eni_id)}"'
     address, mark = str(interface.address), subnet_mark(subnet.cidr)

@@ -226,7 +226,7 @@ def test_files_are_named_as_aws_names_them() -> None:
 
 
 def test_a_context_is_read_as_it_was_written() -> None:
-    assert LogContext.read(CONTEXT.text()) == CONTEXT
+    assert LogContext.read(CONTEXT.text) == CONTEXT
     assert replace(CONTEXT, certificates={}).digest == CONTEXT.digest
     assert replace(CONTEXT, access=None).digest != CONTEXT.digest
 

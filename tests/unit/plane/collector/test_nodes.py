@@ -16,7 +16,7 @@ CONTEXT = LogContext("app/web/1", "1", "r", "zone-a", "192.0.2.1", "10.0.0.1", {
 
 def test_what_an_agent_tells_of_logins_is_counted_by_balancer_and_zone(tmp_path: Path) -> None:
     make_pipe(tmp_path)
-    (tmp_path / FILE.format(CONTEXT.digest)).write_text(CONTEXT.text())
+    (tmp_path / FILE.format(CONTEXT.digest)).write_text(CONTEXT.text)
     node = Node.opened(tmp_path, 0.0)
     for name, value in (("Success", 1), ("Success", 1), ("Latency", 120), ("Latency", 80)):
         write_line(tmp_path, f"G ELBAuth{name} {value}\n".encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from hiyoko.plane.containers.directory import ContainerDirectory, Progress, TaskDirectory
-from hiyoko.plane.containers.task_states import SETTLED_NS, TaskStates
+from hiyoko.plane.containers.directory_watch import DirectoryWatch
+from hiyoko.plane.containers.task_states import COMPARE_S, SETTLED_NS, TaskStates
 
 
 def arn(number: int) -> str:
@@ -42,12 +44,12 @@ def test_one_tasks_change_is_one_reading_however_many_there_are(tmp_path: Path, 
     containers = [make(tmp_path, number) for number in range(count)]
     states = TaskStates(tmp_path)
     states.observe(())
-    assert states.reads == count
+    assert (states.reads, states.compared) == (count, 0)
     states.observe(())
-    assert states.reads == count
+    assert (states.reads, states.compared) == (count, 0)
     containers[1].write_health("HEALTHY")
     seen = states.observe(())
-    assert states.reads == count + 1
+    assert (states.reads, states.compared) == (count + 1, 0)
     assert seen[f"{1:032x}"].containers["web"].health == "HEALTHY"
     assert seen[f"{0:032x}"].containers["web"].health == "UNKNOWN"
 
@@ -114,3 +116,55 @@ def test_a_monitor_that_has_ended_is_missed_though_nothing_was_written(tmp_path:
         assert states.observe((one.pid,))[name].containers["web"] == running
         assert states.reads == 1
     assert states.observe(())[name].containers["web"].status == "STOPPED"
+
+
+def test_a_task_that_comes_goes_or_is_made_anew_is_seen(tmp_path: Path) -> None:
+    make(tmp_path, 1)
+    states = TaskStates(tmp_path)
+    (name,) = states.observe(())
+    second = make(tmp_path, 2)
+    assert states.observe(()).keys() == {name, f"{2:032x}"}
+    shutil.rmtree(second.path.parent)
+    assert states.observe(()).keys() == {name}
+    second = make(tmp_path, 2)
+    states.observe(())
+    reads = states.reads
+    second.write_health("HEALTHY")  # in a directory that has taken another's place
+    seen = states.observe(())
+    assert seen[f"{2:032x}"].containers["web"].health == "HEALTHY"
+    assert (states.reads, states.compared) == (reads + 1, 0)
+
+
+def test_times_tell_where_the_kernel_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another may have used up what the kernel lets one watch (inotify(7))."""
+    container = make(tmp_path, 1)
+    states = TaskStates(tmp_path)
+    monkeypatch.setattr(DirectoryWatch, "add", lambda self, path: False)
+    states.observe(())
+    states.observe(())
+    assert (states.reads, states.compared) == (1, 1)
+    container.write_health("HEALTHY")
+    seen = states.observe(())
+    assert seen[container.path.parent.name].containers["web"].health == "HEALTHY"
+
+
+def test_times_are_compared_once_in_a_while_and_after_a_loss(tmp_path: Path) -> None:
+    container = make(tmp_path, 1)
+    at = [0.0]
+    states = TaskStates(tmp_path, now=lambda: at[0])
+    states.observe(())
+    limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    for _ in range(limit // 2 + 1):  # more than the kernel keeps: two each
+        (container.path / "noise").touch()
+        (container.path / "noise").unlink()
+    age(container.path)
+    states.observe(())
+    assert states.compared == 1
+    age(container.path)
+    states.observe(())
+    compared = states.compared
+    at[0] += COMPARE_S
+    states.observe(())
+    assert states.compared == compared + 1
