@@ -31,7 +31,8 @@ def _row_converter() -> JsonConverter:
     Left to itself, cattrs asks of each of our classes whether it is a Mapping, a Sequence, and so
     on; each "no" is remembered, by each of their many subclasses, for as long as we run.
     """
-    converter = make_converter()
+    # Rows are our own text: to say of a wrong one where it is wrong would be code for each field.
+    converter = make_converter(detailed_validation=False)
     converter.register_structure_hook_factory(is_dataclass, converter.gen_structure_attrs_fromdict)
     converter.register_unstructure_hook_factory(
         is_dataclass, converter.gen_unstructure_attrs_fromdict

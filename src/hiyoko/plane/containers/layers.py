@@ -15,12 +15,15 @@ import os
 import shutil
 import stat
 import sys
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hiyoko.plane.durable import sync_filesystem
+
+if TYPE_CHECKING:  # the daemon only resolves paths
+    import tarfile
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
@@ -114,6 +117,8 @@ def _xattrs(member: tarfile.TarInfo) -> Iterator[tuple[str, bytes]]:
 
 def unpack(blob: Path, root: Path) -> None:
     """Unpack one layer into the empty directory ``root``. Raises ValueError, OSError, TarError."""
+    import tarfile
+
     with tarfile.open(blob, "r|*") as archive:
         for member in archive:
             parts = _parts(member.name)
@@ -161,6 +166,8 @@ def unpack_once(blob: Path, directory: Path) -> None:
 
 def main() -> int:
     """``layers BLOB DIRECTORY``: errors go to stderr in one line."""
+    import tarfile
+
     blob, directory = Path(sys.argv[1]), Path(sys.argv[2])
     try:
         unpack_once(blob, directory)
