@@ -10,15 +10,17 @@ import logging
 import logging.handlers
 import os
 import sys
+from asyncio.sslproto import SSLProtocol
 from pathlib import Path
 from reprlib import recursive_repr
 from typing import Any, NoReturn
 
 LOG_BYTES_MAX = 5_000_000
 STDERR = 2
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """malloc's own names and numbers (mallopt(3))."""
 HEAP_BYTES = 128 * 1024
+TLS_BUFFER_BYTES = 64 * 1024
 
 
 class LogFile(logging.handlers.RotatingFileHandler):
@@ -40,6 +42,16 @@ def keep_heap_small() -> None:
     if mallopt is not None:  # it is glibc's alone
         mallopt(M_MMAP_THRESHOLD, HEAP_BYTES)
         mallopt(M_TRIM_THRESHOLD, HEAP_BYTES)
+        mallopt(M_ARENA_MAX, 1)  # one thread at a time has the interpreter
+
+
+def keep_tls_buffers_small() -> None:
+    """A TLS connection holds a buffer as long as it lasts: 256 KB, where a record has 16 KB.
+
+    https://github.com/python/cpython/blob/3.11/Lib/asyncio/sslproto.py; tasks' logs come over
+    connections that stay.
+    """
+    SSLProtocol.max_size = TLS_BUFFER_BYTES
 
 
 def share_methods(package: str) -> None:
