@@ -13,7 +13,7 @@ from hiyoko.store.database import Transaction
 from hiyoko.store.table import Table
 
 _STACKS = Table("cfn_stack", Stack, key=("id",), index=("name", "status"), kept=8)
-_RESOURCES = Table("cfn_resource", StackResource, key=("stack_id", "logical_id"), kept=128)
+_RESOURCES = Table("cfn_resource", StackResource, key=("stack_id", "logical_id"), kept=64)
 _DOOMED = Table("cfn_doomed", Doomed, key=("stack_id", "logical_id", "physical_id"))
 _EVENTS = Table("cfn_event", Event, key=("stack_id", "number"), kept=128)
 _CHANGE_SETS = Table("cfn_change_set", ChangeSet, key=("id",), index=("stack_id",), kept=4)
