@@ -20,7 +20,7 @@ STDERR = 2
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """malloc's own names and numbers (mallopt(3))."""
 HEAP_BYTES = 128 * 1024
-TLS_BUFFER_BYTES = 64 * 1024
+TLS_BUFFER_BYTES = 32 * 1024
 
 
 class LogFile(logging.handlers.RotatingFileHandler):
