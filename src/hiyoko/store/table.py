@@ -143,6 +143,7 @@ class Table(Generic[T]):
         image = self._image(tx)
         now = Mark(image, image.writes)
         if since is None or since.image is not image:
+            image.follow()
             return now, None
         return now, image.since(since.writes)
 
@@ -155,6 +156,7 @@ class Table(Generic[T]):
         known = image.following.get(kind)
         written = image.since(known.writes) if known is not None else None
         if known is None or written is None:
+            image.follow()
             known, written = Following(kind(), {}, 0), set(image.entries)
             image.following[kind] = known
         for key in written:

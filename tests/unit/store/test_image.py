@@ -172,6 +172,20 @@ def test_who_has_missed_too_many_writes_is_told_to_read_all() -> None:
         assert PARTS.changed(tx, mark)[1] is None
 
 
+def test_keys_of_writes_are_noted_for_those_who_follow() -> None:
+    store = Store.open(":memory:")
+    with store.transaction() as tx:
+        PARTS.list(tx)
+        PARTS.put(tx, Part("1", "a", 0, "red"))
+        image = tx.images.find(PARTS.name)
+        assert image is not None
+        assert image.since(0) is None
+        mark, _ = PARTS.changed(tx, None)
+        PARTS.put(tx, Part("1", "a", 1, "red"))
+        assert PARTS.changed(tx, mark)[1] == {("1", "a", 1)}
+    store.close()
+
+
 def test_what_a_part_of_a_look_reads_is_read_by_the_look_too() -> None:
     store = Store.open(":memory:")
     with noting_reads() as whole, store.reading() as tx:
