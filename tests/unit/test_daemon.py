@@ -42,7 +42,7 @@ async def main():
     services.load()
     settings = daemon.Settings(Path(sys.argv[1]))
     settings.run_dir.mkdir()
-    daemon.compose(daemon.Store.open(":memory:"), settings, SteadyClock(0), "")
+    daemon.compose(daemon.Store.open(":memory:"), settings, SteadyClock(0), "", "")
     print(*sys.modules)
     print(ssl.create_default_context().cert_store_stats()["x509"])
 
