@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 
-from aiohttp.web import SockSite
+from aiohttp.web import BaseRequest, SockSite, StreamResponse
 
 from hiyoko import api
 from hiyoko.blueprint.tasks import LogTarget
 from hiyoko.clock import Clock
-from hiyoko.gateway import acme, data_channel, layer_bucket, public_keys
+from hiyoko.gateway import data_channel, layer_bucket, public_keys
 from hiyoko.gateway.data_channel import DataChannels
 from hiyoko.gateway.local import LocalRoutes
 from hiyoko.gateway.public_images import HOSTS as PUBLIC_HOSTS
 from hiyoko.gateway.registry import RegistryHandler
-from hiyoko.gateway.server import Gateway
+from hiyoko.gateway.server import Gateway, LocalHandler
 from hiyoko.gateway.session import OpenTerminal
 from hiyoko.neighbours import Neighbours
 from hiyoko.neighbours.event_log import event_log
@@ -63,6 +63,7 @@ from hiyoko.reconcile.task_protection import task_protection
 from hiyoko.reconcile.tasks import TaskReconciler
 from hiyoko.reconcile.zones import ZoneReconciler
 from hiyoko.services.acm.key_store import use_key_store
+from hiyoko.services.acm.model import ACME_HOST
 from hiyoko.services.cloudformation.requests import use_specs
 from hiyoko.services.ecr.layer_store import use_layer_store
 from hiyoko.services.ecs.execute_command import ExecSession
@@ -102,7 +103,7 @@ def compose(
     use_layer_store(Uploads(settings.image_dir))
     use_name_servers(name_servers(settings))
     gateway.register_host(HOSTS, Responder(settings, clock).handle)
-    gateway.register_host(acme.HOST, acme.AcmeServer(store, clock).handle)
+    gateway.register_host(ACME_HOST, acme_handler(store, clock))
 
     async def serve_endpoint(listener: socket.socket, names: Sequence[str]) -> SockSite:
         return await gateway.serve(listener, service_context(settings, names))
@@ -179,6 +180,21 @@ def container_plane(
         limited,
         task_protection(store, clock),
     )
+
+
+def acme_handler(store: Store, clock: Clock) -> LocalHandler:
+    """ACME's server, loaded when the first client comes, and josepy with it."""
+
+    @cache
+    def server() -> LocalHandler:
+        from hiyoko.gateway.acme import AcmeServer
+
+        return AcmeServer(store, clock).handle
+
+    async def handle(request: BaseRequest) -> StreamResponse:
+        return await server()(request)
+
+    return handle
 
 
 def public_key(settings: Settings, kid: str) -> str | None:

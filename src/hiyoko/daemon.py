@@ -30,7 +30,13 @@ from hiyoko.plane.error import PlaneError
 from hiyoko.plane.network.internet import prepare_internet
 from hiyoko.settings import READY, Settings
 from hiyoko.store.database import Store, StoreError
-from hiyoko.upkeep import keep_heap_small, log_to, watch_children_by_descriptor
+from hiyoko.upkeep import (
+    keep_heap_small,
+    keep_tls_buffers_small,
+    log_to,
+    share_methods,
+    watch_children_by_descriptor,
+)
 
 
 def options() -> tuple[Settings, argparse.Namespace]:
@@ -46,6 +52,7 @@ def options() -> tuple[Settings, argparse.Namespace]:
 async def serve(settings: Settings, given: argparse.Namespace) -> None:
     """Run until told to end."""
     services.load()
+    share_methods("hiyoko")
     clock = SteadyClock(_last_write(settings))
     with _told(given.ready_fd):
         store = Store.open(settings.database)
@@ -105,6 +112,7 @@ def _told(ready_fd: int) -> Iterator[None]:
 def main() -> None:
     """``python -m hiyoko.daemon``: started by ``hiyoko.launch`` inside the world."""
     keep_heap_small()
+    keep_tls_buffers_small()
     settings, given = options()
     log_to(settings.daemon_log, os.environ.get("HIYOKO_LOG", "INFO"))
     watch_children_by_descriptor()

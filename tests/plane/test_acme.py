@@ -23,6 +23,7 @@ from hiyoko.plane.ca import endpoint_context
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
 from hiyoko.reconcile.loop import Loop
+from hiyoko.services.acm.model import ACME_HOST
 from hiyoko.settings import Settings
 
 TRUST = """{"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
@@ -44,7 +45,7 @@ async def loop(bench: Bench) -> AsyncIterator[Loop]:
     """The endpoint's HTTPS, and the reconcilers at work, as in a cloud."""
     gateway = Gateway(bench.cloud.store, bench.settings, clock=bench.cloud.clock)
     server = acme.AcmeServer(bench.cloud.store, bench.cloud.clock)
-    gateway.register_host(acme.HOST, server.handle)
+    gateway.register_host(ACME_HOST, server.handle)
     listener = socket.create_server((str(AWS_ENDPOINT), 443))
     await gateway.serve(listener, endpoint_context(bench.settings, ["amazonaws.com"]))
     loop = Loop.of([bench.zones, bench.certificates])

@@ -28,7 +28,6 @@ from hiyoko.store.database import Store
 
 _log = logging.getLogger(__name__)
 
-HOST = "acm-acme-enroll.*.api.aws"
 NONCES_MAX = 10_000
 BODY_BYTES_MAX = 65_536
 RETRY_S = 1

@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from statistics import median_high
 
 HEALTHY_MIN = 3
 STEP_S = 5.0
@@ -75,10 +74,15 @@ def _result(outcome: Outcome, others: Iterable[Outcome], before: str) -> str:
     shares = [failed / asked for asked, failed in others if asked]
     if not requests or not shares:
         return before
-    share, allowed = failures / requests, median_high(shares) + MARGIN
+    share, allowed = failures / requests, _median(shares) + MARGIN
     if share > allowed and requests * _divergence(share, allowed) > math.log(CHANCES):
         return ANOMALOUS
     return NORMAL if share <= allowed and requests >= ENOUGH_REQUESTS else before
+
+
+def _median(shares: list[float]) -> float:
+    """The higher one of the two in the middle, where there are two."""
+    return sorted(shares)[len(shares) // 2]
 
 
 def _divergence(share: float, allowed: float) -> float:

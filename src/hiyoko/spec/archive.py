@@ -11,7 +11,6 @@ from __future__ import annotations
 import gzip
 import json
 import marshal
-import mmap
 import os
 import struct
 import subprocess
@@ -38,11 +37,30 @@ def known(service: str) -> bool:
     return service.isascii() and "/" not in service and (_DATA / service).is_dir()
 
 
+class _File:
+    """A file's bytes, read when they are asked for: a mapping would count each page as ours."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._size = os.fstat(self._descriptor).st_size
+
+    def __del__(self) -> None:
+        if hasattr(self, "_descriptor"):
+            os.close(self._descriptor)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, part: slice) -> bytes:
+        begin, end, _ = part.indices(self._size)
+        return os.pread(self._descriptor, end - begin, begin)
+
+
 @dataclass(slots=True)
 class Archive:
     """One service's pieces. ``places`` says where each bucket begins, as packed numbers."""
 
-    content: mmap.mmap | bytes
+    content: _File | bytes
     start: int
     metadata: dict[str, Any]
     namespace: str
@@ -67,7 +85,7 @@ class Archive:
                     # without it too.
                     return cls._read(build(service))
             try:
-                return cls._read(_mapped(path))
+                return cls._read(_File(path))
             except (ValueError, EOFError, TypeError, KeyError, struct.error):
                 # A cut-off or foreign file: it is only a cache, so it is written again.
                 if attempt == 2:
@@ -75,7 +93,7 @@ class Archive:
         raise AssertionError("unreachable")
 
     @classmethod
-    def _read(cls, content: mmap.mmap | bytes) -> Archive:
+    def _read(cls, content: _File | bytes) -> Archive:
         if content[: len(_MAGIC)] != _MAGIC:
             raise ValueError("not an archive")
         start = len(_MAGIC) + 4
@@ -210,11 +228,6 @@ def _without_documentation(value: Any) -> Any:
         if isinstance(part := slim.get(role), dict):
             slim[role] = {key: item for key, item in part.items() if key != "documentation"}
     return slim
-
-
-def _mapped(path: Path) -> mmap.mmap:
-    with path.open("rb") as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _write_atomically(path: Path, content: bytes) -> None:

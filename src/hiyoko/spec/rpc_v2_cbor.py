@@ -9,15 +9,16 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
-
-import cbor2
+from typing import TYPE_CHECKING, Any
 
 from hiyoko.spec.error import Refusal, RequestFault, UnknownOperation
 from hiyoko.spec.http import HttpRequest, HttpResponse
 from hiyoko.spec.json_shapes import JsonReaders, JsonWriters, Reader, Writer, wrong
 from hiyoko.spec.service import Service
 from hiyoko.spec.shapes import Operation, Use
+
+if TYPE_CHECKING:  # a megabyte, which only the clients that speak CBOR need
+    import cbor2
 
 PROTOCOL = "rpc-v2-cbor"
 _PATH = re.compile(r"/service/([^/]+)/operation/([^/]+)")
@@ -67,6 +68,8 @@ class CborWriters(JsonWriters):
 
 
 def _epoch(value: float) -> cbor2.CBORTag:
+    import cbor2
+
     return cbor2.CBORTag(_EPOCH_TAG, float(value))
 
 
@@ -90,6 +93,8 @@ class RpcV2CborCodec:
         """The parameters. Raises RequestFault."""
         if operation.input is None or not request.body:
             return {}
+        import cbor2
+
         try:
             value = cbor2.loads(request.body)
         except (cbor2.CBORError, ValueError, EOFError, OverflowError, RecursionError):
@@ -128,4 +133,6 @@ def _respond(status: int, value: Mapping[str, Any], request_id: str) -> HttpResp
         "smithy-protocol": PROTOCOL,
         "x-amzn-RequestId": request_id,
     }
+    import cbor2
+
     return HttpResponse(status, head, cbor2.dumps(value))

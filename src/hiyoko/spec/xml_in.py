@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-from xml.etree import ElementTree
-from xml.etree.ElementTree import Element
+from typing import TYPE_CHECKING, Any
 
 from hiyoko.spec.error import RequestFault
 from hiyoko.spec.form import CONVERT
 from hiyoko.spec.shapes import Shape, Use
 
-Reader = Callable[[Element], Any]
+if TYPE_CHECKING:  # expat is loaded when the first body in XML comes
+    from xml.etree.ElementTree import Element
+
+Reader = Callable[["Element"], Any]
 
 
 def decode(body: bytes) -> Element:
     """The body's root element. Raises RequestFault; a DTD is refused (entity expansion)."""
     if b"<!DOCTYPE" in body:
         raise RequestFault("MalformedInput", "A document type declaration is not allowed.")
+    from xml.etree import ElementTree
+
     try:
         return ElementTree.fromstring(body)
     except ElementTree.ParseError as error:

@@ -28,6 +28,7 @@ _WRITES = re.compile(
 )
 _READS = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)", re.I)
 MEMORY = ":memory:"
+CACHE_KB = 256
 _DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 
 
@@ -203,6 +204,8 @@ class Store:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA busy_timeout=5000")
+            # Rows stay in memory as rows; pages that are read again come from the kernel's cache.
+            connection.execute(f"PRAGMA cache_size=-{CACHE_KB}")
             connection.execute("CREATE TABLE IF NOT EXISTS revision (number INTEGER NOT NULL)")
             if connection.execute("SELECT count(*) FROM revision").fetchone()[0] == 0:
                 connection.execute("INSERT INTO revision VALUES (0)")

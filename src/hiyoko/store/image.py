@@ -102,8 +102,8 @@ class Image:
     writes: int = 0
     following: dict[type[Derived], Following] = field(default_factory=dict)
     """What is derived from the rows, by its class."""
-    _last: deque[Values] = field(default_factory=lambda: deque(maxlen=CHANGES_KEPT))
-    """The keys of the last writes."""
+    _last: deque[Values] | None = None
+    """The keys of the last writes, once somebody follows them."""
     _sorted: Sorted | None = None
     """Everything in key order, once asked for."""
     _indexes: dict[int, dict[Key, list[Values]]] = field(default_factory=dict)
@@ -111,7 +111,7 @@ class Image:
     def since(self, writes: int) -> set[Values] | None:
         """The keys of the rows written since there were so many writes; None: it is too long."""
         missed = self.writes - writes
-        if missed > len(self._last):
+        if self._last is None or missed > len(self._last):
             return None
         return set(islice(reversed(self._last), missed))
 
@@ -121,10 +121,16 @@ class Image:
             self.whole = self._in_order().told(tell)
         return self.whole
 
+    def follow(self) -> None:
+        """From now on somebody wants to know what is written."""
+        if self._last is None:
+            self._last = deque(maxlen=CHANGES_KEPT)
+
     def _written(self, key: Values) -> None:
         self.whole = None
         self.writes += 1
-        self._last.append(key)
+        if self._last is not None:
+            self._last.append(key)
 
     def put(self, entry: Entry) -> Entry | None:
         """Add a row or replace the one with its key, which is returned."""

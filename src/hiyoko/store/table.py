@@ -8,10 +8,10 @@ service's ``rows.py`` has to say is which table holds which model.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from enum import EnumType
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cattrs.preconf.json import JsonConverter, make_converter
@@ -31,7 +31,8 @@ def _row_converter() -> JsonConverter:
     Left to itself, cattrs asks of each of our classes whether it is a Mapping, a Sequence, and so
     on; each "no" is remembered, by each of their many subclasses, for as long as we run.
     """
-    converter = make_converter()
+    # Rows are our own text: to say of a wrong one where it is wrong would be code for each field.
+    converter = make_converter(detailed_validation=False)
     converter.register_structure_hook_factory(is_dataclass, converter.gen_structure_attrs_fromdict)
     converter.register_unstructure_hook_factory(
         is_dataclass, converter.gen_unstructure_attrs_fromdict
@@ -67,14 +68,17 @@ class Table(Generic[T]):
     """Rows of ``model``, found by ``key`` and by each column of ``index``.
 
     ``key`` and ``index`` name attributes of the model whose values are strings or integers.
-    Rows are kept in memory once they were read (:mod:`hiyoko.store.image`); a table of which too
-    much would be kept (samples, log events) is read by statements of its service's own.
+    Rows are kept in memory once they were read (:mod:`hiyoko.store.image`). A table of history
+    grows with what is over, so it is read from the file each time, and of its rows only those
+    told last stay: ``kept`` of them. Samples and log events are read by statements of their
+    service's own.
     """
 
     name: str
     model: type[T]
     key: tuple[str, ...]
     index: tuple[str, ...] = ()
+    kept: int | None = None
 
     def __post_init__(self) -> None:
         _tables.append(self)
@@ -102,7 +106,7 @@ class Table(Generic[T]):
         """Add the row, or replace the one with its key. True when something really changed."""
         body = self._encode(row)
         old = tx.connection.execute(
-            f"SELECT body FROM {self.name} WHERE {self._where(self.key)}",
+            f"SELECT body FROM {self.name}{self._clause(self.key)}",
             tuple(getattr(row, name) for name in self.key),
         ).fetchone()
         if old is not None and old[0] == body:
@@ -112,6 +116,8 @@ class Table(Generic[T]):
 
     def find(self, tx: Transaction, **where: Key) -> T | None:
         """The first row with these column values, or None."""
+        if self.kept is not None:
+            return next(self._read(tx, where, "LIMIT 1"), None)
         image = self._image(tx)
         if len(where) == len(self.key) and all(name in where for name in self.key):
             entry = image.entries.get(tuple([where[name] for name in self.key]))
@@ -122,6 +128,8 @@ class Table(Generic[T]):
 
     def list(self, tx: Transaction, **where: Key) -> list[T]:
         """All rows with these column values, in key order."""
+        if self.kept is not None:
+            return list(self._read(tx, where))
         if not where:
             return list(self.whole(tx))
         return [self._row(entry) for entry in self._image(tx).select(where)]
@@ -135,6 +143,7 @@ class Table(Generic[T]):
         image = self._image(tx)
         now = Mark(image, image.writes)
         if since is None or since.image is not image:
+            image.follow()
             return now, None
         return now, image.since(since.writes)
 
@@ -147,6 +156,7 @@ class Table(Generic[T]):
         known = image.following.get(kind)
         written = image.since(known.writes) if known is not None else None
         if known is None or written is None:
+            image.follow()
             known, written = Following(kind(), {}, 0), set(image.entries)
             image.following[kind] = known
         for key in written:
@@ -166,12 +176,16 @@ class Table(Generic[T]):
 
     def count(self, tx: Transaction, **where: Key) -> int:
         """How many rows have these column values."""
+        if self.kept is not None:
+            tx.read.add(self.name)
+            sql = f"SELECT count(*) FROM {self.name}{self._clause(tuple(where))}"
+            return int(tx.connection.execute(sql, tuple(where.values())).fetchone()[0])
         return len(self._image(tx).select(where))
 
     def delete(self, tx: Transaction, **where: Key) -> int:
         """Delete the rows with these column values; how many there were."""
-        clause = f" WHERE {self._where(tuple(where))}" if where else ""
-        cursor = tx.connection.execute(f"DELETE FROM {self.name}{clause}", tuple(where.values()))
+        sql = f"DELETE FROM {self.name}{self._clause(tuple(where))}"
+        cursor = tx.connection.execute(sql, tuple(where.values()))
         if cursor.rowcount:
             tx.images.drop(self.name, where)
             tx.wrote(self.name)
@@ -188,7 +202,18 @@ class Table(Generic[T]):
         tx.images.put(self.name, Entry(values, body))
         tx.wrote(self.name)
 
+    def _read(self, tx: Transaction, where: Mapping[str, Key], limit: str = "") -> Iterator[T]:
+        """Rows of a table of history, in key order."""
+        tx.read.add(self.name)
+        sql = (
+            f"SELECT body FROM {self.name}{self._clause(tuple(where))}"
+            f" ORDER BY {', '.join(self.key)} {limit}"
+        )
+        bodies = tx.connection.execute(sql, tuple(where.values())).fetchall()
+        return (self.told(body) for (body,) in bodies)
+
     def _image(self, tx: Transaction) -> Image:
+        assert self.kept is None, f"{self.name} is a table of history"
         tx.read.add(self.name)
         image = tx.images.find(self.name)
         if image is None:
@@ -205,6 +230,14 @@ class Table(Generic[T]):
 
     def told(self, body: str) -> T:
         """The row of this JSON, as a statement of one's own has read it."""
+        return self._tell(body)
+
+    @cached_property
+    def _tell(self) -> Callable[[str], T]:
+        """Whoever follows something asks for the same rows again and again."""
+        return self._structured if self.kept is None else lru_cache(self.kept)(self._structured)
+
+    def _structured(self, body: str) -> T:
         return _converter.structure(json.loads(body), self.model)
 
     def _row(self, entry: Entry) -> T:
@@ -214,8 +247,8 @@ class Table(Generic[T]):
         return row
 
     @staticmethod
-    def _where(names: tuple[str, ...]) -> str:
-        return " AND ".join(f"{name} = ?" for name in names)
+    def _clause(names: tuple[str, ...]) -> str:
+        return " WHERE " + " AND ".join(f"{name} = ?" for name in names) if names else ""
 
     def _encode(self, row: T) -> str:
         return json.dumps(_converter.unstructure(row), separators=(",", ":"), sort_keys=True)

@@ -24,7 +24,10 @@ class Part:
     words: tuple[str, ...] = ()
 
 
-PARTS = Table("test_image_part", Part, key=("account", "shelf", "number"), index=("colour",))
+_KEY = ("account", "shelf", "number")
+PARTS = Table("test_image_part", Part, key=_KEY, index=("colour",))
+HISTORY = Table("test_image_history", Part, key=_KEY, index=("colour",), kept=2)
+"""Gets the same writes as the other."""
 _parts = st.builds(
     Part,
     st.sampled_from("12"),
@@ -64,15 +67,16 @@ class Abort(Exception):
 
 
 def write(tx: Transaction, verb: str, part: Part) -> None:
-    match verb:
-        case "put":
-            PARTS.put(tx, part)
-        case "delete":
-            PARTS.delete(tx, account=part.account, shelf=part.shelf, number=part.number)
-        case "delete_colour":
-            PARTS.delete(tx, colour=part.colour)
-        case "by_hand":
-            tx.execute(f"DELETE FROM {PARTS.name} WHERE number < ?", (part.number,))
+    for table in (PARTS, HISTORY):
+        match verb:
+            case "put":
+                table.put(tx, part)
+            case "delete":
+                table.delete(tx, account=part.account, shelf=part.shelf, number=part.number)
+            case "delete_colour":
+                table.delete(tx, colour=part.colour)
+            case "by_hand":
+                tx.execute(f"DELETE FROM {table.name} WHERE number < ?", (part.number,))
     check(tx)
 
 
@@ -84,15 +88,16 @@ def check(tx: Transaction) -> None:
         parts = [Part(at, shelf, n, colour, ("w",)) for at, shelf, n, colour in sorted(found)]
         return [part for part in parts if keep(part)]
 
-    assert PARTS.list(tx) == told()
-    assert PARTS.list(tx, colour="red") == told(lambda one: one.colour == "red")
-    assert PARTS.list(tx, account="1") == told(lambda one: one.account == "1")
     both = told(lambda one: (one.account, one.shelf) == ("2", "b"))
-    assert PARTS.list(tx, account="2", shelf="b") == both
-    assert PARTS.count(tx, account="2", shelf="b") == len(both)
     assert +PARTS.derived(tx, Colours).counts == Counter(part.colour for part in told())
     one = told(lambda one: (one.account, one.shelf, one.number) == ("1", "a", 1))
-    assert PARTS.find(tx, account="1", shelf="a", number=1) == (one[0] if one else None)
+    for table in (PARTS, HISTORY):
+        assert table.list(tx) == told()
+        assert table.list(tx, colour="red") == told(lambda one: one.colour == "red")
+        assert table.list(tx, account="1") == told(lambda one: one.account == "1")
+        assert table.list(tx, account="2", shelf="b") == both
+        assert table.count(tx, account="2", shelf="b") == len(both)
+        assert table.find(tx, account="1", shelf="a", number=1) == (one[0] if one else None)
 
 
 @settings(max_examples=150, deadline=None)
@@ -167,6 +172,20 @@ def test_who_has_missed_too_many_writes_is_told_to_read_all() -> None:
         assert PARTS.changed(tx, mark)[1] is None
 
 
+def test_keys_of_writes_are_noted_for_those_who_follow() -> None:
+    store = Store.open(":memory:")
+    with store.transaction() as tx:
+        PARTS.list(tx)
+        PARTS.put(tx, Part("1", "a", 0, "red"))
+        image = tx.images.find(PARTS.name)
+        assert image is not None
+        assert image.since(0) is None
+        mark, _ = PARTS.changed(tx, None)
+        PARTS.put(tx, Part("1", "a", 1, "red"))
+        assert PARTS.changed(tx, mark)[1] == {("1", "a", 1)}
+    store.close()
+
+
 def test_what_a_part_of_a_look_reads_is_read_by_the_look_too() -> None:
     store = Store.open(":memory:")
     with noting_reads() as whole, store.reading() as tx:
@@ -191,6 +210,20 @@ def run(tx: Transaction, writes: list[tuple[str, Part]], *, abort: bool) -> None
         write(tx, verb, part)
     if abort:
         raise Abort
+
+
+def test_of_a_table_of_history_only_the_rows_told_last_stay() -> None:
+    store = Store.open(":memory:")
+    with store.transaction() as tx:
+        for number in range(3):
+            HISTORY.put(tx, Part("1", "a", number, "red"))
+    with store.reading() as tx:
+        first, second, third = HISTORY.list(tx)
+        assert HISTORY.find(tx, account="1", shelf="a", number=2) is third
+        assert HISTORY.find(tx, account="1", shelf="a", number=1) is second
+        assert HISTORY.find(tx, account="1", shelf="a", number=0) is not first
+        assert tx.images.find(HISTORY.name) is None
+    store.close()
 
 
 def test_a_row_stays_the_same_object_until_it_is_written() -> None:

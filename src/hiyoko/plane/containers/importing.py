@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tarfile
 import tempfile
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hiyoko.plane.containers.blobs import Blobs, links, platform_digest
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import run
+
+if TYPE_CHECKING:  # loaded for the first directory that becomes an image
+    import tarfile
 
 IMPORT_TIMEOUT_S = 600.0
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -92,6 +95,8 @@ def _adopt_layout(blobs: Blobs, layout: Path) -> str:
 
 def _pack(blobs: Blobs, source: Path) -> str:
     """A directory as an image of one layer."""
+    import tarfile
+
     with tempfile.TemporaryDirectory(dir=_made(blobs.image_dir), prefix=".import-") as work:
         archive = Path(work) / "layer.tar"
         with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:

@@ -18,15 +18,17 @@ import resource
 import shutil
 import stat
 import sys
-import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from hiyoko.plane.durable import sync_filesystem
+
+if TYPE_CHECKING:  # the daemon only resolves paths
+    import tarfile
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
@@ -153,6 +155,8 @@ def unpack(blob: Path, root: Path, bytes_max: int = sys.maxsize) -> None:
     No more than ``bytes_max``, where an entry counts as a block at least. Raises ValueError,
     OSError, OverflowError, EOFError or TarError.
     """
+    import tarfile
+
     room = Room(bytes_max)
     with tarfile.open(blob, "r|*") as archive:
         for member in archive:
@@ -216,6 +220,8 @@ def _failed(why: str) -> int:
 
 def main() -> int:
     """``layers BLOB DIRECTORY [BYTES]``: errors go to stderr in one line."""
+    import tarfile
+
     blob, directory = Path(sys.argv[1]), Path(sys.argv[2])
     # A daemon that was started before an upgrade gives none.
     bytes_max = int(sys.argv[3]) if len(sys.argv) > 3 else sys.maxsize

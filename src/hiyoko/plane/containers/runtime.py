@@ -19,7 +19,7 @@ from typing import Any
 from hiyoko.plane.containers.directory import ContainerDirectory
 from hiyoko.plane.containers.overlay import mount_overlay
 from hiyoko.plane.error import PlaneError
-from hiyoko.plane.log_driver.tail import FILE_BYTES_MAX
+from hiyoko.plane.log_driver.order import FILE_BYTES_MAX
 from hiyoko.plane.process import run
 from hiyoko.plane.user_namespaces import UserNamespace, unmount_all
 

@@ -27,9 +27,10 @@ import dns.rdataclass
 import dns.rdatatype
 
 from hiyoko.blueprint.places import HOME, Place, locate
-from hiyoko.plane.dns.authority import LoadedZone, Reply, deepest
+from hiyoko.plane.dns.authority import LoadedZone, deepest
 from hiyoko.plane.dns.choice import Asker
 from hiyoko.plane.dns.loaded import Group, Key
+from hiyoko.plane.dns.reply import Reply
 from hiyoko.plane.dns.signing import NXNAME
 from hiyoko.plane.dns.wire import Outline, write
 

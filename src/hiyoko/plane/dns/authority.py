@@ -11,7 +11,7 @@ other question's answer. What a signed zone adds is in ``signing``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import dns.name
 import dns.rcode
@@ -31,31 +31,12 @@ from hiyoko.plane.dns.loaded import (
     UnreadableError,
     key_of,
 )
+from hiyoko.plane.dns.reply import Reply
 from hiyoko.plane.dns.signing import Signer, nsec
 
 CNAME_HOPS_MAX = 16
 ANYBODY = Asker()
 _ADDITIONAL_FOR = (dns.rdatatype.NS, dns.rdatatype.MX, dns.rdatatype.SRV)
-
-
-@dataclass(slots=True)
-class Reply:
-    """What a zone says. ``aa`` is off in a referral.
-
-    ``leaves_to`` is the target of a CNAME that leads out of the zone. ``chosen``: a routing policy
-    had a say, so another question may get another answer. ``denied`` is the name that has no such
-    type, or does not exist, with the types that it has; ``cut`` is where a referral leads.
-    """
-
-    rcode: dns.rcode.Rcode = dns.rcode.NOERROR
-    aa: bool = True
-    answer: list[Records] = field(default_factory=list)
-    authority: list[Records] = field(default_factory=list)
-    additional: list[Records] = field(default_factory=list)
-    leaves_to: Name | None = None
-    chosen: bool = False
-    denied: tuple[Name, tuple[Type, ...]] | None = None
-    cut: Name | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ import dns.rcode
 import dns.rdatatype
 
 from hiyoko.blueprint.resolvers import Rule
-from hiyoko.plane.dns.authority import Reply
 from hiyoko.plane.dns.loaded import Name, Records, Type
 from hiyoko.plane.dns.outlet import Exit
+from hiyoko.plane.dns.reply import Reply
 from hiyoko.plane.dns.upstream import PAYLOAD, ROUNDS, NoAnswer
 
 CACHE_MAX = 5_000

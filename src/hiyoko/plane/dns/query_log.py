@@ -9,15 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dns.message
 import dns.rcode
 import dns.rdatatype
 
-from hiyoko.plane.dns.answers import client_subnet, parse_question
-from hiyoko.plane.dns.authority import deepest
-from hiyoko.plane.dns.served import Served
 from hiyoko.plane.dns.spool import Spool
+
+if TYPE_CHECKING:
+    from hiyoko.plane.dns.served import Served
 
 VERSION = "1.0"
 EDGE = "NRT1"
@@ -38,6 +39,10 @@ class QueryLog(Spool):
         self, served: Served, wire: bytes, answer: bytes, address: str, client: str, *, tcp: bool
     ) -> None:
         """Write down a question that was answered, if its zone's queries are logged."""
+        # Who answers has these; the daemon, which takes the lines away, does without.
+        from hiyoko.plane.dns.answers import client_subnet, parse_question
+        from hiyoko.plane.dns.authority import deepest
+
         query = parse_question(wire)
         if not isinstance(query, dns.message.Message):
             return

@@ -34,10 +34,11 @@ from hiyoko.plane.dns.answers import (
     to_wire,
     unanswerable,
 )
-from hiyoko.plane.dns.authority import ANYBODY, LoadedZone, Reply, deepest
+from hiyoko.plane.dns.authority import ANYBODY, LoadedZone, deepest
 from hiyoko.plane.dns.choice import Asker
 from hiyoko.plane.dns.forwarding import Forwarder
 from hiyoko.plane.dns.loaded import Key, Name, Records, Type, key_of
+from hiyoko.plane.dns.reply import Reply
 from hiyoko.plane.dns.resolver import Resolver
 from hiyoko.plane.dns.validating import Validator, without_proofs
 

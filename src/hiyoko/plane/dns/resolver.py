@@ -20,8 +20,8 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from hiyoko.plane.dns.authority import Reply
 from hiyoko.plane.dns.loaded import Name, Records, Type
+from hiyoko.plane.dns.reply import Reply
 from hiyoko.plane.dns.upstream import NoAnswer
 
 CACHE_MAX = 20_000

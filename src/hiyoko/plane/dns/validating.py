@@ -22,8 +22,8 @@ import dns.rdatatype
 from dns.dnssectypes import Algorithm, DSDigest
 from dns.exception import UnsupportedAlgorithm, ValidationFailure
 
-from hiyoko.plane.dns.authority import Reply
 from hiyoko.plane.dns.loaded import Name, Records, Type
+from hiyoko.plane.dns.reply import Reply
 from hiyoko.plane.dns.signing import NXNAME
 
 KEPT_S = 60.0

@@ -11,6 +11,8 @@ from hiyoko.plane.files import write_private
 
 LOG = "log"
 """conmon's file, beside these two."""
+FILE_BYTES_MAX = 64 << 20
+"""conmon begins the file anew here."""
 HELD = "log.held"
 """Another name of the file that is being sent: conmon, which begins a new one, takes its name away,
 and whoever goes on after a death finds the rest here."""

@@ -19,7 +19,15 @@ from pathlib import Path
 from hiyoko.plane.log_driver.batches import Batch, joined, next_batch
 from hiyoko.plane.log_driver.counting import LineCount, count_lines
 from hiyoko.plane.log_driver.lines import parse_lines
-from hiyoko.plane.log_driver.order import HELD, LOG, CloudWatchOrder, Order, Position, read_order
+from hiyoko.plane.log_driver.order import (
+    FILE_BYTES_MAX,
+    HELD,
+    LOG,
+    CloudWatchOrder,
+    Order,
+    Position,
+    read_order,
+)
 from hiyoko.plane.log_driver.sender import Away, Denied, Sender
 from hiyoko.plane.log_driver.senders import make_sender
 from hiyoko.plane.process import command_line
@@ -35,8 +43,6 @@ OPEN_EVENT_S = 5.0
 WINDOW_BYTES = 1 << 20
 BLOCK_BYTES = 1 << 20
 """So much of a ``blocking`` container's output may wait; then the container waits."""
-FILE_BYTES_MAX = 64 << 20
-"""conmon begins the file anew here."""
 FREE_BYTES = 1 << 20
 _LOOK_BYTES = 1 << 16
 

@@ -9,6 +9,8 @@ from hiyoko.services.acm.seen import IssuedSeen
 
 VALIDATION_TIME_S = 72 * 3600
 """https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html"""
+ACME_HOST = "acm-acme-enroll.*.api.aws"
+"""The host of all ACME endpoints, but for the Region."""
 DAY_S = 86400
 RENEW_BEFORE_S = 45 * DAY_S
 """https://docs.aws.amazon.com/acm/latest/userguide/managed-renewal.html"""
@@ -216,7 +218,7 @@ class AcmeEndpoint:
     @property
     def url(self) -> str:
         """Where its clients go. https://docs.aws.amazon.com/acm/latest/userguide/acm-acme-issuance.html"""
-        return f"https://acm-acme-enroll.{self.region}.api.aws/{self.endpoint_id}"
+        return f"https://{ACME_HOST.replace('*', self.region)}/{self.endpoint_id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,12 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING
 
 from hiyoko.services.application_autoscaling.cron import Cron, CronError, parse_cron
+
+if TYPE_CHECKING:  # loaded for the first schedule
+    from zoneinfo import ZoneInfo
 
 _FORM = re.compile(r"(at|rate|cron)\((.*)\)", re.DOTALL)
 _UNITS_S = {"minute": 60, "hour": 3600, "day": 86400}
@@ -93,6 +96,8 @@ def _rate(text: str) -> int:
 
 
 def _zone(name: str) -> ZoneInfo:
+    from zoneinfo import ZoneInfo
+
     try:
         return ZoneInfo(name or "UTC")
     except (ValueError, OSError, KeyError) as error:

@@ -16,8 +16,7 @@ def describe_stacks(call: Call, request: Request) -> Response:
     if "StackName" in request:
         found = [get_stack(call, request["StackName"], "Stack with id {} does not exist")]
     else:
-        every = rows.list_stacks(call.tx, call.account, call.region)
-        found = [stack for stack in every if stack.status != "DELETE_COMPLETE"]
+        found = rows.list_living(call.tx, call.account, call.region)
     shown, more = views.page(found, request)
     return {"Stacks": [views.stack(stack) for stack in shown], **more}
 
@@ -41,8 +40,9 @@ def describe_stack_events(call: Call, request: Request) -> Response:
     if not request.get("StackName"):
         raise ValidationError("StackName is a required parameter.")
     stack = get_stack(call, request["StackName"])
-    shown, more = views.page(rows.list_events(call.tx, stack.id), request)
-    return {"StackEvents": [views.event(event) for event in shown], **more}
+    shown, more = views.page(range(stack.event_count - 1, -1, -1), request)
+    events = rows.list_events(call.tx, stack.id, shown)
+    return {"StackEvents": [views.event(event) for event in events], **more}
 
 
 @operation("DescribeStackResources")
@@ -66,11 +66,9 @@ def describe_stack_resources(call: Call, request: Request) -> Response:
 
 def _of_physical_id(call: Call, request: Request) -> Response:
     wanted = request["PhysicalResourceId"]
-    for stack in rows.list_stacks(call.tx, call.account, call.region):
+    for stack in rows.list_living(call.tx, call.account, call.region):
         items = rows.list_resources(call.tx, stack.id)
-        if stack.status != "DELETE_COMPLETE" and any(
-            item.physical.physical_id == wanted for item in items
-        ):
+        if any(item.physical.physical_id == wanted for item in items):
             return {"StackResources": [views.resource(item, stack) for item in items]}
     raise ValidationError(f"Stack for {wanted} does not exist")
 
@@ -104,8 +102,7 @@ def list_exports(call: Call, request: Request) -> Response:
     """The region's exports by name."""
     found = [
         {"ExportingStackId": stack.id, "Name": output.export, "Value": output.value}
-        for stack in rows.list_stacks(call.tx, call.account, call.region)
-        if stack.status != "DELETE_COMPLETE"
+        for stack in rows.list_living(call.tx, call.account, call.region)
         for output in stack.outputs
         if output.export
     ]

@@ -32,8 +32,8 @@ def output_values(resolver: Resolver) -> tuple[OutputValue, ...]:
 def export_conflict(call: Call, stack: Stack, outputs: tuple[OutputValue, ...]) -> str:
     """Why these outputs cannot be: a name taken, or a value that others hold. Empty: they can."""
     wanted = {output.export: output.value for output in outputs if output.export}
-    for other in rows.list_stacks(call.tx, call.account, call.region):
-        if other.id == stack.id or other.status == "DELETE_COMPLETE":
+    for other in rows.list_living(call.tx, call.account, call.region):
+        if other.id == stack.id:
             continue
         for output in other.outputs:
             if output.export in wanted:
@@ -53,9 +53,8 @@ def importers(call: Call, export: str) -> list[str]:
     """The names of the living stacks that import an export."""
     return [
         stack.name
-        for stack in rows.list_stacks(call.tx, call.account, call.region)
-        if stack.status not in ("DELETE_COMPLETE", "REVIEW_IN_PROGRESS")
-        and export in _imports(call, stack)
+        for stack in rows.list_living(call.tx, call.account, call.region)
+        if stack.status != "REVIEW_IN_PROGRESS" and export in _imports(call, stack)
     ]
 
 

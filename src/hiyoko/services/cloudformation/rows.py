@@ -1,18 +1,22 @@
-"""The tables of stacks."""
+"""The tables of stacks.
+
+Stacks that were deleted are told of for 90 days, so all but what is under way is history.
+https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ListStacks.html
+"""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Sequence
 
 from hiyoko.services.cloudformation.model import ChangeSet, Doomed, Event, Stack, StackResource
 from hiyoko.store.database import Transaction
 from hiyoko.store.table import Table
 
-_STACKS = Table("cfn_stack", Stack, key=("id",), index=("name", "status"))
-_RESOURCES = Table("cfn_resource", StackResource, key=("stack_id", "logical_id"))
+_STACKS = Table("cfn_stack", Stack, key=("id",), index=("name", "status"), kept=8)
+_RESOURCES = Table("cfn_resource", StackResource, key=("stack_id", "logical_id"), kept=64)
 _DOOMED = Table("cfn_doomed", Doomed, key=("stack_id", "logical_id", "physical_id"))
-_EVENTS = Table("cfn_event", Event, key=("stack_id", "number"))
-_CHANGE_SETS = Table("cfn_change_set", ChangeSet, key=("id",), index=("stack_id",))
+_EVENTS = Table("cfn_event", Event, key=("stack_id", "number"), kept=128)
+_CHANGE_SETS = Table("cfn_change_set", ChangeSet, key=("id",), index=("stack_id",), kept=4)
 
 
 def find_stack(tx: Transaction, stack_id: str) -> Stack | None:
@@ -22,8 +26,8 @@ def find_stack(tx: Transaction, stack_id: str) -> Stack | None:
 
 def find_stack_named(tx: Transaction, name: str, account: str, region: str) -> Stack | None:
     """The living stack with this name."""
-    for stack in _STACKS.list(tx, name=name):
-        if (stack.account, stack.region) == (account, region) and stack.status != "DELETE_COMPLETE":
+    for stack in _select(tx, "name = ? AND status != 'DELETE_COMPLETE'", name):
+        if (stack.account, stack.region) == (account, region):
             return stack
     return None
 
@@ -34,13 +38,24 @@ def list_stacks(tx: Transaction, account: str, region: str) -> list[Stack]:
     return sorted(mine, key=lambda stack: -stack.created_at)
 
 
+def list_living(tx: Transaction, account: str, region: str) -> list[Stack]:
+    """The stacks that are not deleted, newest first."""
+    living = _select(tx, "status != 'DELETE_COMPLETE'")
+    mine = [stack for stack in living if (stack.account, stack.region) == (account, region)]
+    return sorted(mine, key=lambda stack: -stack.created_at)
+
+
 def list_in_progress(tx: Transaction) -> list[Stack]:
     """The stacks on which the engine has something to do, of all accounts and regions."""
-    rows = tx.execute(
-        f"SELECT id FROM {_STACKS.name} WHERE status LIKE '%IN_PROGRESS'"
-        " AND status != 'REVIEW_IN_PROGRESS' ORDER BY id"
+    return _select(tx, "status LIKE '%IN_PROGRESS' AND status != 'REVIEW_IN_PROGRESS'")
+
+
+def _select(tx: Transaction, condition: str, *values: str) -> list[Stack]:
+    """The stacks that this is true of, by id: the deleted ones may be many."""
+    found = tx.execute(
+        f"SELECT body FROM {_STACKS.name} WHERE {condition} ORDER BY id", values
     ).fetchall()
-    return [stack for (key,) in rows if (stack := _STACKS.find(tx, id=key)) is not None]
+    return [_STACKS.told(body) for (body,) in found]
 
 
 def put_stack(tx: Transaction, stack: Stack) -> None:
@@ -88,18 +103,10 @@ def insert_event(tx: Transaction, event: Event) -> None:
     _EVENTS.insert(tx, event)
 
 
-def list_events(tx: Transaction, stack_id: str) -> list[Event]:
-    """A stack's history, newest first. Of stacks that are gone too, so it is not kept in memory."""
-    rows = tx.execute(
-        f"SELECT body FROM {_EVENTS.name} WHERE stack_id = ? ORDER BY number DESC", (stack_id,)
-    )
-    return [_event(body) for (body,) in rows]
-
-
-@lru_cache(maxsize=1024)
-def _event(body: str) -> Event:
-    """Whoever follows a stack asks for the same events again and again."""
-    return _EVENTS.told(body)
+def list_events(tx: Transaction, stack_id: str, numbers: Sequence[int]) -> list[Event]:
+    """The events with these numbers of a stack's history."""
+    found = (_EVENTS.find(tx, stack_id=stack_id, number=number) for number in numbers)
+    return [event for event in found if event is not None]
 
 
 def find_change_set(tx: Transaction, change_set_id: str) -> ChangeSet | None:

@@ -62,9 +62,9 @@ class Around:
 
     def imported(self, name: str) -> str:
         """The value of another stack's export."""
-        for stack in rows.list_stacks(self.call.tx, self.call.account, self.call.region):
+        for stack in rows.list_living(self.call.tx, self.call.account, self.call.region):
             for output in stack.outputs:
-                if output.export == name and stack.status != "DELETE_COMPLETE":
+                if output.export == name:
                     return output.value
         raise ValidationError(f"No export named {name} found")
 

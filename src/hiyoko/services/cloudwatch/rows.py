@@ -38,7 +38,9 @@ HISTORY_MAX = 1000
 _METRIC = ("account", "region", "namespace", "name")
 _ALARM = ("account", "region", "name")
 
-SERIES = Table("cloudwatch_series", Series, key=(*_METRIC, "key", "unit"), index=("number",))
+SERIES = Table(
+    "cloudwatch_series", Series, key=(*_METRIC, "key", "unit"), index=("number",), kept=256
+)
 DATA = Table("cloudwatch_datum", Datum, key=("series", "start"), index=("start",))
 INTAKES = Table("cloudwatch_intake", Intake, key=("source",))
 ALARMS = Table("cloudwatch_alarm", Alarm, key=_ALARM)

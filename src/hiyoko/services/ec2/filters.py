@@ -9,6 +9,8 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from operator import eq
 from typing import Any, TypeVar
 
 from hiyoko.api import AwsError, Call, Request, Response
@@ -52,11 +54,9 @@ def select(rows: Iterable[T], asked: Iterable[Mapping[str, Any]], filters: Filte
     chosen = list(rows)
     for item in asked:
         name = item.get("Name", "")
-        patterns = [_pattern(value) for value in item.get("Values") or ()]
+        matches = [_matcher(value) for value in item.get("Values") or ()]
         values = _reader(name, filters)
-        chosen = [
-            row for row in chosen if any(p.fullmatch(v) for p in patterns for v in values(row))
-        ]
+        chosen = [row for row in chosen if any(match(v) for match in matches for v in values(row))]
     return chosen
 
 
@@ -75,6 +75,13 @@ def _reader(name: str, filters: Filters[T]) -> Callable[[T], Iterable[str]]:
         return (value,) if isinstance(value, str) else value
 
     return values
+
+
+def _matcher(text: str) -> Callable[[str], object]:
+    """Most values are ids: a pattern of each would be compiled, and kept by ``re`` for long."""
+    if not any(character in text for character in "*?\\"):
+        return partial(eq, text)
+    return _pattern(text).fullmatch
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -220,7 +220,7 @@ FORMER_INTERFACES = Table(
 )
 CURSORS = Table("ec2_public_address_cursor", PublicAddressCursor, key=("pool",))
 CLIENT_TOKENS = Table(
-    "ec2_client_token", ClientToken, key=("account", "region", "operation", "token")
+    "ec2_client_token", ClientToken, key=("account", "region", "operation", "token"), kept=8
 )
 
 

@@ -23,11 +23,13 @@ from hiyoko.store.table import Table
 ZONES = Table("route53_zone", HostedZone, key=("zone_id",), index=("account", "name"))
 RECORDS = Table("route53_record_set", RecordSet, key=("zone_id", "name", "type", "set_id"))
 SIGNING_KEYS = Table("route53_key_signing_key", KeySigningKey, key=("zone_id", "name"))
-CHANGES = Table("route53_change", Change, key=("change_id",), index=("revision",))
-REFERENCES = Table("route53_caller_reference", CallerReference, key=("account", "reference"))
+CHANGES = Table("route53_change", Change, key=("change_id",), index=("revision",), kept=8)
+REFERENCES = Table(
+    "route53_caller_reference", CallerReference, key=("account", "reference"), kept=8
+)
 CHECKS = Table("route53_health_check", HealthCheck, key=("check_id",), index=("account",))
 CHECK_REFERENCES = Table(
-    "route53_health_check_reference", CallerReference, key=("account", "reference")
+    "route53_health_check_reference", CallerReference, key=("account", "reference"), kept=8
 )
 
 DELEGATION_SETS = Table(

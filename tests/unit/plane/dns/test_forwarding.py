@@ -11,9 +11,9 @@ import dns.rrset
 import pytest
 
 from hiyoko.blueprint.resolvers import Outlet, Rule
-from hiyoko.plane.dns.authority import Reply
 from hiyoko.plane.dns.forwarding import UNDER_WAY_MAX, Forwarder, read
 from hiyoko.plane.dns.outlet import Exit
+from hiyoko.plane.dns.reply import Reply
 
 
 def response(*answer: str, authority: str = "", rcode: str = "NOERROR") -> dns.message.Message:

@@ -7,8 +7,8 @@ import dns.rcode
 import dns.rdatatype
 
 from hiyoko.blueprint.resolvers import VpcResolver
-from hiyoko.plane.dns.authority import Reply
 from hiyoko.plane.dns.recursive import provided
+from hiyoko.plane.dns.reply import Reply
 
 TOKYO = VpcResolver(
     "vpc-1", IPv4Address("10.0.0.2"), "ap-northeast-1", (IPv4Network("10.0.0.0/16"),)

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from hiyoko.blueprint.zones import RecordSet, Signing, Zone, Zones
 from hiyoko.clock import SystemClock
-from hiyoko.plane.dns.authority import LoadedZone, Reply, deepest
+from hiyoko.plane.dns.authority import LoadedZone, deepest
 from hiyoko.plane.dns.loaded import Key, Name, Records, Type
+from hiyoko.plane.dns.reply import Reply
 from hiyoko.plane.dns.served import Served
 from hiyoko.plane.dns.signing import sign_keys
 from hiyoko.plane.dns.upstream import Upstream

@@ -8,8 +8,9 @@ import dns.name
 import dns.rdatatype
 
 from hiyoko.blueprint.zones import RecordSet, Zone
-from hiyoko.plane.dns.authority import LoadedZone, Reply
+from hiyoko.plane.dns.authority import LoadedZone
 from hiyoko.plane.dns.loaded import Records
+from hiyoko.plane.dns.reply import Reply
 
 RECORDS = (
     ("example.com.", "SOA", 900, ("ns-1. host. 1 7200 900 1209600 86400",)),
