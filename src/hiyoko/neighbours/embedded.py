@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -113,7 +114,7 @@ class Embedded:
         try:
             answer = self._moto.process_request(request)
         except NotImplementedError as error:
-            raise not_implemented(service, str(error) or method) from error
+            raise not_implemented(service, _operation(headers, str(error)) or method) from error
         if answer is None or (answer[0] == 404 and answer[2] == "Not yet implemented"):
             raise not_implemented(service, f"{method} {url.partition('?')[0]}")
         status, answer_headers, answer_body = answer
@@ -166,6 +167,14 @@ def _bucket(host: str) -> str:
         if found:
             return before
     return ""
+
+
+def _operation(headers: Mapping[str, str], words: str) -> str:
+    """AWS's name of the operation: as the request has it, else from moto's words about it."""
+    target = next((headers[name] for name in headers if name.lower() == "x-amz-target"), "")
+    named = target.rpartition(".")[2]
+    found = re.fullmatch(r"The (\w+) action has not been implemented", words)
+    return named or (found[1] if found is not None else words)
 
 
 def _headers(values: Mapping[str, str]) -> HTTPHeaders:
