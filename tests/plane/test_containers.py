@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -395,7 +396,10 @@ async def test_secrets_and_files_become_variables(driver: Driver) -> None:
         (
             f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:none-abcdef",
             "unable to retrieve secret from asm: service call has been retried 1 time(s):"
-            " ResourceNotFoundException: Secrets Manager can't find the specified secret.",
+            f" failed to fetch secret arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:none-abcdef"
+            " from secrets manager: operation error Secrets Manager: GetSecretValue, https response"
+            " error StatusCode: 400, RequestID: ID, ResourceNotFoundException: Secrets Manager"
+            " can't find the specified secret.",
         ),
     ],
 )
@@ -405,8 +409,10 @@ async def test_a_secret_that_is_not_there_stops_the_task(
     push(driver.world.store, driver.world.settings, "app", "1", ())
     task = make_task(24, make_container(IMAGE, "true", secrets=(("A", value_from),)))
     await driver.settle(task)
-    assert driver.progress(task).failure == (
-        f"ResourceInitializationError: unable to pull secrets or registry auth: {reason}"
+    failure = re.sub("RequestID: [^,]+", "RequestID: ID", driver.progress(task).failure)
+    assert re.sub(r"StatusCode: \d+", "StatusCode: 400", failure) == (
+        "ResourceInitializationError: unable to pull secrets or registry auth: execution resource"
+        f" retrieval failed: {reason}"
     )
 
 
