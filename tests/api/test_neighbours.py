@@ -123,6 +123,7 @@ def test_an_event_reaches_the_log_group_of_its_rule(endpoint: Any) -> None:
     event = json.loads(told["message"])
     assert event["source"] == "my.site"
     assert event["detail"] == {"to": 2}
+    assert event["account"] == "123456789012"
 
 
 def test_accounts_and_regions_are_strangers(endpoint: Any) -> None:

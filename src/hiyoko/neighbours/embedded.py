@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.response import StreamingBody
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
+from moto.events.utils import EventTemplateParser
 from moto.moto_api._internal.models import moto_api_backend
 
 from hiyoko.api import AwsError, Request, Response, not_implemented
@@ -25,6 +26,12 @@ from hiyoko.spec.http import HttpRequest, HttpResponse
 WriteLog = Callable[[str, str, str, str, str], None]
 """Account, region, log group, log stream, text. It may be called on any thread."""
 
+EVENT = (
+    '{"version": "0", "id": "<id>", "detail-type": "<detail-type>", "source": "<source>",'
+    ' "account": "<account>", "time": <time>, "region": "<region>", "resources": <resources>,'
+    ' "detail": <detail>}'
+)
+"""https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html"""
 ACCOUNT_HEADER = "x-moto-account-id"
 """moto's own way to be told the account, which it would otherwise look up by the access key."""
 
@@ -35,6 +42,8 @@ class Embedded:
     def __init__(self, write_log: WriteLog | None) -> None:
         self._moto = BotocoreStubber()
         self._clients: dict[tuple[str, str, str], Any] = {}
+        # Every event of AWS's names its account; moto's leaves it out where no rule says otherwise.
+        EventTemplateParser.DEFAULT_EVENT_INPUT_TEMPLATE = EVENT
         if write_log is not None:
             # EventBridge's only way to a log group; moto's own CloudWatch Logs is not served.
             logs: Any = moto.logs
