@@ -146,6 +146,16 @@ class Enough(Exception):
     """The last line was shown."""
 
 
+class Tries(Target):
+    """A cloud, and how often somebody turned to it."""
+
+    tries: ClassVar[queue.Queue[str]] = queue.Queue()
+
+    def client(self, service: str) -> Any:
+        self.tries.put(service)
+        return super().client(service)
+
+
 class Lines(Wanted):
     """What ``hiyoko logs -f`` shows, until it shows "end"."""
 
@@ -165,7 +175,7 @@ def test_logs_are_followed_beyond_the_cloud_s_end(
 ) -> None:
     monkeypatch.setattr("hiyoko.cli.logs.POLL_S", 0.05)
     way = Way(endpoint.port)
-    target = Target(
+    target = Tries(
         "local", "ap-northeast-1", f"http://127.0.0.1:{way.own}", botocore.session.Session()
     )
     wanted = Lines(target, "app", None, as_json=False)
@@ -180,8 +190,11 @@ def test_logs_are_followed_beyond_the_cloud_s_end(
     assert [wanted.seen.get(timeout=10) for _ in range(2)] == ["before", "before"]
     put(logs, "web/1", "live")
     assert wanted.seen.get(timeout=10) == "live"
+    target.tries.queue.clear()
     way.cut()
     put(logs, "api/1", "while it was away")
+    for _ in range(4):  # it tries, and finds nobody
+        target.tries.get(timeout=10)
     way.mend()
     assert wanted.seen.get(timeout=10) == "while it was away"
     put(logs, "web/1", "again", "end")

@@ -15,6 +15,7 @@ from threading import Event
 from time import time
 from typing import Any
 
+from botocore.exceptions import ConnectionError as NotConnected
 from botocore.exceptions import EventStreamError, HTTPClientError
 from urllib3.exceptions import HTTPError
 
@@ -88,7 +89,7 @@ class Wanted:
                 tail.run()
             except EventStreamError:
                 told = False  # the three hours of a session are over
-            except (HTTPClientError, HTTPError):
+            except (NotConnected, HTTPClientError, HTTPError):
                 if not told or tail.connected:
                     print(AWAY, file=sys.stderr)
                 told = True
