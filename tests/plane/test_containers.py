@@ -424,7 +424,7 @@ async def fetched(task: Task, url: str) -> Any:
 async def test_a_task_reads_of_itself_and_finds_its_roles_keys(driver: Driver) -> None:
     push(driver.world.store, driver.world.settings, "app", "1", ())
     script = (
-        "echo uri=$ECS_CONTAINER_METADATA_URI_V4;"
+        "echo uri=$ECS_CONTAINER_METADATA_URI_V4; echo older=$ECS_CONTAINER_METADATA_URI;"
         " echo keys=$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI;"
         " head -1 $AWS_CA_BUNDLE; exec sleep 60"
     )
@@ -457,6 +457,13 @@ async def test_a_task_reads_of_itself_and_finds_its_roles_keys(driver: Driver) -
     assert (whole["Family"], whole["Revision"], whole["ServiceName"]) == ("app", "3", "web")
     assert whole["Limits"] == {"CPU": 0.25, "Memory": 512}
     assert [one["DockerId"] for one in whole["Containers"]] == [mine["DockerId"]]
+    older = (await driver.line(task, "^older=")).removeprefix("older=")
+    network = {"NetworkMode": "awsvpc", "IPv4Addresses": ["10.0.0.5"]}
+    assert (await fetched(task, older))["Networks"] == [network]
+    assert (await fetched(task, f"{older}/task"))["Containers"][0]["Networks"] == [network]
+    assert "ContainerARN" in mine
+    assert "ContainerARN" not in await fetched(task, older)
+    assert mine["DockerId"] in await fetched(task, f"{older}/task/stats")
     usage = (await fetched(task, f"{uri}/task/stats"))[mine["DockerId"]]
     if limits_enforced():
         assert usage["memory_stats"]["usage"] > 0

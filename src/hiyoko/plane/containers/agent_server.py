@@ -30,7 +30,13 @@ from hiyoko.plane.containers.directory import (
     runtime_id,
     task_id,
 )
-from hiyoko.plane.containers.metadata import Shape, container_metadata, task_metadata
+from hiyoko.plane.containers.metadata import (
+    Shape,
+    container_metadata,
+    task_metadata,
+    version_3,
+)
+from hiyoko.plane.containers.storage import storage_mib
 from hiyoko.plane.containers.usage import container_usage
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.namespaces import IP_FREEBIND, identity, in_namespace
@@ -121,8 +127,8 @@ class AgentServer:
         match [part for part in request.path.split("/") if part]:
             case ["v2", "credentials", name]:
                 return self._credentials(task, name)
-            case ["v4", cid, *rest]:
-                return self._metadata(task, cid, rest)
+            case ["v3" | "v4" as version, cid, *rest]:
+                return self._metadata(task, cid, version, rest)
             case _:
                 return _refused(404, "404 page not found")
 
@@ -136,12 +142,15 @@ class AgentServer:
         ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(float(str(kept["Expiration"]))))
         return web.json_response({"RoleArn": task.identity.role, **kept, "Expiration": ends})
 
-    def _metadata(self, task: Task | None, cid: str, rest: list[str]) -> web.Response:
+    def _metadata(self, task: Task | None, cid: str, version: str, rest: list[str]) -> web.Response:
         for container in task.containers if task is not None else ():
             if task is not None and runtime_id(task.arn, container.name) == cid:
                 shape = self._of(task, container.name, rest)
-                return web.json_response(shape) if shape is not _NOT_THERE else _lost(cid)
-        return _lost(cid)
+                if shape is _NOT_THERE:
+                    break
+                older = version == "v3" and rest[-1:] != ["stats"] and isinstance(shape, dict)
+                return web.json_response(version_3(shape) if older else shape)
+        return _lost(cid, version)
 
     def _of(self, task: Task, name: str, rest: list[str]) -> object:
         directory = TaskDirectory(self.settings.task_dir / task_id(task.arn))
@@ -157,7 +166,14 @@ class AgentServer:
                 return self._usage(files.get(name))
             case ["task"] | ["taskWithTags"]:
                 tags = rest == ["taskWithTags"]
-                return task_metadata(task, progress, states, tags=tags, now=self.clock.now())
+                return task_metadata(
+                    task,
+                    progress,
+                    states,
+                    tags=tags,
+                    now=self.clock.now(),
+                    storage_mib=storage_mib(directory),
+                )
             case ["task", "stats"]:
                 return {one.cid: self._usage(one) for one in files.values()}
             case _:
@@ -170,8 +186,9 @@ class AgentServer:
 _NOT_THERE = object()
 
 
-def _lost(cid: str) -> web.Response:
-    return web.json_response(f"V4 metadata handler: unable to get task arn for {cid}", status=404)
+def _lost(cid: str, version: str) -> web.Response:
+    text = f"{version.upper()} metadata handler: unable to get task arn for {cid}"
+    return web.json_response(text, status=404)
 
 
 def _refused(status: int, text: str) -> web.Response:
