@@ -148,8 +148,9 @@ class AgentServer:
                 shape = self._of(task, container.name, rest)
                 if shape is _NOT_THERE:
                     break
-                older = version == "v3" and rest[-1:] != ["stats"] and isinstance(shape, dict)
-                return web.json_response(version_3(shape) if older else shape)
+                if version == "v3" and rest[-1:] != ["stats"] and isinstance(shape, dict):
+                    shape = version_3(shape)
+                return web.json_response(shape)
         return _lost(cid, version)
 
     def _of(self, task: Task, name: str, rest: list[str]) -> object:
