@@ -66,8 +66,9 @@ from hiyoko.services.acm.key_store import use_key_store
 from hiyoko.services.acm.model import ACME_HOST
 from hiyoko.services.cloudformation.requests import use_specs
 from hiyoko.services.ecr.layer_store import use_layer_store
-from hiyoko.services.ecs.execute_command import ExecSession
+from hiyoko.services.ecs.model import ExecSession
 from hiyoko.services.route53.dns_answers import use_name_servers
+from hiyoko.services.ssm.sessions import use_streams
 from hiyoko.settings import Settings
 from hiyoko.store.database import Store
 
@@ -159,6 +160,7 @@ def compose(
     channels = DataChannels(store, clock, terminals(containers))
     gateway.register_host(data_channel.HOST, channels.handle)
     gateway.register_channels(channels.handle)
+    use_streams(channels.opened)
     gateway.register_host(layer_bucket.HOST, layer_bucket.LayerBucket(store, settings).handle)
     find_key = partial(public_key, settings)
     gateway.register_host(public_keys.HOST, public_keys.PublicKeys(find_key).handle)

@@ -355,3 +355,100 @@ def test_definitions_are_listed_by_family_and_number(cloud: Cloud) -> None:
     page = cloud("ListTaskDefinitions", sort="DESC", nextToken=page["nextToken"])
     assert page["taskDefinitionArns"][0].endswith("app:1")
     assert cloud("ListTaskDefinitionFamilies", familyPrefix="ap")["families"] == ["api", "app"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (
+            {"memory": 1024},
+            "The 'memory' setting for container 'web' is greater than for the task.",
+        ),
+        ({"cpu": 512}, "The 'cpu' setting for container 'web' is greater than for the task."),
+        ({"cpu": -1}, "Invalid 'cpu' setting for container 'web'."),
+        ({"memory": 5}, "Invalid 'memory' setting for container 'web': it must be at least 6 MiB."),
+        (
+            {"memory": 100, "memoryReservation": 200},
+            "Invalid setting for container 'web'. 'memory' must be greater than or equal to"
+            " 'memoryReservation'.",
+        ),
+        (
+            {"portMappings": [{"containerPort": 65536}]},
+            "Invalid containerPort 65536: it must be between 1 and 65535.",
+        ),
+        (
+            {"portMappings": [{"containerPort": 80, "name": "Web"}]},
+            "Invalid port mapping name Web.",
+        ),
+        (
+            {"portMappings": [{"containerPort": p, "name": "web"} for p in (80, 81)]},
+            "The port mapping name web is not unique.",
+        ),
+        (
+            {"portMappings": [{"containerPort": 80, "appProtocol": "http"}]},
+            "A port mapping with an appProtocol must have a name.",
+        ),
+        (
+            {"stopTimeout": -1},
+            "Tasks using the Fargate launch type must have a container stop timeout of less than"
+            " 120 seconds.",
+        ),
+        (
+            {"healthCheck": {"command": ["CMD"]}},
+            "Health check command must start with CMD or CMD-SHELL.",
+        ),
+        *(
+            (
+                {"healthCheck": {"command": ["CMD", "true"], member: value}},
+                f"Health check {member} must be between {low} and {high}, it is {value}.",
+            )
+            for member, value, low, high in (
+                ("interval", 4, 5, 300),
+                ("interval", 0, 5, 300),
+                ("timeout", 61, 2, 60),
+                ("retries", 11, 1, 10),
+                ("startPeriod", 301, 0, 300),
+            )
+        ),
+        (
+            {"environment": [{"name": "", "value": "x"}]},
+            "The name of an environment variable should not be null or empty.",
+        ),
+        (
+            {"secrets": [{"name": "KEY", "valueFrom": ""}]},
+            "The valueFrom of a secret should not be null or empty.",
+        ),
+    ],
+)
+def test_a_number_or_a_name_that_cannot_be_is_refused(
+    cloud: Cloud, changes: dict[str, Any], text: str
+) -> None:
+    container = CONTAINER | changes
+    assert define_refusal(cloud, containerDefinitions=[container], executionRoleArn=ROLE) == text
+
+
+def test_containers_are_together_no_larger_than_their_task(cloud: Cloud) -> None:
+    def two(**sizes: int) -> list[dict[str, Any]]:
+        return [{"name": name, "image": "nginx", **sizes} for name in ("a", "b")]
+
+    assert define_refusal(cloud, containerDefinitions=two(memory=300)) == (
+        "The containers' 'memory' is together greater than the task's."
+    )
+    assert define_refusal(cloud, containerDefinitions=two(cpu=129)) == (
+        "The containers' 'cpu' is together greater than the task's."
+    )
+    cloud.define(containerDefinitions=two(memory=300, memoryReservation=256, cpu=128))
+
+
+def test_a_role_may_be_given_by_its_name(cloud: Cloud) -> None:
+    cloud.define(taskRoleArn="execution", executionRoleArn="execution")
+    shown = cloud("DescribeTaskDefinition", taskDefinition="app")["taskDefinition"]
+    assert (shown["taskRoleArn"], shown["executionRoleArn"]) == (ROLE, ROLE)
+    assert cloud.run_task()
+
+
+def test_what_is_switched_off_is_shown_so(cloud: Cloud) -> None:
+    off = {"initProcessEnabled": False}
+    cloud.define(containerDefinitions=[{**CONTAINER, "linuxParameters": off}])
+    shown = cloud("DescribeTaskDefinition", taskDefinition="app")["taskDefinition"]
+    assert shown["containerDefinitions"][0]["linuxParameters"] == off

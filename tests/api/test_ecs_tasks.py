@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
-from tests.api.ecs_cloud import ROLE, Cloud, refusal
+from tests.api.ecs_cloud import CONTAINER, ROLE, Cloud, refusal
 
 from hiyoko.api import AwsError
 from hiyoko.services.ecs.seen import ContainerSeen
+
+FILE = {"type": "s3", "value": "arn:aws:s3:::config/another.env"}
 
 
 @pytest.fixture
@@ -164,10 +166,89 @@ def test_overrides_are_shown_for_every_container(cloud: Cloud) -> None:
     assert message == "Override for container named db is not a container in the TaskDefinition."
 
 
+@pytest.mark.parametrize(
+    ("overrides", "text"),
+    [
+        (
+            {"cpu": "1024"},
+            "No Fargate configuration exists for given values: 1024 CPU, 512 memory. See the"
+            " Amazon ECS documentation for the valid values.",
+        ),
+        (
+            {"containerOverrides": [{"name": "web", "memory": 513}]},
+            "The 'memory' setting for container 'web' is greater than for the task.",
+        ),
+        (
+            {"containerOverrides": [{"name": "web", "cpu": one} for one in (1, 2)]},
+            "Container web is overridden more than once.",
+        ),
+        (
+            {"containerOverrides": [{"name": "web", "command": ["x" * 8192]}]},
+            "The overrides have more than 8192 characters.",
+        ),
+        (
+            {"containerOverrides": [{"name": "web", "environmentFiles": [FILE]}]},
+            "Fargate requires task definition to have execution role ARN to support environment"
+            " files.",
+        ),
+    ],
+)
+def test_overrides_that_do_not_fit_the_task_are_refused(
+    cloud: Cloud, overrides: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(AwsError) as refused:
+        cloud.run_task(overrides=overrides)
+    assert (refused.value.code, refused.value.message) == ("InvalidParameterException", text)
+    assert cloud.tasks() == []
+
+
+def test_environment_files_are_overridden_as_a_whole(cloud: Cloud) -> None:
+    one = {"type": "s3", "value": "arn:aws:s3:::config/one.env"}
+    cloud.define(
+        executionRoleArn=ROLE, containerDefinitions=[{**CONTAINER, "environmentFiles": [one]}]
+    )
+    changed = [{"name": "web", "environmentFiles": [FILE]}]
+    (task,) = cloud.run_task(overrides={"containerOverrides": changed})
+    assert task["overrides"]["containerOverrides"] == changed
+
+
 def test_a_client_token_starts_tasks_once(cloud: Cloud) -> None:
     (first,) = cloud.run_task(clientToken="t")
     (second,) = cloud.run_task(clientToken="t")
     assert first["taskArn"] == second["taskArn"]
+    for others in (
+        {"count": 2},
+        {"group": "g"},
+        {"startedBy": "me"},
+        {"overrides": {"cpu": "256"}},
+    ):
+        with pytest.raises(AwsError) as refused:
+            cloud.run_task(clientToken="t", **others)
+        assert refused.value.code == "ConflictException"
+        assert refused.value.fields == {"resourceIds": [first["taskArn"]]}
+    assert len(cloud.tasks()) == 1
+
+
+def test_a_managed_tag_names_the_cluster(cloud: Cloud) -> None:
+    (task,) = cloud.run_task(enableECSManagedTags=True, tags=[{"key": "a", "value": "b"}])
+    tags = [{"key": "a", "value": "b"}, {"key": "aws:ecs:clusterName", "value": "c"}]
+    assert task["tags"] == tags
+    assert cloud("ListTagsForResource", resourceArn=task["taskArn"])["tags"] == tags
+
+
+def test_what_run_task_cannot_take_is_refused(cloud: Cloud) -> None:
+    for asked, text in (
+        ({"count": 0}, "Count must be between 1 and 10."),
+        ({"startedBy": "x" * 129}, "startedBy can have up to 128 letters"),
+        ({"startedBy": "a b"}, "startedBy can have up to 128 letters"),
+        ({"clientToken": "x" * 65}, "clientToken can have up to 64 characters."),
+        (
+            {"placementConstraints": [{"type": "distinctInstance"}]},
+            "Placement constraints are not supported with FARGATE launch type.",
+        ),
+    ):
+        with pytest.raises(AwsError, match=text):
+            cloud.run_task(**asked)
 
 
 def test_an_unknown_subnet_is_named(cloud: Cloud) -> None:

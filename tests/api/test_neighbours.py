@@ -123,6 +123,7 @@ def test_an_event_reaches_the_log_group_of_its_rule(endpoint: Any) -> None:
     event = json.loads(told["message"])
     assert event["source"] == "my.site"
     assert event["detail"] == {"to": 2}
+    assert event["account"] == "123456789012"
 
 
 def test_accounts_and_regions_are_strangers(endpoint: Any) -> None:
@@ -178,8 +179,17 @@ def test_what_would_run_something_is_refused_by_name(endpoint: Any) -> None:
         assert refused.value.response["Error"]["Code"] == "NotImplemented"
 
 
-def test_none_of_them_is_ours() -> None:
-    assert not [name for name in SERVED if api.operations(name)]
+def test_none_of_them_is_ours_but_for_sessions_of_ecs_exec() -> None:
+    ours = {name: api.operations(name) for name in SERVED if api.operations(name)}
+    assert ours == {"ssm": {"DescribeSessions", "TerminateSession"}}
+
+
+def test_what_nobody_does_of_a_service_is_refused_by_its_name(endpoint: Any) -> None:
+    with pytest.raises(ClientError) as refused:
+        endpoint.client("ssm").resume_session(SessionId="ecs-execute-command-1")
+    told = refused.value.response["Error"]
+    assert told["Message"] == "hiyoko does not implement ssm:ResumeSession."
+    assert endpoint.client("ssm").describe_sessions(State="Active")["Sessions"] == []
 
 
 def test_nothing_is_imported_before_the_first_request() -> None:

@@ -31,6 +31,7 @@ from hiyoko.plane.containers.cgroups import (
     task_group,
 )
 from hiyoko.plane.containers.directory import ContainerState, task_id
+from hiyoko.plane.containers.storage import storage_mib
 from hiyoko.plane.log_driver.lines import parse_lines
 from hiyoko.plane.process import run
 
@@ -91,6 +92,9 @@ async def test_more_than_the_ephemeral_storage_is_refused_by_the_kernel(driver: 
     await driver.until(task, "RUNNING")
     assert await driver.line(task, "one fits")
     assert await driver.line(task, "No space left")
+    told = storage_mib(driver.plane.directory(task.arn))  # EphemeralStorageMetrics
+    assert told is not None
+    assert 667 <= told[0] < told[1] <= 1024
     await driver.settle(replace(task, run=False))
     assert str(driver.world.settings.task_dir) not in await run("mount")
 

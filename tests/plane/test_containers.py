@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -406,7 +407,10 @@ async def test_secrets_and_files_become_variables(driver: Driver) -> None:
         (
             f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:none-abcdef",
             "unable to retrieve secret from asm: service call has been retried 1 time(s):"
-            " ResourceNotFoundException: Secrets Manager can't find the specified secret.",
+            f" failed to fetch secret arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:none-abcdef"
+            " from secrets manager: operation error Secrets Manager: GetSecretValue, https response"
+            " error StatusCode: 400, RequestID: ID, ResourceNotFoundException: Secrets Manager"
+            " can't find the specified secret.",
         ),
     ],
 )
@@ -416,8 +420,10 @@ async def test_a_secret_that_is_not_there_stops_the_task(
     push(driver.world.store, driver.world.settings, "app", "1", ())
     task = make_task(24, make_container(IMAGE, "true", secrets=(("A", value_from),)))
     await driver.settle(task)
-    assert driver.progress(task).failure == (
-        f"ResourceInitializationError: unable to pull secrets or registry auth: {reason}"
+    failure = re.sub("RequestID: [^,]+", "RequestID: ID", driver.progress(task).failure)
+    assert re.sub(r"StatusCode: \d+", "StatusCode: 400", failure) == (
+        "ResourceInitializationError: unable to pull secrets or registry auth: execution resource"
+        f" retrieval failed: {reason}"
     )
 
 
@@ -455,7 +461,8 @@ async def protects_itself(driver: Driver, task: Task) -> None:
 async def test_a_task_reads_of_itself_and_finds_its_roles_keys(driver: Driver) -> None:
     push(driver.world.store, driver.world.settings, "app", "1", ())
     script = (
-        "echo uri=$ECS_CONTAINER_METADATA_URI_V4; echo agent=$ECS_AGENT_URI;"
+        "echo uri=$ECS_CONTAINER_METADATA_URI_V4; echo older=$ECS_CONTAINER_METADATA_URI;"
+        " echo agent=$ECS_AGENT_URI;"
         " echo keys=$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI;"
         " head -1 $AWS_CA_BUNDLE; exec sleep 60"
     )
@@ -490,6 +497,13 @@ async def test_a_task_reads_of_itself_and_finds_its_roles_keys(driver: Driver) -
     assert (whole["Family"], whole["Revision"], whole["ServiceName"]) == ("app", "3", "web")
     assert whole["Limits"] == {"CPU": 0.25, "Memory": 512}
     assert [one["DockerId"] for one in whole["Containers"]] == [mine["DockerId"]]
+    older = (await driver.line(task, "^older=")).removeprefix("older=")
+    network = {"NetworkMode": "awsvpc", "IPv4Addresses": ["10.0.0.5"]}
+    assert (await fetched(task, older))["Networks"] == [network]
+    assert (await fetched(task, f"{older}/task"))["Containers"][0]["Networks"] == [network]
+    assert "ContainerARN" in mine
+    assert "ContainerARN" not in await fetched(task, older)
+    assert mine["DockerId"] in await fetched(task, f"{older}/task/stats")
     usage = (await fetched(task, f"{uri}/task/stats"))[mine["DockerId"]]
     if limits_enforced():
         assert usage["memory_stats"]["usage"] > 0

@@ -25,6 +25,7 @@ from hiyoko.gateway import session as session_module
 from hiyoko.gateway.data_channel import DataChannels
 from hiyoko.gateway.server import Gateway
 from hiyoko.plane.process import run
+from hiyoko.services.ssm.sessions import use_streams
 
 __all__ = ["hatchery"]  # the fixture
 AWAY = (
@@ -39,6 +40,7 @@ class Exec:
 
     hatchery: Hatchery
     ecs: Any
+    ssm: Any
     http: aiohttp.ClientSession
 
     async def run_task(self, **more: Any) -> str:
@@ -73,6 +75,11 @@ class Exec:
         answer = await self.execute(task, command)
         return await SessionClient.open(self.http, answer["session"], **behaviour)
 
+    async def sessions(self, state: str) -> list[tuple[str, str]]:
+        """The sessions that Session Manager tells of, by id and status."""
+        answer = await asyncio.to_thread(self.ssm.describe_sessions, State=state)
+        return [(one["SessionId"], one["Status"]) for one in answer["Sessions"]]
+
     def logged(self, group: str) -> list[str]:
         """What sessions left in a log group."""
         asked = {"logGroupName": group, "logStreamNamePrefix": "ecs-execute-command-"}
@@ -86,17 +93,21 @@ async def execute(hatchery: Hatchery) -> AsyncIterator[Exec]:
     gateway = Gateway(store, settings)
     channels = DataChannels(store, SystemClock(), terminals(hatchery.plane))
     gateway.register_channels(channels.handle)
+    use_streams(channels.opened)
     listener = socket.create_server(("127.0.0.1", 0))
     await gateway.serve(listener)
-    ecs = boto3.client(
-        "ecs",
-        endpoint_url=f"http://127.0.0.1:{listener.getsockname()[1]}",
-        region_name="ap-northeast-1",
-        aws_access_key_id="a",
-        aws_secret_access_key="s",
+    ecs, ssm = (
+        boto3.client(
+            service,
+            endpoint_url=f"http://127.0.0.1:{listener.getsockname()[1]}",
+            region_name="ap-northeast-1",
+            aws_access_key_id="a",
+            aws_secret_access_key="s",
+        )
+        for service in ("ecs", "ssm")
     )
     async with aiohttp.ClientSession() as http:
-        yield Exec(hatchery, ecs, http)
+        yield Exec(hatchery, ecs, ssm, http)
     await gateway.close()
 
 
@@ -251,6 +262,24 @@ async def test_a_stopped_task_ends_its_sessions(execute: Exec) -> None:
     until = execute.hatchery.until(task, lambda task: task["lastStatus"] == "DEPROVISIONING")
     await asyncio.gather(until, *(client.until_closed() for client in clients))
     assert [client.closed is not None for client in clients] == [True, True]
+
+
+async def test_a_session_is_terminated_by_somebody_else(execute: Exec) -> None:
+    answer = await execute.execute(await execute.ready(), 'sh -c "echo begun; exec sleep 4321"')
+    session_id = answer["session"]["sessionId"]
+    assert await execute.sessions("Active") == [(session_id, "Connecting")]
+    client = await SessionClient.open(execute.http, answer["session"])
+    await client.until("begun")
+    assert await execute.sessions("Active") == [(session_id, "Connected")]
+    await asyncio.to_thread(execute.ssm.terminate_session, SessionId=session_id)
+    await client.until_closed()
+    assert client.closed is not None
+    async with asyncio.timeout(30):
+        while "sleep 4321" in await run("ps", "axww"):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        while await execute.sessions("History") != [(session_id, "Terminated")]:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert await execute.sessions("Active") == []
 
 
 async def test_sessions_are_logged_where_the_cluster_says(execute: Exec) -> None:

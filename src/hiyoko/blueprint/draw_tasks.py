@@ -128,6 +128,9 @@ def _container(
     command = definition.command if override.command is None else override.command
     cpu = definition.cpu if override.cpu is None else override.cpu
     memory = definition.memory if override.memory is None else override.memory
+    files = override.environment_files
+    if files is None:
+        files = definition.environment_files
     stop_timeout, restart = definition.stop_timeout_s, definition.restart
     check = definition.health or model.HealthCheck(command=())
     return Container(
@@ -151,11 +154,11 @@ def _container(
         health_start_period_s=check.start_period_s or 0,
         depends_on=dependencies(definition, whole),
         secrets=(*definition.secrets, *router_secrets(definition, whole)),
-        environment_files=definition.environment_files,
+        environment_files=files,
         mounts=_mounts(definition, whole),
         ulimits=tuple((limit.name, limit.soft, limit.hard) for limit in definition.ulimits),
         system_controls=definition.system_controls,
-        init_process=definition.init_process,
+        init_process=bool(definition.init_process),
         capabilities=definition.capabilities,
         dropped=definition.dropped,
         interactive=bool(definition.interactive),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +15,9 @@ from threading import Event
 from time import time
 from typing import Any
 
-from botocore.exceptions import EventStreamError
+from botocore.exceptions import ConnectionError as NotConnected
+from botocore.exceptions import EventStreamError, HTTPClientError
+from urllib3.exceptions import HTTPError
 
 from hiyoko.cli.balancer_logs import balancer_logs
 from hiyoko.cli.duration import seconds
@@ -24,6 +28,11 @@ from hiyoko.settings import Settings
 from hiyoko.site.load import load_site
 
 POLL_S = 2.0
+AWAY = "hiyoko: the local cloud does not answer; waiting for it"
+LATE_S = 60.0
+"""A line may be so much older than the moment at which it can be read."""
+KEPT = 10_000
+"""So many lines are remembered before the older ones are forgotten."""
 
 
 def logs(options: argparse.Namespace, settings: Settings) -> int:
@@ -72,30 +81,19 @@ class Wanted:
             yield from page["events"]
 
     def follow(self, since: int) -> None:
-        """What is there, then each line when it is written: a live tail, begun before the look."""
-        client = self.target.client("logs")
-        found = client.describe_log_groups(logGroupNamePrefix=self.group)["logGroups"]
-        arn = next(one["logGroupArn"] for one in found if one["logGroupName"] == self.group)
-        prefixes = {"logStreamNamePrefixes": [f"{self.service}/"]} if self.service else {}
+        """What is there, then each line when it is written, also after the cloud was away."""
+        tail = Tail(self, since)
+        told = False
         while True:
-            began = time()
-            stream = client.start_live_tail(logGroupIdentifiers=[arn], **prefixes)["responseStream"]
-            shown: Counter[tuple[str, int, str]] = Counter()
-            for event in self.events(since):
-                self.show(event)
-                # A session hears of what is written from its begin on: these it may show too.
-                if event["ingestionTime"] >= int(began * 1000):
-                    shown[_identity(event)] += 1
             try:
-                for update in stream:
-                    for event in update.get("sessionUpdate", {}).get("sessionResults", ()):
-                        if shown[_identity(event)] > 0:
-                            shown[_identity(event)] -= 1
-                        else:
-                            self.show(event)
+                tail.run()
             except EventStreamError:
-                pass  # the three hours of a session are over
-            since = int(time() * 1000)
+                told = False  # the three hours of a session are over
+            except (NotConnected, HTTPClientError, HTTPError):
+                if not told or tail.connected:
+                    print(AWAY, file=sys.stderr)
+                told = True
+                Event().wait(POLL_S)
 
     def look_again_and_again(self, since: int) -> None:
         """The same on AWS, where a live tail is paid by the minute."""
@@ -116,6 +114,52 @@ class Wanted:
         at = datetime.fromtimestamp(event["timestamp"] / 1000).astimezone()
         service, _, task = event["logStreamName"].partition("/")
         print(f"{at:%H:%M:%S} {service}/{task[-32:][:8]} {event['message'].rstrip()}", flush=True)
+
+
+class Tail:
+    """A live tail, and what it has shown: the next one goes on where it was lost."""
+
+    def __init__(self, wanted: Wanted, since: int) -> None:
+        self.wanted = wanted
+        self.since = since
+        self.connected = False
+        self._shown: Counter[tuple[str, int, str]] = Counter()
+
+    def run(self) -> None:
+        """One session, begun before the look at what is there."""
+        self.connected = False
+        wanted, client = self.wanted, self.wanted.target.client("logs")
+        found = client.describe_log_groups(logGroupNamePrefix=wanted.group)["logGroups"]
+        arn = next(one["logGroupArn"] for one in found if one["logGroupName"] == wanted.group)
+        prefixes = {"logStreamNamePrefixes": [f"{wanted.service}/"]} if wanted.service else {}
+        began = time()
+        stream = client.start_live_tail(logGroupIdentifiers=[arn], **prefixes)["responseStream"]
+        with closing(stream):
+            before = self._shown.copy()
+            twice: Counter[tuple[str, int, str]] = Counter()
+            for event in wanted.events(self.since):
+                # A session hears of what is written from its begin on: these it may show too.
+                if event["ingestionTime"] >= int(began * 1000):
+                    twice[_identity(event)] += 1
+                self._show(event, before)
+            for update in stream:
+                self.connected = True
+                for event in update.get("sessionUpdate", {}).get("sessionResults", ()):
+                    self._show(event, twice)
+                self._heard()
+
+    def _show(self, event: dict[str, Any], already: Counter[tuple[str, int, str]]) -> None:
+        if already[_identity(event)] > 0:
+            already[_identity(event)] -= 1
+            return
+        self._shown[_identity(event)] += 1
+        self.wanted.show(event)
+
+    def _heard(self) -> None:
+        """Where another session would begin. An update comes each second."""
+        self.since = max(self.since, int((time() - LATE_S) * 1000))
+        if len(self._shown) > KEPT:
+            self._shown = Counter({i: n for i, n in self._shown.items() if i[1] >= self.since})
 
 
 def _identity(event: dict[str, Any]) -> tuple[str, int, str]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -17,7 +18,7 @@ from aiohttp import web
 from hiyoko import api
 from hiyoko.clock import Clock
 from hiyoko.gateway.session import OpenTerminal, Session
-from hiyoko.services.ecs.execute_command import ExecSession
+from hiyoko.services.ecs.model import ExecSession, SessionTerminated
 from hiyoko.spec.http import HttpRequest, HttpResponse
 from hiyoko.store.database import Store
 
@@ -33,6 +34,11 @@ class DataChannels:
     store: Store
     clock: Clock
     open_terminal: OpenTerminal
+    _open: set[str] = field(default_factory=set)
+
+    def opened(self) -> Collection[str]:
+        """The ids of sessions whose streams are open."""
+        return self._open
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One session, from its opening to its end."""
@@ -50,8 +56,25 @@ class DataChannels:
         except (TimeoutError, ValueError, KeyError, TypeError, api.AwsError):
             await socket.close(code=1008, message=b"the session is not open to this client")
             return socket
-        await Session.of(socket, session, self.clock).run(self.open_terminal)
+        await self._run(Session.of(socket, session, self.clock))
         return socket
+
+    async def _run(self, session: Session) -> None:
+        """Until it ends, by itself or because somebody said so."""
+        session_id = session.session.id
+
+        def hear(news: object) -> None:
+            if isinstance(news, SessionTerminated) and news.id == session_id:
+                session.terminate()
+
+        self._open.add(session_id)
+        try:
+            with self.store.listening(hear):
+                await session.run(self.open_terminal)
+        finally:
+            self._open.discard(session_id)
+            ended = {"Id": session_id}
+            api.invoke(self.store, "ecs", "_EndExecSession", ended, clock=self.clock)
 
     def _session(self, session_id: str, opening: dict[str, Any]) -> ExecSession:
         request = {"Id": session_id, "Token": str(opening["TokenValue"])}

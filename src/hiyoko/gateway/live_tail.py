@@ -68,7 +68,10 @@ async def stream(request: web.BaseRequest, exchange: Exchange) -> web.StreamResp
                 came.set()
             update = {"sessionMetadata": {"sampled": sampled}, "sessionResults": shown}
             sampled = False
-            await response.write(event("sessionUpdate", update))
+            try:
+                await response.write(event("sessionUpdate", update))
+            except ConnectionResetError:
+                return response  # the client has gone
         await response.write(exception("SessionTimeoutException", "The session has timed out."))
     return response
 

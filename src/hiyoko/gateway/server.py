@@ -16,11 +16,13 @@ from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 
+from hiyoko import api
 from hiyoko.api import AwsError
 from hiyoko.clock import Clock, Ids, RandomIds, SystemClock
 from hiyoko.gateway import data_channel, hosts, live_tail, render
 from hiyoko.gateway.chain import CHAIN, find_service, read_signature, service_name
 from hiyoko.gateway.exchange import Context, Exchange
+from hiyoko.gateway.resolve import action_of
 from hiyoko.neighbours import Neighbours
 from hiyoko.services.sts.sessions import identity_of
 from hiyoko.settings import Settings
@@ -146,7 +148,7 @@ class Gateway:
         raw_path, _, query = request.raw_path.partition("?")
         read = HttpRequest(request.method, raw_path, query, request.headers, body)
         service = service_name(read)
-        if self._neighbours.serves(service):
+        if self._neighbours.serves(service) and action_of(read) not in api.operations(service):
             answer = await self._ask_neighbour(service, read)
         elif live_tail.wanted(read):
             exchange = self._exchange(read)

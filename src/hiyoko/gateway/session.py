@@ -29,7 +29,7 @@ from hiyoko.gateway.agent_message import (
 )
 from hiyoko.gateway.outgoing import Outgoing
 from hiyoko.plane.error import PlaneError
-from hiyoko.services.ecs.execute_command import ExecSession
+from hiyoko.services.ecs.model import ExecSession
 
 AGENT_VERSION = "3.3.0.0"
 HANDSHAKE_S = 15.0
@@ -103,11 +103,16 @@ class Session:
     _size: tuple[int, int] | None = None
     _terminal: Terminal | None = None
     _active: asyncio.Event = field(default_factory=asyncio.Event)
+    _terminated: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
     def of(cls, socket: web.WebSocketResponse, session: ExecSession, clock: Clock) -> Session:
         """A session whose client has shown its token."""
         return cls(socket, session, clock, Outgoing(socket.send_bytes, clock))
+
+    def terminate(self) -> None:
+        """End it, as by TerminateSession."""
+        self._terminated.set()
 
     async def run(self, open_terminal: OpenTerminal) -> None:
         """Until one of both ends."""
@@ -116,6 +121,7 @@ class Session:
             self._listen(),
             self._type(),
             self._idle(),
+            self._over(),
             self.outgoing.repeat(),
         )
         tasks = [asyncio.get_running_loop().create_task(part) for part in parts]
@@ -204,6 +210,11 @@ class Session:
                     await self._active.wait()
             except TimeoutError:
                 return IDLE
+
+    async def _over(self) -> str:
+        """Until somebody else wants its end."""
+        await self._terminated.wait()
+        return ""
 
     async def _closed(self, why: str) -> None:
         told = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.response import StreamingBody
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
+from moto.events.utils import EventTemplateParser
 from moto.moto_api._internal.models import moto_api_backend
 
 from hiyoko.api import AwsError, Request, Response, not_implemented
@@ -24,6 +26,12 @@ from hiyoko.spec.http import HttpRequest, HttpResponse
 WriteLog = Callable[[str, str, str, str, str], None]
 """Account, region, log group, log stream, text. It may be called on any thread."""
 
+EVENT = (
+    '{"version": "0", "id": "<id>", "detail-type": "<detail-type>", "source": "<source>",'
+    ' "account": "<account>", "time": <time>, "region": "<region>", "resources": <resources>,'
+    ' "detail": <detail>}'
+)
+"""https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html"""
 ACCOUNT_HEADER = "x-moto-account-id"
 """moto's own way to be told the account, which it would otherwise look up by the access key."""
 
@@ -34,6 +42,8 @@ class Embedded:
     def __init__(self, write_log: WriteLog | None) -> None:
         self._moto = BotocoreStubber()
         self._clients: dict[tuple[str, str, str], Any] = {}
+        # Every event of AWS's names its account; moto's leaves it out where no rule says otherwise.
+        EventTemplateParser.DEFAULT_EVENT_INPUT_TEMPLATE = EVENT
         if write_log is not None:
             # EventBridge's only way to a log group; moto's own CloudWatch Logs is not served.
             logs: Any = moto.logs
@@ -113,7 +123,7 @@ class Embedded:
         try:
             answer = self._moto.process_request(request)
         except NotImplementedError as error:
-            raise not_implemented(service, str(error) or method) from error
+            raise not_implemented(service, _operation(headers, str(error)) or method) from error
         if answer is None or (answer[0] == 404 and answer[2] == "Not yet implemented"):
             raise not_implemented(service, f"{method} {url.partition('?')[0]}")
         status, answer_headers, answer_body = answer
@@ -166,6 +176,14 @@ def _bucket(host: str) -> str:
         if found:
             return before
     return ""
+
+
+def _operation(headers: Mapping[str, str], words: str) -> str:
+    """AWS's name of the operation: as the request has it, else from moto's words about it."""
+    target = next((headers[name] for name in headers if name.lower() == "x-amz-target"), "")
+    named = target.rpartition(".")[2]
+    found = re.fullmatch(r"The (\w+) action has not been implemented", words)
+    return named or (found[1] if found is not None else words)
 
 
 def _headers(values: Mapping[str, str]) -> HTTPHeaders:

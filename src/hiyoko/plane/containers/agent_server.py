@@ -31,7 +31,13 @@ from hiyoko.plane.containers.directory import (
     runtime_id,
     task_id,
 )
-from hiyoko.plane.containers.metadata import Shape, container_metadata, task_metadata
+from hiyoko.plane.containers.metadata import (
+    Shape,
+    container_metadata,
+    task_metadata,
+    version_3,
+)
+from hiyoko.plane.containers.storage import storage_mib
 from hiyoko.plane.containers.usage import container_usage
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.namespaces import IP_FREEBIND, identity, in_namespace
@@ -130,8 +136,8 @@ class AgentServer:
                 return await self._protection(task, cid, request)
             case ["v2", "credentials", name]:
                 return self._credentials(task, name)
-            case ["v4", cid, *rest]:
-                return self._metadata(task, cid, rest)
+            case ["v3" | "v4" as version, cid, *rest]:
+                return self._metadata(task, cid, version, rest)
             case _:
                 return _refused(404, "404 page not found")
 
@@ -154,12 +160,16 @@ class AgentServer:
         status, shape = answer(own, lambda: None if get else wish_in(body), self.protection)
         return web.json_response(shape, status=status)
 
-    def _metadata(self, task: Task | None, cid: str, rest: list[str]) -> web.Response:
+    def _metadata(self, task: Task | None, cid: str, version: str, rest: list[str]) -> web.Response:
         name = _container(task, cid) if task is not None else ""
         if task is None or not name:
-            return _lost(cid)
+            return _lost(cid, version)
         shape = self._of(task, name, rest)
-        return web.json_response(shape) if shape is not _NOT_THERE else _lost(cid)
+        if shape is _NOT_THERE:
+            return _lost(cid, version)
+        if version == "v3" and rest[-1:] != ["stats"] and isinstance(shape, dict):
+            shape = version_3(shape)
+        return web.json_response(shape)
 
     def _of(self, task: Task, name: str, rest: list[str]) -> object:
         directory = TaskDirectory(self.settings.task_dir / task_id(task.arn))
@@ -175,7 +185,14 @@ class AgentServer:
                 return self._usage(files.get(name))
             case ["task"] | ["taskWithTags"]:
                 tags = rest == ["taskWithTags"]
-                return task_metadata(task, progress, states, tags=tags, now=self.clock.now())
+                return task_metadata(
+                    task,
+                    progress,
+                    states,
+                    tags=tags,
+                    now=self.clock.now(),
+                    storage_mib=storage_mib(directory),
+                )
             case ["task", "stats"]:
                 return {one.cid: self._usage(one) for one in files.values()}
             case _:
@@ -194,8 +211,9 @@ def _container(task: Task, cid: str) -> str:
     return next(found, "")
 
 
-def _lost(cid: str) -> web.Response:
-    return web.json_response(f"V4 metadata handler: unable to get task arn for {cid}", status=404)
+def _lost(cid: str, version: str) -> web.Response:
+    text = f"{version.upper()} metadata handler: unable to get task arn for {cid}"
+    return web.json_response(text, status=404)
 
 
 def _refused(status: int, text: str) -> web.Response:

@@ -129,6 +129,7 @@ def told(task: Task, container: Container) -> dict[str, str]:
     """
     cid = runtime_id(task.arn, container.name)
     found = dict.fromkeys(TRUST_VARIABLES, TRUST_PATH)
+    found["ECS_CONTAINER_METADATA_URI"] = f"http://{AGENT_ADDRESS}/v3/{cid}"
     found["ECS_CONTAINER_METADATA_URI_V4"] = f"http://{AGENT_ADDRESS}/v4/{cid}"
     found["ECS_AGENT_URI"] = f"http://{AGENT_ADDRESS}/api/{cid}"
     if task.identity.role:

@@ -87,9 +87,18 @@ def _network(task: Task) -> Shape:
 
 
 def task_metadata(
-    task: Task, progress: Progress, states: Mapping[str, ContainerState], *, tags: bool, now: float
+    task: Task,
+    progress: Progress,
+    states: Mapping[str, ContainerState],
+    *,
+    tags: bool,
+    now: float,
+    storage_mib: tuple[int, int] | None = None,
 ) -> Shape:
-    """The task with its containers; ``tags`` with its tags too."""
+    """The task with its containers; ``tags`` with its tags too.
+
+    ``storage_mib``: how much of its ephemeral storage is used, and how much there is, if counted.
+    """
     running = any(state.status == "RUNNING" for state in states.values())
     shape: Shape = {
         "Cluster": task.identity.cluster,
@@ -109,6 +118,9 @@ def task_metadata(
             container_metadata(task, one, progress, states.get(one.name, ContainerState(one.name)))
             for one in task.containers
         ],
+        "EphemeralStorageMetrics": (
+            {"Utilized": storage_mib[0], "Reserved": storage_mib[1]} if storage_mib else None
+        ),
         "ClockDrift": {
             "ClockErrorBound": 0.0,
             "ReferenceTimestamp": moment(now),
@@ -118,6 +130,29 @@ def task_metadata(
     if tags:
         shape["TaskTags"] = dict(task.identity.tags)
     return _present(shape)
+
+
+NEW_IN_4 = (
+    *("Snapshotter", "LogDriver", "LogOptions", "ContainerARN", "RestartCount"),
+    *("AvailabilityZone", "LaunchType", "VPCID", "ServiceName"),
+    *("EphemeralStorageMetrics", "ClockDrift"),
+)
+
+
+def version_3(shape: Shape) -> Shape:
+    """The same as version 3 of the endpoint tells it: less, above all of networks.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v3-fargate.html
+    """
+    older = {name: value for name, value in shape.items() if name not in NEW_IN_4}
+    if "Networks" in older:
+        older["Networks"] = [
+            {name: network[name] for name in ("NetworkMode", "IPv4Addresses")}
+            for network in older["Networks"]
+        ]
+    if "Containers" in older:
+        older["Containers"] = [version_3(one) for one in older["Containers"]]
+    return older
 
 
 def _present(shape: Shape) -> Shape:

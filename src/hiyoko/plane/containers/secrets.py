@@ -17,7 +17,10 @@ import aiohttp
 from hiyoko.blueprint.tasks import Container, Task
 from hiyoko.plane.containers.agent import TaskFailed, Unreachable, retried, signed
 
-_PREFIX = "ResourceInitializationError: unable to pull secrets or registry auth: "
+_PREFIX = (
+    "ResourceInitializationError: unable to pull secrets or registry auth: execution resource"
+    " retrieval failed: "
+)
 _FILES = "ResourceInitializationError: failed to download env files: "
 
 
@@ -101,7 +104,8 @@ class SecretFetcher:
         self, service: str, region: str, target: str, asked: dict[str, Any]
     ) -> dict[str, Any]:
         where = "asm" if service == "secretsmanager" else "ssm"
-        problem = f"{_PREFIX}unable to retrieve secret from {where}: "
+        kept = "secret" if where == "asm" else "secrets"
+        problem = f"{_PREFIX}unable to retrieve {kept} from {where}: "
         url = f"https://{service}.{region}.amazonaws.com/"
         headers = signed(service, self.task.account, region) | {
             "Content-Type": "application/x-amz-json-1.1",
@@ -109,9 +113,13 @@ class SecretFetcher:
         }
         body = json.dumps(asked).encode()
 
+        request_id = ""
+
         async def ask(_: int) -> tuple[int, bytes]:
+            nonlocal request_id
             try:
                 async with self.client.post(url, data=body, headers=headers) as response:
+                    request_id = response.headers.get("x-amzn-requestid", "")
                     return response.status, await response.read()
             except aiohttp.ClientError as error:
                 raise Unreachable(str(error)) from error
@@ -127,7 +135,11 @@ class SecretFetcher:
         if status != 200:
             code = str(answer.get("__type", status)).rpartition("#")[2]
             said = answer.get("message") or answer.get("Message") or ""
-            raise TaskFailed(f"{problem}service call has been retried 1 time(s): {code}: {said}")
+            raise TaskFailed(
+                f"{problem}service call has been retried 1 time(s): {told(target, asked)}"
+                f" https response error StatusCode: {status}, RequestID: {request_id},"
+                f" {code}: {said}"
+            )
         return answer
 
     async def _file(self, arn: str) -> str:
@@ -156,6 +168,15 @@ class SecretFetcher:
                 f" retried 1 time(s): {arn}: status code {status}"
             )
         return body.decode(errors="replace")
+
+
+def told(target: str, asked: dict[str, Any]) -> str:
+    """How Fargate's agent calls a request that was refused."""
+    name = target.rpartition(".")[2]
+    if "SecretId" in asked:
+        fetching = f"failed to fetch secret {asked['SecretId']} from secrets manager: "
+        return f"{fetching}operation error Secrets Manager: {name},"
+    return f"operation error SSM: {name},"
 
 
 def _json_value(text: str, reference: SecretReference) -> str:

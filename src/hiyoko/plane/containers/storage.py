@@ -235,3 +235,12 @@ def _offer(one: Used, room: int) -> None:
     blocks = reserved_blocks(one, room)
     if one.free - one.available != blocks:
         Path(f"/sys/fs/ext4/{one.device}/reserved_clusters").write_text(str(blocks))
+
+
+def storage_mib(directory: TaskDirectory) -> tuple[int, int] | None:
+    """How much of the task's file system is used, and its size; None where it has none."""
+    if not directory.storage.is_mount():
+        return None
+    kept = os.statvfs(directory.storage)
+    used, whole = kept.f_blocks - kept.f_bfree, kept.f_blocks
+    return used * kept.f_frsize >> 20, whole * kept.f_frsize >> 20

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from hiyoko.api import Request, unsupported
+from hiyoko.services.ecs.definition_limits import check_limits, check_parts
 from hiyoko.services.ecs.errors import ClientException
 from hiyoko.services.ecs.firelens_options import check_router
 from hiyoko.services.ecs.model import ContainerDefinition
@@ -22,8 +23,9 @@ SIZES: Mapping[int, Sequence[int]] = {
 }
 
 _ECR = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/")
-_FILES_MAX = 10
+FILES_MAX = 10
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+_PORT_NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,63}")
 
 
 def check_level(request: Request) -> None:
@@ -66,8 +68,10 @@ def check_volumes(containers: Sequence[ContainerDefinition], volumes: Sequence[s
                 raise ClientException(f"Unknown source container '{source}' in volumesFrom.")
 
 
-def check_containers(containers: Sequence[ContainerDefinition], execution_role: str) -> None:
-    """The containers one by one and together."""
+def check_containers(
+    containers: Sequence[ContainerDefinition], execution_role: str, cpu: str, memory: str
+) -> None:
+    """The containers one by one and together, in a task of this size."""
     if not containers:
         raise ClientException("Container list cannot be empty.")
     if len(containers) > 10:
@@ -76,19 +80,34 @@ def check_containers(containers: Sequence[ContainerDefinition], execution_role: 
     for one in containers:
         _check_container(one, execution_role)
         _check_variables(one, execution_role)
-        _check_limits(one)
+        check_limits(one)
         if names.count(one.name) > 1:
             raise ClientException(f"Container name {one.name} is not unique.")
     if not any(one.essential for one in containers):
         raise ClientException("Task definition doesn't have any essential container.")
-    ports = [(port.container_port, port.protocol) for one in containers for port in one.ports]
+    check_parts(containers, int(cpu), int(memory))
+    _check_ports(containers)
+    check_router(containers)
+    _check_dependencies({one.name: one for one in containers})
+
+
+def _check_ports(containers: Sequence[ContainerDefinition]) -> None:
+    mappings = [port for one in containers for port in one.ports]
+    ports = [(port.container_port, port.protocol) for port in mappings]
     for port in ports:
         if ports.count(port) > 1:
             raise ClientException(
                 f"The containers have conflicting port mappings: {port[0]}/{port[1]}."
             )
-    check_router(containers)
-    _check_dependencies({one.name: one for one in containers})
+    # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PortMapping.html
+    names = [port.name for port in mappings if port.name]
+    for name in names:
+        if not _PORT_NAME.fullmatch(name):
+            raise ClientException(f"Invalid port mapping name {name}.")
+        if names.count(name) > 1:
+            raise ClientException(f"The port mapping name {name} is not unique.")
+    if any(port.app_protocol and not port.name for port in mappings):
+        raise ClientException("A port mapping with an appProtocol must have a name.")
 
 
 def _check_container(one: ContainerDefinition, execution_role: str) -> None:
@@ -105,13 +124,6 @@ def _check_container(one: ContainerDefinition, execution_role: str) -> None:
             "Fargate requires task definition to have execution role ARN to support log driver"
             " awslogs."
         )
-    if one.stop_timeout_s is not None and one.stop_timeout_s > 120:
-        raise ClientException(
-            "Tasks using the Fargate launch type must have a container stop timeout of less than"
-            " 120 seconds."
-        )
-    if one.health is not None and one.health.command[:1] not in (("CMD",), ("CMD-SHELL",)):
-        raise ClientException("Health check command must start with CMD or CMD-SHELL.")
 
 
 def _check_variables(one: ContainerDefinition, execution_role: str) -> None:
@@ -124,32 +136,18 @@ def _check_variables(one: ContainerDefinition, execution_role: str) -> None:
             raise ClientException(
                 f"Fargate requires task definition to have execution role ARN to support {kind}."
             )
-    if len(one.environment_files) > _FILES_MAX:
-        raise ClientException(f"Too many environment files; the maximum is {_FILES_MAX}.")
+    if len(one.environment_files) > FILES_MAX:
+        raise ClientException(f"Too many environment files; the maximum is {FILES_MAX}.")
     variables = [name for name, _ in (*one.environment, *one.secrets)]
+    if not all(variables):
+        raise ClientException("The name of an environment variable should not be null or empty.")
+    if not all(source for _, source in one.secrets):
+        raise ClientException("The valueFrom of a secret should not be null or empty.")
     for name, _ in one.secrets:
         if variables.count(name) > 1:
             raise ClientException(
                 f"The secret name must be unique and not shared with any new or existing"
                 f" environment variables set on the container, such as '{name}'."
-            )
-
-
-def _check_limits(one: ContainerDefinition) -> None:
-    if one.start_timeout_s is not None and not 2 <= one.start_timeout_s <= 120:
-        raise ClientException(
-            "Tasks using the Fargate launch type must have a container start timeout between 2 and"
-            " 120 seconds."
-        )
-    if one.restart is not None:
-        if not 60 <= one.restart.period_s <= 1800:
-            raise ClientException("The restartAttemptPeriod must be between 60 and 1800 seconds.")
-        if len(one.restart.ignored_exit_codes) > 50:
-            raise ClientException("The maximum number of ignoredExitCodes is 50.")
-    for limit in one.ulimits:
-        if limit.soft > limit.hard >= 0:
-            raise ClientException(
-                f"Invalid ulimit {limit.name}: the soft limit is higher than the hard limit."
             )
 
 

@@ -87,7 +87,7 @@ class ContainerDefinition:
     """Containers whose mounts this one has too, and whether only to read."""
     ulimits: tuple[Ulimit, ...] = ()
     system_controls: Tags = ()
-    init_process: bool = False
+    init_process: bool | None = None
     capabilities: tuple[str, ...] = ()
     version_consistency: str = ""
     """``enabled``, ``disabled``, or what AWS takes for enabled when nothing is said."""

@@ -80,7 +80,7 @@ def container(request: Mapping[str, Any]) -> ContainerDefinition:
         ),
         docker_labels=tuple((request.get("dockerLabels") or {}).items()),
         secrets=tuple((one["name"], one["valueFrom"]) for one in request.get("secrets") or ()),
-        environment_files=tuple(map(_environment_file, request.get("environmentFiles") or ())),
+        environment_files=tuple(map(environment_file, request.get("environmentFiles") or ())),
         mounts=tuple(
             MountPoint(
                 one.get("sourceVolume") or "",
@@ -98,7 +98,7 @@ def container(request: Mapping[str, Any]) -> ContainerDefinition:
             for one in request.get("ulimits") or ()
         ),
         system_controls=tuple(map(_system_control, request.get("systemControls") or ())),
-        init_process=bool(linux.get("initProcessEnabled")),
+        init_process=linux.get("initProcessEnabled"),
         capabilities=tuple((linux.get("capabilities") or {}).get("add") or ()),
         dropped=tuple((linux.get("capabilities") or {}).get("drop") or ()),
         interactive=request.get("interactive"),
@@ -130,7 +130,7 @@ def volumes(request: Request) -> tuple[str, ...]:
     return tuple(one.get("name") or "" for one in request.get("volumes") or ())
 
 
-def _environment_file(request: Mapping[str, Any]) -> str:
+def environment_file(request: Mapping[str, Any]) -> str:
     """The ARN of an environment file: S3 alone can hold one, and its name ends in ``.env``."""
     arn = str(request["value"])
     if not re.fullmatch(r"arn:aws[a-z-]*:s3:::[^/]+/.+\.env", arn):
@@ -206,9 +206,9 @@ def _port(request: Mapping[str, Any]) -> PortMapping:
 def _health(request: Mapping[str, Any]) -> HealthCheck:
     return HealthCheck(
         tuple(request["command"]),
-        int(request.get("interval") or 30),
-        int(request.get("timeout") or 5),
-        int(request.get("retries") or 3),
+        int(request.get("interval", 30)),
+        int(request.get("timeout", 5)),
+        int(request.get("retries", 3)),
         request.get("startPeriod"),
     )
 
@@ -224,6 +224,7 @@ def _restart(request: Mapping[str, Any] | None) -> RestartPolicy | None:
     )
 
 
+_NUMBER = re.compile(r"[0-9]+")
 _VCPU = re.compile(r"(\d*\.?\d+)\s*vcpu", re.IGNORECASE)
 _GB = re.compile(r"(\d*\.?\d+)\s*gb", re.IGNORECASE)
 
@@ -233,7 +234,7 @@ def cpu_units(text: str) -> str:
     match = _VCPU.fullmatch(text.strip())
     if match:
         return str(int(float(match[1]) * 1024))
-    if not text.strip().isdigit():
+    if not _NUMBER.fullmatch(text.strip()):
         raise ClientException(
             "Invalid 'cpu' setting for task. For more information, see the Troubleshooting section"
             " of the Amazon ECS Developer Guide."
@@ -246,7 +247,7 @@ def memory_mib(text: str) -> str:
     match = _GB.fullmatch(text.strip())
     if match:
         return str(int(float(match[1]) * 1024))
-    if not text.strip().isdigit():
+    if not _NUMBER.fullmatch(text.strip()):
         raise ClientException(
             "Invalid 'memory' setting for task. For more information, see the Troubleshooting"
             " section of the Amazon ECS Developer Guide."

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hiyoko.services.ecs.model import (
     ContainerDefinition,
     HealthCheck,
     RestartPolicy,
     TaskDefinition,
 )
-
-if TYPE_CHECKING:
-    pass
-from hiyoko.services.ecs.views import Shape, pairs, without_none
+from hiyoko.services.ecs.views import Shape, files_out, pairs, without_none
 
 
 def definition(one: TaskDefinition) -> Shape:
@@ -114,7 +109,7 @@ def _container_definition(one: ContainerDefinition) -> Shape:
             {"namespace": name, "value": value} for name, value in one.system_controls
         ],
         "secrets": [{"name": n, "valueFrom": source} for n, source in one.secrets] or None,
-        "environmentFiles": [{"value": arn, "type": "s3"} for arn in one.environment_files] or None,
+        "environmentFiles": files_out(one.environment_files) or None,
         "ulimits": [
             {"name": limit.name, "softLimit": limit.soft, "hardLimit": limit.hard}
             for limit in one.ulimits
@@ -154,8 +149,8 @@ def _container_definition(one: ContainerDefinition) -> Shape:
 
 def _linux(one: ContainerDefinition) -> Shape | None:
     shape: Shape = {}
-    if one.init_process:
-        shape["initProcessEnabled"] = True
+    if one.init_process is not None:
+        shape["initProcessEnabled"] = one.init_process
     if one.capabilities or one.dropped:
         shape["capabilities"] = {
             **({"add": list(one.capabilities)} if one.capabilities else {}),

@@ -18,6 +18,8 @@ from hiyoko.services.ecs.definition_model import RestartPolicy as RestartPolicy
 from hiyoko.services.ecs.definition_model import Tags as Tags
 from hiyoko.services.ecs.definition_model import TaskDefinition as TaskDefinition
 from hiyoko.services.ecs.definition_model import Ulimit as Ulimit
+from hiyoko.services.ecs.exec_model import ExecSession as ExecSession
+from hiyoko.services.ecs.exec_model import SessionTerminated as SessionTerminated
 from hiyoko.services.ecs.log_model import FirelensConfiguration as FirelensConfiguration
 from hiyoko.services.ecs.log_model import LogConfiguration as LogConfiguration
 from hiyoko.services.ecs.service_model import ContainerImage as ContainerImage

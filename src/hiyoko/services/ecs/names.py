@@ -61,6 +61,13 @@ def usable_definition(call: Call, reference: str) -> TaskDefinition:
     return definition
 
 
+def role_arn(call: Call, role: str) -> str:
+    """The ARN of a role of the account's that may be given by its name."""
+    return (
+        role if not role or role.startswith("arn:") else f"arn:aws:iam::{call.account}:role/{role}"
+    )
+
+
 def tags_in(request: Mapping[str, Any], member: str = "tags") -> Tags:
     """The tags of a request; keys and values as they came."""
     tags = tuple((tag.get("key", ""), tag.get("value", "")) for tag in request.get(member) or ())

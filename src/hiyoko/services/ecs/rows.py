@@ -10,6 +10,7 @@ from hiyoko.services.ecs.errors import ClusterNotFound
 from hiyoko.services.ecs.model import (
     Cluster,
     Event,
+    ExecSession,
     Family,
     Notice,
     Service,
@@ -39,6 +40,7 @@ SERVICE_DEPLOYMENTS = Table(
 )
 NOTICES = Table("ecs_notice", Notice, key=("sequence",))
 TOLD = Table("ecs_task_told", TaskTold, key=("task_arn",))
+SESSIONS = Table("ecs_exec_session", ExecSession, key=("id",))
 EVENTS = Table("ecs_service_event", Event, key=("service", "sequence"))
 
 EVENTS_KEPT = 100

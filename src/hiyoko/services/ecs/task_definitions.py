@@ -25,8 +25,8 @@ def register_task_definition(call: Call, request: Request) -> Response:
     memory = definition_parse.memory_mib(request["memory"])
     definition_checks.check_size(cpu, memory)
     containers = tuple(map(definition_parse.container, request["containerDefinitions"]))
-    role = request.get("executionRoleArn") or ""
-    definition_checks.check_containers(containers, role)
+    role = names.role_arn(call, request.get("executionRoleArn") or "")
+    definition_checks.check_containers(containers, role, cpu, memory)
     volumes = definition_parse.volumes(request)
     definition_checks.check_volumes(containers, volumes)
     platform = request.get("runtimePlatform") or {}
@@ -42,7 +42,7 @@ def register_task_definition(call: Call, request: Request) -> Response:
         cpu=cpu,
         memory=memory,
         containers=containers,
-        task_role=request.get("taskRoleArn") or "",
+        task_role=names.role_arn(call, request.get("taskRoleArn") or ""),
         execution_role=role,
         requires=tuple(request.get("requiresCompatibilities") or ()),
         cpu_architecture=platform.get("cpuArchitecture", ""),

@@ -36,6 +36,7 @@ class ContainerOverride:
     cpu: int | None = None
     memory: int | None = None
     memory_reservation: int | None = None
+    environment_files: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

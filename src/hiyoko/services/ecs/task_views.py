@@ -16,7 +16,7 @@ from hiyoko.services.ecs.names import tags_out
 
 if TYPE_CHECKING:
     from hiyoko.services.ecs.seen import ContainerSeen
-from hiyoko.services.ecs.views import PLATFORM, Shape, launched, pairs, without_none
+from hiyoko.services.ecs.views import PLATFORM, Shape, files_out, launched, pairs, without_none
 
 
 def task(view: TaskView, include: Container[str] = ()) -> Shape:
@@ -190,5 +190,6 @@ def _override(one: ContainerOverride) -> Shape:
             "cpu": one.cpu,
             "memory": one.memory,
             "memoryReservation": one.memory_reservation,
+            "environmentFiles": files_out(one.environment_files or ()) or None,
         }
     )

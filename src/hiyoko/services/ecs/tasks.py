@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,7 +11,6 @@ from hiyoko.api import AwsError, Call, Request, Response, operation, unsupported
 from hiyoko.services.ecs import (
     capacity,
     connect,
-    definition_parse,
     names,
     networks,
     rows,
@@ -28,7 +28,6 @@ from hiyoko.services.ecs.model import (
     Cluster,
     ConnectLog,
     ConnectService,
-    ContainerOverride,
     Network,
     Overrides,
     Stop,
@@ -37,6 +36,7 @@ from hiyoko.services.ecs.model import (
     Task,
     TaskDefinition,
 )
+from hiyoko.services.ecs.task_overrides import overrides_in
 from hiyoko.services.iam import rows as iam
 
 TASKS = "ecs-tasks.amazonaws.com"
@@ -74,6 +74,31 @@ class Launch:
     exec_enabled: bool = False
 
 
+CLUSTER_TAG = "aws:ecs:clusterName"
+"""https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-using-tags.html"""
+TOKEN_MAX = 64
+_STARTED_BY = re.compile(r"[A-Za-z0-9_/-]{0,128}")
+
+
+def check_words(request: Request) -> None:
+    """What RunTask is given to know its tasks by, and where they would go on other machines.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
+    """
+    for member, kind in (
+        ("placementConstraints", "constraints"),
+        ("placementStrategy", "strategies"),
+    ):
+        if request.get(member):
+            raise InvalidParameter(f"Placement {kind} are not supported with FARGATE launch type.")
+    if not _STARTED_BY.fullmatch(request.get("startedBy") or ""):
+        raise InvalidParameter(
+            "startedBy can have up to 128 letters, numbers, hyphens, slashes and underscores."
+        )
+    if len(request.get("clientToken") or "") > TOKEN_MAX:
+        raise InvalidParameter(f"clientToken can have up to {TOKEN_MAX} characters.")
+
+
 def refuse_ineffective(request: Request, members: tuple[str, ...]) -> None:
     """Refuse what RunTask and CreateService take and we would not act on."""
     for member in members:
@@ -90,14 +115,12 @@ def run_task(call: Call, request: Request) -> Response:
     refuse_ineffective(
         request,
         (
-            "placementConstraints",
-            "placementStrategy",
             "volumeConfigurations",
-            "enableECSManagedTags",
             "referenceId",
         ),
     )
-    count = request.get("count") or 1
+    check_words(request)
+    count = 1 if request.get("count") is None else request["count"]
     if not 1 <= count <= 10:
         raise InvalidParameter("Count must be between 1 and 10.")
     cluster = names.cluster_of(call, request.get("cluster"))
@@ -109,10 +132,8 @@ def run_task(call: Call, request: Request) -> Response:
         raise InvalidParameter("Tags can only be propagated from the service for service tasks.")
     tags = dict(definition.tags) if propagate == "TASK_DEFINITION" else {}
     tags.update(names.tags_in(request))
-    token = request.get("clientToken") or ""
-    earlier = _started_with(call, cluster, token, definition)
-    if earlier:
-        return _ran(call, earlier)
+    if request.get("enableECSManagedTags"):
+        tags[CLUSTER_TAG] = cluster.name
     launch = Launch(
         cluster=cluster,
         definition=definition,
@@ -124,11 +145,11 @@ def run_task(call: Call, request: Request) -> Response:
         started_by=request.get("startedBy") or "",
         overrides=overrides_in(request.get("overrides") or {}, definition),
         tags=tuple(tags.items()),
-        client_token=token,
+        client_token=request.get("clientToken") or "",
         exec_enabled=bool(request.get("enableExecuteCommand")),
     )
     check_exec(launch.exec_enabled, launch.overrides.task_role or definition.task_role)
-    return _ran(call, start(call, launch, count))
+    return _ran(call, _started_with(call, launch, count) or start(call, launch, count))
 
 
 def check_exec(enabled: bool, task_role: str) -> None:
@@ -145,15 +166,28 @@ def _ran(call: Call, tasks: list[Task]) -> Response:
     return {"tasks": shown, "failures": []}
 
 
-def _started_with(
-    call: Call, cluster: Cluster, token: str, definition: TaskDefinition
-) -> list[Task]:
-    """What an earlier RunTask with the same client token started."""
-    if not token:
+def _started_with(call: Call, launch: Launch, count: int) -> list[Task]:
+    """What an earlier RunTask with the same client token started.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html
+    """
+    if not launch.client_token:
         return []
-    tasks = rows.list_tasks(call.tx, cluster=cluster.arn)
-    found = [task for task in tasks if task.client_token == token]
-    if any(task.definition_arn != definition.arn for task in found):
+    tasks = rows.list_tasks(call.tx, cluster=launch.cluster.arn)
+    found = [task for task in tasks if task.client_token == launch.client_token]
+    wanted = (
+        launch.definition.arn,
+        launch.group,
+        launch.started_by,
+        launch.overrides,
+        launch.exec_enabled,
+    )
+    same = (
+        (task.definition_arn, task.group, task.started_by, task.overrides, task.exec_enabled)
+        == wanted
+        for task in found
+    )
+    if found and not (len(found) == count and all(same)):
         raise AwsError(
             "ConflictException",
             "The specified client token was already used with other parameters.",
@@ -269,40 +303,6 @@ def _place(
             subnets = tuple(one for one in subnets if one.id != subnet.id)
             if not subnets:
                 raise
-
-
-def overrides_in(request: Mapping[str, Any], definition: TaskDefinition) -> Overrides:
-    """The ``overrides`` of RunTask."""
-    if request.get("inferenceAcceleratorOverrides"):
-        raise unsupported("overrides.inferenceAcceleratorOverrides")
-    containers = []
-    for one in request.get("containerOverrides") or ():
-        for member in ("environmentFiles", "resourceRequirements"):
-            if one.get(member):
-                raise unsupported(f"overrides.containerOverrides.{member}")
-        name = one.get("name") or ""
-        if definition.container(name) is None:
-            raise InvalidParameter(
-                f"Override for container named {name} is not a container in the TaskDefinition."
-            )
-        containers.append(
-            ContainerOverride(
-                name,
-                tuple(one["command"]) if one.get("command") is not None else None,
-                definition_parse.environment(one),
-                one.get("cpu"),
-                one.get("memory"),
-                one.get("memoryReservation"),
-            )
-        )
-    return Overrides(
-        tuple(containers),
-        definition_parse.cpu_units(request["cpu"]) if request.get("cpu") else "",
-        definition_parse.memory_mib(request["memory"]) if request.get("memory") else "",
-        request.get("taskRoleArn") or "",
-        request.get("executionRoleArn") or "",
-        definition_parse.ephemeral_gib(request),
-    )
 
 
 @operation("StopTask")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hiyoko.services.ecs import exec_logging
@@ -27,6 +27,11 @@ def missing(arn: str) -> Shape:
 def pairs(tags: Tags) -> list[Shape]:
     """Names and values as ECS shows an environment, say."""
     return [{"name": key, "value": value} for key, value in tags]
+
+
+def files_out(arns: Iterable[str]) -> list[Shape]:
+    """Environment files, by their ARNs."""
+    return [{"value": arn, "type": "s3"} for arn in arns]
 
 
 def without_none(shape: Mapping[str, Any]) -> Shape:
