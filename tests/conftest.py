@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,13 +24,18 @@ settings.load_profile("hiyoko")
 
 @pytest.fixture(autouse=True)
 def databases_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Close what a test has opened: SQLite's connections warn when nobody does (Python 3.13)."""
+    """Close what a test has opened: SQLite's connections warn when nobody does (Python 3.13).
+
+    A thread has to close its own: no other may.
+    """
     opened: list[Store] = []
     make = Store.open
 
     def open_store(path: Path | str) -> Store:
-        opened.append(make(path))
-        return opened[-1]
+        store = make(path)
+        if threading.current_thread() is threading.main_thread():
+            opened.append(store)
+        return store
 
     monkeypatch.setattr(Store, "open", open_store)
     yield
