@@ -37,19 +37,22 @@ def draw_tasks(
     drawn = []
     for task in tasks:
         view = model.TaskView(task, definitions[task.definition_arn], seen.get(task.arn))
-        drawn.append(draw_task(view, vpcs[task.vpc_id], subnets.get(task.subnet_id, "")))
+        drawn.append(draw_task(view, vpcs, subnets))
     return Tasks(tuple(task for task in drawn if task is not None))
 
 
-def draw_task(view: model.TaskView, vpc: IPv4Network, subnet: str) -> Task | None:
-    """Draw one; None where nothing is left of it. ``vpc``, ``subnet``: where its interface is.
+def draw_task(
+    view: model.TaskView, vpcs: Mapping[str, IPv4Network], subnets: Mapping[str, str]
+) -> Task | None:
+    """Draw one; None where nothing is left of it, of its VPC neither.
 
     A task that failed or whose essential container ended is not to run, whether or not that has
     been written down yet.
     """
     if view.task.ended_at is not None or (view.stop is not None and view.gone):
         return None
-    return _task(view, vpc, subnet)
+    place = view.task
+    return _task(view, vpcs[place.vpc_id], subnets.get(place.subnet_id, ""))
 
 
 def _task(view: model.TaskView, vpc: IPv4Network, subnet: str) -> Task:

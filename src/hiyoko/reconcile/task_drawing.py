@@ -42,8 +42,7 @@ class TaskDrawing:
             if view is None:
                 self._drawn.pop(arn, None)
             else:
-                subnet = subnets.get(view.task.subnet_id, "")
-                self._drawn[arn] = draw_task(view, vpcs[view.task.vpc_id], subnet)
+                self._drawn[arn] = draw_task(view, vpcs, subnets)
         if changed:
             self._tasks = Tasks(tuple(filter(None, map(self._drawn.get, views.arns()))))
         self._views, self._places = views, places

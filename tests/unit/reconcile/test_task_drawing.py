@@ -8,7 +8,7 @@ from tests.api.ecs_cloud import Cloud
 
 from hiyoko.blueprint.tasks import Task
 from hiyoko.reconcile.task_drawing import TaskDrawing
-from hiyoko.services.ec2.rows import SUBNETS
+from hiyoko.services.ec2.rows import SUBNETS, VPCS
 from hiyoko.services.ecs import rows
 from hiyoko.services.ecs.seen import TASKS_SEEN, ContainerSeen, TaskSeen
 
@@ -58,3 +58,14 @@ def test_a_look_at_the_same_rows_is_the_same_drawing() -> None:
     cloud, drawing = Cloud.ready(), TaskDrawing()
     cloud.run_task()
     assert read(cloud, drawing) is read(cloud, drawing)
+
+
+def test_a_task_that_is_over_outlives_its_vpc() -> None:
+    cloud, drawing = Cloud.ready(), TaskDrawing()
+    arn = cloud.run_task()[0]["taskArn"]
+    with cloud.store.transaction() as tx:
+        task = rows.find_task(tx, arn)
+        assert task is not None
+        rows.put_task(tx, replace(task, ended_at=1.0))
+        assert VPCS.table.delete(tx, vpc_id=task.vpc_id)
+    assert read(cloud, drawing) == ()
