@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,13 @@ from tests.plane.registry_world import (
 import hiyoko.services.logs  # noqa: F401 - registers the operations
 from hiyoko import api
 from hiyoko.blueprint.tasks import LogTarget, Task
+from hiyoko.plane import silent
+from hiyoko.plane.containers.agent_server import no_keys
 from hiyoko.plane.containers.cgroups import remove_groups
 from hiyoko.plane.containers.plane import ContainerPlane
+from hiyoko.plane.containers.task_logs import TaskLogs
+from hiyoko.plane.containers.watch import Watch
+from hiyoko.plane.error import PlaneError
 from hiyoko.plane.log_driver.order import CloudWatchOrder, Position, sent, write_order
 from hiyoko.plane.process import run
 from hiyoko.plane.ready import wait_end
@@ -126,6 +132,42 @@ async def test_nothing_is_lost_and_nothing_comes_twice(world: RegistryWorld) -> 
     await printed.end()
     await printed.until([*wanted, "the end"])
     await true(lambda: sent(printed.directory))
+
+
+@pytest.mark.parametrize("full", [False, True])
+async def test_a_driver_that_hangs_is_replaced(
+    world: RegistryWorld, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    """Also one whose socket takes no more messages, so that it cannot even be asked."""
+    printed = Printed(world)
+    await printed.begin()
+    printed.print("before")
+    await printed.until(["before"])
+    await printed.driver.replace_silent()
+    hanging = printed.driver.pid()
+    assert hanging is not None, "one that answers stays"
+    monkeypatch.setattr(silent, "ANSWER_S", 0.2)
+    monkeypatch.setattr(silent, "LAST_S", 0.2)
+    os.kill(hanging, signal.SIGSTOP)
+    if full:
+        with pytest.raises(PlaneError, match="tell the log driver"):
+            for _ in range(10_000):
+                await printed.driver.take()
+    printed.print("meanwhile")
+    ended = asyncio.Event()
+    watch = Watch(ended.set)
+    watch.processes([hanging])
+    logs = TaskLogs(printed.driver, world.trust, no_keys)
+    with suppress(PlaneError):
+        await logs.keep((), [printed.directory])
+    async with asyncio.timeout(5):
+        await ended.wait()
+    await logs.keep((), [printed.directory])
+    await printed.until(["before", "meanwhile"])
+    assert printed.driver.pid() not in (None, hanging)
+    await logs.close()
+    watch.close()
+    await printed.end()
 
 
 async def test_what_has_no_way_is_kept_as_far_as_the_buffer_goes(world: RegistryWorld) -> None:

@@ -82,6 +82,8 @@ class TaskLogs:
     keys: RoleKeys
     _expires: dict[str, float] = field(default_factory=dict)
     _foreseen: asyncio.Task[None] | None = None
+    _asked: asyncio.Task[None] | None = None
+    """Whether the driver answers: known after a while, and tasks do not wait for it."""
     _looked: Sequence[tuple[Path, Task]] = ()
     """What was looked at for keys last, whether any of it is sent, until when that has keys."""
     _some: bool = False
@@ -99,10 +101,17 @@ class TaskLogs:
             logger.info("start the log driver ahead: %s", error)
 
     async def close(self) -> None:
-        """Let go of a start that is under way."""
-        if self._foreseen is not None:
-            self._foreseen.cancel()
-            await asyncio.gather(self._foreseen, return_exceptions=True)
+        """Let go of a start and of a question that are under way."""
+        jobs = [job for job in (self._foreseen, self._asked) if job is not None]
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+
+    async def _replace_silent(self) -> None:
+        try:
+            await self.driver.replace_silent()
+        except PlaneError as error:  # asked again at the next look
+            logger.warning("%s", error)
 
     async def prepare(self, task: Task) -> None:
         """Make the streams with the task's own packets. Raises TaskFailed with AWS's reason."""
@@ -167,6 +176,9 @@ class TaskLogs:
             self._enough_until = self._renew(running, soon)
             self._looked = running
         if ended or self._some:
+            # First: one that hangs takes no more messages once its socket is full.
+            if self._asked is None or self._asked.done():
+                self._asked = asyncio.get_running_loop().create_task(self._replace_silent())
             await self.driver.take()
 
     def _renew(self, running: Sequence[tuple[Path, Task]], soon: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import sys
@@ -12,6 +13,9 @@ from pathlib import Path
 from hiyoko.plane.background import Names
 from hiyoko.plane.error import PlaneError
 from hiyoko.plane.process import command_line, run
+from hiyoko.plane.silent import Silent, kill, patiently
+
+logger = logging.getLogger("hiyoko.plane.log_driver")
 
 NAMES = Names(lock="lock", socket="socket", log="log")
 
@@ -47,6 +51,40 @@ class LogDriverPlane:
         except (OSError, ValueError):
             return None
         return pid if "hiyoko.plane.log_driver" in command_line(pid) else None
+
+    async def replace_silent(self) -> None:
+        """Ask the driver whether it still works; one that says nothing is ended, so that its end
+        is heard and it is started anew. Raises PlaneError.
+        """
+        try:
+            await patiently(self._ask)
+        except Silent as error:
+            pid = self.pid()
+            logger.warning("end the log driver: %s", error)
+            await kill([pid] if pid is not None else [], "the log driver")
+
+    async def _ask(self, timeout_s: float) -> None:
+        """Return when it has answered, or is not there to be asked. Raises PlaneError, Silent."""
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.setblocking(False)
+            try:
+                place = os.open(self.directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+                try:
+                    sock.bind("")  # a name of the kernel's choice, which an answer is sent to
+                    sock.connect(f"/proc/self/fd/{place}/{NAMES.socket}")
+                finally:
+                    os.close(place)
+                async with asyncio.timeout(timeout_s):
+                    await loop.sock_sendall(sock, b"")
+                    await loop.sock_recv(sock, 1)
+            except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError):
+                return  # it has ended: whoever has logs to send starts it
+            except TimeoutError as error:
+                text = f"ask the log driver: no answer within {timeout_s:g} s"
+                raise Silent(text) from error
+            except OSError as error:
+                raise PlaneError(f"ask the log driver: {error}") from error
 
     def _tell(self, message: bytes) -> bool:
         try:

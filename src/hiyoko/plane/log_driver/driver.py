@@ -8,8 +8,10 @@ import os
 import socket
 import struct
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hiyoko.plane.log_driver.order import LOG, ORDER, Position, sent
 from hiyoko.plane.log_driver.tail import Tail
@@ -45,9 +47,16 @@ class Driver:
             if Tail(order.parent).monitor() is not None or not sent(order.parent):
                 self.take(order.parent)
         while True:
-            told = await loop.sock_recv(self.control, MESSAGE_BYTES_MAX)
+            told, client = await loop.sock_recvfrom(self.control, MESSAGE_BYTES_MAX)
             if told:
                 self.take(self.tasks / os.fsdecode(told))
+            elif client:
+                self._answer(client)
+
+    def _answer(self, client: Any) -> None:
+        """Say that we still turn to what comes in."""
+        with suppress(OSError):  # who asked has gone, and asks again if it wants to know
+            self.control.sendto(b".", client)
 
     def take(self, directory: Path) -> None:
         """Send the log of this container, whose conmon has just been started."""
