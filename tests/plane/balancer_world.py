@@ -264,6 +264,10 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 GET = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
 
 
+ACCEPTED_TURNS = 5
+"""Of the event loop, until who was accepted just now is known to the target."""
+
+
 @dataclass
 class Scripted:
     """A target that keeps what it was sent and answers as it is told."""
@@ -300,6 +304,8 @@ class Scripted:
 
     async def end(self) -> None:
         """Nobody is left who could wake when the test is over."""
+        for _ in range(ACCEPTED_TURNS):
+            await asyncio.sleep(0)
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
