@@ -134,6 +134,12 @@ async def test_nothing_is_lost_and_nothing_comes_twice(world: RegistryWorld) -> 
     await true(lambda: sent(printed.directory))
 
 
+async def fill(printed: Printed) -> None:
+    """What it is told waits in its socket, as long as there is room."""
+    for _ in range(10_000):
+        await printed.driver.take()
+
+
 @pytest.mark.parametrize("full", [False, True])
 async def test_a_driver_that_hangs_is_replaced(
     world: RegistryWorld, monkeypatch: pytest.MonkeyPatch, full: bool
@@ -151,8 +157,7 @@ async def test_a_driver_that_hangs_is_replaced(
     os.kill(hanging, signal.SIGSTOP)
     if full:
         with pytest.raises(PlaneError, match="tell the log driver"):
-            for _ in range(10_000):
-                await printed.driver.take()
+            await fill(printed)
     printed.print("meanwhile")
     ended = asyncio.Event()
     watch = Watch(ended.set)
