@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.e2e.conftest import Cloud, free_port, until
 
+from hiyoko.plane.containers.directory import TaskDirectory
 from hiyoko.plane.world import World
 
 SITE = "examples/2-https/site.yaml"
@@ -166,10 +167,17 @@ def run_a_task(cloud: Cloud) -> dict[str, str]:
         launchType="FARGATE",
         networkConfiguration=service["networkConfiguration"],
     )["tasks"][0]["taskArn"]
-    files = cloud.state_dir / "tasks" / task.rpartition("/")[2] / "web"
-    kept = files / "upper" / "keys"
-    assert until(lambda: kept.exists() and kept.stat().st_size), task
-    keys = json.loads(kept.read_text())
+    directory = TaskDirectory(cloud.state_dir / "tasks" / task.rpartition("/")[2])
+    files = directory.path / "web"
+    world = World.load(cloud.state_dir / "run" / "world.json")
+    assert world is not None
+
+    def written() -> Path:
+        """What the task writes is mounted in the world alone."""
+        return Path(f"/proc/{world.init}/root{directory.writable}") / "web" / "upper" / "keys"
+
+    assert until(lambda: written().exists() and written().stat().st_size), task
+    keys = json.loads(written().read_text())
     assert SECRETS["secretsmanager"] in (files / "bundle" / "config.json").read_text()
     return {"role key": keys["SecretAccessKey"], "role token": keys["Token"]}
 

@@ -98,10 +98,18 @@ def test_shared_methods_do_what_each_classs_own_did(sample: dict[str, Any]) -> N
     assert repr(opened) == "Open(name='b')"
 
 
-def test_the_classes_that_slots_replaced_are_gone(sample: dict[str, Any]) -> None:
-    assert len({sample[name].__setattr__ for name in ("Part", "Told")}) == 1
-    found = [one for one in object.__subclasses__() if one.__module__ == "hiyoko_sample.parts"]
-    assert sorted(one.__name__ for one in found) == ["Open", "Part", "Told"]
+def test_the_classes_that_slots_replaced_are_gone() -> None:
+    # In a process of its own: what else a process has done may hold them.
+    program = (
+        f"{SAMPLE}\n"
+        "from hiyoko.upkeep import share_methods\n"
+        "share_methods(__name__)\n"
+        "assert Part.__setattr__ is Told.__setattr__\n"
+        "found = [one for one in object.__subclasses__() if one.__module__ == __name__]\n"
+        "print(*sorted(one.__name__ for one in found))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True)
+    assert done.stdout.decode().split() == ["Open", "Part", "Told"]
 
 
 def test_a_tls_connection_holds_a_buffer_of_a_few_records() -> None:
