@@ -30,7 +30,7 @@ import hiyoko.services.ecs  # noqa: E402
 import hiyoko.services.elbv2  # noqa: E402
 import hiyoko.services.servicediscovery  # noqa: E402, F401
 from hiyoko import api  # noqa: E402
-from hiyoko.blueprint.draw_balancers import draw_balancers  # noqa: E402
+from hiyoko.blueprint.draw_balancers import DrawnGroups, draw_balancers  # noqa: E402
 from hiyoko.blueprint.draw_network import DrawnBefore, draw_network  # noqa: E402
 from hiyoko.reconcile.balancers import balancer_rows  # noqa: E402
 from hiyoko.reconcile.connect import load_proxies  # noqa: E402
@@ -69,6 +69,7 @@ class Model:
         self.drawn = TaskDrawing()
         self.network = DrawnBefore()
         self.zones = LastTime()
+        self.targets = DrawnGroups()
         self.vpc = ""
         self.placed: dict[str, object] = {}
         self.groups: list[str] = []
@@ -214,7 +215,10 @@ class Model:
             "blueprint of zones",
             self._reader(lambda tx: draw_zones(tx, self.zones.drawn, self.zones.balancers)),
         )
-        yield "blueprint of balancers", self._reader(lambda tx: draw_balancers(balancer_rows(tx)))
+        yield (
+            "blueprint of balancers",
+            self._reader(lambda tx: draw_balancers(balancer_rows(tx), before=self.targets)),
+        )
 
     def _reader(self, what: Callable[[Transaction], object]) -> Callable[[], object]:
         def read() -> object:

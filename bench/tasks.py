@@ -255,7 +255,7 @@ def added_mb(before: dict[int, float], application: int) -> float:
 
 async def one_task(driver: Driver, router: Router, number: int, spent: Spent) -> Start:
     """A task from its wish to its process, and runc alone with its bundle."""
-    task = replace(make_task(number, make_container(IMAGE)), storage_gib=20)
+    task = make_task(number, make_container(IMAGE))
     interface, there = await router.attach(), memory_mb()
     spent.clear()
     before, begun = processor_ms(), _now()

@@ -26,6 +26,7 @@ from hiyoko.plane.ca.endpoints import service_context
 from hiyoko.plane.ca.issuing import CertificateFiles
 from hiyoko.plane.ca.responder import HOSTS, Responder
 from hiyoko.plane.checkers import Checkers
+from hiyoko.plane.containers.cgroups import limits_enforced
 from hiyoko.plane.containers.collector import Collector
 from hiyoko.plane.containers.exec import Terminal
 from hiyoko.plane.containers.plane import ContainerPlane
@@ -144,7 +145,7 @@ def compose(
     )
 
     def status() -> dict[str, object]:
-        told = describe(store, loop, containers.enforced(), storage_refused, users_refused)
+        told = describe(store, loop, limits_enforced(), storage_refused, users_refused)
         told |= neighbours.describe()
         return told | {"images": describe_images(collector.observe())}
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
-from types import MappingProxyType
 
 import hiyoko.services.ecs.model as model
 from hiyoko.blueprint.draw_firelens import (
@@ -15,36 +14,19 @@ from hiyoko.blueprint.draw_firelens import (
     router_secrets,
 )
 from hiyoko.blueprint.draw_proxies import alias_addresses
-from hiyoko.blueprint.tasks import Container, Identity, LogTarget, Mount, Task, Tasks
+from hiyoko.blueprint.tasks import Container, Identity, LogTarget, Mount, Task
 
 LEAST_CPU_SHARES = 2
 """What the kernel takes as its minimum; ECS passes it for cpu 0."""
 DEFAULT_STOP_TIMEOUT_S = 30
 
 
-def draw_tasks(
-    tasks: Iterable[model.Task],
-    definitions: Mapping[str, model.TaskDefinition],
-    vpcs: Mapping[str, IPv4Network],
-    seen: Mapping[str, model.Sighting],
-    subnets: Mapping[str, str] = MappingProxyType({}),
-) -> Tasks:
-    """Draw each task that shall run, and each stopped one of which something may be left.
-
-    ``definitions`` by ARN, ``vpcs`` (the primary CIDR block) and ``subnets`` (theirs) by id,
-    ``seen`` by task ARN.
-    """
-    drawn = []
-    for task in tasks:
-        view = model.TaskView(task, definitions[task.definition_arn], seen.get(task.arn))
-        drawn.append(draw_task(view, vpcs, subnets))
-    return Tasks(tuple(task for task in drawn if task is not None))
-
-
 def draw_task(
     view: model.TaskView, vpcs: Mapping[str, IPv4Network], subnets: Mapping[str, str]
 ) -> Task | None:
     """Draw one; None where nothing is left of it, of its VPC neither.
+
+    ``vpcs`` (the primary CIDR block) and ``subnets`` (theirs) by id.
 
     A task that failed or whose essential container ended is not to run, whether or not that has
     been written down yet.

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+STORAGE_GIB = 20
+"""What a task may write that asks for no more.
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html"""
+
 
 @dataclass(frozen=True, slots=True)
 class LogTarget:
@@ -153,7 +157,7 @@ class Task:
 
     ``architecture`` is the one that its images must have, as an OCI platform names it.
     ``shared_pids``: its containers see each other's processes. ``storage_gib``: what they may write
-    in all; None is no limit but the disk's.
+    in all, and how large an unpacked layer may be.
     """
 
     arn: str
@@ -178,7 +182,7 @@ class Task:
     """Service Connect's container, and where its log goes."""
     architecture: str = "amd64"
     shared_pids: bool = False
-    storage_gib: int | None = None
+    storage_gib: int = STORAGE_GIB
     exec_enabled: bool = False
 
 

@@ -94,6 +94,15 @@ def command_line(pid: int) -> tuple[str, ...]:
     return tuple(os.fsdecode(part) for part in raw.rstrip(b"\0").split(b"\0")) if raw else ()
 
 
+def noted_pid(note: Path, argument: str) -> int | None:
+    """The process whose pid is in this file, if it lives and was started with this argument."""
+    try:
+        pid = int(note.read_text())
+    except (OSError, ValueError):
+        return None
+    return pid if argument in command_line(pid) else None
+
+
 def parent_of(pid: int) -> int | None:
     """The parent of a living process (proc(5)); None when it is not there."""
     try:

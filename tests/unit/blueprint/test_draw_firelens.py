@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from hiyoko.blueprint.draw_tasks import draw_tasks
+from hiyoko.blueprint.draw_tasks import draw_task
 from hiyoko.blueprint.tasks import Container, LogOutput, LogRouter, RoutedLog
 from hiyoko.services.ecs import model
 
@@ -42,7 +42,8 @@ def draw(
         "1", "ap-northeast-1", "app", 3, "d", 0.0, "me", "256", "512", (app, router)
     )
     vpcs = {"vpc-1": IPv4Network("10.0.0.0/16")}
-    (task,) = draw_tasks([ROW], {"d": definition}, vpcs, {}).tasks
+    task = draw_task(model.TaskView(ROW, definition), vpcs, {})
+    assert task is not None
     first, second = task.containers
     return first, second
 

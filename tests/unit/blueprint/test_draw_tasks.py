@@ -3,7 +3,7 @@
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
-from hiyoko.blueprint.draw_tasks import draw_tasks
+from hiyoko.blueprint.draw_tasks import draw_task
 from hiyoko.blueprint.tasks import LogTarget, Task
 from hiyoko.services.ecs import model
 from hiyoko.services.ecs.seen import ContainerSeen, TaskSeen
@@ -33,12 +33,12 @@ ROW = model.Task(
     "1", "ap-northeast-1", "t", "0123", "c", "d", "app", "g", 1.0, "eni-1", "subnet-1", "vpc-1",
     "ap-northeast-1a", "10.0.1.5", "", "", "", "256", "512", (),
 )  # fmt: skip
+VPCS = {"vpc-1": IPv4Network("10.0.0.0/16")}
 
 
 def draw(row: model.Task, seen: TaskSeen | None = None) -> tuple[Task, ...]:
-    sights = {} if seen is None else {"t": seen}
-    vpcs = {"vpc-1": IPv4Network("10.0.0.0/16")}
-    return draw_tasks([row], {"d": DEFINITION}, vpcs, sights).tasks
+    one = draw_task(model.TaskView(row, DEFINITION, seen), VPCS, {})
+    return () if one is None else (one,)
 
 
 def test_a_task_knows_its_name_its_resolver_and_its_log() -> None:
@@ -62,8 +62,8 @@ def test_the_log_s_options_are_read() -> None:
     (container,) = DEFINITION.containers
     container = replace(container, log=model.LogConfiguration("awslogs", options))
     definition = replace(DEFINITION, containers=(container,))
-    vpcs = {"vpc-1": IPv4Network("10.0.0.0/16")}
-    (task,) = draw_tasks([ROW], {"d": definition}, vpcs, {}).tasks
+    task = draw_task(model.TaskView(ROW, definition), VPCS, {})
+    assert task is not None
     assert task.containers[0].log == LogTarget(
         "g", "p/web/0123", "r", True, "^x", "", blocking=True, buffer_bytes=4 << 20
     )

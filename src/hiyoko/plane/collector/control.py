@@ -14,9 +14,10 @@ from typing import Any
 from hiyoko.plane.collector.files import NAMES
 from hiyoko.plane.containers.watch import Watch
 from hiyoko.plane.error import PlaneError
-from hiyoko.plane.process import command_line, run
+from hiyoko.plane.process import noted_pid, run
 from hiyoko.plane.silent import ANSWER_S, Silent, kill, patiently
 
+MODULE = "hiyoko.plane.collector"
 ANSWER_BYTES_MAX = 64 << 20
 
 
@@ -43,18 +44,14 @@ class CollectorPlane:
         Raises PlaneError.
         """
         await run(
-            *(sys.executable, "-m", "hiyoko.plane.collector"),
+            *(sys.executable, "-m", MODULE),
             *("--balancers", str(self.balancers), "--directory", str(self.directory)),
         )
         self._heed()
 
     def pid(self) -> int | None:
         """The collector's process, if there is one."""
-        try:
-            pid = int((self.directory / NAMES.lock).read_text())
-        except (OSError, ValueError):
-            return None
-        return pid if "hiyoko.plane.collector" in command_line(pid) else None
+        return noted_pid(self.directory / NAMES.lock, MODULE)
 
     async def status(self) -> dict[str, Any] | None:
         """What it says of itself; None when there is none.

@@ -132,10 +132,6 @@ class ContainerPlane:
     def _woken(self) -> None:
         self.wake()
 
-    def enforced(self) -> bool:
-        """Whether limits of CPU and memory are real here."""
-        return limits_enforced()
-
     async def open_terminal(
         self, arn: str, cid: str, argv: list[str], log: LogTarget | None = None
     ) -> Terminal:
@@ -296,7 +292,7 @@ class ContainerPlane:
             self._note(task.arn, world=this_world())
         # Never under a task that has already written beside it.
         beside = not directory.storage.is_dir() and bool(directory.containers(task.arn))
-        if task.storage_gib is not None and self.storage_limited and not beside:
+        if self.storage_limited and not beside:
             await self._storage.mount(directory, task.storage_gib)
         files = directory.container(task.arn, container.name)
         if files.state().status == "STOPPED":

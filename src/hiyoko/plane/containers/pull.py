@@ -40,9 +40,6 @@ CONNECT_TIMEOUT_S = 4.0
 UNPACK_TIMEOUT_S = 300.0
 MANIFEST_BYTES_MAX = 4 << 20
 """As registries take (https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests)."""
-STORAGE_GIB = 20
-"""What a task of Fargate's has where its definition does not ask for more: its image must fit.
-https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html"""
 _READ_BYTES = 1 << 18
 _ELSEWHERE = (301, 302, 307, 308)
 
@@ -97,7 +94,7 @@ class Puller:
             if not missing:
                 await pull.reach(manifest.config)
         for layer in manifest.layers:
-            await self._unpack(layer, (task.storage_gib or STORAGE_GIB) << 30)
+            await self._unpack(layer, task.storage_gib << 30)
         return PulledImage(image, digest, manifest.config, manifest.layers)
 
     async def _authorized(

@@ -14,7 +14,7 @@ from pathlib import Path
 from hiyoko.plane.containers.bundle import INIT_PROGRAM
 from hiyoko.plane.containers.directory import TaskDirectory
 from hiyoko.plane.error import PlaneError
-from hiyoko.plane.process import command_line, spawn_detached
+from hiyoko.plane.process import noted_pid, spawn_detached
 from hiyoko.plane.user_namespaces import UserNamespace
 
 READY_S = 5.0
@@ -55,8 +55,4 @@ def _note(directory: TaskDirectory) -> Path:
 
 
 def _holder(directory: TaskDirectory) -> int | None:
-    try:
-        pid = int(_note(directory).read_text())
-    except (OSError, ValueError):
-        return None
-    return pid if directory.path.name in command_line(pid) else None
+    return noted_pid(_note(directory), directory.path.name)

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hiyoko.blueprint.tasks import STORAGE_GIB
 from hiyoko.plane.containers.cgroups import real_root
 from hiyoko.plane.containers.directory import TaskDirectory
 from hiyoko.plane.containers.loop_mount import BLOCK_BYTES, discard_mount, mount_image
@@ -26,8 +27,6 @@ from hiyoko.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-TRIAL_GIB = 20
-"""What a task has that asks for nothing, so that the trial's file is of use."""
 KEPT_BYTES_MAX = 1 << 30
 """So much of the disk, at most, is for the cloud itself and for what is written between looks."""
 RATE_BYTES_S = 2 << 30
@@ -76,7 +75,7 @@ async def storage_refused(settings: Settings) -> str:
     storage = TaskStorage(top, top)
     try:
         trial.path.mkdir(parents=True, exist_ok=True)
-        await storage.mount(trial, TRIAL_GIB)
+        await storage.mount(trial, STORAGE_GIB)  # so that its empty file is of use
         _offer(_used(trial.storage, trial.image), 0)
         await storage.unmount(trial)
     except (PlaneError, OSError) as error:

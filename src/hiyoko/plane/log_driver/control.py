@@ -12,11 +12,12 @@ from pathlib import Path
 
 from hiyoko.plane.background import Names
 from hiyoko.plane.error import PlaneError
-from hiyoko.plane.process import command_line, run
+from hiyoko.plane.process import noted_pid, run
 from hiyoko.plane.silent import Silent, kill, patiently
 
 logger = logging.getLogger("hiyoko.plane.log_driver")
 
+MODULE = "hiyoko.plane.log_driver"
 NAMES = Names(lock="lock", socket="socket", log="log")
 
 
@@ -38,7 +39,7 @@ class LogDriverPlane:
             if self._tell(told):
                 return
             await run(
-                *(sys.executable, "-m", "hiyoko.plane.log_driver"),
+                *(sys.executable, "-m", MODULE),
                 *("--tasks", str(self.tasks), "--directory", str(self.directory)),
             )
             if not self._tell(told):
@@ -46,11 +47,7 @@ class LogDriverPlane:
 
     def pid(self) -> int | None:
         """The driver's process, if there is one."""
-        try:
-            pid = int((self.directory / NAMES.lock).read_text())
-        except (OSError, ValueError):
-            return None
-        return pid if "hiyoko.plane.log_driver" in command_line(pid) else None
+        return noted_pid(self.directory / NAMES.lock, MODULE)
 
     async def replace_silent(self) -> None:
         """Ask the driver whether it still works; one that says nothing is ended, so that its end

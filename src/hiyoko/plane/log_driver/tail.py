@@ -30,7 +30,7 @@ from hiyoko.plane.log_driver.order import (
 )
 from hiyoko.plane.log_driver.sender import Away, Denied, Sender
 from hiyoko.plane.log_driver.senders import make_sender
-from hiyoko.plane.process import command_line
+from hiyoko.plane.process import noted_pid
 
 GATHER_S = 0.2
 """A line that comes after a silence is sent at once; those that follow gather for so long. The
@@ -128,11 +128,7 @@ class Tail:
     def monitor(self) -> int | None:
         """The conmon that writes the log, as long as it lives."""
         order = read_order(self.directory)
-        try:
-            pid = int((self.directory / "conmon.pid").read_text())
-        except (OSError, ValueError):
-            return None
-        return pid if order is not None and order.cid in command_line(pid) else None
+        return noted_pid(self.directory / "conmon.pid", order.cid) if order is not None else None
 
     def _monitor_ended(self) -> None:
         asyncio.get_running_loop().remove_reader(self._watched)
