@@ -16,7 +16,7 @@ from hiyoko.plane.balancer.counting import from_json
 from hiyoko.plane.collector.control import CollectorPlane
 from hiyoko.plane.silent import Silent
 from hiyoko.reconcile.report import Report
-from hiyoko.reconcile.samples import MINUTE_S, record_samples, to_next_minute_s
+from hiyoko.reconcile.samples import MINUTE_S, record_samples, sample, to_next_minute_s
 from hiyoko.services.elbv2 import rows
 from hiyoko.services.elbv2.model import LoadBalancer, used_groups
 from hiyoko.services.elbv2.seen import ANOMALIES_SEEN, NODES_SEEN, TARGETS_SEEN, TargetSeen
@@ -153,21 +153,9 @@ def _by_place(
                 share = max(1, targets.get(dict(metric.dimensions)["TargetGroup"], 1))
                 values = {value / share: times for value, times in values.items()}
             found[metric.account, metric.region].append(
-                _sample(metric.name, metric.unit, metric.dimensions, at, values)
+                sample(metric.name, metric.unit, metric.dimensions, at, values)
             )
     return found
-
-
-def _sample(
-    name: str, unit: str, dimensions: Iterable[tuple[str, str]], at: float, values: Any
-) -> dict[str, Any]:
-    return {
-        "MetricName": name,
-        "Unit": unit,
-        "Dimensions": list(dimensions),
-        "Timestamp": at,
-        "Values": values,
-    }
 
 
 def _health(tx: Transaction, balancer: LoadBalancer, at: float) -> list[dict[str, Any]]:
@@ -202,8 +190,8 @@ def _health(tx: Transaction, balancer: LoadBalancer, at: float) -> list[dict[str
             for name, value in values.items():
                 counted = {float(value): 1.0}
                 place = (("AvailabilityZone", zone), whole, target)
-                samples.append(_sample(name, "Count", place, at, counted))
-                samples.append(_sample(name, "Count", (whole, target), at, counted))
+                samples.append(sample(name, "Count", place, at, counted))
+                samples.append(sample(name, "Count", (whole, target), at, counted))
     return samples
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hiyoko.clock import Clock
-from hiyoko.reconcile.samples import record_samples
+from hiyoko.reconcile.samples import record_samples, sample
 from hiyoko.services.acm.model import DAY_S, Status
 from hiyoko.services.acm.rows import Known
 from hiyoko.services.cloudwatch import rows as cloudwatch
@@ -43,15 +43,9 @@ def _put(store: Store, clock: Clock, known: Known, half: int) -> None:
     certificate, now = known.certificate, clock.now()
     assert known.not_after is not None, "what is issued has an end"
     days = float((known.not_after - now) // DAY_S)
-    sample = {
-        "MetricName": METRIC,
-        "Unit": "None",
-        "Dimensions": [("CertificateArn", certificate.arn)],
-        "Timestamp": now,
-        "Values": {days: 1.0},
-    }
+    left = sample(METRIC, "None", [("CertificateArn", certificate.arn)], now, {days: 1.0})
     place, once = (certificate.account, certificate.region), (_source(known), half)
-    record_samples(store, clock, place, NAMESPACE, [sample], once)
+    record_samples(store, clock, place, NAMESPACE, [left], once)
 
 
 def _source(known: Known) -> str:

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from hiyoko.blueprint.proxies import Proxy
 from hiyoko.clock import Clock
 from hiyoko.plane.connect.counters import FRONTEND, Counted
 from hiyoko.plane.connect.plane import ChangeProxy, ProxyObserved, ProxyStep, StopProxy
 from hiyoko.plane.connect.servers import SPARE
-from hiyoko.reconcile.samples import MINUTE_S, record_samples
+from hiyoko.reconcile.samples import MINUTE_S, Sample, record_samples, sample
 from hiyoko.services.ecs.model import ConnectService, Service
 from hiyoko.services.ecs.rows import SERVICES
 from hiyoko.services.ecs.seen import PROXIES_COUNTED, ProxyCounted
@@ -26,7 +25,6 @@ from hiyoko.store.database import Store, Transaction
 NAMESPACE = "AWS/ECS"
 Owners = Mapping[str, tuple[Service, ConnectService]]
 """Who offers what, by the id of Cloud Map's service."""
-Sample = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +59,8 @@ class ConnectMetrics:
             old = before if before is not None and before.pid == seen.pid else None
             # What came since a minute's first look came in that minute.
             at = MINUTE_S * (before.minute if before is not None else minute)
-            for place, sample in _samples(row, seen, old, owners, at):
-                found[place].append(sample)
+            for place, one in _samples(row, seen, old, owners, at):
+                found[place].append(one)
             news.append(row)
         gone = known.keys() - observed.keys()
         if news or gone:
@@ -140,14 +138,9 @@ def _samples(
             whole = (("ClusterName", cluster), name, ("ServiceName", service.name))
             for metric, (unit, counts) in metrics.items():
                 for dimensions in ((name,), whole):
-                    sample = {
-                        "MetricName": metric,
-                        "Unit": unit,
-                        "Dimensions": list(dimensions),
-                        "Timestamp": at,
-                        "Values": {value: float(times) for value, times in counts if times},
-                    }
-                    yield (service.account, service.region), sample
+                    came = {value: float(times) for value, times in counts if times}
+                    one = sample(metric, unit, dimensions, at, came)
+                    yield (service.account, service.region), one
 
 
 Values = dict[str, tuple[str, list[tuple[float, int]]]]

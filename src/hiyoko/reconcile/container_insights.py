@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
 
+from hiyoko.reconcile.samples import Sample, sample
 from hiyoko.services.ecs.model import Service, Task, TaskView
 
 NAMESPACE = "ECS/ContainerInsights"
 COUNT, NO_UNIT, MEGABYTES = "Count", "None", "Megabytes"
 PENDING = ("PROVISIONING", "PENDING")
-Sample = dict[str, Any]
 Dimensions = list[tuple[str, str]]
 
 
@@ -33,7 +32,7 @@ def usage_samples(task: Task, cpu_units: float, memory_mib: float, at: int) -> I
     }
     for dimensions in places:
         for metric, (unit, value) in values.items():
-            yield _sample(metric, unit, dimensions, value, at)
+            yield sample(metric, unit, dimensions, at, {value: 1.0})
 
 
 def count_samples(
@@ -47,8 +46,8 @@ def count_samples(
     whole = ("ClusterName", _name(cluster))
     if not running:
         return
-    yield _sample("TaskCount", COUNT, [whole], running.total(), at)
-    yield _sample("ServiceCount", COUNT, [whole], len(active), at)
+    yield sample("TaskCount", COUNT, [whole], at, {float(running.total()): 1.0})
+    yield sample("ServiceCount", COUNT, [whole], at, {float(len(active)): 1.0})
     for service in active:
         values = {
             "RunningTaskCount": running[service.arn],
@@ -57,18 +56,9 @@ def count_samples(
             "DeploymentCount": len(service.deployments),
         }
         for metric, value in values.items():
-            yield _sample(metric, COUNT, [whole, ("ServiceName", service.name)], value, at)
+            whose = [whole, ("ServiceName", service.name)]
+            yield sample(metric, COUNT, whose, at, {float(value): 1.0})
 
 
 def _name(arn: str) -> str:
     return arn.rpartition("/")[2]
-
-
-def _sample(metric: str, unit: str, dimensions: Dimensions, value: float, at: int) -> Sample:
-    return {
-        "MetricName": metric,
-        "Unit": unit,
-        "Dimensions": dimensions,
-        "Timestamp": at,
-        "Values": {float(value): 1.0},
-    }

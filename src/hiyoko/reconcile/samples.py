@@ -19,6 +19,27 @@ def to_next_minute_s(now: float) -> float:
     return MINUTE_S - now % MINUTE_S + JUST_AFTER_S
 
 
+Sample = dict[str, Any]
+"""A metric's values of one moment, and how often each came."""
+
+
+def sample(
+    metric: str,
+    unit: str,
+    dimensions: Iterable[tuple[str, str]],
+    at: float,
+    values: Mapping[float, float],
+) -> Sample:
+    """Values of one metric at ``at``."""
+    return {
+        "MetricName": metric,
+        "Unit": unit,
+        "Dimensions": list(dimensions),
+        "Timestamp": at,
+        "Values": values,
+    }
+
+
 def record_samples(
     store: Store,
     clock: Clock,

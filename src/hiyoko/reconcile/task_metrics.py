@@ -19,7 +19,7 @@ from hiyoko.plane.containers.usage import TaskUsage
 from hiyoko.reconcile.container_insights import NAMESPACE as INSIGHTS
 from hiyoko.reconcile.container_insights import count_samples, usage_samples
 from hiyoko.reconcile.report import Report
-from hiyoko.reconcile.samples import MINUTE_S, record_samples, to_next_minute_s
+from hiyoko.reconcile.samples import MINUTE_S, record_samples, sample, to_next_minute_s
 from hiyoko.reconcile.task_views import TaskViews
 from hiyoko.services.ecs.model import Cluster, Task, TaskView
 from hiyoko.services.ecs.rows import CLUSTERS, SERVICES
@@ -144,13 +144,5 @@ def _samples(task: Task, cpu_units: float, memory_mib: float, at: int) -> list[d
         "MemoryUtilization": memory_mib / int(task.memory) * 100,
     }
     cluster, service = task.service.split("/")[-2:]
-    return [
-        {
-            "MetricName": name,
-            "Unit": "Percent",
-            "Dimensions": [("ClusterName", cluster), ("ServiceName", service)],
-            "Timestamp": at,
-            "Values": {value: 1.0},
-        }
-        for name, value in values.items()
-    ]
+    whose = [("ClusterName", cluster), ("ServiceName", service)]
+    return [sample(name, "Percent", whose, at, {value: 1.0}) for name, value in values.items()]
