@@ -72,6 +72,11 @@ def share_methods(package: str) -> None:
 
 def _share_methods(kind: Any) -> None:
     params = vars(kind).get("__dataclass_params__")
+    copied = vars(kind).get("__weakref__")
+    if params is not None and copied is not None and copied.__objclass__ is not kind:
+        # Before 3.11.3 slots copy this too (https://github.com/python/cpython/pull/102075).
+        # It belongs to the class that was replaced, of no use to this one, and holds it.
+        del kind.__weakref__
     if params is not None and params.frozen:
         kind.__setattr__, kind.__delattr__ = _refuse_to_set, _refuse_to_delete
         if getattr(kind.__repr__, "__wrapped__", None) is not None:  # the generated one
