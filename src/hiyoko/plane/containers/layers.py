@@ -138,7 +138,9 @@ def _dress(member: tarfile.TarInfo, target: Path) -> None:
         for name, value in _xattrs(member):
             os.setxattr(target, name, value, follow_symlinks=False)
     if not member.isdir():
-        os.utime(target, (member.mtime, member.mtime), follow_symlinks=False)
+        # Whole nanoseconds: Python 3.11.2 takes seconds that no clock has for some others.
+        at = int(member.mtime * 1_000_000_000)
+        os.utime(target, ns=(at, at), follow_symlinks=False)
 
 
 def _xattrs(member: tarfile.TarInfo) -> Iterator[tuple[str, bytes]]:

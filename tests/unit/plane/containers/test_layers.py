@@ -203,6 +203,7 @@ def test_a_header_beyond_all_measure_ends_the_unpacking(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
+        ({"mtime": 1 << 63}, ""),
         ({"uid": 1 << 40}, ""),
         ({"member": "n" * 300}, "File name too long"),
         ({"type": tarfile.LNKTYPE, "linkname": "etc"}, "No such file"),
